@@ -1,0 +1,58 @@
+# Two commands: `make demo` and `make test`. Everything else is for people who work on the code.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.PHONY: help demo test test-fast check lint format types bench lock clean setup setup-dev parts
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: setup ## run the daemon with 50 simulated adapters on loopback; Ctrl-C ends it
+	$(BIN)/kajitori demo
+
+test: setup-dev parts ## set everything up and run every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: setup-dev ## format, lint, types, architecture and fast tests; under a minute when warm
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m fast -p no:cacheprovider
+
+format: setup-dev ## rewrite the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup-dev ## print each figure beside a named baseline of the same run
+	$(BIN)/python -m tests.bench
+
+lock: ## resolve the dependencies again (needs uv); no index address is written
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q --group build pyproject.toml -o requirements.lock
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove the environment and everything that was built
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup: $(VENV)/.ready-run
+setup-dev: $(VENV)/.ready-dev
+
+parts: ## install the servers that the tests talk to (as root), or list what is missing
+	@sh tests/parts.sh
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Kajitori needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh deploy/need-ensurepip.sh $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready-run: requirements.lock pyproject.toml | $(BIN)/python
+	$(PIP) -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready-run
+	$(PIP) -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,1 @@
+"""What happens: the daemon, its store, listeners, engine, API, CLI and pages."""

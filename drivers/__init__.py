@@ -1,0 +1,1 @@
+"""How a vendor speaks: text in, text out. Only drivers/sessions and drivers/simulator open sockets."""

@@ -1,0 +1,20 @@
+#!/bin/sh
+# The servers that the tests talk to: PostgreSQL and net-snmp's snmpd.
+# As root on Debian or Ubuntu they are installed. Otherwise what is missing is listed, and the tests that need it are
+# skipped with the reason. With CI=true a missing part is a failure.
+set -eu
+missing=""
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing="$missing postgresql"
+command -v snmpd >/dev/null || [ -x /usr/sbin/snmpd ] || missing="$missing snmpd"
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	echo "installing the parts that the tests talk to:$missing"
+	apt-get update -qq || echo "apt-get update failed; trying with the lists at hand"
+	# A policy that starts no service: the tests start their own servers, on ports of their own.
+	DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $missing >/dev/null && exit 0
+	echo "could not install:$missing"
+else
+	echo "not root, so these parts are not installed; tests that need them are skipped:$missing"
+	echo "to have them: sudo apt-get install$missing"
+fi
+[ "${CI:-}" != true ] || { echo "CI=true: a missing part is a failure"; exit 1; }
