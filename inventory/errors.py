@@ -184,9 +184,7 @@ class DeviceError(FleetError):
         super().__init__(
             message,
             next_step=next_step,
-            facts={
-                k: v for k, v in (("serial_number", serial), ("step", step), ("last_words", last_words)) if v
-            },
+            facts={k: v for k, v in (("serial_number", serial), ("step", step), ("last_words", last_words)) if v},
         )
         self.serial = serial
         self.step = step

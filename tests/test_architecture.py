@@ -77,11 +77,7 @@ def test_inventory_is_pure() -> None:
                 found.append(f"{path.name}:{node.lineno} is async")
             if isinstance(node, ast.Attribute) and node.attr in {"now", "utcnow", "today"}:
                 found.append(f"{path.name}:{node.lineno} reads a clock ({node.attr})")
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Name)
-                and node.func.id in {"open", "print"}
-            ):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"open", "print"}:
                 found.append(f"{path.name}:{node.lineno} calls {node.func.id}")
     assert found == []
 
