@@ -1,0 +1,183 @@
+"""The main database: SQLite in one process, or PostgreSQL. One place opens transactions (architecture §3a)."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from controller.store import schema
+from inventory.errors import BadInput, Conflict
+
+Tx = AsyncConnection
+"""An open transaction. It ends with the `async with` that made it: committed, or rolled back on an exception."""
+
+Dialect = Literal["sqlite", "postgresql"]
+
+BUSY_TIMEOUT_MS = 10_000
+SQLITE_READERS = 4
+POSTGRESQL_CONNECTIONS = 12
+
+
+class Database:
+    """Transactions on the main database.
+
+    SQLite: one writer connection behind a lock, each write a `BEGIN IMMEDIATE`; reads on a pool that cannot write.
+    PostgreSQL: one pool, read committed; a caller that decides on rows locks them itself (`FOR UPDATE`).
+    Inside a write transaction nothing is awaited but the database.
+    """
+
+    def __init__(self, dialect: Dialect, writer: AsyncEngine, reader: AsyncEngine, lock_handle: int | None) -> None:
+        self.dialect: Dialect = dialect
+        self._writer = writer
+        self._reader = reader
+        self._lock_handle = lock_handle
+        self._one_writer: asyncio.Lock | None = asyncio.Lock() if dialect == "sqlite" else None
+
+    @classmethod
+    async def open(cls, url: str, *, require_head: bool = True) -> Database:
+        """Open `sqlite:///path` or `postgresql://…`.
+
+        Raises BadInput for another kind of address, Conflict when another process has the SQLite file, or when the
+        schema is not at head (`require_head=False` skips that, for a database with a schema of its own).
+        """
+        address = parse_url(url)
+        if address.get_backend_name() == "sqlite":
+            handle = _hold_alone(sqlite_path(address))
+            database = cls("sqlite", _sqlite_writer(address), _sqlite_reader(address), handle)
+        else:
+            engine = create_async_engine(
+                address, isolation_level="READ COMMITTED", pool_size=POSTGRESQL_CONNECTIONS, pool_pre_ping=True
+            )
+            database = cls("postgresql", engine, engine.execution_options(postgresql_readonly=True), None)
+        try:
+            # The writer goes first: it makes the SQLite file and its write-ahead log, which a reader cannot.
+            async with database.write() as tx:
+                if require_head:
+                    await tx.run_sync(schema.require_head)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Tx]:
+        """A transaction that may write. Commits at the end, rolls back on an exception."""
+        if self._one_writer is None:
+            async with self._writer.begin() as tx:
+                yield tx
+        else:
+            async with self._one_writer, self._writer.begin() as tx:
+                yield tx
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        """A transaction that only reads; on SQLite it sees one snapshot."""
+        async with self._reader.begin() as tx:
+            yield tx
+
+    async def close(self) -> None:
+        """Close all connections and let go of the SQLite file."""
+        await self._reader.dispose()
+        await self._writer.dispose()
+        if self._lock_handle is not None:
+            os.close(self._lock_handle)
+            self._lock_handle = None
+
+
+def parse_url(url: str) -> URL:
+    """Address with the async driver filled in. Raises BadInput for anything but SQLite files and PostgreSQL."""
+    try:
+        address = make_url(url)
+    except ArgumentError:
+        address = None
+    if address is not None and address.drivername == "sqlite" and address.database not in (None, "", ":memory:"):
+        return address.set(drivername="sqlite+aiosqlite")
+    if address is not None and address.drivername in ("postgresql", "postgres"):
+        return address.set(drivername="postgresql+psycopg")
+    raise BadInput(
+        "the database address is neither sqlite:///path nor postgresql://…",
+        field="database.url",
+        next_step="Write sqlite:///kajitori.db, or postgresql://user@host/name.",
+    )
+
+
+def sqlite_path(address: URL) -> Path:
+    """File of a SQLite address."""
+    assert address.database is not None
+    return Path(address.database)
+
+
+def write_engine(address: URL) -> AsyncEngine:
+    """An engine for one-off work (migrations): the same transaction rules as `Database.write`."""
+    if address.get_backend_name() == "sqlite":
+        return _sqlite_writer(address)
+    return create_async_engine(address, isolation_level="READ COMMITTED", pool_size=1)
+
+
+@asynccontextmanager
+async def alone(address: URL) -> AsyncIterator[None]:
+    """Hold the SQLite file against every other process; nothing on PostgreSQL."""
+    handle = _hold_alone(sqlite_path(address)) if address.get_backend_name() == "sqlite" else None
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _hold_alone(path: Path) -> int:
+    """Lock `path.lock` until the handle is closed or the process ends, however it ends."""
+    handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise Conflict(
+            f"{path.name} is in use by another process",
+            next_step="Stop that daemon first. For more than one process use PostgreSQL.",
+        ) from None
+    return handle
+
+
+def _sqlite_writer(address: URL) -> AsyncEngine:
+    engine = create_async_engine(address, pool_size=1, max_overflow=0, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    _prepare_sqlite(engine, "BEGIN IMMEDIATE", ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"))
+    return engine
+
+
+def _sqlite_reader(address: URL) -> AsyncEngine:
+    # SQLite itself refuses to write on such a connection, whatever is sent.
+    read_only = address.set(database=f"file:{address.database}", query={"mode": "ro", "uri": "true"})
+    engine = create_async_engine(
+        read_only, pool_size=SQLITE_READERS, max_overflow=0, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
+    )
+    _prepare_sqlite(engine, "BEGIN", ("query_only=ON",))
+    return engine
+
+
+def _prepare_sqlite(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -> None:
+    """Take transaction control from Python's driver, which would begin only at the first write."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        raw: Any = connection
+        raw.isolation_level = None
+        cursor = raw.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)

@@ -1,0 +1,121 @@
+"""The main database: who may write, when, and to which schema."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from controller.store import schema
+from controller.store.database import Database
+from controller.store.migrate import check, upgrade
+from inventory.errors import BadInput, Conflict
+
+PROBE = sa.table("contractors", sa.column("name"), sa.column("created_ms"), sa.column("version"))
+
+
+async def names(database: Database) -> list[str]:
+    async with database.read() as tx:
+        return list((await tx.scalars(sa.select(PROBE.c.name).order_by(PROBE.c.name))).all())
+
+
+async def test_upgrade_creates_either_database_and_it_then_opens(empty_database_url: str) -> None:
+    revision = await upgrade(empty_database_url)
+    assert await check(empty_database_url) == revision
+    assert await upgrade(empty_database_url) == revision
+    database = await Database.open(empty_database_url)
+    await database.close()
+
+
+async def test_a_database_that_nobody_upgraded_is_refused_with_the_command_to_run(empty_database_url: str) -> None:
+    with pytest.raises(Conflict) as refused:
+        await Database.open(empty_database_url)
+    assert "kajitori db upgrade" in refused.value.next_step
+    with pytest.raises(Conflict):
+        await check(empty_database_url)
+
+
+async def test_the_tables_of_the_program_and_of_the_migrations_are_the_same(database: Database) -> None:
+    async with database.write() as tx:
+        assert await tx.run_sync(schema.differences) == []
+
+
+async def test_a_missing_column_is_told_as_a_difference(database: Database) -> None:
+    async with database.write() as tx:
+        await tx.execute(sa.text("ALTER TABLE consents DROP COLUMN proof"))
+        assert any("proof" in difference for difference in await tx.run_sync(schema.differences))
+
+
+async def test_a_write_is_seen_by_the_next_read_and_gone_after_an_exception(database: Database) -> None:
+    async with database.write() as tx:
+        await tx.execute(sa.insert(PROBE).values(name="kept", created_ms=1, version=1))
+
+    async def fail_half_way() -> None:
+        async with database.write() as tx:
+            await tx.execute(sa.insert(PROBE).values(name="lost", created_ms=1, version=1))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail_half_way()
+    assert await names(database) == ["kept"]
+
+
+async def test_a_reader_cannot_write(database: Database) -> None:
+    with pytest.raises(DBAPIError, match=r"(?i)read.?only"):
+        async with database.read() as tx:
+            await tx.execute(sa.insert(PROBE).values(name="no", created_ms=1, version=1))
+    assert await names(database) == []
+
+
+async def test_readers_go_on_while_a_write_is_open(database: Database) -> None:
+    async with database.write() as tx:
+        await tx.execute(sa.insert(PROBE).values(name="later", created_ms=1, version=1))
+        assert await names(database) == []
+    assert await names(database) == ["later"]
+
+
+async def test_many_writes_at_once_all_arrive(database: Database) -> None:
+    async def write(number: int) -> None:
+        async with database.write() as tx:
+            await tx.execute(sa.insert(PROBE).values(name=f"n{number:02}", created_ms=1, version=1))
+
+    await asyncio.gather(*(write(number) for number in range(40)))
+    assert await names(database) == [f"n{number:02}" for number in range(40)]
+
+
+async def test_an_sqlite_file_has_one_process_only(sqlite_url: str) -> None:
+    database = await Database.open(sqlite_url)
+    with pytest.raises(Conflict, match="in use"):
+        await Database.open(sqlite_url)
+    with pytest.raises(Conflict, match="in use"):
+        await upgrade(sqlite_url)
+    await database.close()
+    await (await Database.open(sqlite_url)).close()
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://x/y", "nonsense", ""])
+async def test_an_address_of_another_kind_is_refused(url: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        await Database.open(url)
+    assert refused.value.field == "database.url"
+
+
+async def test_sqlite_survives_a_power_cut_by_its_settings(sqlite_url: str) -> None:
+    database = await Database.open(sqlite_url)
+    async with database.write() as tx:
+        assert (await tx.execute(sa.text("PRAGMA journal_mode"))).scalar_one() == "wal"
+        assert (await tx.execute(sa.text("PRAGMA synchronous"))).scalar_one() == 2
+        assert (await tx.execute(sa.text("PRAGMA foreign_keys"))).scalar_one() == 1
+    await database.close()
+
+
+async def test_a_database_of_a_newer_version_is_refused(database_url: str) -> None:
+    database = await Database.open(database_url)
+    async with database.write() as tx:
+        await tx.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    await database.close()
+    with pytest.raises(Conflict, match="does not know"):
+        await Database.open(database_url)
