@@ -42,7 +42,7 @@ class PushJob:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What came of entering a state. `said` is safe to store (secrets masked); `transaction_id` is journalled if set."""
+    """What came of entering a state. `said` is safe to store: secrets masked. `transaction_id` is journalled if set."""
 
     said: str = ""
     transaction_id: int | None = None

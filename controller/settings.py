@@ -1,0 +1,196 @@
+"""Settings from one TOML file and the environment, read once at start.
+
+Order of trust: defaults < file < environment. The environment names are `KAJITORI_` and the path of the key in upper
+case with two underscores between section and key: `KAJITORI_API__PORT=8081`. An unknown key in either is refused with
+the nearest known name, so a typo never silently leaves a default in force.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from inventory.errors import BadInput
+
+PREFIX = "KAJITORI_"
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _literal_address(text: str) -> str:
+    """ARMS clients resolve no names: every address we hand out is a literal (arms-protocol §4)."""
+    return str(ipaddress.ip_address(text))
+
+
+Address = Annotated[str, AfterValidator(_literal_address)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class DatabaseSettings(_Section):
+    """Where things are kept. `sqlite:///relative-or-absolute/path` or `postgresql://…` (architecture D1, D2)."""
+
+    url: str = ""
+    """Main database; empty: `kajitori.db` in the data directory."""
+    traffic_url: str = ""
+    """Traffic database; empty: `traffic.db` in the data directory, or the main PostgreSQL."""
+    engine_url: str = ""
+    """The durable engine's own database; empty: `engine.db` in the data directory, or the main PostgreSQL."""
+
+
+class ApiSettings(_Section):
+    """REST, status pages and API documents."""
+
+    host: Address = "127.0.0.1"
+    port: Port = 8080
+
+
+class ArmsSettings(_Section):
+    """The ARMS listeners (arms-protocol). `address` is what adapters are told; it must be a literal."""
+
+    host: Address = "127.0.0.1"
+    address: Address = "127.0.0.1"
+    ls_port: Port = 17443
+    rs_port: Port = 17444
+    heartbeat_port: Port = 17446
+    tls_floor: Literal["1.0", "1.2"] = "1.2"
+    """`1.0` opens the legacy policy on the ARMS listeners alone; everything else stays at 1.2."""
+    rs_retry_max: Annotated[int, Field(ge=1, le=100)] = 3
+    rs_retry_interval_s: Annotated[int, Field(ge=30, le=3600)] = 30
+    echo_interval_s: Annotated[int, Field(ge=10, le=3600)] = 60
+    heartbeat_interval_s: Annotated[int, Field(ge=10, le=3600)] = 60
+    pulls_per_s: Annotated[float, Field(gt=0)] = 200.0
+    """Pulls admitted per second; the rest are held, then answered 301 (architecture §6)."""
+
+
+class PushSettings(_Section):
+    """Pushes (architecture §4)."""
+
+    at_once: Annotated[int, Field(ge=1, le=400)] = 32
+    guard_s: Annotated[int, Field(ge=60, le=7200)] = 120
+    """Time after which a device undoes an unconfirmed change by itself; IOS counts whole minutes."""
+    plan_valid_s: Annotated[int, Field(ge=60)] = 86_400
+    four_eyes_unproven: bool = True
+    """An unproven plan, or one that touches the management path, needs a second approver."""
+
+
+class MeteringSettings(_Section):
+    """Polling and reports (metering.md)."""
+
+    snmp_interval_s: Annotated[int, Field(ge=5, le=300)] = 60
+    report_directory: Path | None = None
+    """Where reports are written; empty: `reports/` in the data directory."""
+
+
+class Settings(_Section):
+    """All settings of one node."""
+
+    data_directory: Path = Path("kajitori-data")
+    """Key file, certificates, SQLite files, reports. Made with mode 0700."""
+    node: str = ""
+    """Unique name of this node; empty: a random one, kept in the data directory."""
+    pace: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    """Divides waits, never time stamps. For simulations only; `explain` shows it when it is not 1."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    database: DatabaseSettings = DatabaseSettings()
+    api: ApiSettings = ApiSettings()
+    arms: ArmsSettings = ArmsSettings()
+    push: PushSettings = PushSettings()
+    metering: MeteringSettings = MeteringSettings()
+
+    def database_url(self) -> str:
+        """URL of the main database."""
+        return self.database.url or f"sqlite:///{self.data_directory / 'kajitori.db'}"
+
+    def traffic_url(self) -> str:
+        """URL of the traffic database: on PostgreSQL the main one, else a file of its own (architecture D2)."""
+        return self.database.traffic_url or self._beside("traffic.db")
+
+    def engine_url(self) -> str:
+        """URL of the durable engine's database."""
+        return self.database.engine_url or self._beside("engine.db")
+
+    def report_directory(self) -> Path:
+        """Folder that reports are written to."""
+        return self.metering.report_directory or self.data_directory / "reports"
+
+    def _beside(self, name: str) -> str:
+        main = self.database_url()
+        return main if main.startswith("postgresql") else f"sqlite:///{self.data_directory / name}"
+
+
+def load(file: Path | None, environment: Mapping[str, str]) -> Settings:
+    """Read settings. Raises BadInput that names the file or variable, the key, what is wrong and the nearest name."""
+    tree: dict[str, object] = {}
+    if file is not None:
+        tree = _read(file)
+    for name, text in environment.items():
+        if name.startswith(PREFIX) and name != f"{PREFIX}SETTINGS":
+            _put(tree, name.removeprefix(PREFIX).lower().split("__"), text, name)
+    _refuse_unknown(tree, Settings, (), file)
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise BadInput(
+            f"setting {key}: {first['msg']}",
+            field=key,
+            next_step="Correct the value; docs/settings.md lists each setting with its range.",
+        ) from None
+
+
+def _read(file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(
+            f"the settings file {file} cannot be read: {error.strerror}", next_step="Check the path and its mode."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"the settings file {file} is not TOML: {error}", next_step="Correct the line that the message names."
+        ) from None
+
+
+def _put(tree: dict[str, object], path: list[str], text: str, variable: str) -> None:
+    branch = tree
+    for part in path[:-1]:
+        below = branch.setdefault(part, {})
+        if not isinstance(below, dict):
+            raise BadInput(f"{variable}: {part} is a value, not a section", field=variable)
+        branch = below
+    branch[path[-1]] = text
+
+
+def _refuse_unknown(
+    tree: Mapping[str, object], model: type[BaseModel], path: tuple[str, ...], file: Path | None
+) -> None:
+    for key, value in tree.items():
+        field = model.model_fields.get(key)
+        if field is None:
+            raise _unknown(key, path, model, file)
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            if not isinstance(value, Mapping):
+                raise BadInput(f"setting {'.'.join((*path, key))} is a section, not a value", field=key)
+            _refuse_unknown(value, inner, (*path, key), file)
+
+
+def _unknown(key: str, path: tuple[str, ...], model: type[BaseModel], file: Path | None) -> BadInput:
+    near = difflib.get_close_matches(key, model.model_fields, n=1, cutoff=0.0)
+    name = ".".join((*path, key))
+    where = f" in {file} or the environment" if file else " in the environment"
+    guess = ".".join((*path, near[0])) if near else ""
+    return BadInput(
+        f"there is no setting {name}{where}; the nearest known name is {guess}",
+        field=name,
+        next_step=f"Did you mean {guess}? docs/settings.md lists all of them.",
+    )

@@ -1,0 +1,339 @@
+"""Why a thing is as it is: the chain of facts, each with its time and source, and what to do next (architecture §8).
+
+One text for API, CLI and web. The functions take everything they need and read no clock: `now_ms` is an argument.
+Two different states never read the same; `tests/inventory/test_explain.py` walks them all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from inventory.plans import PushState
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing known: when it was so (milliseconds UTC), what, and who says it (a table, a device, a person)."""
+
+    at_ms: int
+    text: str
+    source: str
+    rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`word` is the state in a word for lists; `summary` one sentence; `facts` the chain, oldest first."""
+
+    subject: str
+    word: str
+    summary: str
+    facts: tuple[Fact, ...]
+    next_action: str
+
+
+class Contact(StrEnum):
+    """Axis *contact* of an adapter (architecture §1)."""
+
+    NEVER_SEEN = "never-seen"
+    REFUSED = "refused"
+    LS_ASKED = "ls-asked"
+    RS_ASKED = "rs-asked"
+    CONFIG_PULLED = "config-pulled"
+    METHOD_AGREED = "method-agreed"
+    CONFIRMED = "confirmed"
+    READY = "ready"
+    SILENT = "silent"
+
+
+class ConfigState(StrEnum):
+    """Axis *config* of an adapter: what it runs against what its place wants."""
+
+    NONE = "none"
+    UNKNOWN = "unknown"
+    IN_SYNC = "in-sync"
+    DIFFERS = "differs"
+    PUSHING = "pushing"
+
+
+class Seat(StrEnum):
+    """Where an adapter sits."""
+
+    ENTRY = "entry"
+    STANDBY = "standby"
+    NONE = "unseated"
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFacts:
+    """All that the explanation of an adapter rests on. Times are milliseconds UTC; None means it never was."""
+
+    serial: str
+    life: str
+    life_at_ms: int
+    seat: Seat
+    seat_key: str | None
+    seat_at_ms: int
+    contact: Contact
+    contact_at_ms: int | None
+    config: ConfigState
+    config_at_ms: int | None
+    path: str = "arms"
+    missing: tuple[str, ...] = ()
+    suspended: str | None = None
+    refusal: str | None = None
+    quarantine: str | None = None
+    quarantine_at_ms: int | None = None
+    proven_at_ms: int | None = None
+    pace: float = 1.0
+
+
+_STAGES: Final = {
+    Contact.NEVER_SEEN: (
+        "has never made contact",
+        "Power it on at its site and check line and Location Server address.",
+    ),
+    Contact.REFUSED: ("asked and was refused", "Clear the reason of the refusal; the device retries by itself."),
+    Contact.LS_ASKED: (
+        "asked the Location Server and has not asked its Resource Server yet",
+        "Wait one retry interval.",
+    ),
+    Contact.RS_ASKED: ("asked the Resource Server and got no config yet", "Look at the answer it got, below."),
+    Contact.CONFIG_PULLED: ("pulled its config and has not agreed on a push method yet", "Wait one retry interval."),
+    Contact.METHOD_AGREED: ("agreed on a push method and has not confirmed yet", "Check that its tunnel gets through."),
+    Contact.CONFIRMED: ("confirmed its push path; its serial number is being proven", "Wait a few seconds."),
+    Contact.READY: ("is in contact and can be pushed to", ""),
+    Contact.SILENT: (
+        "was in contact and has fallen silent",
+        "Check power and line; promote a standby if one is ready.",
+    ),
+}
+_SSH: Final = {
+    Contact.NEVER_SEEN: ("has never been reached", "Check address, port and credential, then identify it."),
+    Contact.REFUSED: ("was reached and refused us", "Clear the reason of the refusal, then identify it again."),
+    Contact.READY: ("was reached and identified", ""),
+    Contact.SILENT: ("no longer answers", "Check power and line; promote a standby if one is ready."),
+}
+_CONFIG: Final = {
+    ConfigState.NONE: ("its place has no config", "Write the working config of its place, then plan and push."),
+    ConfigState.UNKNOWN: ("its running config has not been read yet", "Make a plan; that reads the device."),
+    ConfigState.IN_SYNC: ("it runs the config of its place", ""),
+    ConfigState.DIFFERS: ("its running config differs from that of its place", "Make a plan and look at the diff."),
+    ConfigState.PUSHING: ("a push to it is under way", "Follow the push."),
+}
+_LIVES: Final = {
+    "ordered": "Wait for delivery.",
+    "delivered": "Complete the onboarding checklist.",
+    "installed": "Power it on; first contact puts it in service.",
+    "in-service": "",
+    "failed": "Wait for the replacement, or promote a standby.",
+    "send-back-due": "Send the failed unit off.",
+    "return-due": "Return the unit in time; afterwards it counts as lost.",
+    "returned": "Nothing: this unit's life is over.",
+    "cancelled": "Nothing: this unit was never sent.",
+    "lost": "Nothing: its serial number stays blocked; a unit that turns up goes on being refused.",
+    "retired": "Nothing: its serial number stays taken for ever.",
+}
+ENDED: Final = frozenset({"returned", "cancelled", "lost", "retired"})
+
+
+def standing(facts: AdapterFacts) -> str:
+    """The one word a person reads in a list: the most urgent of the three axes."""
+    if facts.quarantine:
+        return "quarantined"
+    if facts.life in ENDED or facts.life in ("failed", "send-back-due", "return-due", "ordered"):
+        return facts.life
+    if facts.suspended:
+        return "suspended"
+    if facts.missing:
+        return "onboarding"
+    if facts.contact in (Contact.SILENT, Contact.REFUSED, Contact.NEVER_SEEN):
+        return facts.contact.value
+    if facts.seat is Seat.NONE:
+        return "unseated"
+    if facts.contact is not Contact.READY:
+        return "booting"
+    if facts.seat is Seat.STANDBY:
+        return "standing by"
+    return {
+        ConfigState.IN_SYNC: "ok",
+        ConfigState.DIFFERS: "drifted",
+        ConfigState.PUSHING: "pushing",
+        ConfigState.NONE: "without config",
+        ConfigState.UNKNOWN: "unread",
+    }[facts.config]
+
+
+def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
+    """Life, seat, contact and config of an adapter as one chain; the most urgent thing gives the next action."""
+    chain = [
+        Fact(facts.life_at_ms, f"{facts.serial} is {facts.life.replace('-', ' ')}", "inventory", "SMF-1"),
+        Fact(facts.seat_at_ms, _seated(facts), "placements"),
+    ]
+    if facts.missing:
+        chain.append(
+            Fact(facts.life_at_ms, f"still missing: {', '.join(facts.missing)}", "onboarding checklist", "MPC-7.1")
+        )
+    if facts.suspended:
+        chain.append(Fact(facts.seat_at_ms, f"its contract is suspended: {facts.suspended}", "contracts", "SMF-21"))
+    said, _ = _contact(facts)
+    chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, said, _source(facts)))
+    if facts.refusal:
+        chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, f"last refusal: {facts.refusal}", _source(facts)))
+    if facts.proven_at_ms is not None:
+        chain.append(Fact(facts.proven_at_ms, "its serial number was proven by the device itself", "device"))
+    if facts.seat is Seat.ENTRY:
+        chain.append(Fact(facts.config_at_ms or facts.seat_at_ms, _CONFIG[facts.config][0], "last complete reading"))
+    if facts.quarantine:
+        chain.append(Fact(facts.quarantine_at_ms or now_ms, f"quarantined: {facts.quarantine}", "controller"))
+    if facts.pace != 1.0:
+        chain.append(Fact(now_ms, f"waits of this daemon are divided by {facts.pace:g}", "settings"))
+    word = standing(facts)
+    summary = f"{facts.serial} is {word}: {_seated(facts)}; {said}"
+    if facts.seat is Seat.ENTRY:
+        summary += f"; {_CONFIG[facts.config][0]}"
+    if facts.life not in ("in-service",):
+        summary += f"; {facts.life.replace('-', ' ')}"
+    for label, detail in (
+        ("missing", ", ".join(facts.missing)),
+        ("suspended", facts.suspended),
+        ("refused", facts.refusal),
+        ("quarantined", facts.quarantine),
+    ):
+        if detail:
+            summary += f"; {label}: {detail}"
+    return Explanation(
+        subject=facts.serial,
+        word=word,
+        summary=summary,
+        facts=tuple(sorted(chain, key=lambda fact: fact.at_ms)),
+        next_action=_next_action(facts, word),
+    )
+
+
+def _seated(facts: AdapterFacts) -> str:
+    match facts.seat:
+        case Seat.ENTRY:
+            return f"in entry {facts.seat_key}"
+        case Seat.STANDBY:
+            return f"standing by in {facts.seat_key}"
+        case Seat.NONE:
+            return "in no slot"
+
+
+def _source(facts: AdapterFacts) -> str:
+    return "phone-home" if facts.path == "arms" else "SSH"
+
+
+def _contact(facts: AdapterFacts) -> tuple[str, str]:
+    if facts.path != "arms" and facts.contact in _SSH:
+        return _SSH[facts.contact]
+    said, then = _STAGES[facts.contact]
+    if facts.seat is Seat.STANDBY and facts.contact is Contact.READY:
+        # A standby never gets a config; its retries are its sign of life (architecture §6).
+        return "retries as a standby should: that is its sign of life", then
+    return said, then
+
+
+def _next_action(facts: AdapterFacts, word: str) -> str:
+    if word == "quarantined":
+        return "Compare the device with its record; release it from quarantine only when you know which is right."
+    if word in _LIVES and word != "in-service":
+        return _LIVES[word]
+    if word == "suspended":
+        return "Resume the contract when its ground is gone (SMF-21)."
+    if word == "onboarding":
+        return f"Tick off: {', '.join(facts.missing)}."
+    if word == "unseated":
+        return "Put it into an entry or a standby slot; until then it gets no config."
+    _, contact_then = _contact(facts)
+    if contact_then:
+        return contact_then
+    if facts.seat is Seat.ENTRY and _CONFIG[facts.config][1]:
+        return _CONFIG[facts.config][1]
+    return "Nothing to do." if facts.seat is Seat.ENTRY else "Nothing to do: it takes over when it is promoted."
+
+
+_PUSH: Final = {
+    PushState.PLANNED: ("waits for its turn", "Nothing to do; cancel it if it is no longer wanted."),
+    PushState.PREFLIGHT: ("is checking identity and preconditions; the device is untouched", "Wait."),
+    PushState.BASELINED: ("has read the device and found the plan's base; the device is untouched", "Wait."),
+    PushState.ARMED: ("has armed the device's own way back", "Wait; the device undoes by itself if contact is lost."),
+    PushState.APPLYING: ("is sending the change", "Wait; the device undoes by itself if contact is lost."),
+    PushState.APPLIED: ("has sent the change and not seen the device again yet", "Wait for the new connection."),
+    PushState.REACHABLE: ("reached the device again on a new connection", "Wait for the reading."),
+    PushState.VERIFIED: ("read the device back: it runs what was wanted", "Wait for the next step."),
+    PushState.CONFIRMED: ("told the device to keep the change", "Wait for the next step."),
+    PushState.SAVED: ("saved the change; it survives a reboot", "Wait for the last record."),
+    PushState.DONE: ("is done: verified, saved and read back", "Nothing to do."),
+    PushState.REVERTING: ("is taking the change back", "Wait; the device returns to its former config."),
+    PushState.REVERTED: ("was taken back: the device runs its former config", "Read the reason, make a new plan."),
+    PushState.RECONCILE: ("lost contact; the device is being read before anything else is sent", "Wait; send nothing."),
+    PushState.QUARANTINED: (
+        "ended in doubt: the device runs neither the former nor the new config",
+        "Look at both diffs and decide; nothing is written automatically any more.",
+    ),
+    PushState.NOT_DONE: ("was not carried out; the device was not touched", "Read the reason, make a new plan."),
+}
+
+
+def explain_push(
+    key: str, state: PushState, *, since_ms: int, reason: str = "", journal: tuple[Fact, ...] = ()
+) -> Explanation:
+    """State of a push in words. `reason` is why it left the straight way; `journal` its journal as facts."""
+    said, then = _PUSH[state]
+    summary = f"{key} {said}" + (f": {reason}" if reason else "")
+    facts = (*journal, Fact(since_ms, f"{key} {said}", "push journal"))
+    return Explanation(key, state.value, summary, facts, then)
+
+
+_LEVELS: Final = ("quiet", "watch", "congested", "critical")
+_LEVEL_NEXT: Final = (
+    "Nothing to do.",
+    "Look again in a week; no proposal is drafted at this level.",
+    "Look at the drafted proposal and send it when it is right.",
+    "Look at the drafted proposal today; the line is full for hours.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFacts:
+    """What the explanation of a link rests on. `level` is 0–3 (metering §5.3)."""
+
+    key: str
+    level: int
+    level_at_ms: int
+    valid_days: int
+    stale: bool
+    capacity_kind: str | None
+    capacity: str
+    busy: str = ""
+    proposal: str | None = None
+
+
+def explain_link(facts: LinkFacts) -> Explanation:
+    """Congestion level of a link, what it was judged by, and what follows from it."""
+    if facts.capacity_kind is None:
+        word, then = "without capacity", "Enter the line rate; without a capacity no level is judged."
+    elif facts.valid_days == 0:
+        word, then = "unmeasured", "Wait for a full day of readings, or import past readings."
+    elif facts.stale:
+        word = f"stale ({_LEVELS[facts.level]} before)"
+        then = "Find out why no valid day was measured for five days."
+    else:
+        word, then = _LEVELS[facts.level], _LEVEL_NEXT[facts.level]
+    if facts.proposal and word in ("congested", "critical"):
+        then = f"Review proposal {facts.proposal}."
+    chain = [
+        Fact(facts.level_at_ms, f"level {_LEVELS[facts.level]} over {facts.valid_days} valid days", "levels", "MPC-19")
+    ]
+    if facts.capacity_kind is not None:
+        chain.append(Fact(facts.level_at_ms, f"judged against {facts.capacity} ({facts.capacity_kind})", "capacities"))
+    if facts.busy:
+        chain.append(Fact(facts.level_at_ms, facts.busy, "day figures"))
+    if facts.proposal:
+        chain.append(Fact(facts.level_at_ms, f"proposal {facts.proposal} is open", "proposals"))
+    summary = f"{facts.key} is {word}: {'; '.join(fact.text for fact in chain)}"
+    return Explanation(facts.key, word, summary, tuple(chain), then)

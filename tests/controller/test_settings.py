@@ -1,0 +1,73 @@
+"""What an operator sees when a settings file or variable is right, or wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from controller.settings import load
+from inventory.errors import BadInput
+
+pytestmark = pytest.mark.fast
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "kajitori.toml"
+    file.write_text('pace = 2\n[api]\nport = 9000\nhost = "127.0.0.2"\n')
+    settings = load(file, {"KAJITORI_API__PORT": "9001", "HOME": "/root"})
+    assert (settings.pace, settings.api.port, settings.api.host) == (2.0, 9001, "127.0.0.2")
+
+
+def test_a_typo_in_the_file_is_refused_with_the_nearest_known_name(tmp_path: Path) -> None:
+    file = tmp_path / "kajitori.toml"
+    file.write_text("[arms]\nls_prot = 1\n")
+    with pytest.raises(BadInput) as caught:
+        load(file, {})
+    assert caught.value.field == "arms.ls_prot"
+    assert "arms.ls_port" in caught.value.message
+    assert "kajitori.toml" in caught.value.message
+
+
+def test_a_typo_in_the_environment_is_refused_with_the_nearest_known_name() -> None:
+    with pytest.raises(BadInput, match=r"nearest known name is database\.url"):
+        load(None, {"KAJITORI_DATABASE__URLL": "sqlite:///x"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("KAJITORI_ARMS__RS_RETRY_INTERVAL_S", "0"),
+        ("KAJITORI_ARMS__ECHO_INTERVAL_S", "5"),
+        ("KAJITORI_ARMS__ADDRESS", "router.example"),
+        ("KAJITORI_API__PORT", "70000"),
+        ("KAJITORI_PACE", "0"),
+    ],
+)
+def test_a_value_that_would_hurt_clients_is_refused_by_name(name: str, text: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        load(None, {name: text})
+    assert caught.value.field == name.removeprefix("KAJITORI_").lower().replace("__", ".")
+
+
+def test_a_section_given_as_a_value_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "kajitori.toml"
+    file.write_text("api = 3\n")
+    with pytest.raises(BadInput, match="api is a section"):
+        load(file, {})
+
+
+def test_a_file_that_is_not_toml_or_not_there_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[api\n")
+    with pytest.raises(BadInput, match=r"broken\.toml is not TOML"):
+        load(broken, {})
+    with pytest.raises(BadInput, match=r"none\.toml cannot be read"):
+        load(tmp_path / "none.toml", {})
+
+
+def test_sqlite_keeps_three_files_and_postgresql_one_database() -> None:
+    alone = load(None, {})
+    assert len({alone.database_url(), alone.traffic_url(), alone.engine_url()}) == 3
+    shared = load(None, {"KAJITORI_DATABASE__URL": "postgresql:///fleet"})
+    assert {shared.database_url(), shared.traffic_url(), shared.engine_url()} == {"postgresql:///fleet"}

@@ -1,0 +1,155 @@
+"""No state is unexplained, and no two different states read the same (architecture §8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inventory.explain import (
+    ENDED,
+    AdapterFacts,
+    ConfigState,
+    Contact,
+    Explanation,
+    LinkFacts,
+    Seat,
+    explain_adapter,
+    explain_link,
+    explain_push,
+)
+from inventory.plans import PushState
+
+pytestmark = pytest.mark.fast
+
+NOW_MS = 1_760_000_000_000
+LIVES = (
+    "ordered",
+    "delivered",
+    "installed",
+    "in-service",
+    "failed",
+    "send-back-due",
+    "return-due",
+    "returned",
+    "cancelled",
+    "lost",
+    "retired",
+)
+
+
+def reachable() -> Iterator[AdapterFacts]:
+    """Every combination of the three axes and the marks that the state machines allow."""
+    for life, seat, contact, config, path in product(LIVES, Seat, Contact, ConfigState, ("arms", "ssh")):
+        if life in {*ENDED, "ordered"} and (seat is not Seat.NONE or config is not ConfigState.NONE):
+            continue  # nothing that has ended, or was never sent, sits in a slot
+        if seat is not Seat.ENTRY and config is not ConfigState.NONE:
+            continue  # config belongs to a place
+        if life == "in-service" and contact is Contact.NEVER_SEEN:
+            continue  # first contact is what puts an adapter in service
+        if path == "ssh" and contact not in (Contact.NEVER_SEEN, Contact.REFUSED, Contact.READY, Contact.SILENT):
+            continue  # boot stages are ARMS's
+        marks = [((), None, None, None)]
+        if life == "delivered":
+            marks.append((("site", "line"), None, None, None))
+        if seat is not Seat.NONE:
+            marks.append(((), "payment overdue", None, None))
+        if contact is not Contact.NEVER_SEEN:
+            marks.append(((), None, None, "another serial number answered"))
+        if contact is Contact.REFUSED:
+            marks.append(((), None, "404: standby", None))
+        for missing, suspended, refusal, quarantine in marks:
+            yield AdapterFacts(
+                serial="X1-0001",
+                life=life,
+                life_at_ms=NOW_MS - 9000,
+                seat=seat,
+                seat_key={Seat.ENTRY: "E-1", Seat.STANDBY: "S-1", Seat.NONE: None}[seat],
+                seat_at_ms=NOW_MS - 8000,
+                contact=contact,
+                contact_at_ms=None if contact is Contact.NEVER_SEEN else NOW_MS - 5000,
+                config=config,
+                config_at_ms=NOW_MS - 4000 if config is not ConfigState.NONE else None,
+                path=path,
+                missing=missing,
+                suspended=suspended,
+                refusal=refusal,
+                quarantine=quarantine,
+                quarantine_at_ms=NOW_MS if quarantine else None,
+            )
+
+
+def complete(explanation: Explanation) -> None:
+    assert explanation.summary
+    assert explanation.word
+    assert explanation.next_action
+    assert explanation.facts
+    for fact in explanation.facts:
+        assert fact.at_ms > 0
+        assert fact.text
+        assert fact.source
+    assert list(explanation.facts) == sorted(explanation.facts, key=lambda fact: fact.at_ms)
+
+
+def test_every_reachable_state_of_an_adapter_is_explained_and_reads_differently() -> None:
+    seen: dict[str, AdapterFacts] = {}
+    for facts in reachable():
+        explanation = explain_adapter(facts, NOW_MS)
+        complete(explanation)
+        twin = seen.setdefault(f"{facts.path} {explanation.summary}", facts)
+        assert twin is facts, f"these read the same: {twin} and {facts}"
+    assert len(seen) > 500
+
+
+def test_an_adapter_that_runs_its_config_needs_nothing() -> None:
+    ok = next(
+        f
+        for f in reachable()
+        if f.life == "in-service" and f.config is ConfigState.IN_SYNC and f.contact is Contact.READY
+    )
+    explanation = explain_adapter(ok, NOW_MS)
+    assert (explanation.word, explanation.next_action) == ("ok", "Nothing to do.")
+
+
+def test_a_silent_entry_is_told_to_promote_a_standby() -> None:
+    silent = next(
+        f for f in reachable() if f.life == "in-service" and f.seat is Seat.ENTRY and f.contact is Contact.SILENT
+    )
+    explanation = explain_adapter(silent, NOW_MS)
+    assert explanation.word == "silent"
+    assert "standby" in explanation.next_action
+
+
+def test_every_state_of_a_push_is_explained_and_reads_differently() -> None:
+    seen = set()
+    for state in PushState:
+        explanation = explain_push("push 7", state, since_ms=NOW_MS)
+        complete(explanation)
+        seen.add(explanation.summary)
+    assert len(seen) == len(PushState)
+
+
+@given(
+    st.integers(0, 3),
+    st.booleans(),
+    st.integers(0, 90),
+    st.sampled_from([None, "line", "port"]),
+    st.none() | st.just("P-1"),
+)
+def test_every_state_of_a_link_is_explained(
+    level: int, stale: bool, days: int, kind: str | None, proposal: str | None
+) -> None:
+    facts = LinkFacts("E-1 ge0", level, NOW_MS, days, stale, kind, "100 Mbit/s", proposal=proposal)
+    complete(explain_link(facts))
+
+
+def test_links_of_different_state_read_differently() -> None:
+    seen = set()
+    for level, stale, kind in product(range(4), (False, True), (None, "line")):
+        if kind is None and (level or stale):
+            continue  # without a capacity nothing is judged
+        seen.add(explain_link(LinkFacts("E-1 ge0", level, NOW_MS, 30, stale, kind, "100 Mbit/s")).summary)
+    assert len(seen) == 9
