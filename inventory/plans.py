@@ -106,3 +106,153 @@ class ConfigText:
     def text(self, module: int = 0) -> str:
         """Text of a module; empty if the module is not there."""
         return dict(self.modules).get(module, "")
+
+
+class Phase(StrEnum):
+    """A journal row says what is about to be done, or what came of it."""
+
+    INTENTION = "intention"
+    OUTCOME = "outcome"
+
+
+class Verdict(StrEnum):
+    """What came of an intention; the `found` ones only of RECONCILE, by a complete reading."""
+
+    OK = "ok"
+    FAILED = "failed"
+    """The device said no, or the comparison failed; contact is kept."""
+    LOST = "lost"
+    """Contact was lost, or never had; what was under way may or may not have happened."""
+    REFUSED = "refused"
+    """No contact, and trying again would do harm: credential, identity, onboarding."""
+    ROLLED_BACK = "rolled back"
+    """The device itself says that it is back on its former configuration."""
+    FOUND_BASE = "found base"
+    FOUND_BASE_GUARDED = "found base, guard pending"
+    FOUND_INTENT = "found intent"
+    FOUND_INTENT_GUARDED = "found intent, guard pending"
+    FOUND_NEITHER = "found neither"
+    FOUND_NEITHER_GUARDED = "found neither, guard pending"
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """One row of a push's journal. `said` and `detail` are safe to show; `detail` holds diffs, secrets masked."""
+
+    seq: int
+    attempt: int
+    state: PushState
+    phase: Phase
+    at_ms: int
+    verdict: Verdict | None = None
+    said: str = ""
+    detail: str = ""
+    transaction_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BlastRadius:
+    """What a plan touches; `bandwidth_bps` is contracted bandwidth, None where it is not known."""
+
+    adapters: int
+    contractors: int
+    bandwidth_bps: int | None
+    entries_without_ready_standby: int
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What is computed from base and intent alone. The lines may hold secrets; the `shown` texts do not."""
+
+    base_digest: str
+    intent_digest: str
+    remediation: tuple[str, ...]
+    rollback: tuple[str, ...]
+    proven: bool
+    proof: str
+    """How it was proven, or why it could not be."""
+    management_path: str
+    """Verdict on our own way to the device, in words; empty means that the plan does not touch it."""
+    diff_shown: str
+    remediation_shown: tuple[str, ...]
+    rollback_shown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who approved a plan, and when."""
+
+    actor: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A stored plan as it may be shown: no secrets. It is never changed; a stale one is replaced by a new one."""
+
+    id: int
+    entry_id: int
+    adapter_id: int
+    serial: str
+    generation: int
+    family: str
+    created_ms: int
+    valid_until_ms: int
+    created_by: str
+    base_digest: str
+    intent_digest: str
+    diff: str
+    remediation: tuple[str, ...]
+    rollback: tuple[str, ...]
+    proven: bool
+    proof: str
+    management_path: str
+    blast: BlastRadius
+    guard: str
+    guard_s: int
+    expected_s: int
+    approvals: tuple[Approval, ...]
+
+    @property
+    def approvals_needed(self) -> int:
+        """One person, or two where the plan could not be proven or touches our own way to the device (D10)."""
+        return 1 if self.proven and not self.management_path else 2
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A plan that was started. `said` is the reason of the present state; `cancelled_by` asks it to stop."""
+
+    id: int
+    plan_id: int
+    entry_id: int
+    adapter_id: int
+    generation: int
+    state: PushState
+    said: str
+    attempt: int
+    due_ms: int
+    created_ms: int
+    started_by: str
+    finished_ms: int | None
+    cancelled_by: str | None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """See `outcome`."""
+        return outcome(self.state) if self.finished_ms is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigVersion:
+    """A stored config of a place. The text is read separately, so that lists never decrypt."""
+
+    id: int
+    entry_id: int
+    kind: str
+    digest: str
+    author: str
+    reason: str
+    at_ms: int
+    seen_ms: int
+    """Last instant at which the same config was found again; only truth moves it."""

@@ -1,0 +1,118 @@
+"""Configs of places, plans, approvals, pushes, their journal, and the lock on each device."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+
+from controller.store.tables import base
+from controller.store.tables.base import NEVER_REUSED, id_column, metadata, ms, number
+from controller.store.tables.inventory import reference
+
+config_versions: Final = Table(
+    "config_versions",
+    metadata,
+    id_column(),
+    reference("entry_id", "entries"),
+    base.text("kind"),
+    base.text("digest"),
+    Column("text_sealed", LargeBinary, nullable=False),
+    base.text("author"),
+    base.text("reason"),
+    ms("at_ms"),
+    # A reading that finds the same again moves this instant instead of adding a version.
+    ms("seen_ms"),
+    Index("ix_config_versions_entry_id_kind_id", "entry_id", "kind", "id"),
+    CheckConstraint("kind IN ('working', 'startup', 'running', 'truth')", name="kind"),
+    **NEVER_REUSED,
+)
+
+plans: Final = Table(
+    "plans",
+    metadata,
+    id_column(),
+    reference("entry_id", "entries"),
+    reference("adapter_id", "adapters"),
+    number("generation"),
+    base.text("family"),
+    ms("created_ms"),
+    ms("valid_until_ms"),
+    base.text("created_by"),
+    base.text("base_digest"),
+    base.text("intent_digest"),
+    base.text("guard"),
+    number("guard_s"),
+    number("expected_s"),
+    # Base, intent and the lines to send hold secrets.
+    Column("job_sealed", LargeBinary, nullable=False),
+    # What may be shown: diff, lines with masks, proof, verdict on the management path, blast radius.
+    base.text("shown"),
+    Index("ix_plans_entry_id", "entry_id"),
+    **NEVER_REUSED,
+)
+
+plan_approvals: Final = Table(
+    "plan_approvals",
+    metadata,
+    id_column(),
+    reference("plan_id", "plans"),
+    base.text("actor"),
+    ms("at_ms"),
+    # Two approvals are two people.
+    UniqueConstraint("plan_id", "actor"),
+    **NEVER_REUSED,
+)
+
+pushes: Final = Table(
+    "pushes",
+    metadata,
+    id_column(),
+    reference("plan_id", "plans"),
+    reference("entry_id", "entries"),
+    reference("adapter_id", "adapters"),
+    number("generation"),
+    base.text("state"),
+    base.text("outcome", nullable=True),
+    base.text("said"),
+    number("attempt"),
+    ms("due_ms"),
+    ms("created_ms"),
+    base.text("started_by"),
+    ms("finished_ms", nullable=True),
+    base.text("cancelled_by", nullable=True),
+    # A plan is carried out once: its base has moved afterwards.
+    UniqueConstraint("plan_id"),
+    Index("ix_pushes_entry_id", "entry_id"),
+    Index("ix_pushes_adapter_id", "adapter_id"),
+    Index("ix_pushes_finished_ms_due_ms", "finished_ms", "due_ms"),
+    CheckConstraint("(outcome IS NULL) = (finished_ms IS NULL)", name="finished"),
+    CheckConstraint("outcome IN ('done', 'not-done', 'unknown')", name="outcome"),
+    **NEVER_REUSED,
+)
+
+push_journal: Final = Table(
+    "push_journal",
+    metadata,
+    Column("push_id", Integer, ForeignKey("pushes.id"), primary_key=True, autoincrement=False),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    number("attempt"),
+    base.text("state"),
+    base.text("phase"),
+    ms("at_ms"),
+    base.text("verdict", nullable=True),
+    base.text("said"),
+    Column("detail", Text, nullable=False),
+    Column("transaction_id", Integer, nullable=True),
+    CheckConstraint("phase IN ('intention', 'outcome')", name="phase"),
+    CheckConstraint("(phase = 'intention') = (verdict IS NULL)", name="verdict"),
+)
+
+device_locks: Final = Table(
+    "device_locks",
+    metadata,
+    # One push per adapter at a time: the primary key decides.
+    Column("adapter_id", Integer, ForeignKey("adapters.id"), primary_key=True, autoincrement=False),
+    reference("push_id", "pushes"),
+    ms("since_ms"),
+)
