@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from controller.cli.conformance_case import CaseResult
+from controller.cli.conformance_case import CaseResult, report
 from drivers.arms import framing, heartbeat, location, messages, xml
 from drivers.arms.ids import DistributionId, basic, grouped, read_basic, sa_code_of_mac
 from drivers.arms.messages import Message, Request
@@ -423,10 +423,4 @@ def register(app: typer.Typer) -> None:
     @app.command("arms")
     def arms(directory: Path) -> None:
         """Check the ARMS codec against a folder of vectors. Exit status 0 if every case passes, else 1."""
-        results = []
-        for result in run_arms(directory):
-            print(result.line)
-            results.append(result)
-        passed = sum(result.ok for result in results)
-        print(f"{passed} passed, {len(results) - passed} failed")
-        raise typer.Exit(0 if results and passed == len(results) else 1)
+        report(run_arms(directory))

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from controller.cli import metering_kinds
-from controller.cli.conformance_case import CaseResult
+from controller.cli.conformance_case import CaseResult, report
 from inventory.errors import FleetError
 from inventory.timeslots import OPEN_OCTETS
 
@@ -139,9 +139,4 @@ def register(app: typer.Typer) -> None:
         files: Annotated[list[Path], typer.Argument(help="Vector files, or index.json for all of them.")],
     ) -> None:
         """Runs metering vectors: a line a case, then the count; exit status 1 if any failed."""
-        passed = failed = 0
-        for result in run_metering(files):
-            typer.echo(f"ok {result.id}" if result.ok else f"FAIL {result.id} {result.detail}")
-            passed, failed = passed + result.ok, failed + (not result.ok)
-        typer.echo(f"{passed} passed, {failed} failed")
-        raise typer.Exit(1 if failed or not passed else 0)
+        report(run_metering(files))
