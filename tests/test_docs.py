@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.settings import describe
 from inventory.errors import FleetError
 
 ROOT = Path(__file__).parent.parent
@@ -44,3 +45,14 @@ def test_links_between_documents_lead_somewhere() -> None:
             if not (page.parent / target).exists():
                 broken.append(f"{page.relative_to(ROOT)} → {target}")
     assert broken == []
+
+
+def test_the_manual_lists_every_setting_as_the_program_knows_it() -> None:
+    text = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    rows = [
+        f"| `{one.name}` | `{one.variable}` | {one.default and f'`{one.default}`'} | {one.meaning} |"
+        for one in describe()
+    ]
+    assert all(one.meaning for one in describe())
+    assert [row for row in rows if row not in text] == []
+    assert text.count("| `") == len(rows), "the manual lists a setting that is no more"
