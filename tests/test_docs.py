@@ -55,4 +55,4 @@ def test_the_manual_lists_every_setting_as_the_program_knows_it() -> None:
     ]
     assert all(one.meaning for one in describe())
     assert [row for row in rows if row not in text] == []
-    assert text.count("| `") == len(rows), "the manual lists a setting that is no more"
+    assert text.count("\n| `") == len(rows), "the manual lists a setting that is no more"
