@@ -50,6 +50,21 @@ class SerialNumber:
         return self.shown
 
 
+def parse_distribution_id(text: str) -> str:
+    """The 128-bit ARMS identity as 8 groups of 4 upper-case hexadecimal digits (arms-protocol §2.1).
+
+    Hyphens, case and width do not count on input. Raises BadInput for anything else.
+    """
+    digits = unicodedata.normalize("NFKC", text).strip().replace("-", "").upper()
+    if not re.fullmatch(r"[0-9A-F]{32}", digits):
+        raise BadInput(
+            "a Distribution ID has 8 groups of 4 hexadecimal digits",
+            field="distribution_id",
+            next_step="Copy it from the label, as in 0001-0000-0101-000B-0200-5EFF-FE00-5301.",
+        )
+    return "-".join(digits[at : at + 4] for at in range(0, 32, 4))
+
+
 class Life(StrEnum):
     """Where an adapter stands in its life. Which slot it sits in is apart from this."""
 

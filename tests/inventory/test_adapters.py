@@ -68,6 +68,15 @@ def test_folding_a_serial_number_twice_changes_nothing(text: str) -> None:
     assert SerialNumber.parse(serial.shown) == serial
 
 
+def test_a_distribution_id_is_read_in_any_spelling_and_kept_in_one() -> None:
+    kept = "0001-0000-0101-000B-0200-5EFF-FE00-5301"
+    for text in (kept, kept.lower(), kept.replace("-", ""), f" {kept} "):
+        assert adapters.parse_distribution_id(text) == kept
+    for text in ("", kept[:-1], kept + "0", "Z" * 32):
+        with pytest.raises(BadInput):
+            adapters.parse_distribution_id(text)
+
+
 def test_the_life_of_a_leased_adapter() -> None:
     life = live(None, E.ORDER).life
     for event, after in (
