@@ -74,7 +74,7 @@ class FortiSession:
         await self.terminal.page(text, rows=0 if standard else ROWS, pager=PAGER)
 
     async def command(self, typed: str, waiting: list[str] | None) -> None:
-        """Carry out one line, with the strikes that wait for it. `waiting`: the further lines of a request."""
+        """Carry out one line, with the strikes that wait for it. `waiting`: further lines of a request."""
         if self.device.strikes(typed, "before"):
             self.terminal.cut()
         if self._tree is not self.device.running:

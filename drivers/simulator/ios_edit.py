@@ -300,6 +300,9 @@ def _put_entry(node: IosNode, line: str) -> None:
 
 def _insert(node: IosNode, mode: Mode, new: IosNode) -> None:
     """After the last line of its kind; a new kind of global line at its place in the printed order."""
+    if mode is INTERFACE and new.text.startswith("description "):
+        node.children.insert(0, new)
+        return
     words = new.text.removeprefix("no ").split()
     for depth in (2, 1):
         alike = [

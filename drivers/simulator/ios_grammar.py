@@ -31,21 +31,23 @@ class Mode:
 GLOBAL = Mode(
     "config",
     words_of(
-        """aaa access-list alias archive arp banner bfd bfd-template boot boot-end-marker boot-start-marker
-        bridge call-home cdp class-map clock configuration control-plane cpp crypto default-value
-        device-tracking diagnostic dial-peer enable errdisable event file fhrp flow hostname hw-module interface ip ipv6
-        isdn kerberos key l2vpn license line lldp logging login mac mac-address memory-size mls mpls
-        multilink netconf netconf-yang no-alias ntp object-group parser pki platform policy-map port-channel
-        power privilege prompt qos radius radius-server redundancy restconf rmon route-map router scheduler
-        security service snmp snmp-server spanning-tree standby subscriber switch system tacacs tacacs-server
-        telemetry template track transceiver udld username version virtual-service vlan vrf vtp zone
-        zone-pair"""
+        """aaa access-list alias archive arp banner bfd bfd-template boot boot-end-marker
+        boot-start-marker bridge
+        call-home cdp class-map clock configuration control-plane cpp crypto default-value
+        device-tracking diagnostic dial-peer enable errdisable event file fhrp flow hostname hw-module
+        interface ip ipv6 isdn kerberos key l2vpn license line lldp logging login mac mac-address
+        memory-size mls mpls multilink netconf netconf-yang no-alias ntp object-group parser pki
+        platform policy-map port-channel power privilege prompt qos radius radius-server redundancy
+        restconf rmon route-map router scheduler security service snmp snmp-server spanning-tree standby
+        subscriber switch system tacacs tacacs-server telemetry template track transceiver udld username
+        version virtual-service vlan vrf vtp zone zone-pair"""
     ),
     {
         "ip": words_of(
-            """access-list arp as-path bgp-community bootp cef classless community-list default-gateway
-            default-network dhcp domain domain-lookup domain-name explicit-path extcommunity-list finger
-            flow-export forward-protocol ftp gratuitous-arps host http icmp inspect local msdp multicast
+            """access-list arp as-path bgp-community bootp cef classless community-list
+            default-gateway default-network
+            dhcp domain domain-lookup domain-name explicit-path extcommunity-list finger flow-export
+            forward-protocol ftp gratuitous-arps host http icmp inspect local msdp multicast
             multicast-routing name-server nat options pim prefix-list radius rcmd routing route scp sla
             source-route ssh subnet-zero tacacs tcp telnet tftp vrf rsvp port-map sdwan"""
         )
@@ -88,17 +90,18 @@ INTERFACE = Mode(
     words_of(
         """arp auto bandwidth bfd carrier-delay cdp channel-group crypto delay description dot1q duplex
         encapsulation flowcontrol full-duplex half-duplex hold-queue ip ipv6 isis keepalive l2protocol
-        lacp lldp load-interval logging mac mac-address macro max-reserved-bandwidth mdix media-type member
-        mop mpls mtu negotiation nve ntp ospfv3 peer physical-layer platform plim ppp pppoe pppoe-client
-        priority-queue queue-set rate-limit service-policy shutdown snmp source-interface spanning-tree speed
-        standby storm-control switchport tag trust tunnel udld vlan-id vrf vrrp xconnect zone-member
-        host-reachability autostate power stackwise-virtual device-tracking dialer"""
+        lacp lldp load-interval logging mac mac-address macro max-reserved-bandwidth mdix media-type
+        member mop mpls mtu negotiation nve ntp ospfv3 peer physical-layer platform plim ppp pppoe
+        pppoe-client priority-queue queue-set rate-limit service-policy shutdown snmp source-interface
+        spanning-tree speed standby storm-control switchport tag trust tunnel udld vlan-id vrf vrrp
+        xconnect zone-member host-reachability autostate power stackwise-virtual device-tracking dialer"""
     ),
     {
         "ip": words_of(
-            """accounting address access-group arp authentication bandwidth-percent dhcp directed-broadcast
-            flow hello-interval helper-address hold-time igmp inspect load-sharing mask-reply mroute-cache mtu
-            nat next-hop-self nhrp ospf pim policy proxy-arp redirects rip route-cache sticky-arp
+            """accounting address access-group arp authentication bandwidth-percent dhcp
+            directed-broadcast flow
+            hello-interval helper-address hold-time igmp inspect load-sharing mask-reply mroute-cache
+            mtu nat next-hop-self nhrp ospf pim policy proxy-arp redirects rip route-cache sticky-arp
             split-horizon summary-address tcp unnumbered unreachables verify virtual-reassembly vrf
             local-proxy-arp rsvp"""
         ),
@@ -141,9 +144,9 @@ _ROUTER_WORDS = words_of(
     default-metric distance distribute-list eigrp exit-address-family is-type log-adjacency-changes
     max-metric maximum-paths metric metric-style mpls neighbor net network nsf nsr offset-list
     passive-interface prefix-suppression redistribute router-id set-overload-bit summary-address
-    summary-prefix synchronization table-map template timers traffic-share variance vrf advertise af-interface topology
-    exit-af-interface exit-af-topology capability ispf shutdown isolation ignore traffic-engineering
-    domain-tag hello interface l2vpn import export snapshot"""
+    summary-prefix synchronization table-map template timers traffic-share variance vrf advertise
+    af-interface topology exit-af-interface exit-af-topology capability ispf shutdown isolation ignore
+    traffic-engineering domain-tag hello interface l2vpn import export snapshot"""
 )
 ROUTER = Mode(
     "config-router",
@@ -164,10 +167,10 @@ LINE = Mode(
     "config-line",
     words_of(
         """absolute-timeout access-class authorization autocommand autohangup databits escape-character exec
-        exec-banner exec-character-bits exec-timeout flowcontrol history international ipv6 length location
-        logging login logout-warning modem monitor motd-banner notify parity password privilege
-        rotary rxspeed session-limit session-timeout session speed stopbits timeout
-        transport txspeed vacant-message width"""
+        exec-banner exec-character-bits exec-timeout flowcontrol history international ipv6 length
+        location logging login logout-warning modem monitor motd-banner notify parity password privilege
+        rotary rxspeed session-limit session-timeout session speed stopbits timeout transport txspeed
+        vacant-message width"""
     ),
     {"logging": words_of("synchronous"), "ipv6": words_of("access-class")},
     single=(

@@ -39,8 +39,8 @@ class CliDevice(ABC):
     """A device on 127.0.0.1, on a port of its own, from `start` to `aclose`.
 
     `pace` divides every wait (boot, revert timer, slow answers); nothing else. `management` names the
-    interface that the controller comes in by: when the running configuration takes its address away, or shuts it, the
-    device is no longer reachable until it is put back.
+    interface that the controller comes in by: when the running configuration takes its address away, or shuts
+    it, the device is no longer reachable until it is put back.
     """
 
     family: ClassVar[str]
