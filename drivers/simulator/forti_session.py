@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from drivers.simulator.forti_edit import Editor, Failed
+from drivers.simulator.forti_schema import SHAPES
 from drivers.simulator.forti_tree import SECRET_FIELD, Printer, Section, Unclosed, statement
 from drivers.simulator.terminal import Pager, Terminal
 
@@ -160,23 +161,24 @@ class FortiSession:
     async def _operate(self, words: list[str], pipe: str) -> None:
         verb, rest = words[0], words[1:]
         if verb in ("show", "get") and self._editor.frames and not rest:
-            await self._answer_read(self._show_here(), pipe)
+            await self._answer_read(words, self._show_here(), pipe)
         elif verb == "show":
-            await self._answer_read(self._show(rest), pipe)
+            await self._answer_read(words, self._show(rest), pipe)
         elif verb == "get":
-            await self._answer_read(self._get(" ".join(rest)), pipe)
+            await self._answer_read(words, self._get(" ".join(rest)), pipe)
         elif verb in ("execute", "diagnose"):
             await self._execute(f"{verb} {' '.join(rest)}", rest)
         else:
             await self._fail(" ".join(words), UNKNOWN)
 
-    async def _answer_read(self, text: str | None, pipe: str) -> None:
+    async def _answer_read(self, words: list[str], text: str | None, pipe: str) -> None:
         if text is None:
-            await self._fail("", UNKNOWN.replace("Unknown action 0", "command parse error"))
+            self._failed = True
+            await self.answer(f"\ncommand parse error before '{words[-1]}'\nCommand fail. Return code 1\n")
             return
-        words = pipe.split()
-        if words and words[0] == "grep":
-            wanted = words[-1].strip("\"'")
+        grep = pipe.split()
+        if grep and grep[0] == "grep":
+            wanted = grep[-1].strip("\"'")
             text = "".join(line for line in text.splitlines(keepends=True) if wanted == "." or wanted in line)
         await self.answer(text + "\n", is_show=True)
 
@@ -189,7 +191,7 @@ class FortiSession:
             return "\n".join([*self.device.header(self.username), *printer.tree(self.device.running), ""])
         for count in range(len(rest), 0, -1):
             path, keys = " ".join(rest[:count]), rest[count:]
-            part = self.device.running.parts.get(path)
+            part = self.device.running.parts.get(path) or (Section() if path in SHAPES else None)
             if part is None or len(keys) > 1:
                 continue
             if keys:
@@ -226,7 +228,7 @@ class FortiSession:
             minutes = max(0, device.now_ms() - device.started_ms) // 60_000
             uptime = f"{minutes // 1440} days,  {minutes // 60 % 24} hours"
             return f"CPU states: 1% user 0% system\nUptime: {uptime}\n"
-        part = device.running.parts.get(what)
+        part = device.running.parts.get(what) or (Section() if what in SHAPES else None)
         if part is None:
             return None
         rows = [f"{name:<20}: {' '.join(values)}" for name, values in part.own.fields.items()]

@@ -137,7 +137,7 @@ class ConfigureMode:
         device.touched(session.username)
         where = done.path[:-1] if done.path and done.path[-1] == done.line else done.path
         device.log.add(
-            "line", line=text, context=" / ".join(where), comment=self.comment, user=session.username
+            "line", line=done.line, context=" / ".join(where), comment=self.comment, user=session.username
         )
 
     async def _reject(self, typed: str, text: str, answer: str, word: int | None) -> None:

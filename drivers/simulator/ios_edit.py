@@ -56,7 +56,7 @@ def carry_out(root: IosNode, path: Path, typed: str) -> Done:
     """Carry out one line at `path`; the tree is changed only when this returns. Raises Refused."""
     words = typed.split()
     negated = words[0] == "no"
-    if words[0] == "default":
+    if words[0] == "default" and not path:
         return _to_default(root, words)
     body = words[1:] if negated else words
     if not body:
@@ -274,7 +274,7 @@ def _put(node: IosNode, mode: Mode, line: str) -> None:
 def _merged_user(old: str, new: str) -> str:
     """A user keeps the privilege level that the new line does not mention."""
     level = re.match(r"username \S+ (privilege \d+) ", old)
-    if level and new.startswith("username ") and " privilege " not in new:
+    if level and re.match(r"username \S+ (?!.*privilege )", new):
         name, rest = new.split()[1], new.split(maxsplit=2)[2]
         return f"username {name} {level[1]} {rest}"
     return new

@@ -88,17 +88,19 @@ GLOBAL = Mode(
 INTERFACE = Mode(
     "config-if",
     words_of(
-        """arp auto bandwidth bfd carrier-delay cdp channel-group crypto delay description dot1q duplex
+        """access-session arp auto bandwidth bfd carrier-delay cdp channel-group crypto delay
+        description dot1q duplex
         encapsulation flowcontrol full-duplex half-duplex hold-queue ip ipv6 isis keepalive l2protocol
         lacp lldp load-interval logging mac mac-address macro max-reserved-bandwidth mdix media-type
         member mop mpls mtu negotiation nve ntp ospfv3 peer physical-layer platform plim ppp pppoe
         pppoe-client priority-queue queue-set rate-limit service-policy shutdown snmp source-interface
         spanning-tree speed standby storm-control switchport tag trust tunnel udld vlan-id vrf vrrp
-        xconnect zone-member host-reachability autostate power stackwise-virtual device-tracking dialer"""
+        xconnect vxlan zone-member host-reachability autostate power stackwise-virtual
+        device-tracking dialer"""
     ),
     {
         "ip": words_of(
-            """accounting address access-group arp authentication bandwidth-percent dhcp
+            """router accounting address access-group arp authentication bandwidth-percent dhcp
             directed-broadcast flow
             hello-interval helper-address hold-time igmp inspect load-sharing mask-reply mroute-cache
             mtu nat next-hop-self nhrp ospf pim policy proxy-arp redirects rip route-cache sticky-arp
@@ -140,7 +142,8 @@ INTERFACE = Mode(
 )
 
 _ROUTER_WORDS = words_of(
-    """address-family aggregate-address area auto-cost auto-summary bfd bgp default default-information
+    """autonomous-system cluster-id exit-peer-session inherit local-as address-family
+    aggregate-address area auto-cost auto-summary bfd bgp default default-information
     default-metric distance distribute-list eigrp exit-address-family is-type log-adjacency-changes
     max-metric maximum-paths metric metric-style mpls neighbor net network nsf nsr offset-list
     passive-interface prefix-suppression redistribute router-id set-overload-bit summary-address
@@ -166,7 +169,8 @@ ADDRESS_FAMILY = replace(ROUTER, prompt="config-router-af")
 LINE = Mode(
     "config-line",
     words_of(
-        """absolute-timeout access-class authorization autocommand autohangup databits escape-character exec
+        """absolute-timeout access-class authorization autocommand autohangup databits
+        escape-character exec
         exec-banner exec-character-bits exec-timeout flowcontrol history international ipv6 length
         location logging login logout-warning modem monitor motd-banner notify parity password privilege
         rotary rxspeed session-limit session-timeout session speed stopbits timeout transport txspeed
@@ -204,7 +208,7 @@ ROUTE_MAP = Mode(
 POLICY_MAP = Mode("config-pmap", words_of("class description"), {}, single=(r"description",))
 
 
-def anywords_of(prompt: str) -> Mode:
+def any_words(prompt: str) -> Mode:
     """A mode whose lines the simulator keeps as they are, unless they can only be global ones."""
     return Mode(prompt, frozenset(), {})
 
@@ -215,53 +219,54 @@ OPENERS: tuple[tuple[Mode, re.Pattern[str], Mode], ...] = tuple(
         (GLOBAL, r"interface \S+", INTERFACE),
         (GLOBAL, r"router \S+.*", ROUTER),
         (ROUTER, r"address-family .+", ADDRESS_FAMILY),
-        (ROUTER, r"(af-interface|topology) .+", ADDRESS_FAMILY),
+        (ROUTER, r"(af-interface|topology|template) .+", ADDRESS_FAMILY),
         (ADDRESS_FAMILY, r"(af-interface|topology) .+", ADDRESS_FAMILY),
         (GLOBAL, r"line (con|vty|aux|console|tty) \d+( \d+)?", LINE),
         (GLOBAL, r"archive", ARCHIVE),
-        (ARCHIVE, r"log config", anywords_of("config-archive-log-cfg")),
+        (ARCHIVE, r"log config", any_words("config-archive-log-cfg")),
         (GLOBAL, r"vlan [\d,-]+", VLAN),
-        (GLOBAL, r"vlan configuration [\d,-]+", anywords_of("config-vlan-config")),
+        (GLOBAL, r"vlan configuration [\d,-]+", any_words("config-vlan-config")),
         (GLOBAL, r"ip access-list (standard|extended|role-based) \S+", ACCESS_LIST),
         (GLOBAL, r"ipv6 access-list \S+", ACCESS_LIST),
         (GLOBAL, r"route-map \S+( (permit|deny))?( \d+)?", ROUTE_MAP),
         (GLOBAL, r"policy-map .+", POLICY_MAP),
-        (POLICY_MAP, r"class .+", anywords_of("config-pmap-c")),
-        (GLOBAL, r"class-map .+", anywords_of("config-cmap")),
-        (GLOBAL, r"(ip vrf|vrf definition) \S+", anywords_of("config-vrf")),
-        (GLOBAL, r"ip dhcp pool \S+", anywords_of("dhcp-config")),
-        (GLOBAL, r"ip sla \d+", anywords_of("config-ip-sla")),
-        (GLOBAL, r"crypto (isakmp policy \d+|ikev2 .+ \S+)", anywords_of("config-isakmp")),
-        (GLOBAL, r"crypto ipsec (transform-set|profile) .+", anywords_of("cfg-crypto-trans")),
-        (GLOBAL, r"crypto map \S+ \d+ .+", anywords_of("config-crypto-map")),
+        (POLICY_MAP, r"class .+", any_words("config-pmap-c")),
+        (GLOBAL, r"class-map .+", any_words("config-cmap")),
+        (GLOBAL, r"(ip vrf|vrf definition) \S+", any_words("config-vrf")),
+        (GLOBAL, r"ip dhcp pool \S+", any_words("dhcp-config")),
+        (GLOBAL, r"ip sla \d+", any_words("config-ip-sla")),
+        (GLOBAL, r"crypto key pubkey-chain rsa", any_words("config-pubkey-chain")),
+        (GLOBAL, r"crypto (isakmp policy \d+|ikev2 .+ \S+)", any_words("config-isakmp")),
+        (GLOBAL, r"crypto ipsec (transform-set|profile) .+", any_words("cfg-crypto-trans")),
+        (GLOBAL, r"crypto map \S+ \d+ .+", any_words("config-crypto-map")),
         (
             GLOBAL,
             r"crypto (keyring|isakmp profile|pki trustpoint|pki certificate chain) .+",
-            anywords_of("conf"),
+            any_words("conf"),
         ),
-        (GLOBAL, r"object-group \S+ \S+", anywords_of("config-object-group")),
-        (GLOBAL, r"aaa group server \S+ \S+", anywords_of("config-sg")),
-        (GLOBAL, r"aaa server radius dynamic-author", anywords_of("config-locsvr-da-radius")),
-        (GLOBAL, r"(tacacs|radius) server \S+", anywords_of("config-server")),
-        (GLOBAL, r"key chain \S+", anywords_of("config-keychain")),
-        (GLOBAL, r"track \d+ .+", anywords_of("config-track")),
-        (GLOBAL, r"event manager applet .+", anywords_of("config-applet")),
-        (GLOBAL, r"flow (record|exporter|monitor) \S+", anywords_of("config-flow")),
-        (GLOBAL, r"spanning-tree mst configuration", anywords_of("config-mst")),
-        (GLOBAL, r"redundancy", anywords_of("config-red")),
-        (GLOBAL, r"control-plane( host)?", anywords_of("config-cp")),
+        (GLOBAL, r"object-group .+", any_words("config-object-group")),
+        (GLOBAL, r"aaa group server \S+ \S+", any_words("config-sg")),
+        (GLOBAL, r"aaa server radius dynamic-author", any_words("config-locsvr-da-radius")),
+        (GLOBAL, r"(tacacs|radius) server \S+", any_words("config-server")),
+        (GLOBAL, r"key chain \S+", any_words("config-keychain")),
+        (GLOBAL, r"track \d+ .+", any_words("config-track")),
+        (GLOBAL, r"event manager applet .+", any_words("config-applet")),
+        (GLOBAL, r"flow (record|exporter|monitor) \S+", any_words("config-flow")),
+        (GLOBAL, r"spanning-tree mst configuration", any_words("config-mst")),
+        (GLOBAL, r"redundancy", any_words("config-red")),
+        (GLOBAL, r"control-plane( host)?", any_words("config-cp")),
         (
             GLOBAL,
             r"(virtual-service|transceiver type|template|bfd-template \S+) \S+",
-            anywords_of("config-sub"),
+            any_words("config-sub"),
         ),
-        (GLOBAL, r"(device-tracking policy|zone security|zone-pair security) .+", anywords_of("config-sub")),
-        (GLOBAL, r"l2vpn evpn.*", anywords_of("config-evpn")),
-        (GLOBAL, r"snmp mib expression owner .+", anywords_of("config-expression")),
-        (GLOBAL, r"(call-home|subscriber templating)", anywords_of("cfg-call-home")),
+        (GLOBAL, r"(device-tracking policy|zone security|zone-pair security) .+", any_words("config-sub")),
+        (GLOBAL, r"l2vpn evpn.*", any_words("config-evpn")),
+        (GLOBAL, r"snmp mib expression owner .+", any_words("config-expression")),
+        (GLOBAL, r"(call-home|subscriber templating)", any_words("cfg-call-home")),
     )
 )
-_ANY_BELOW = anywords_of("config-sub")
+_ANY_BELOW = any_words("config-sub")
 
 PHYSICAL = (
     "GigabitEthernet",
@@ -274,7 +279,8 @@ PHYSICAL = (
 VIRTUAL = ("Loopback", "Tunnel", "Vlan", "Port-channel", "nve", "Dialer", "BDI", "Null", "Virtual-Template")
 
 RANKS = tuple(
-    """version service platform hostname boot-start-marker boot boot-end-marker vrf logging enable aaa clock
+    """version service platform hostname boot-start-marker boot boot-end-marker vrf logging enable
+    aaa clock
     switch ip-early ipv6 login multilink flow crypto key subscriber license archive spanning-tree
     memory-size username redundancy vlan track class-map policy-map interface router ip access-list
     snmp-server route-map tacacs-server radius tacacs control-plane virtual-service banner line ntp

@@ -22,7 +22,7 @@ IOS_FILES = (
     "batfish__candidate_configs_as1border1.cfg",
     "batfish__candidate_configs_as1border2.cfg",
     "batfish__candidate_configs_as1core1.cfg",
-    "batfish__candidate_configs_as3core1.cfg",
+    "batfish__candidate_configs_as3border1.cfg",
     "napalm__ios_ios_initial.conf",
 )
 FORTIOS_FILES = (
