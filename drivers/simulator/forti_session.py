@@ -111,7 +111,9 @@ class FortiSession:
         if text.lstrip().startswith("#"):
             self.comment = text.strip().lstrip("#").strip()
             return
-        command, _, pipe = text.partition(" | ")
+        command, pipe = text, ""
+        if text.split(maxsplit=1)[0] in ("show", "get"):
+            command, _, pipe = text.partition(" | ")
         words = statement(command)
         if any(text.strip().startswith(prefix) for prefix in self.device.faults.unauthorised):
             await self._fail(text, "Permission denied\nCommand fail. Return code -37\n")

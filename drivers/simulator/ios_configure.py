@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from drivers.simulator.ios_edit import INCOMPLETE, INVALID, Done, Refused, carry_out, remove
 from drivers.simulator.ios_grammar import GLOBAL, mode_of
-from drivers.simulator.ios_shows import named_config
-from drivers.simulator.ios_tree import BANNER, IosNode, Path, banner_mark, differences, is_whole
+from drivers.simulator.ios_tree import BANNER, IosNode, Path, banner_mark, differences, is_whole, parse
 from drivers.simulator.ssh_device import digest
+from inventory.errors import ConfigSyntax
 
 if TYPE_CHECKING:
     from drivers.simulator.ios_session import IosSession
@@ -193,13 +193,16 @@ async def replace_from_file(session: IosSession, rest: tuple[str, ...]) -> None:
             f"%The input file is not a valid config file.\n{name}: not a valid config file\n\n"
         )
         return
+    try:
+        wanted = parse(text)
+    except ConfigSyntax as error:
+        await session.answer(f"The input file is not a valid config file.\n{error.message}\n\n")
+        return
     minutes = next((words[n + 1] for n, word in enumerate(words[:-1]) if word in ("timer", "time")), None)
     if minutes is not None and not await arm(session, minutes):
         return
     if "force" not in words and not (await session.ask(_SURE)).lower().startswith("y"):
         return
-    wanted = named_config(device, name)
-    assert wanted is not None
     if "list" in words:
         listed = differences(device.running, wanted)
         await session.answer(

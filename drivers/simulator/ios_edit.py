@@ -149,14 +149,14 @@ def interface_name(typed: str) -> str:
 
 # -- what a line must look like -----------------------------------------------------------------------------
 
-NEEDS_MORE: tuple[tuple[str, int], ...] = (
-    (r"(hostname|description|version|encapsulation|bandwidth|mtu|speed|duplex)$", 1),
-    (r"(vlan|interface|router|username|access-list|route-map|banner|channel-group)$", 1),
-    (r"ip (address|mtu|name-server|default-gateway|access-group|helper-address|prefix-list)$", 1),
-    (r"(ntp server|logging host|snmp-server (location|contact|community|host)|enable (secret|password))$", 1),
-    (r"(switchport (mode|access vlan|trunk allowed vlan)|exec-timeout|transport input|match|set)$", 1),
-    (r"(neighbor|network|router-id|bgp router-id|redistribute|permit|deny|path)$", 1),
-    (r"neighbor \S+$", 1),
+NEEDS_MORE: tuple[str, ...] = (
+    r"(hostname|description|version|encapsulation|bandwidth|mtu|speed|duplex)$",
+    r"(vlan|interface|router|username|access-list|route-map|banner|channel-group)$",
+    r"ip (address|mtu|name-server|default-gateway|access-group|helper-address|prefix-list)$",
+    r"(ntp server|logging host|snmp-server (location|contact|community|host)|enable (secret|password))$",
+    r"(switchport (mode|access vlan|trunk allowed vlan)|exec-timeout|transport input|match|set)$",
+    r"(neighbor|network|router-id|bgp router-id|redistribute|permit|deny|path)$",
+    r"(neighbor|banner) \S+$",
 )
 NUMBERS: tuple[tuple[str, int, int], ...] = (
     (r"vlan (\d+)$", 1, 4094),
@@ -169,9 +169,8 @@ NUMBERS: tuple[tuple[str, int, int], ...] = (
 
 
 def _check(root: IosNode, mode: Mode, where: Path, line: str, offset: int) -> None:
-    for pattern, _more in NEEDS_MORE:
-        if re.match(pattern, line):
-            raise Refused(INCOMPLETE)
+    if any(re.match(pattern, line) for pattern in NEEDS_MORE):
+        raise Refused(INCOMPLETE)
     for pattern, low, high in NUMBERS:
         number = re.match(pattern, line)
         if number and not (number[1].isdigit() and low <= int(number[1]) <= high):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from drivers.simulator.ios_edit import addresses, interface_name
 from drivers.simulator.ios_tree import IosNode, differences, parse, render
+from inventory.errors import ConfigSyntax
 
 if TYPE_CHECKING:
     from drivers.simulator.ios_cli import IosDevice
@@ -102,7 +103,10 @@ def config_differences(device: IosDevice, rest: tuple[str, ...]) -> str:
     second = rest[1] if len(rest) > 1 else "system:running-config"
     if len(rest) == 1:
         first, second = rest[0], "system:running-config"
-    trees = [named_config(device, name) for name in (first, second)]
+    try:
+        trees = [named_config(device, name) for name in (first, second)]
+    except ConfigSyntax as error:
+        return f"%Error: {error.message}\n"
     for name, tree in zip((first, second), trees, strict=True):
         if tree is None:
             return f"%Error opening {name} (File not found)\n"
@@ -113,7 +117,7 @@ def config_differences(device: IosDevice, rest: tuple[str, ...]) -> str:
 
 
 def named_config(device: IosDevice, name: str) -> IosNode | None:
-    """The configuration that a file system name means, or None."""
+    """The configuration that a file system name means, or None. Raises ConfigSyntax."""
     if name in ("system:running-config", "running-config"):
         return device.running.copy()
     if name in ("nvram:startup-config", "startup-config"):
