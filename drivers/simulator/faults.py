@@ -77,9 +77,7 @@ class Faults:
         clean: dict[str, object] = {}
         for name, value in changes.items():
             if name not in known:
-                raise BadInput(
-                    f"No switch {name!r}.", field=name, next_step=f"Known: {', '.join(sorted(known))}."
-                )
+                raise BadInput(f"No switch {name!r}.", field=name, next_step=f"Known: {', '.join(sorted(known))}.")
             clean[name] = _checked(name, value, hints[name])
         return replace(self, **clean)  # type: ignore[arg-type]  # each value was checked against its field
 

@@ -90,9 +90,7 @@ class FortiDevice(CliDevice):
         system = self.running.parts.setdefault("system global", Section()).own.fields
         system["hostname"] = [hostname]
         admins = self.running.parts.setdefault("system admin", Section()).entries
-        admins.setdefault(
-            username, Obj({"accprofile": ["super_admin"], "vdom": ["root"], "password": [password]})
-        )
+        admins.setdefault(username, Obj({"accprofile": ["super_admin"], "vdom": ["root"], "password": [password]}))
 
     # -- texts --------------------------------------------------------------------------------------------
 
@@ -170,9 +168,7 @@ class FortiDevice(CliDevice):
             return
         self._armed_ms = self.now_ms()
         loop = asyncio.get_running_loop()
-        self._undo = loop.call_later(
-            self.revert_timeout_s / self.pace, self.revert, "no input before the timeout"
-        )
+        self._undo = loop.call_later(self.revert_timeout_s / self.pace, self.revert, "no input before the timeout")
         if not was_armed:
             self.log.add("armed", before=digest(self.saved_text()), timeout_s=self.revert_timeout_s)
 

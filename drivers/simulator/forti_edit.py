@@ -131,9 +131,7 @@ class Editor:
             raise value_error(key)
         entry = table.section.entries.get(key)
         working = entry.copy() if entry else Obj()
-        self.frames.append(
-            Frame("entry", key, table.section, working, table.working, table.shape, entry is None)
-        )
+        self.frames.append(Frame("entry", key, table.section, working, table.working, table.shape, entry is None))
 
     def _section(self, rest: list[str]) -> Frame:
         frame = self.frames[-1]
@@ -203,9 +201,7 @@ class Editor:
             raise parse_error(rest[0] if rest else "set")
         if len(rest) < least:
             raise Failed("\nincomplete command in the end.", -160)
-        if not FIELD_NAME.match(rest[0]) or (
-            self._strict and frame.shape.closed and rest[0] not in frame.shape.rules
-        ):
+        if not FIELD_NAME.match(rest[0]) or (self._strict and frame.shape.closed and rest[0] not in frame.shape.rules):
             raise parse_error(rest[0])
         return frame
 

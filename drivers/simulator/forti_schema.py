@@ -113,9 +113,7 @@ SHAPES: dict[str, Shape] = {
             "role": _enum("lan wan dmz undefined"),
         },
     ),
-    "system zone": Shape(
-        True, {"interface": _ref("system interface", many=True), "intrazone": _enum("allow deny")}
-    ),
+    "system zone": Shape(True, {"interface": _ref("system interface", many=True), "intrazone": _enum("allow deny")}),
     "system dns": Shape(False, {"primary": Rule("ip"), "secondary": Rule("ip")}),
     "system admin": Shape(True, {"accprofile": _ref("system accprofile"), "vdom": _ref("system vdom")}),
     "system ntp": Shape(

@@ -125,9 +125,7 @@ class IosDevice(CliDevice):
         node = self.running.child(f"interface {self.management}") if self.management else None
         if node is None:
             return None
-        return tuple(
-            child.text for child in node.children if child.text.startswith(("ip address", "shutdown", "vrf"))
-        )
+        return tuple(child.text for child in node.children if child.text.startswith(("ip address", "shutdown", "vrf")))
 
     def is_saved(self) -> bool:
         return self.running_text() == self.saved_text()
@@ -154,11 +152,7 @@ class IosDevice(CliDevice):
         if self.faults.archive_missing:
             return None
         node = self.running.child("archive")
-        paths = (
-            [child.text.split()[1] for child in node.children if child.text.startswith("path ")]
-            if node
-            else []
-        )
+        paths = [child.text.split()[1] for child in node.children if child.text.startswith("path ")] if node else []
         return paths[0] if paths else None
 
     def arm(self, minutes: int, user: str) -> str:

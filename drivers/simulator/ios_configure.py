@@ -136,9 +136,7 @@ class ConfigureMode:
         self._path = done.path
         device.touched(session.username)
         where = done.path[:-1] if done.path and done.path[-1] == done.line else done.path
-        device.log.add(
-            "line", line=done.line, context=" / ".join(where), comment=self.comment, user=session.username
-        )
+        device.log.add("line", line=done.line, context=" / ".join(where), comment=self.comment, user=session.username)
 
     async def _reject(self, typed: str, text: str, answer: str, word: int | None) -> None:
         self._device.log.add("rejected", line=text, answer=answer, comment=self.comment)
@@ -153,9 +151,7 @@ class ConfigureMode:
 
 
 def _set_banner(root: IosNode, text: str) -> Done:
-    place = next(
-        (n for n, node in enumerate(root.children) if node.text.startswith("line ")), len(root.children)
-    )
+    place = next((n for n, node in enumerate(root.children) if node.text.startswith("line ")), len(root.children))
     root.children.insert(place, IosNode(text))
     return Done((), text)
 
@@ -189,9 +185,7 @@ async def replace_from_file(session: IosSession, rest: tuple[str, ...]) -> None:
         await session.answer(f"%Error opening {name} (No such file or directory)\n\n")
         return
     if not is_whole(text):
-        await session.answer(
-            f"%The input file is not a valid config file.\n{name}: not a valid config file\n\n"
-        )
+        await session.answer(f"%The input file is not a valid config file.\n{name}: not a valid config file\n\n")
         return
     try:
         wanted = parse(text)
@@ -205,9 +199,7 @@ async def replace_from_file(session: IosSession, rest: tuple[str, ...]) -> None:
         return
     if "list" in words:
         listed = differences(device.running, wanted)
-        await session.answer(
-            "!List of Rollback Commands:\n" + "".join(f"{line[1:]}\n" for line in listed) + "end\n\n"
-        )
+        await session.answer("!List of Rollback Commands:\n" + "".join(f"{line[1:]}\n" for line in listed) + "end\n\n")
     await session.answer(_replace(session, wanted, revert_on_error="error" in words))
 
 
@@ -227,9 +219,7 @@ def _replace(session: IosSession, wanted: IosNode, *, revert_on_error: bool) -> 
         return "Total number of passes: 1\nRollback Done\n\n"
     part = wanted.copy()
     if kind != "ok":
-        part.children = (
-            part.children[: len(part.children) // 2] + before.children[len(before.children) // 2 :]
-        )
+        part.children = part.children[: len(part.children) // 2] + before.children[len(before.children) // 2 :]
     else:
         part.children = [node for node in part.children if node.text not in bad]
     device.replace_running(part, session.username)
@@ -256,9 +246,6 @@ def refused_lines(wanted: IosNode, running: IosNode) -> list[str]:
         try:
             carry_out(trial, (), node.text)
         except Refused as refusal:
-            if (
-                not refusal.answer.startswith(("% Removal", "% Duplicate"))
-                and running.child(node.text) is None
-            ):
+            if not refusal.answer.startswith(("% Removal", "% Duplicate")) and running.child(node.text) is None:
                 bad.append(node.text)
     return bad

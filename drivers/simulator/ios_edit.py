@@ -359,8 +359,7 @@ def _take_away(root: IosNode, node: IosNode, mode: Mode, where: Path, line: str)
 
 
 _USER_QUESTION = (
-    "This operation will remove all username related configurations with same name."
-    "Do you want to continue? [confirm]"
+    "This operation will remove all username related configurations with same name.Do you want to continue? [confirm]"
 )
 
 
@@ -375,9 +374,7 @@ def remove(node: IosNode, mode: Mode, line: str) -> None:
         if key is None or not _drop(node, lambda text: single_key(mode, text) == key):
             _drop(node, lambda text: text.startswith(f"{line} "))
     if mode is INTERFACE and line.startswith("ip address"):
-        if not any(child.text.startswith("ip address") for child in node.children) and not node.child(
-            "no ip address"
-        ):
+        if not any(child.text.startswith("ip address") for child in node.children) and not node.child("no ip address"):
             node.children.insert(_after_description(node), IosNode("no ip address"))
     elif node.child(f"no {line}") is None and any(
         re.fullmatch(pattern, line) for pattern in (*mode.default_on, *mode.both_shown)

@@ -201,9 +201,7 @@ ROUTE_MAP = Mode(
     "config-route-map",
     words_of("match set description continue"),
     {},
-    single=(
-        r"description|set (metric|local-preference|weight|origin|metric-type|tag|ip next-hop|community)",
-    ),
+    single=(r"description|set (metric|local-preference|weight|origin|metric-type|tag|ip next-hop|community)",),
 )
 POLICY_MAP = Mode("config-pmap", words_of("class description"), {}, single=(r"description",))
 

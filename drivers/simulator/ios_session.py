@@ -225,8 +225,7 @@ class IosSession:
             return
         self.device.revert("configure revert now")
         await self.answer(
-            f"Rollback Confirmed Change: rolling to: {timer.backup_name}\n"
-            "Total number of passes: 1\nRollback Done\n\n"
+            f"Rollback Confirmed Change: rolling to: {timer.backup_name}\nTotal number of passes: 1\nRollback Done\n\n"
         )
 
     async def _replace(self, rest: tuple[str, ...]) -> None:
@@ -244,9 +243,7 @@ class IosSession:
             await self.answer(f"{INCOMPLETE}\n\n")
             return
         source, target = rest[0], rest[1]
-        if "running-config".startswith(source.removeprefix("system:")) and "startup-config".startswith(
-            target
-        ):
+        if "running-config".startswith(source.removeprefix("system:")) and "startup-config".startswith(target):
             await self.ask("Destination filename [startup-config]? ")
             await self._write(())
         elif target.partition(":")[1] and "running-config".startswith(source.removeprefix("system:")):

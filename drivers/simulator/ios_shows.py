@@ -197,9 +197,7 @@ def piped(text: str, pipe: str) -> str:
         return "".join(lines[start:])
     kept, inside = [], False
     for line in lines:
-        inside = (
-            bool(pattern.search(line)) if not line.startswith(" ") else inside or bool(pattern.search(line))
-        )
+        inside = bool(pattern.search(line)) if not line.startswith(" ") else inside or bool(pattern.search(line))
         if inside:
             kept.append(line)
     return "".join(kept) if verb and "section".startswith(verb) else ""

@@ -153,9 +153,7 @@ def _compare(old: IosNode, new: IosNode, depth: int, lines: list[str]) -> None:
         _compare(node, twin, depth + 1, below)
         if below:
             lines += [" " * (depth + 1) + node.text, *below]
-    lines += [
-        f"+{line}" for node in new.children if old.child(node.text) is None for line in _printed(node, depth)
-    ]
+    lines += [f"+{line}" for node in new.children if old.child(node.text) is None for line in _printed(node, depth)]
 
 
 def is_whole(text: str) -> bool:

@@ -57,9 +57,7 @@ def _ios(n: int) -> str:
     text = _file("ios-config", IOS_FILES[n % len(IOS_FILES)])
     tree = parse(text)
     own = {str(address.ip) for _name, address in addresses(tree)}
-    tree = parse(
-        ADDRESS.sub(lambda found: _moved(found.group(), n) if found.group() in own else found.group(), text)
-    )
+    tree = parse(ADDRESS.sub(lambda found: _moved(found.group(), n) if found.group() in own else found.group(), text))
     for line in (
         f"hostname ios-{n:04d}",
         "ip domain name example.net",

@@ -50,9 +50,7 @@ def forti(**changes: object) -> FortiDevice:
 
 
 @asynccontextmanager
-async def connected(
-    device: CliDevice, password: str = PASSWORD
-) -> AsyncIterator[asyncssh.SSHClientConnection]:
+async def connected(device: CliDevice, password: str = PASSWORD) -> AsyncIterator[asyncssh.SSHClientConnection]:
     async with asyncio.timeout(DEADLINE_S):
         connection = await asyncssh.connect(
             device.host,
@@ -109,9 +107,7 @@ class Shell:
 async def shell(device: CliDevice, *, prompt: str = r"[#>] ?$") -> AsyncIterator[Shell]:
     """A terminal with its first prompt read and the pager off where the family has a command for it."""
     async with connected(device) as connection:
-        process = await connection.create_process(
-            term_type="vt100", encoding="utf-8", errors="surrogateescape"
-        )
+        process = await connection.create_process(term_type="vt100", encoding="utf-8", errors="surrogateescape")
         opened = Shell(process)
         await opened.expect(prompt)
         if isinstance(device, IosDevice):

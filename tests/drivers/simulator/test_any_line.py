@@ -18,8 +18,8 @@ from drivers.simulator.starting import starting_config
 pytestmark = pytest.mark.fast
 
 IOS_TEXT = """no default interface gi1/0 Loopback0 GigabitEthernet1/0 Vlan7 ip address 192.0.2.1 255.255.255.0
-    dhcp description text router bgp 1 neighbor remote-as address-family ipv4 network access-list permit any 10
-    deny extended NAME route-map match set hostname username privilege secret 9 line vty 0 4 archive path
+    dhcp description text router bgp 1 neighbor remote-as address-family ipv4 network access-list permit any
+    10 deny extended NAME route-map match set hostname username privilege secret 9 line vty 0 4 archive path
     flash:a vlan 5000 banner motd switchport mtu exit-address-family ! ? % x"""
 FORTI_TEXT = """config edit set unset append unselect delete rename clone move next end abort system global
     interface firewall address policy addrgrp port1 all 0 1 99 to before after ip 10.0.0.0/8 255.0.0.0 srcintf

@@ -356,7 +356,5 @@ async def test_no_password_is_in_the_truth() -> None:
 def test_every_switch_has_its_story_here() -> None:
     stories = Path(__file__).read_text(encoding="utf-8")
     assert [
-        item.name
-        for item in fields(Faults)
-        if f"{item.name}=" not in stories and f'"{item.name}"' not in stories
+        item.name for item in fields(Faults) if f"{item.name}=" not in stories and f'"{item.name}"' not in stories
     ] == []

@@ -140,8 +140,7 @@ end
         ),
         (
             ["config firewall policy", "edit 1", "set srcaddr nobody"],
-            "entry not found in datasource\n\n"
-            "value parse error before 'nobody'\nCommand fail. Return code -3",
+            "entry not found in datasource\n\nvalue parse error before 'nobody'\nCommand fail. Return code -3",
         ),
         (
             ["config firewall service custom", "delete EXPLICIT_DENY1"],
@@ -193,9 +192,7 @@ async def test_a_guarded_push_that_is_saved_stays() -> None:
     async with forti(pace=1.0) as device:
         await once(device, GUARD)
         assert device.truth().pending is None
-        await once(
-            device, "# push 4711 of kajitori\nconfig router static\nedit 0\nset device port1\nnext\nend\n"
-        )
+        await once(device, "# push 4711 of kajitori\nconfig router static\nedit 0\nset device port1\nnext\nend\n")
         pending = device.truth().pending
         assert pending is not None
         assert (pending.kind, pending.timeout_s) == ("cfg-revert", 120)
@@ -208,9 +205,7 @@ async def test_a_guarded_push_that_is_saved_stays() -> None:
         assert truth.running_digest == truth.saved_digest
         assert "config router static\n    edit 1\n" in truth.saved
         assert "confirmed" in [record.what for record in truth.log]
-        comments = {
-            r.detail["comment"] for r in truth.log if r.detail.get("line", "").startswith("set device")
-        }
+        comments = {r.detail["comment"] for r in truth.log if r.detail.get("line", "").startswith("set device")}
         assert comments == {"push 4711 of kajitori"}
 
 

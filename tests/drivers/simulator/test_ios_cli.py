@@ -51,9 +51,7 @@ async def test_a_pushed_line_shows_where_ios_shows_it_and_replaces_the_old_value
         shown = await router.run("show running-config interface GigabitEthernet1/0")
         whole = await router.run("show running-config")
 
-    head = (
-        "interface GigabitEthernet1/0\n description to the new core\n ip address 10.12.11.1 255.255.255.0\n"
-    )
+    head = "interface GigabitEthernet1/0\n description to the new core\n ip address 10.12.11.1 255.255.255.0\n"
     assert f"{head} no negotiation auto\n!\n" in shown
     assert shown.count("description") == 1
     assert "\nntp server 192.0.2.1\n" in whole
@@ -100,9 +98,7 @@ async def test_no_takes_away_and_access_lists_keep_their_order() -> None:
         ("no interface GigabitEthernet1/0", "% Removal of physical interfaces is not permitted"),
     ],
 )
-async def test_a_wrong_line_is_refused_in_the_words_of_ios_and_changes_nothing(
-    line: str, answer: str
-) -> None:
+async def test_a_wrong_line_is_refused_in_the_words_of_ios_and_changes_nothing(line: str, answer: str) -> None:
     async with ios() as device, shell(device) as router:
         before = device.truth().running_digest
         await router.run("configure terminal")
@@ -163,9 +159,7 @@ async def test_a_guarded_push_that_is_confirmed_and_saved_stays() -> None:
         timer = await router.run("show archive config rollback timer")
         assert "Timer value: 5 min" in timer
         await router.run("configure confirm")
-        assert "No Rollback Confirmed Change pending" in await router.run(
-            "show archive config rollback timer"
-        )
+        assert "No Rollback Confirmed Change pending" in await router.run("show archive config rollback timer")
         assert "[OK]" in await router.run("write memory")
 
         truth = device.truth()
@@ -173,12 +167,8 @@ async def test_a_guarded_push_that_is_confirmed_and_saved_stays() -> None:
         assert truth.running_digest == truth.saved_digest
         assert "ntp server 192.0.2.1" in truth.saved
         lines = [record.detail for record in truth.log if record.what == "line"]
-        assert [(d["line"], d["comment"]) for d in lines] == [
-            ("ntp server 192.0.2.1", "push 4711 of kajitori")
-        ]
-        assert [
-            r.what for r in truth.log if r.what in ("armed", "commit", "confirmed", "saved", "reverted")
-        ] == [
+        assert [(d["line"], d["comment"]) for d in lines] == [("ntp server 192.0.2.1", "push 4711 of kajitori")]
+        assert [r.what for r in truth.log if r.what in ("armed", "commit", "confirmed", "saved", "reverted")] == [
             "armed",
             "commit",
             "confirmed",
@@ -339,9 +329,7 @@ async def test_a_wrong_password_is_refused_and_recorded_without_itself(method: s
         assert "wrong and secret" not in str(device.truth())
 
 
-async def _open(
-    port: int, known: asyncssh.SSHKnownHosts, method: str = "password"
-) -> asyncssh.SSHClientConnection:
+async def _open(port: int, known: asyncssh.SSHKnownHosts, method: str = "password") -> asyncssh.SSHClientConnection:
     return await asyncssh.connect(
         "127.0.0.1",
         port,

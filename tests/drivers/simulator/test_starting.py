@@ -21,9 +21,7 @@ pytestmark = pytest.mark.fast
 def test_every_shipped_file_is_in_the_manifest_unchanged_with_its_licence() -> None:
     rows = [line.split("\t") for line in (CONFIGS / "MANIFEST.tsv").read_text(encoding="utf-8").splitlines()]
     listed = {row[0]: row for row in rows[1:]}
-    shipped = {f"ios-config/{name}" for name in IOS_FILES} | {
-        f"fortios-config/{name}" for name in FORTIOS_FILES
-    }
+    shipped = {f"ios-config/{name}" for name in IOS_FILES} | {f"fortios-config/{name}" for name in FORTIOS_FILES}
     present = {path.relative_to(CONFIGS).as_posix() for path in CONFIGS.glob("*-config/*")}
     assert listed.keys() == shipped == present
     for name, row in listed.items():
@@ -40,9 +38,7 @@ def test_what_ios_shows_can_be_read_again(n: int) -> None:
 @pytest.mark.parametrize("n", range(len(IOS_FILES)))
 def test_every_line_of_a_starting_configuration_can_be_typed_too(n: int) -> None:
     wanted = parse(starting_config("ios", n))
-    typed = IosNode(
-        "", [IosNode(node.text) for node in wanted.children if node.text.startswith("interface ")]
-    )
+    typed = IosNode("", [IosNode(node.text) for node in wanted.children if node.text.startswith("interface ")])
 
     def type_all(node: IosNode, path: IosPath) -> None:
         for child in node.children:
