@@ -52,9 +52,7 @@ class ControlServer:
         await self.aclose()
 
 
-async def serve_control(
-    handlers: Mapping[str, Handler], *, host: str = "127.0.0.1", port: int = 0
-) -> ControlServer:
+async def serve_control(handlers: Mapping[str, Handler], *, host: str = "127.0.0.1", port: int = 0) -> ControlServer:
     """Listen and answer each request with the handler that its `cmd` names.
 
     Requests of one connection are answered in order; connections do not wait for each other. `handlers` is
@@ -102,9 +100,7 @@ def _request(line: bytes) -> dict[str, object]:
     except ValueError as error:
         raise BadInput(f"Not JSON: {error}.", next_step="Send one JSON object a line.") from error
     if not isinstance(request, dict) or not isinstance(request.get("cmd"), str):
-        raise BadInput(
-            "A request is an object with a text `cmd`.", field="cmd", next_step='Example: {"cmd": "truth"}.'
-        )
+        raise BadInput("A request is an object with a text `cmd`.", field="cmd", next_step='Example: {"cmd": "truth"}.')
     return request
 
 
