@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import contextlib
-import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
-from drivers.dialects import Dialect, difference
+from drivers.dialects import Dialect, Tree
+from drivers.dialects.diff import difference
 from drivers.driver import Driver
-from drivers.push import Guard, Identity, PushJob, Step
-from drivers.sessions.contract import CliSession, Endpoint, Limits
+from drivers.push import Guard, Identity, PushJob, Step, same_serial
+from drivers.sessions.contract import CliSession, Endpoint, Limits, LineResult
 from inventory.errors import (
     CommandRejected,
     ConfigSyntax,
@@ -38,15 +38,6 @@ RECONNECTS_S: Final = (2.0, 8.0)
 """Waits between the attempts at a new login while a guard runs: a route may need a moment."""
 SHOWN_LINES: Final = 40
 """Lines of a difference that go into an error."""
-
-
-def same_serial(one: str, other: str) -> bool:
-    """Serial numbers are equal after NFKC, trimming and upper-casing (architecture §1)."""
-    return _key(one) == _key(other)
-
-
-def _key(serial: str) -> str:
-    return unicodedata.normalize("NFKC", serial).strip().upper()
 
 
 class CommandLineDevice(ABC):
@@ -163,26 +154,29 @@ class CommandLineDevice(ABC):
     @abstractmethod
     async def _save(self, session: CliSession, job: PushJob) -> Step: ...
 
+    @abstractmethod
     async def _refused_line(self, session: CliSession) -> None:
         """Leave whatever a refused line has left open; the guard takes back what was applied before."""
 
     async def _apply(self, session: CliSession, job: PushJob) -> Step:
         results = await session.lines(job.remediation, timeout_s=self._limits.line_s)
-        last = results[-1] if results else None
-        if last is None or not last.failed:
-            return Step(f"{len(results)} statements sent, none refused")
-        await self._refused_line(session)
-        words = self._dialect.redact(last.said).strip()
+        if results and results[-1].failed:
+            await self._refused_line(session)
+            raise self._rejected(results[-1], len(job.remediation))
+        return Step(f"{len(results)} statements sent, none refused")
+
+    def _rejected(self, result: LineResult, of: int) -> CommandRejected:
+        words = self._dialect.redact(result.said).strip()[-200:]
         error = CommandRejected(
-            f"Line {last.number} of {len(job.remediation)} was refused: {words[-200:]}",
+            f"Line {result.number} of {of} was refused: {words}",
             serial=self._serial,
             step=PushState.APPLYING.value,
-            last_words=words[-200:],
+            last_words=words,
             next_step="The change is taken back; correct that line and make a new plan.",
         )
-        error.facts["line"] = last.number
-        error.facts["sent"] = self._dialect.redact(last.line)
-        raise error
+        error.facts["line"] = result.number
+        error.facts["sent"] = self._dialect.redact(result.line)
+        return error
 
     async def _baseline(self, job: PushJob) -> Step:
         found = await self.read()
@@ -312,11 +306,14 @@ class CommandLineDevice(ABC):
         )
 
     def _same(self, one: ConfigText, other: ConfigText) -> bool:
-        return self._dialect.canonical(one.text()) == self._dialect.canonical(other.text())
+        return self._canonical(one.text()) == self._canonical(other.text())
+
+    def _canonical(self, text: str) -> Tree:
+        return self._dialect.canonical(self._dialect.parse(text))
 
     def _difference(self, wanted: ConfigText, found: ConfigText) -> str:
         """Redacted difference from `wanted` to `found`, cut to a readable length."""
-        lines = difference(self._dialect, wanted.text(), found.text()).splitlines()
+        lines = difference(self._dialect, self._canonical(wanted.text()), self._canonical(found.text())).splitlines()
         more = len(lines) - SHOWN_LINES
         return "\n".join(lines[:SHOWN_LINES]) + (f"\n… {more} more lines" if more > 0 else "")
 

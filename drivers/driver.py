@@ -126,7 +126,7 @@ class Completeness:
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """One family. `dialect` names an entry of `drivers.dialects`; `modules` are the ARMS modules that are always sent."""
+    """One family. `dialect` names one of `drivers.dialects`; `modules` are the ARMS modules that are always sent."""
 
     family: Family
     title: str

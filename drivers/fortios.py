@@ -6,6 +6,7 @@ Lines are sent without a transaction: the two together are documented only apart
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Final
 
@@ -63,9 +64,11 @@ DRIVER: Final = Driver(
     reading=Completeness(begins=re.compile(r"^(?:#|config )"), end="end"),
     identity_commands=("get system status",),
     cuts_off=(
-        re.compile(_OPEN + r"system (?:interface|zone|admin|accprofile|ha|dns|global|vdom|api-user|settings)\b"),
+        re.compile(_OPEN + r"system interface / .* / set (?:ip|allowaccess|status|mode|type|vdom|vlanid)\b"),
+        re.compile(_OPEN + r"system global / set admin"),
+        re.compile(_OPEN + r"system (?:zone|admin|accprofile|ha|vdom|api-user|settings)\b"),
         re.compile(_OPEN + r"router (?:static|static6|policy|ospf|bgp|rip)\b"),
-        re.compile(_OPEN + r"firewall (?:policy|policy6|local-in-policy|local-in-policy6|address|addrgrp|vip)\b"),
+        re.compile(_OPEN + r"firewall (?:local-in-policy|local-in-policy6|vip)\b"),
         re.compile(_OPEN + r"user (?:radius|tacacs\+|ldap|group|local)\b"),
         re.compile(_OPEN + r"vpn ipsec\b"),
     ),
@@ -110,9 +113,13 @@ class FortiGate(CommandLineDevice):
     guard: Guard = "cfg-save revert"
     read_during_guard = False
 
-    async def guard_pending(self, job: PushJob) -> None:
-        """FortiOS does not show its timer, and asking may postpone it."""
-        return
+    async def guard_pending(self, job: PushJob) -> bool:
+        """Whether the unit is still in revert mode; FortiOS does not show the timer itself, and asking may postpone it.
+
+        Also True after the timer has fired, because what was saved holds the revert mode: `revert`, or CONFIRMED and
+        SAVED, take the unit out of it.
+        """
+        return await self._in_guard(await self._identified())
 
     async def revert(self, job: PushJob) -> Step:
         """Back to the base: by the inverse lines where they suffice, else `execute cfg reload`; then leave revert mode.
@@ -134,7 +141,7 @@ class FortiGate(CommandLineDevice):
         return step
 
     async def _undo_by_lines(self, session: CliSession, found: ConfigText, job: PushJob) -> bool:
-        inverse = self._dialect.remediate(found.text(), job.base.text())
+        inverse = self._dialect.remediate(self._canonical(found.text()), self._canonical(job.base.text()))
         results = await session.lines(inverse, timeout_s=self._limits.line_s)
         if results and results[-1].failed:
             await self._to_top(session)
@@ -142,10 +149,9 @@ class FortiGate(CommandLineDevice):
         return self._same(await self.read(), job.base)
 
     async def _reload(self, job: PushJob) -> None:
-        try:
+        # A unit that reloads drops its sessions; the readings below tell what became of it.
+        with contextlib.suppress(OutcomeUnknown, Unreachable):
             await (await self._identified()).command("execute cfg reload", timeout_s=self._limits.command_s)
-        except (OutcomeUnknown, Unreachable):
-            pass  # a unit that reloads drops its sessions; the readings below tell what became of it
         await self.close()
         for pause_s in _RELOADED_S:
             await self._wait(pause_s)
@@ -185,9 +191,7 @@ class FortiGate(CommandLineDevice):
         seconds = max(LEAST_GUARD_S, job.guard_s)
         # A stored revision carries the push's id, so that a person at the unit sees what came from where. Small models
         # keep none; then the save below is the only way back, and it is enough.
-        await session.command(
-            f'execute backup config flash "push {job.push_id} before"', timeout_s=self._limits.save_s
-        )
+        await session.command(f'execute backup config flash "push {job.push_id} before"', timeout_s=self._limits.save_s)
         await self._global(session, "set cfg-save revert", f"set cfg-revert-timeout {seconds}")
         await self._must_save(session, PushState.ARMED)
         return Step(f"`cfg-save revert` with {seconds} s is saved together with the base")
@@ -207,9 +211,12 @@ class FortiGate(CommandLineDevice):
         await self._leave_guard(session)
         return Step((await self._verify(job)).said + ", saves by itself again")
 
-    async def _leave_guard(self, session: CliSession) -> None:
+    async def _in_guard(self, session: CliSession) -> bool:
         shown = await session.command("show system global", timeout_s=self._limits.command_s)
-        if not any(GUARD_LINE.match(line) for line in shown.splitlines()):
+        return any(GUARD_LINE.match(line) for line in shown.splitlines())
+
+    async def _leave_guard(self, session: CliSession) -> None:
+        if not await self._in_guard(session):
             return
         await self._global(session, "set cfg-save automatic", "unset cfg-revert-timeout")
         await self._must_save(session, PushState.SAVED)
@@ -244,6 +251,4 @@ class FortiGate(CommandLineDevice):
             if not session.mode:
                 return
             await session.command("abort", timeout_s=self._limits.line_s)
-        raise OutcomeUnknown(
-            "The unit does not leave its configuration context.", serial=self._serial, step="abort"
-        )
+        raise OutcomeUnknown("The unit does not leave its configuration context.", serial=self._serial, step="abort")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import Final
 
 from drivers.device import CommandLineDevice
+from drivers.dialects.tree import Node
 from drivers.driver import Completeness, Driver, Enable, Question, Shell, Text
 from drivers.push import Guard, Identity, PushJob, Step
 from drivers.sessions.contract import CliSession
@@ -75,8 +77,10 @@ DRIVER: Final = Driver(
         re.compile(r"^(?:no )?(?:username|enable|aaa|tacacs|tacacs-server|radius|radius-server)\b"),
         re.compile(r"^(?:no )?line (?:vty|con)\b"),
         re.compile(r"^(?:no )?crypto key\b"),
-        re.compile(r"^(?:no )?interface .*(?:/ (?:no )?(?:ip address|ipv6 address|shutdown|vrf|ip vrf|ip access-group))"),
-        re.compile(r"^(?:no )?interface \S+$"),
+        re.compile(
+            r"^(?:no )?interface .*(?:/ (?:no )?(?:ip address|ipv6 address|shutdown|vrf|ip vrf|ip access-group))"
+        ),
+        re.compile(r"^no interface \S+$"),
         re.compile(r"^(?:no )?router\b"),
         re.compile(r"^(?:no )?(?:vrf|ip vrf)\b"),
     ),
@@ -92,6 +96,7 @@ DRIVER: Final = Driver(
     ),
 )
 
+_DEEPEST: Final = 5
 _SAVE_TRIES: Final = 3
 _SAVE_PAUSE_S: Final = 5.0
 _BUSY: Final = re.compile(r"(?i)resource busy|text file busy|startup-config.*busy|try again|is being (?:used|written)")
@@ -105,7 +110,7 @@ def revert_minutes(guard_s: int) -> int:
 
 
 def identity(version: str, inventory: str) -> Identity:
-    """Who answers, from `show version` and `show inventory`. The chassis entry decides over the board's number (§A.8)."""
+    """Who answers, from `show version` and `show inventory`; the chassis comes before the board (§A.8)."""
     entries = re.findall(r'NAME: "([^"]*)".*?SN:[ \t]*([^\s,]*)', inventory, re.DOTALL)
     chassis = [serial for name, serial in entries if "chassis" in name.lower()]
     serials = [*chassis, *(serial for _, serial in entries), *_all(r"System Serial Number\s*:\s*(\S+)", version)]
@@ -155,9 +160,7 @@ class CiscoIos(CommandLineDevice):
         return identity(*said)
 
     async def _read_text(self, session: CliSession) -> str:
-        return self._complete(
-            await session.command("show running-config", timeout_s=self._limits.read_config_s)
-        )
+        return self._complete(await session.command("show running-config", timeout_s=self._limits.read_config_s))
 
     async def _timer_runs(self, session: CliSession) -> bool | None:
         said = await session.command("show archive config rollback timer", timeout_s=self._limits.command_s)
@@ -200,6 +203,8 @@ class CiscoIos(CommandLineDevice):
                 last_words=said.strip()[-200:],
                 next_step="Nothing was changed; remove the reason and start the push again.",
             )
+        # A comment changes nothing; command logs and whoever watches the terminal see whose change this is.
+        await session.command(f"! push {job.push_id}", timeout_s=self._limits.line_s)
         return Step(f"revert timer of {minutes} min runs")
 
     async def _refused_line(self, session: CliSession) -> None:
@@ -214,7 +219,35 @@ class CiscoIos(CommandLineDevice):
                 step=PushState.APPLYING.value,
                 next_step="Read the device back; the timer takes back what was sent.",
             )
-        return await super()._apply(session, job)
+        top, number = session.mode, 0
+        for node in self._dialect.parse("\n".join(job.remediation)).nodes:
+            number = await self._send(session, node, number, len(job.remediation))
+        if session.mode != top:
+            raise OutcomeUnknown(
+                f"The device is in mode {session.mode} after the change.",
+                serial=self._serial,
+                step=PushState.APPLYING.value,
+            )
+        return Step(f"{number} lines sent, none refused")
+
+    async def _send(self, session: CliSession, node: Node, number: int, of: int) -> int:
+        """Send a statement and what stands below it, then come back to the mode it was sent in.
+
+        IOS would take most statements of an outer section from within an inner one, but not all.
+        """
+        mode = session.mode
+        result = (await session.lines((node.text,), timeout_s=self._limits.line_s))[-1]
+        if result.failed:
+            await self._refused_line(session)
+            raise self._rejected(replace(result, number=number + 1), of)
+        number += node.text.count("\n") + 1
+        for child in node.children:
+            number = await self._send(session, child, number, of)
+        for _ in range(_DEEPEST):
+            if session.mode == mode:
+                break
+            await session.command("exit", timeout_s=self._limits.line_s)
+        return number
 
     async def _applied(self, session: CliSession) -> Step:
         await session.command("end", timeout_s=self._limits.command_s)
@@ -262,7 +295,7 @@ class CiscoIos(CommandLineDevice):
     async def _must_be_saved(self, session: CliSession, job: PushJob) -> None:
         said = await session.command("show startup-config", timeout_s=self._limits.read_config_s)
         startup = self._complete(said)
-        if self._dialect.canonical(startup) != self._dialect.canonical(job.intent.text()):
+        if self._canonical(startup) != self._canonical(job.intent.text()):
             raise CommandRejected(
                 "The device said that it saved, and its startup configuration is not the intent.",
                 serial=self._serial,

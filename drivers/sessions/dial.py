@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,7 +77,7 @@ _BY_KEY_TYPE: Final = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
 
 
 def host_key_algorithms(profile: SshProfile, pinned: str | None) -> tuple[str, ...]:
-    """Host key algorithms to offer: only those of the pinned key's type, so that a device with several keys shows it."""
+    """Host key algorithms to offer: only the pinned key's type, so that a device with several keys shows that one."""
     offered = PROFILES[profile].host_keys
     if pinned is None:
         return offered
@@ -132,7 +133,7 @@ class Caller(asyncssh.SSHClient):
         return None if self._password_given else ""
 
     def kbdint_challenge_received(
-        self, name: str, instructions: str, lang: str, prompts: list[tuple[str, bool]]
+        self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
     ) -> list[str] | None:
         """Answer one prompt that asks for a password; anything more is a second factor."""
         if not prompts:
@@ -238,9 +239,7 @@ def explain(error: BaseException, endpoint: Endpoint, caller: Caller, limits: Li
     return _explain_connection(error, endpoint, caller, limits)
 
 
-def _explain_connection(
-    error: BaseException, endpoint: Endpoint, caller: Caller, limits: Limits
-) -> DeviceError:
+def _explain_connection(error: BaseException, endpoint: Endpoint, caller: Caller, limits: Limits) -> DeviceError:
     where = _sentence(endpoint)
     if isinstance(error, asyncssh.KeyExchangeFailed):
         offered = host_key_algorithms(endpoint.profile, endpoint.host_key)
@@ -251,9 +250,7 @@ def _explain_connection(
             next_step="Allow the device the profile `compat` or `legacy`, if your policy permits it.",
         )
     if isinstance(error, asyncssh.ProtocolNotSupported):
-        return NegotiationFailed(
-            f"{where} speaks SSH 1 only, which is unsupported: {error.reason}.", step="handshake"
-        )
+        return NegotiationFailed(f"{where} speaks SSH 1 only, which is unsupported: {error.reason}.", step="handshake")
     if isinstance(error, TimeoutError):
         limit = limits.handshake_s if caller.phase == "handshake" else limits.authentication_s
         return Unreachable(

@@ -50,13 +50,11 @@ class Prompt:
 
 
 def plain(text: str) -> str:
-    """Text as it stands on a terminal after ANSI sequences, carriage returns and backspaces have acted; LF line ends."""
+    """Text as it stands on a terminal when ANSI sequences, carriage returns and backspaces have acted; LF line ends."""
     text = _LINE_END.sub("\n", _ANSI.sub("", text).replace("\x00", ""))
     if "\r" not in text and "\x08" not in text:
         return text
-    return "\n".join(
-        _overwritten(line) if "\r" in line or "\x08" in line else line for line in text.split("\n")
-    )
+    return "\n".join(_overwritten(line) if "\r" in line or "\x08" in line else line for line in text.split("\n"))
 
 
 def _overwritten(line: str) -> str:

@@ -1,4 +1,4 @@
-"""One contract, two carriers: whatever library carries a session, it promises the same (devices-ios-fortios §C.2, D)."""
+"""One contract, two carriers: whatever library carries a session, it promises the same (devices-ios-fortios §C, D)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,14 @@ Login = Callable[..., Awaitable[CliSession]]
 
 @pytest.fixture
 async def device() -> AsyncIterator[IosDevice]:
-    async with IosDevice("osaka-edge-01", "FTX1840ALY0", "ISR4331", CONFIG, "op", PASSWORD) as device:
+    async with IosDevice(
+        hostname="osaka-edge-01",
+        serial="FTX1840ALY0",
+        model="ISR4331",
+        config_text=CONFIG,
+        username="op",
+        password=PASSWORD,
+    ) as device:
         yield device
 
 
@@ -76,7 +83,9 @@ async def test_a_session_says_what_the_device_says_and_nothing_else(login: Login
 
     said = await session.command("show inventory", timeout_s=2)
 
-    assert said == 'NAME: "Chassis", DESCR: "Cisco ISR4331 Chassis"\nPID: ISR4331           , VID: V01  , SN: FTX1840ALY0'
+    assert (
+        said == 'NAME: "Chassis", DESCR: "Cisco ISR4331 Chassis"\nPID: ISR4331           , VID: V01  , SN: FTX1840ALY0'
+    )
     assert session.privileged
     assert session.mode == ""
 
@@ -115,7 +124,13 @@ async def test_a_wrong_password_is_shown_once(login: Login, device: IosDevice) -
 @pytest.mark.parametrize("method", ["password", "keyboard-interactive"])
 async def test_either_way_of_asking_for_the_password_is_answered(opener: Opener, method: str) -> None:
     async with IosDevice(
-        "r1", "FTX1", "ISR4331", CONFIG, "op", PASSWORD, auth_methods=(method,)
+        hostname="r1",
+        serial="FTX1",
+        model="ISR4331",
+        config_text=CONFIG,
+        username="op",
+        password=PASSWORD,
+        auth_methods=(method,),
     ) as device:
         session = await opener(DRIVER, Endpoint("127.0.0.1", device.port, "op", Secret(PASSWORD)), SHORT)
         assert shown_credentials(device) == [method]
@@ -124,7 +139,13 @@ async def test_either_way_of_asking_for_the_password_is_answered(opener: Opener,
 
 async def test_the_enable_password_is_given_where_it_is_needed(opener: Opener) -> None:
     async with IosDevice(
-        "r1", "FTX1", "ISR4331", CONFIG, "op", PASSWORD, enable_password=ENABLE
+        hostname="r1",
+        serial="FTX1",
+        model="ISR4331",
+        config_text=CONFIG,
+        username="op",
+        password=PASSWORD,
+        enable_password=ENABLE,
     ) as device:
         endpoint = Endpoint("127.0.0.1", device.port, "op", Secret(PASSWORD), Secret(ENABLE))
         session = await opener(DRIVER, endpoint, SHORT)
@@ -134,7 +155,13 @@ async def test_the_enable_password_is_given_where_it_is_needed(opener: Opener) -
 
 async def test_a_wrong_enable_password_is_tried_once_and_fails_fast(opener: Opener) -> None:
     async with IosDevice(
-        "r1", "FTX1", "ISR4331", CONFIG, "op", PASSWORD, enable_password=ENABLE
+        hostname="r1",
+        serial="FTX1",
+        model="ISR4331",
+        config_text=CONFIG,
+        username="op",
+        password=PASSWORD,
+        enable_password=ENABLE,
     ) as device:
         endpoint = Endpoint("127.0.0.1", device.port, "op", Secret(PASSWORD), Secret("wrong"))
         with pytest.raises(AuthenticationFailed) as refused:
@@ -167,9 +194,7 @@ async def test_a_device_without_a_free_line_is_busy(login: Login, device: IosDev
         await login()
 
 
-async def test_a_login_without_a_prompt_ends_in_time_and_leaves_no_line_taken(
-    login: Login, device: IosDevice
-) -> None:
+async def test_a_login_without_a_prompt_ends_in_time_and_leaves_no_line_taken(login: Login, device: IosDevice) -> None:
     device.throw(after_login="silent")
 
     with pytest.raises(Unreachable) as failed:
@@ -193,9 +218,7 @@ async def test_lines_are_sent_one_by_one_until_the_first_refusal(login: Login, d
     session = await login()
     await session.command("configure terminal", timeout_s=2)
 
-    results = await session.lines(
-        ["interface Loopback7", "description seven", "bogus", "shutdown"], timeout_s=2
-    )
+    results = await session.lines(["interface Loopback7", "description seven", "bogus", "shutdown"], timeout_s=2)
 
     assert [(result.number, result.failed) for result in results] == [(1, False), (2, False), (3, True)]
     assert "% Invalid input" in results[-1].said
@@ -313,7 +336,9 @@ async def test_nothing_secret_is_in_the_transcript(device: IosDevice, opener: Op
         transcript=lambda _direction, text: transcript.append(text),
     )
     await session.command("configure terminal", timeout_s=2)
-    await session.lines([f"interface Loopback7\n description {PASSWORD}", "snmp-server community tango RO"], timeout_s=2)
+    await session.lines(
+        [f"interface Loopback7\n description {PASSWORD}", "snmp-server community tango RO"], timeout_s=2
+    )
     await session.close()
 
     written = "\n".join(transcript)
@@ -323,7 +348,15 @@ async def test_nothing_secret_is_in_the_transcript(device: IosDevice, opener: Op
 
 
 async def test_ten_sessions_at_once_keep_apart(opener: Opener) -> None:
-    async with IosDevice("r1", "FTX1", "ISR4331", CONFIG, "op", PASSWORD, session_limit=10) as device:
+    async with IosDevice(
+        hostname="r1",
+        serial="FTX1",
+        model="ISR4331",
+        config_text=CONFIG,
+        username="op",
+        password=PASSWORD,
+        session_limit=10,
+    ) as device:
         endpoint = Endpoint("127.0.0.1", device.port, "op", Secret(PASSWORD))
         sessions = await asyncio.gather(*(opener(DRIVER, endpoint, SHORT) for _ in range(10)))
         said = await asyncio.gather(*(session.command("show inventory", timeout_s=5) for session in sessions))
