@@ -277,6 +277,23 @@ def upgrade() -> None:
         postgresql_where=sa.text("to_ms IS NULL"),
     )
     op.create_table(
+        "config_versions",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("entry_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("text_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("seen_ms", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("kind IN ('working', 'startup', 'running', 'truth')", name=op.f("ck_config_versions_kind")),
+        sa.ForeignKeyConstraint(["entry_id"], ["entries.id"], name=op.f("fk_config_versions_entry_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_config_versions")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_config_versions_entry_id_kind_id", "config_versions", ["entry_id", "kind", "id"], unique=False)
+    op.create_table(
         "placements",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("adapter_id", sa.Integer(), nullable=False),
@@ -321,5 +338,93 @@ def upgrade() -> None:
         unique=True,
         sqlite_where=sa.text("to_ms IS NULL"),
         postgresql_where=sa.text("to_ms IS NULL"),
+    )
+    op.create_table(
+        "plans",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("entry_id", sa.Integer(), nullable=False),
+        sa.Column("adapter_id", sa.Integer(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("family", sa.Text(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("valid_until_ms", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("base_digest", sa.Text(), nullable=False),
+        sa.Column("intent_digest", sa.Text(), nullable=False),
+        sa.Column("guard", sa.Text(), nullable=False),
+        sa.Column("guard_s", sa.Integer(), nullable=False),
+        sa.Column("expected_s", sa.Integer(), nullable=False),
+        sa.Column("job_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("shown", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["adapter_id"], ["adapters.id"], name=op.f("fk_plans_adapter_id")),
+        sa.ForeignKeyConstraint(["entry_id"], ["entries.id"], name=op.f("fk_plans_entry_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_plans")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_plans_entry_id", "plans", ["entry_id"], unique=False)
+    op.create_table(
+        "plan_approvals",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("plan_id", sa.Integer(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["plan_id"], ["plans.id"], name=op.f("fk_plan_approvals_plan_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_plan_approvals")),
+        sa.UniqueConstraint("plan_id", "actor", name=op.f("uq_plan_approvals_plan_id_actor")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "pushes",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("plan_id", sa.Integer(), nullable=False),
+        sa.Column("entry_id", sa.Integer(), nullable=False),
+        sa.Column("adapter_id", sa.Integer(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=True),
+        sa.Column("said", sa.Text(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("due_ms", sa.BigInteger(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("started_by", sa.Text(), nullable=False),
+        sa.Column("finished_ms", sa.BigInteger(), nullable=True),
+        sa.Column("cancelled_by", sa.Text(), nullable=True),
+        sa.CheckConstraint("outcome IN ('done', 'not-done', 'unknown')", name=op.f("ck_pushes_outcome")),
+        sa.CheckConstraint("(outcome IS NULL) = (finished_ms IS NULL)", name=op.f("ck_pushes_finished")),
+        sa.ForeignKeyConstraint(["adapter_id"], ["adapters.id"], name=op.f("fk_pushes_adapter_id")),
+        sa.ForeignKeyConstraint(["entry_id"], ["entries.id"], name=op.f("fk_pushes_entry_id")),
+        sa.ForeignKeyConstraint(["plan_id"], ["plans.id"], name=op.f("fk_pushes_plan_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pushes")),
+        sa.UniqueConstraint("plan_id", name=op.f("uq_pushes_plan_id")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_pushes_adapter_id", "pushes", ["adapter_id"], unique=False)
+    op.create_index("ix_pushes_entry_id", "pushes", ["entry_id"], unique=False)
+    op.create_index("ix_pushes_finished_ms_due_ms", "pushes", ["finished_ms", "due_ms"], unique=False)
+    op.create_table(
+        "device_locks",
+        sa.Column("adapter_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("push_id", sa.Integer(), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["adapter_id"], ["adapters.id"], name=op.f("fk_device_locks_adapter_id")),
+        sa.ForeignKeyConstraint(["push_id"], ["pushes.id"], name=op.f("fk_device_locks_push_id")),
+        sa.PrimaryKeyConstraint("adapter_id", name=op.f("pk_device_locks")),
+    )
+    op.create_table(
+        "push_journal",
+        sa.Column("push_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("phase", sa.Text(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("verdict", sa.Text(), nullable=True),
+        sa.Column("said", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("transaction_id", sa.Integer(), nullable=True),
+        sa.CheckConstraint("(phase = 'intention') = (verdict IS NULL)", name=op.f("ck_push_journal_verdict")),
+        sa.CheckConstraint("phase IN ('intention', 'outcome')", name=op.f("ck_push_journal_phase")),
+        sa.ForeignKeyConstraint(["push_id"], ["pushes.id"], name=op.f("fk_push_journal_push_id")),
+        sa.PrimaryKeyConstraint("push_id", "seq", name=op.f("pk_push_journal")),
     )
     # ### end Alembic commands ###
