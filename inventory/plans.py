@@ -210,6 +210,7 @@ class Plan:
     blast: BlastRadius
     guard: str
     guard_s: int
+    read_during_guard: bool
     expected_s: int
     approvals_needed: int
     """How many different people must approve: two where the plan could not be proven or cuts our own way (D10)."""

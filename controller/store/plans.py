@@ -35,6 +35,7 @@ _FACTS: Final[tuple[ColumnElement[Any], ...]] = (
     plans.c.intent_digest,
     plans.c.guard,
     plans.c.guard_s,
+    plans.c.read_during_guard,
     plans.c.expected_s,
     plans.c.shown,
 )
@@ -57,6 +58,7 @@ class NewPlan:
     blast: BlastRadius
     guard: str
     guard_s: int
+    read_during_guard: bool
     expected_s: int
     approvals_needed: int
 
@@ -95,6 +97,7 @@ async def create(tx: Tx, keyring: Keyring, new: NewPlan) -> int:
             intent_digest=computed.intent_digest,
             guard=new.guard,
             guard_s=new.guard_s,
+            read_during_guard=int(new.read_during_guard),
             expected_s=new.expected_s,
             job_sealed=keyring.seal(to_json(job), context=context),
             shown=to_json(shown),
@@ -184,6 +187,7 @@ def _context(entry_id: int, adapter_id: int, created_ms: int, intent_digest: str
 def _plan(row: RowMapping, approvals: tuple[Approval, ...]) -> Plan:
     facts = dict(row)
     shown = json.loads(facts.pop("shown"))
+    facts["read_during_guard"] = bool(facts["read_during_guard"])
     return Plan(
         **facts,
         diff=shown["diff"],

@@ -353,6 +353,7 @@ def upgrade() -> None:
         sa.Column("intent_digest", sa.Text(), nullable=False),
         sa.Column("guard", sa.Text(), nullable=False),
         sa.Column("guard_s", sa.Integer(), nullable=False),
+        sa.Column("read_during_guard", sa.Integer(), nullable=False),
         sa.Column("expected_s", sa.Integer(), nullable=False),
         sa.Column("job_sealed", sa.LargeBinary(), nullable=False),
         sa.Column("shown", sa.Text(), nullable=False),
