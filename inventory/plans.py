@@ -210,13 +210,11 @@ class Plan:
     blast: BlastRadius
     guard: str
     guard_s: int
+    read_during_guard: bool
     expected_s: int
+    approvals_needed: int
+    """How many different people must approve: two where the plan could not be proven or cuts our own way (D10)."""
     approvals: tuple[Approval, ...]
-
-    @property
-    def approvals_needed(self) -> int:
-        """One person, or two where the plan could not be proven or touches our own way to the device (D10)."""
-        return 1 if self.proven and not self.management_path else 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from drivers.push import Guard
-from inventory.plans import FINAL, TOUCHED, JournalRow, Phase, PushState, Verdict
+from inventory.plans import ARMS_ORDER, FINAL, SSH_ORDER, TOUCHED, JournalRow, Phase, PushState, Verdict
 
 _EARLY_WAITS_S: Final = (2.0, 8.0, 30.0)
 _RECONCILE_WAITS_S: Final = (2.0, 8.0, 30.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
-_SAVE_WAIT_S: Final = 5.0
-_SAVES: Final = 4
+_SAVES: Final = 3
 _REVERTS: Final = 3
 _CONFIRMS: Final = 3
 _READ_BACKS: Final = 2
+_REFUSALS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,15 @@ class Facts:
     row. `same_place`: the entry still has the adapter that the plan was made for."""
 
     push_id: int
-    order: tuple[PushState, ...]
     guard: Guard
     held: bool
     same_place: bool
     cancelled_by: str | None = None
+
+    @property
+    def order(self) -> tuple[PushState, ...]:
+        """A client that rolls back by itself (ARMS) must be answered before it can be read; else verify first."""
+        return ARMS_ORDER if self.guard == "client rollback" else SSH_ORDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,10 @@ class Enter:
 
 @dataclass(frozen=True, slots=True)
 class Reconcile:
-    """Connect anew, read, compare; `wait_s` before."""
+    """Connect anew, read, compare; `wait_s` before. `after_guard`: not before the device's guard must have fired."""
 
     wait_s: float = 0.0
+    after_guard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +120,12 @@ def _held(journal: Sequence[JournalRow], facts: Facts) -> Action:
     last = journal[-1]
     if last.verdict is Verdict.ROLLED_BACK:
         return End(PushState.REVERTED, last.said)
-    if last.state is PushState.SAVED:
-        return _not_saved(journal)
-    if last.verdict in (Verdict.LOST, Verdict.REFUSED) or last.state is PushState.REVERTING:
+    if last.verdict in (Verdict.LOST, Verdict.REFUSED):
+        return Reconcile(after_guard=last.verdict is Verdict.REFUSED)
+    if last.state is PushState.REVERTING:
         return Reconcile()
+    if last.state is PushState.SAVED:
+        return End(PushState.QUARANTINED, f"the device runs the change, not saved: {last.said}")
     may_revert = facts.guard != "client rollback" and not _intended(journal, PushState.CONFIRMED)
     if last.verdict is Verdict.FAILED:
         # A refused ARMED changed nothing; a reading proves it more cheaply than a revert.
@@ -130,9 +137,13 @@ def _held(journal: Sequence[JournalRow], facts: Facts) -> Action:
 
 def _reconciled(journal: Sequence[JournalRow], facts: Facts) -> Action:
     last = journal[-1]
-    if last.verdict is Verdict.LOST:
+    if last.verdict in (Verdict.LOST, Verdict.FAILED, Verdict.ROLLED_BACK):
         return _unreached(journal, facts)
     if last.verdict is Verdict.REFUSED:
+        # A credential or key that the change itself broke is whole again once the guard has fired; more than one
+        # further try could lock the account.
+        if sum(row.verdict is Verdict.REFUSED for row in journal) < _REFUSALS:
+            return Reconcile(after_guard=True)
         return End(PushState.QUARANTINED, last.said)
     if not facts.held:
         return Reconcile()
@@ -161,22 +172,13 @@ def _unreached(journal: Sequence[JournalRow], facts: Facts) -> Action:
     for row in reversed(journal):
         if row.state is not PushState.RECONCILE:
             break
-        losses += row.verdict is Verdict.LOST
+        losses += row.phase is Phase.OUTCOME
     if facts.cancelled_by:
         return End(PushState.QUARANTINED, f"left to a person by {facts.cancelled_by}; {journal[-1].said}")
     if not facts.same_place and losses > len(_EARLY_WAITS_S):
         return End(PushState.QUARANTINED, f"the place has a new adapter and the former one is gone; {journal[-1].said}")
     wait_s = _RECONCILE_WAITS_S[min(losses, len(_RECONCILE_WAITS_S)) - 1]
     return Reconcile(_spread(wait_s, facts.push_id, losses))
-
-
-def _not_saved(journal: Sequence[JournalRow]) -> Action:
-    last = journal[-1]
-    if last.verdict is Verdict.LOST:
-        return Reconcile()
-    if last.verdict is Verdict.FAILED and _intended(journal, PushState.SAVED) < _SAVES:
-        return Enter(PushState.SAVED, _SAVE_WAIT_S)
-    return End(PushState.QUARANTINED, f"the device runs the change, not saved: {last.said}")
 
 
 def _read_back(journal: Sequence[JournalRow]) -> Action:

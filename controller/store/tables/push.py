@@ -43,6 +43,7 @@ plans: Final = Table(
     base.text("intent_digest"),
     base.text("guard"),
     number("guard_s"),
+    number("read_during_guard"),
     number("expected_s"),
     # Base, intent and the lines to send hold secrets.
     Column("job_sealed", LargeBinary, nullable=False),

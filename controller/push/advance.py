@@ -1,0 +1,401 @@
+"""One transition of a push: read the journal, decide, journal the intention, act, journal the outcome (§5).
+
+Each intention is durable before the device sees its command. Nothing here is lost by a crash: what is held in memory
+is the contact to the device, and without it the journal leads to a reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from controller.clock import Clock
+from controller.keyring import Keyring
+from controller.push.decide import End, Enter, Facts, Reconcile, Revert, decide, finished
+from controller.push.journal import Journal
+from controller.push.planning import Planner
+from controller.push.reach import Reach
+from controller.push.reconcile import Compared, guard_left_s, observe
+from controller.store import configs, plans, pushes
+from controller.store.database import Database, Tx
+from controller.store.scope import Scope
+from drivers.push import Device, Guard, PushJob
+from inventory.errors import (
+    AuthenticationFailed,
+    FleetError,
+    IdentityMismatch,
+    NotOnboarded,
+    OutcomeUnknown,
+    RolledBack,
+    Truncated,
+    Unreachable,
+)
+from inventory.plans import ConfigText, JournalRow, Phase, Plan, Push, PushState, Verdict
+
+_AUTHOR: Final = "push"
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What came of an intention, before it is journalled. `reading` is stored with it as truth."""
+
+    verdict: Verdict
+    said: str = ""
+    detail: str = ""
+    transaction_id: int | None = None
+    reading: tuple[ConfigText, str] | None = None
+
+
+@dataclass(slots=True)
+class _Contact:
+    """The device of a push as this process holds it. `held`: in unbroken contact since the last journal row."""
+
+    job: PushJob
+    device: Device | None = None
+    held: bool = False
+
+    async def drop(self) -> None:
+        device, self.device, self.held = self.device, None, False
+        if device is not None:
+            await device.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Push:
+    """One push as read from the database at the beginning of a transition."""
+
+    push: Push
+    plan: Plan
+    rows: list[JournalRow]
+    same_place: bool
+
+
+class Advance:
+    """Carries out pushes, one transition a call. Calls for the same push wait for each other."""
+
+    def __init__(self, database: Database, keyring: Keyring, clock: Clock, reach: Reach, planner: Planner) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._clock = clock
+        self._reach = reach
+        self._planner = planner
+        self._journal = Journal(database)
+        self._contacts: dict[int, _Contact] = {}
+        self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._nudges: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
+        self._acting = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._stopping = False
+
+    async def __call__(self, push_id: int) -> bool:
+        """Take the next transition of a push; True when it is finished. See `controller.engine.port.Advance`."""
+        async with self._turns[push_id]:
+            try:
+                done = await self._transition(push_id)
+            except BaseException:
+                # Whatever broke the transition, nobody may go on with a session in an unknown condition.
+                await self._forget(push_id)
+                raise
+            if done:
+                await self._forget(push_id)
+        return done
+
+    def nudge(self, push_id: int) -> None:
+        """Cut a wait of a push short, because something about it has changed."""
+        self._nudges[push_id].set()
+
+    async def stop(self, *, deadline_s: float) -> bool:
+        """Begin no new transition, and wait until those under way have journalled their outcome.
+
+        False if one was still under way at the deadline (real seconds); it will be reconciled after the restart.
+        """
+        self._stopping = True
+        try:
+            await asyncio.wait_for(self._quiet.wait(), deadline_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _transition(self, push_id: int) -> bool:
+        await self._unless_stopping()
+        self._nudges[push_id].clear()
+        current = await self._load(push_id)
+        if finished(current.rows):
+            return True
+        contact = await self._contact(current)
+        action = decide(current.rows, self._facts(current, contact))
+        if isinstance(action, End):
+            await self._end(current, action)
+            return True
+        wait_s = action.wait_s if isinstance(action, Enter | Reconcile) else 0.0
+        if await self._pause(push_id, wait_s):
+            return False
+        await self._unless_stopping()
+        with self._act():
+            row = await self._intend(current, _state_of(action))
+            if not isinstance(action, Reconcile):
+                return await self._journal_outcome(current, row, await self._carry_out(action, contact, current))
+        await self._clock.wait(self._guard_wait_s(current, contact, action))
+        await self._unless_stopping()
+        with self._act():
+            return await self._journal_outcome(current, row, await self._carry_out(action, contact, current))
+
+    async def _load(self, push_id: int) -> _Push:
+        async with self._database.read() as tx:
+            push = await pushes.get(tx, Scope.everything(), push_id)
+            plan = await plans.get(tx, Scope.everything(), push.plan_id)
+            seat = await pushes.seat(tx, push.entry_id)
+            rows = await pushes.rows(tx, push_id)
+        same_place = seat == pushes.Seat(push.generation, push.adapter_id)
+        return _Push(push, plan, rows, same_place)
+
+    async def _contact(self, current: _Push) -> _Contact:
+        contact = self._contacts.get(current.push.id)
+        if contact is None:
+            async with self._database.read() as tx:
+                job = await plans.job(tx, self._keyring, current.plan.id, current.push.id)
+            contact = self._contacts[current.push.id] = _Contact(job)
+        known = [row.transaction_id for row in current.rows if row.transaction_id is not None]
+        if known and known[-1] != contact.job.transaction_id:
+            contact.job = replace(contact.job, transaction_id=known[-1])
+        return contact
+
+    def _facts(self, current: _Push, contact: _Contact) -> Facts:
+        return Facts(
+            push_id=current.push.id,
+            guard=_guard(current.plan),
+            held=contact.held,
+            same_place=current.same_place,
+            cancelled_by=current.push.cancelled_by,
+        )
+
+    def _guard_wait_s(self, current: _Push, contact: _Contact, action: Reconcile) -> float:
+        """How long to stay silent first, where the family may not be read while its guard runs."""
+        if _guard(current.plan) == "none" or (current.plan.read_during_guard and not action.after_guard):
+            return 0.0
+        return guard_left_s(current.rows, contact.job, self._clock.now_ms(), self._clock.pace)
+
+    async def _carry_out(self, action: Enter | Reconcile | Revert, contact: _Contact, current: _Push) -> _Outcome:
+        outcome = await self._attempt(action, contact, current)
+        if outcome.verdict in (Verdict.LOST, Verdict.REFUSED):
+            await contact.drop()
+        else:
+            contact.held = True
+        return outcome
+
+    async def _attempt(self, action: Enter | Reconcile | Revert, contact: _Contact, current: _Push) -> _Outcome:
+        try:
+            match action:
+                case Enter(PushState.DONE):
+                    return await self._read_back(contact, current)
+                case Enter(state):
+                    return await self._enter(state, contact, current)
+                case Revert():
+                    assert contact.device is not None
+                    return _Outcome(Verdict.OK, (await contact.device.revert(contact.job)).said)
+                case Reconcile():
+                    return await self._reconcile(contact, current)
+        except FleetError as error:
+            return _failed(error)
+
+    async def _enter(self, state: PushState, contact: _Contact, current: _Push) -> _Outcome:
+        if state is PushState.PREFLIGHT:
+            await self._connect(contact, current)
+        assert contact.device is not None
+        step = await contact.device.enter(state, contact.job)
+        reading = (contact.job.base, current.plan.base_digest) if state is PushState.BASELINED else None
+        return _Outcome(Verdict.OK, step.said, transaction_id=step.transaction_id, reading=reading)
+
+    async def _connect(self, contact: _Contact, current: _Push) -> Device:
+        await contact.drop()
+        contact.device = await self._reach.device_for(current.push.adapter_id)
+        await contact.device.identify()
+        return contact.device
+
+    async def _reconcile(self, contact: _Contact, current: _Push) -> _Outcome:
+        await contact.drop()
+        contact.device = await self._reach.device_for(current.push.adapter_id)
+        plan = current.plan
+        compared = Compared(plan.family, plan.base_digest, plan.intent_digest)
+        found = await observe(
+            contact.device, contact.job, compared, current.rows, planner=self._planner, clock=self._clock
+        )
+        return _Outcome(found.verdict, found.verdict.value, found.differences, reading=(found.reading, found.digest))
+
+    async def _read_back(self, contact: _Contact, current: _Push) -> _Outcome:
+        device = contact.device if contact.held else None
+        if device is None:
+            device = await self._connect(contact, current)
+        reading = await device.read()
+        plan = current.plan
+        digest = await self._planner.digest(plan.family, reading)
+        if digest == plan.intent_digest:
+            return _Outcome(Verdict.OK, "verified, saved and read back", reading=(reading, digest))
+        difference = await self._planner.difference(plan.family, contact.job.intent, reading)
+        return _Outcome(
+            Verdict.FAILED,
+            "it was saved, and the device shows something else now",
+            f"from the wanted config:\n{difference}",
+            reading=(reading, digest),
+        )
+
+    async def _intend(self, current: _Push, state: PushState) -> JournalRow:
+        row = JournalRow(
+            seq=current.rows[-1].seq + 1,
+            attempt=current.push.attempt,
+            state=state,
+            phase=Phase.INTENTION,
+            at_ms=self._clock.now_ms(),
+        )
+        return await self._journal.append(current.push.id, row)
+
+    async def _journal_outcome(self, current: _Push, intended: JournalRow, outcome: _Outcome) -> bool:
+        """Store the outcome with all that must be true with it; True when it is a final one."""
+        row = replace(
+            intended,
+            seq=intended.seq + 1,
+            phase=Phase.OUTCOME,
+            at_ms=self._clock.now_ms(),
+            verdict=outcome.verdict,
+            said=outcome.said,
+            detail=outcome.detail,
+            transaction_id=outcome.transaction_id,
+        )
+
+        async def compose(tx: Tx) -> JournalRow:
+            if outcome.reading is not None:
+                await self._store_truth(tx, current, *outcome.reading, row.at_ms)
+            if row.state is PushState.SAVED and row.verdict is Verdict.OK:
+                return await self._store_configs(tx, current, row)
+            return row
+
+        written = await self._journal.append_with(current.push.id, compose)
+        return finished((written,))
+
+    async def _store_truth(self, tx: Tx, current: _Push, reading: ConfigText, digest: str, at_ms: int) -> None:
+        await configs.put(
+            tx,
+            Scope.everything(),
+            self._keyring,
+            current.push.entry_id,
+            kind="truth",
+            config=reading,
+            digest=digest,
+            author=_AUTHOR,
+            reason=f"read during push {current.push.id}",
+            at_ms=at_ms,
+        )
+
+    async def _store_configs(self, tx: Tx, current: _Push, row: JournalRow) -> JournalRow:
+        """Running and startup become the intent with the very row that says SAVED, unless the place has moved on."""
+        push = current.push
+        if await pushes.seat(tx, push.entry_id, lock=True) != pushes.Seat(push.generation, push.adapter_id):
+            return replace(
+                row, verdict=Verdict.FAILED, said="the place has a new adapter, which must not get this change"
+            )
+        job = await plans.job(tx, self._keyring, current.plan.id, push.id)
+        kinds: tuple[configs.Kind, ...] = ("running", "startup")
+        for kind in kinds:
+            await configs.put(
+                tx,
+                Scope.everything(),
+                self._keyring,
+                push.entry_id,
+                kind=kind,
+                config=job.intent,
+                digest=current.plan.intent_digest,
+                author=push.started_by,
+                reason=f"push {push.id}",
+                at_ms=row.at_ms,
+            )
+        return row
+
+    async def _end(self, current: _Push, end: End) -> None:
+        row = JournalRow(
+            seq=current.rows[-1].seq + 1,
+            attempt=current.push.attempt,
+            state=end.state,
+            phase=Phase.OUTCOME,
+            at_ms=self._clock.now_ms(),
+            verdict=Verdict.OK,
+            said=end.said,
+            detail=next((row.detail for row in reversed(current.rows) if row.detail), ""),
+        )
+
+        await self._journal.append(current.push.id, row)
+
+    async def _pause(self, push_id: int, seconds: float) -> bool:
+        """Wait, or return True early when somebody nudges the push."""
+        if seconds <= 0:
+            return False
+        nudged = asyncio.ensure_future(self._nudges[push_id].wait())
+        waited = asyncio.ensure_future(self._clock.wait(seconds))
+        try:
+            await asyncio.wait((nudged, waited), return_when=asyncio.FIRST_COMPLETED)
+            return nudged.done()
+        finally:
+            for task in (nudged, waited):
+                task.cancel()
+            await asyncio.gather(nudged, waited, return_exceptions=True)
+
+    async def _unless_stopping(self) -> None:
+        if self._stopping:
+            await asyncio.Event().wait()  # parked: the engine cancels it, and takes it up again after the restart
+
+    @contextlib.contextmanager
+    def _act(self) -> Iterator[None]:
+        """While something is sent to a device: a stop waits for its outcome."""
+        self._acting += 1
+        self._quiet.clear()
+        try:
+            yield
+        finally:
+            self._acting -= 1
+            if not self._acting:
+                self._quiet.set()
+
+    async def _forget(self, push_id: int) -> None:
+        contact = self._contacts.pop(push_id, None)
+        self._nudges.pop(push_id, None)
+        if contact is not None:
+            await contact.drop()
+
+
+def _guard(plan: Plan) -> Guard:
+    for guard in _GUARDS:
+        if guard == plan.guard:
+            return guard
+    raise ValueError(f"plan {plan.id} has an unknown guard {plan.guard}")
+
+
+_GUARDS: Final[tuple[Guard, ...]] = ("revert timer", "cfg-save revert", "client rollback", "none")
+
+
+def _state_of(action: Enter | Reconcile | Revert) -> PushState:
+    match action:
+        case Enter(state):
+            return state
+        case Reconcile():
+            return PushState.RECONCILE
+        case Revert():
+            return PushState.REVERTING
+
+
+def _failed(error: FleetError) -> _Outcome:
+    """What an error of a device means for the push; nothing else is derived from its text."""
+    match error:
+        case RolledBack():
+            verdict = Verdict.ROLLED_BACK
+        case AuthenticationFailed() | IdentityMismatch() | NotOnboarded():
+            verdict = Verdict.REFUSED
+        case OutcomeUnknown() | Unreachable() | Truncated():
+            verdict = Verdict.LOST
+        case _:
+            verdict = Verdict.FAILED
+    detail = error.facts.get("difference")
+    return _Outcome(verdict, error.message, detail if isinstance(detail, str) else "")

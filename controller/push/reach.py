@@ -1,0 +1,15 @@
+"""How the engine comes to an adapter: a device for its family, over SSH or the tunnel that it holds open."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from drivers.push import Device
+
+
+class Reach(Protocol):
+    """Makes devices; making one opens no connection yet."""
+
+    async def device_for(self, adapter_id: int) -> Device:
+        """A device without any contact. Raises Conflict when the adapter has no endpoint or path."""
+        ...

@@ -1,0 +1,349 @@
+"""Plans and pushes as the rest of the daemon sees them, and the loop that starts what is due (architecture §4, §5)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Final
+
+from controller.clock import Clock
+from controller.engine.port import Engine, Run
+from controller.keyring import Keyring
+from controller.push.advance import Advance
+from controller.push.decide import touched
+from controller.push.planning import Planner
+from controller.push.reach import Reach
+from controller.store import configs, plans, pushes
+from controller.store.database import Database
+from controller.store.scope import Scope
+from inventory.errors import Conflict, StalePlan
+from inventory.plans import (
+    BlastRadius,
+    ConfigText,
+    JournalRow,
+    Phase,
+    Plan,
+    Push,
+    PushState,
+    Verdict,
+)
+
+log: Final = logging.getLogger(__name__)
+
+DAY_MS: Final = 86_400_000
+LONGEST_AHEAD_MS: Final = 31 * DAY_MS
+_TICK_S: Final = 1.0
+_RECOVERY_MS: Final = 60_000
+"""Time after which work that the engine calls under way, and that nobody advances, is started anew."""
+_DEFECTS: Final = 5
+"""Attempts that may end by a defect of ours before the push is left to a person."""
+_KEEP_ENDED_MS: Final = 7 * DAY_MS
+_PRUNE_EVERY_MS: Final = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Limits from settings. `guard_s` seconds until a device undoes by itself; `at_once` pushes in the fleet."""
+
+    at_once: int = 32
+    guard_s: int = 120
+    plan_valid_s: int = 86_400
+    four_eyes_unproven: bool = True
+
+
+class PushService:
+    """Make a plan, approve it, start it, watch it, stop it.
+
+    `run` is the outbox: it starts an attempt in the engine for each due row, repeatably, so that a row is enough to
+    have a push carried out.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        keyring: Keyring,
+        clock: Clock,
+        reach: Reach,
+        planner: Planner,
+        policy: Policy | None = None,
+    ) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._clock = clock
+        self._reach = reach
+        self._planner = planner
+        self._policy = policy or Policy()
+        self._advance = Advance(database, keyring, clock, reach, planner)
+        self._active: set[int] = set()
+        self._waiting_since_ms: dict[int, int] = {}
+        self._defects: defaultdict[int, int] = defaultdict(int)
+        self._wake = asyncio.Event()
+        self._prune_due_ms = 0
+
+    async def advance(self, push_id: int) -> bool:
+        """What the engine calls; see `controller.engine.port.Advance`."""
+        self._active.add(push_id)
+        finished = True
+        try:
+            finished = await self._advance(push_id)
+        except Exception:
+            self._defects[push_id] += 1
+            log.exception("push %s met a defect of ours", push_id)
+            raise
+        finally:
+            if finished:
+                self._active.discard(push_id)
+                self._wake.set()
+        return finished
+
+    async def make_plan(self, scope: Scope, entry_id: int, actor: str) -> Plan:
+        """Read the device, compare with the working config, store what would be sent; sends no change.
+
+        Raises NotFound, Conflict (no adapter in the place, no working config, a push under way, nothing to change),
+        ConfigSyntax, DeviceError.
+        """
+        async with self._database.read() as tx:
+            await configs.require_entry(tx, scope, entry_id)
+            working = await configs.latest_text(tx, scope, self._keyring, entry_id, "working")
+        if working is None:
+            raise Conflict(
+                f"entry E-{entry_id} has no working config", next_step="Store a working config of the entry first."
+            )
+        return await self._plan_for(scope, entry_id, working, actor)
+
+    async def make_plan_back(self, scope: Scope, push_id: int, actor: str) -> Plan:
+        """A plan that leads to the config before push `push_id`, as a push of its own. Errors as `make_plan`."""
+        async with self._database.read() as tx:
+            push = await pushes.get(tx, scope, push_id)
+            job = await plans.job(tx, self._keyring, push.plan_id, push_id)
+        return await self._plan_for(scope, push.entry_id, job.base, actor)
+
+    async def approve(self, scope: Scope, plan_id: int, actor: str) -> Plan:
+        """Approve a plan. An unproven one, or one that touches our own way to the device, needs two people.
+
+        Raises NotFound, Conflict when the person has approved it already, StalePlan after its validity.
+        """
+        now_ms = self._clock.now_ms()
+        async with self._database.write() as tx:
+            _require_valid(await plans.get(tx, scope, plan_id), now_ms)
+            await plans.approve(tx, plan_id, actor, now_ms)
+            return await plans.get(tx, scope, plan_id)
+
+    async def start(self, scope: Scope, plan_id: int, actor: str, not_before_ms: int | None = None) -> int:
+        """Have an approved plan carried out, at once or from `not_before_ms` on (at most 31 days ahead).
+
+        Returns the push id. Raises NotFound, StalePlan (validity over, place has a new adapter, device known to have
+        changed), Conflict (approvals missing, started already, too far ahead).
+        """
+        now_ms = self._clock.now_ms()
+        due_ms = now_ms if not_before_ms is None else max(now_ms, not_before_ms)
+        if due_ms - now_ms > LONGEST_AHEAD_MS:
+            raise Conflict("a push is scheduled at most 31 days ahead", next_step="Choose an earlier time.")
+        async with self._database.write() as tx:
+            plan = await plans.get(tx, scope, plan_id)
+            _require_valid(plan, now_ms)
+            missing = plan.approvals_needed - len(plan.approvals)
+            if missing > 0:
+                raise Conflict(
+                    f"plan {plan_id} lacks {missing} of {plan.approvals_needed} approvals",
+                    next_step="Have it approved; an unproven plan needs two people.",
+                )
+            if await pushes.seat(tx, plan.entry_id) != pushes.Seat(plan.generation, plan.adapter_id):
+                raise StalePlan("the place has a new adapter", next_step="Make a new plan for the adapter there now.")
+            truth = await configs.latest(tx, scope, plan.entry_id, "truth")
+            if truth is not None and truth.digest != plan.base_digest:
+                raise StalePlan(
+                    "the device has changed since the plan was made", next_step="Make a new plan; it is never forced."
+                )
+            push_id = await pushes.create(tx, plan, actor=actor, due_ms=due_ms, now_ms=now_ms)
+        self._wake.set()
+        return push_id
+
+    async def cancel(self, scope: Scope, push_id: int, actor: str) -> Push:
+        """Ask a push to stop: before anything is sent it ends not done; before the confirmation it is taken back.
+
+        Raises NotFound; Conflict when it is over, or too late to stop it.
+        """
+        async with self._database.write() as tx:
+            push = await pushes.get(tx, scope, push_id)
+            plan = await plans.get(tx, scope, push.plan_id)
+            rows = await pushes.rows(tx, push_id)
+            if push.finished_ms is not None:
+                raise Conflict(f"push {push_id} is over: {push.state}", next_step="Make a plan back if it must go.")
+            confirmed = any(row.state is PushState.CONFIRMED for row in rows)
+            answered = plan.guard == "client rollback" and touched(rows)
+            if (confirmed or answered) and push.state is not PushState.RECONCILE:
+                raise Conflict(
+                    f"push {push_id} can no longer be stopped: {push.state}",
+                    next_step="Let it end; then make a plan back.",
+                )
+            await pushes.ask_to_stop(tx, push_id, actor)
+            asked = await pushes.get(tx, scope, push_id)
+        self._advance.nudge(push_id)
+        self._wake.set()
+        return asked
+
+    async def journal(self, scope: Scope, push_id: int) -> list[JournalRow]:
+        """The journal of a push, oldest row first. Raises NotFound."""
+        async with self._database.read() as tx:
+            return await pushes.journal(tx, scope, push_id)
+
+    async def status(self, scope: Scope, push_id: int) -> Push:
+        """A push as it stands. Raises NotFound."""
+        async with self._database.read() as tx:
+            return await pushes.get(tx, scope, push_id)
+
+    async def run(self, engine: Engine) -> None:
+        """Start due pushes in the engine, for ever; cancelled at the end of the process."""
+        while True:
+            self._wake.clear()
+            await self.dispatch(engine)
+            await self._prune(engine)
+            await self._next_tick()
+
+    async def dispatch(self, engine: Engine) -> None:
+        """One round of the outbox. Repeatable at any moment: what runs already is left alone."""
+        now_ms = self._clock.now_ms()
+        async with self._database.read() as tx:
+            due = await pushes.unfinished(tx, now_ms, 4 * self._policy.at_once)
+            free = self._policy.at_once - await pushes.holding(tx)
+        for push in due:
+            if push.id in self._active:
+                self._waiting_since_ms.pop(push.id, None)
+                continue
+            if push.attempt == 0:
+                if free <= 0:
+                    continue
+                free -= 1
+            attempt = await self._attempt_to_start(engine, push)
+            if attempt is None:
+                continue
+            async with self._database.write() as tx:
+                claimed = await pushes.claim(tx, push, attempt=attempt, now_ms=now_ms)
+            if claimed:
+                await engine.start(push.id, attempt)
+
+    async def stop(self, *, deadline_s: float) -> bool:
+        """See `Advance.stop`; call it before the engine is closed, after `run` is cancelled."""
+        return await self._advance.stop(deadline_s=deadline_s)
+
+    async def _attempt_to_start(self, engine: Engine, push: Push) -> int | None:
+        """Number of the attempt that must be started for a push which nobody advances; None to leave it alone."""
+        if push.attempt == 0:
+            return 1
+        if self._defects[push.id] >= _DEFECTS:
+            await self._give_up(push)
+            return None
+        match await engine.status(push.id, push.attempt):
+            case Run.ABSENT:
+                return push.attempt  # claimed, and the process ended before the engine knew
+            case Run.ENDED:
+                return push.attempt + 1
+            case Run.STRANDED:
+                log.warning("push %s was begun under another version; it is taken over and reconciled", push.id)
+                await engine.cancel(push.id, push.attempt)
+                return push.attempt + 1
+            case Run.UNDER_WAY:
+                since_ms = self._waiting_since_ms.setdefault(push.id, self._clock.monotonic_ms())
+                if self._clock.monotonic_ms() - since_ms < _RECOVERY_MS:
+                    return None
+                log.warning("push %s was not recovered by the engine; it is started anew", push.id)
+                self._waiting_since_ms.pop(push.id, None)
+                await engine.cancel(push.id, push.attempt)
+                return push.attempt + 1
+
+    async def _give_up(self, push: Push) -> None:
+        async with self._database.write() as tx:
+            rows = await pushes.rows(tx, push.id)
+            state = PushState.QUARANTINED if touched(rows) else PushState.NOT_DONE
+            row = JournalRow(
+                seq=rows[-1].seq + 1,
+                attempt=push.attempt,
+                state=state,
+                phase=Phase.OUTCOME,
+                at_ms=self._clock.now_ms(),
+                verdict=Verdict.OK,
+                said=f"given up after {_DEFECTS} defects of the controller; the log has them",
+            )
+            await pushes.append(tx, push.id, row)
+
+    async def _plan_for(self, scope: Scope, entry_id: int, intent: ConfigText, actor: str) -> Plan:
+        async with self._database.read() as tx:
+            seat = await pushes.seat(tx, entry_id)
+            if seat.adapter_id is None:
+                raise Conflict(
+                    f"entry E-{entry_id} has no adapter", next_step="Assign one; a plan is made against its truth."
+                )
+            holder = await pushes.holder(tx, seat.adapter_id)
+            spare = await pushes.has_standby(tx, entry_id)
+        if holder is not None:
+            raise Conflict(
+                f"push {holder} is under way on this adapter", next_step="Wait until it is over, then plan again."
+            )
+        device = await self._reach.device_for(seat.adapter_id)
+        try:
+            await device.identify()
+            truth = await device.read()
+        finally:
+            await device.close()
+        computed = await self._planner.compute(device.family, truth, intent)
+        now_ms = self._clock.now_ms()
+        async with self._database.write() as tx:
+            await configs.put(
+                tx,
+                scope,
+                self._keyring,
+                entry_id,
+                kind="truth",
+                config=truth,
+                digest=computed.base_digest,
+                author=actor,
+                reason="read for a plan",
+                at_ms=now_ms,
+            )
+        if computed.base_digest == computed.intent_digest:
+            raise Conflict(f"entry E-{entry_id} runs what is wanted already", next_step="Nothing to do.")
+        two = self._policy.four_eyes_unproven and (not computed.proven or bool(computed.management_path))
+        new = plans.NewPlan(
+            entry_id=entry_id,
+            adapter_id=seat.adapter_id,
+            generation=seat.generation,
+            family=device.family,
+            created_ms=now_ms,
+            valid_until_ms=now_ms + self._policy.plan_valid_s * 1000,
+            created_by=actor,
+            base=truth,
+            intent=intent,
+            computed=computed,
+            blast=BlastRadius(1, 1, None, 0 if spare else 1),
+            guard=device.guard,
+            guard_s=self._policy.guard_s,
+            read_during_guard=device.read_during_guard,
+            expected_s=30 + len(computed.remediation) // 5,
+            approvals_needed=2 if two else 1,
+        )
+        async with self._database.write() as tx:
+            return await plans.get(tx, scope, await plans.create(tx, self._keyring, new))
+
+    async def _prune(self, engine: Engine) -> None:
+        now_ms = self._clock.now_ms()
+        if now_ms >= self._prune_due_ms:
+            self._prune_due_ms = now_ms + _PRUNE_EVERY_MS
+            await engine.prune(now_ms - _KEEP_ENDED_MS)
+
+    async def _next_tick(self) -> None:
+        woken = asyncio.ensure_future(self._wake.wait())
+        waited = asyncio.ensure_future(self._clock.wait(_TICK_S))
+        try:
+            await asyncio.wait((woken, waited), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (woken, waited):
+                task.cancel()
+            await asyncio.gather(woken, waited, return_exceptions=True)
+
+
+def _require_valid(plan: Plan, now_ms: int) -> None:
+    if now_ms > plan.valid_until_ms:
+        raise StalePlan(f"plan {plan.id} is no longer valid", next_step="Make a new plan.")

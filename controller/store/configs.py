@@ -1,0 +1,164 @@
+"""Config versions of places: kept for ever, sealed, with author and reason (architecture §4)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, Literal
+
+from sqlalchemy import Column, ColumnElement, RowMapping, insert, select, true, update
+
+from controller.keyring import Keyring
+from controller.store.database import Tx
+from controller.store.scope import Scope
+from controller.store.tables.base import to_json
+from controller.store.tables.inventory import entries, managements
+from controller.store.tables.push import config_versions
+from inventory.errors import NotFound
+from inventory.plans import ConfigText, ConfigVersion
+
+Kind = Literal["working", "startup", "running", "truth"]
+
+_FACTS: Final[tuple[Column[Any], ...]] = (
+    config_versions.c.id,
+    config_versions.c.entry_id,
+    config_versions.c.kind,
+    config_versions.c.digest,
+    config_versions.c.author,
+    config_versions.c.reason,
+    config_versions.c.at_ms,
+    config_versions.c.seen_ms,
+)
+
+
+async def put(
+    tx: Tx,
+    scope: Scope,
+    keyring: Keyring,
+    entry_id: int,
+    *,
+    kind: Kind,
+    config: ConfigText,
+    digest: str,
+    author: str,
+    reason: str,
+    at_ms: int,
+) -> ConfigVersion:
+    """Store a version; `digest` is the canonical one of the family's dialect.
+
+    A truth equal to the last one becomes no new version: its `seen_ms` moves. Raises NotFound for an entry that is not
+    in scope.
+    """
+    await require_entry(tx, scope, entry_id)
+    if kind == "truth":
+        last = await latest(tx, scope, entry_id, kind)
+        if last is not None and last.digest == digest:
+            await tx.execute(update(config_versions).where(config_versions.c.id == last.id).values(seen_ms=at_ms))
+            return await get(tx, scope, last.id)
+    sealed = keyring.seal(pack(config), context=_context(entry_id, kind, digest, at_ms))
+    made = await tx.execute(
+        insert(config_versions)
+        .values(
+            entry_id=entry_id,
+            kind=kind,
+            digest=digest,
+            text_sealed=sealed,
+            author=author,
+            reason=reason,
+            at_ms=at_ms,
+            seen_ms=at_ms,
+        )
+        .returning(*_FACTS)
+    )
+    return _version(made.mappings().one())
+
+
+async def get(tx: Tx, scope: Scope, version_id: int) -> ConfigVersion:
+    """Facts of one version. Raises NotFound."""
+    found = await tx.execute(
+        select(*_FACTS).where(config_versions.c.id == version_id, entry_in_scope(scope, config_versions.c.entry_id))
+    )
+    row = found.mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"no config version {version_id}", next_step="List the versions of the entry.")
+    return _version(row)
+
+
+async def latest(tx: Tx, scope: Scope, entry_id: int, kind: Kind) -> ConfigVersion | None:
+    """Newest version of a kind; None if there never was one, or the entry is not in scope."""
+    found = await tx.execute(
+        select(*_FACTS)
+        .where(config_versions.c.entry_id == entry_id, config_versions.c.kind == kind)
+        .where(entry_in_scope(scope, config_versions.c.entry_id))
+        .order_by(config_versions.c.id.desc())
+        .limit(1)
+    )
+    row = found.mappings().one_or_none()
+    return None if row is None else _version(row)
+
+
+async def versions(
+    tx: Tx, scope: Scope, entry_id: int, *, kind: Kind | None = None, before: int | None = None, limit: int = 50
+) -> list[ConfigVersion]:
+    """Versions of a place, newest first; `before` is the id after which the page goes on."""
+    query = select(*_FACTS).where(
+        config_versions.c.entry_id == entry_id, entry_in_scope(scope, config_versions.c.entry_id)
+    )
+    if kind is not None:
+        query = query.where(config_versions.c.kind == kind)
+    if before is not None:
+        query = query.where(config_versions.c.id < before)
+    found = await tx.execute(query.order_by(config_versions.c.id.desc()).limit(limit))
+    return [_version(row) for row in found.mappings()]
+
+
+async def text(tx: Tx, scope: Scope, keyring: Keyring, version_id: int) -> ConfigText:
+    """The text of a version; it holds secrets. Raises NotFound."""
+    version = await get(tx, scope, version_id)
+    sealed = (
+        await tx.execute(select(config_versions.c.text_sealed).where(config_versions.c.id == version_id))
+    ).scalar_one()
+    context = _context(version.entry_id, version.kind, version.digest, version.at_ms)
+    return unpack(keyring.unseal(sealed, context=context).reveal())
+
+
+async def latest_text(tx: Tx, scope: Scope, keyring: Keyring, entry_id: int, kind: Kind) -> ConfigText | None:
+    """Text of the newest version of a kind, such as the startup that the RS serves; None if there is none."""
+    version = await latest(tx, scope, entry_id, kind)
+    return None if version is None else await text(tx, scope, keyring, version.id)
+
+
+async def require_entry(tx: Tx, scope: Scope, entry_id: int) -> None:
+    """Raises NotFound unless the entry exists in scope."""
+    found = await tx.execute(select(entries.c.id).where(entries.c.id == entry_id, entry_in_scope(scope, entries.c.id)))
+    if found.one_or_none() is None:
+        raise NotFound(f"no entry E-{entry_id}", next_step="List the entries.")
+
+
+def entry_in_scope(scope: Scope, entry_id: Column[int]) -> ColumnElement[bool]:
+    """Condition on a column that refers to an entry: the place's data belongs to its management's contractor."""
+    if scope.contractor_id is None:
+        return true()
+    owned = (
+        select(entries.c.id)
+        .join(managements, managements.c.id == entries.c.management_id)
+        .where(managements.c.contractor_id == scope.contractor_id)
+    )
+    return entry_id.in_(owned)
+
+
+def pack(config: ConfigText) -> str:
+    """A config as text for sealing."""
+    return to_json([[module, content] for module, content in config.modules])
+
+
+def unpack(packed: str) -> ConfigText:
+    """Inverse of `pack`."""
+    return ConfigText(tuple((module, content) for module, content in json.loads(packed)))
+
+
+def _context(entry_id: int, kind: str, digest: str, at_ms: int) -> str:
+    return f"config_versions/{entry_id}/{kind}/{digest}/{at_ms}"
+
+
+def _version(row: RowMapping) -> ConfigVersion:
+    return ConfigVersion(**row)

@@ -1,0 +1,202 @@
+"""Plans: stored before anything is sent, never changed; approvals are rows beside them (architecture §4)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, RowMapping, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from controller.keyring import Keyring
+from controller.store.configs import entry_in_scope, pack, unpack
+from controller.store.database import Tx
+from controller.store.scope import Scope
+from controller.store.tables.base import to_json
+from controller.store.tables.inventory import adapters
+from controller.store.tables.push import plan_approvals, plans
+from drivers.push import PushJob
+from inventory.errors import Conflict, NotFound
+from inventory.plans import Approval, BlastRadius, Computed, ConfigText, Plan
+
+_FACTS: Final[tuple[ColumnElement[Any], ...]] = (
+    plans.c.id,
+    plans.c.entry_id,
+    plans.c.adapter_id,
+    adapters.c.serial_shown.label("serial"),
+    plans.c.generation,
+    plans.c.family,
+    plans.c.created_ms,
+    plans.c.valid_until_ms,
+    plans.c.created_by,
+    plans.c.base_digest,
+    plans.c.intent_digest,
+    plans.c.guard,
+    plans.c.guard_s,
+    plans.c.read_during_guard,
+    plans.c.expected_s,
+    plans.c.shown,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlan:
+    """All that a plan is made of. `base`, `intent` and the computed lines hold secrets and are stored sealed."""
+
+    entry_id: int
+    adapter_id: int
+    generation: int
+    family: str
+    created_ms: int
+    valid_until_ms: int
+    created_by: str
+    base: ConfigText
+    intent: ConfigText
+    computed: Computed
+    blast: BlastRadius
+    guard: str
+    guard_s: int
+    read_during_guard: bool
+    expected_s: int
+    approvals_needed: int
+
+
+async def create(tx: Tx, keyring: Keyring, new: NewPlan) -> int:
+    """Store a plan; returns its id. The caller has checked that the entry is in its scope."""
+    computed = new.computed
+    job = {
+        "base": pack(new.base),
+        "intent": pack(new.intent),
+        "remediation": computed.remediation,
+        "rollback": computed.rollback,
+    }
+    shown = {
+        "diff": computed.diff_shown,
+        "remediation": computed.remediation_shown,
+        "rollback": computed.rollback_shown,
+        "proven": computed.proven,
+        "proof": computed.proof,
+        "management_path": computed.management_path,
+        "blast": dataclasses.asdict(new.blast),
+        "approvals_needed": new.approvals_needed,
+    }
+    context = _context(new.entry_id, new.adapter_id, new.created_ms, computed.intent_digest)
+    made = await tx.execute(
+        insert(plans)
+        .values(
+            entry_id=new.entry_id,
+            adapter_id=new.adapter_id,
+            generation=new.generation,
+            family=new.family,
+            created_ms=new.created_ms,
+            valid_until_ms=new.valid_until_ms,
+            created_by=new.created_by,
+            base_digest=computed.base_digest,
+            intent_digest=computed.intent_digest,
+            guard=new.guard,
+            guard_s=new.guard_s,
+            read_during_guard=int(new.read_during_guard),
+            expected_s=new.expected_s,
+            job_sealed=keyring.seal(to_json(job), context=context),
+            shown=to_json(shown),
+        )
+        .returning(plans.c.id)
+    )
+    plan_id: int = made.scalar_one()
+    return plan_id
+
+
+async def get(tx: Tx, scope: Scope, plan_id: int) -> Plan:
+    """A plan as it may be shown. Raises NotFound."""
+    found = await tx.execute(
+        select(*_FACTS)
+        .join(adapters, adapters.c.id == plans.c.adapter_id)
+        .where(plans.c.id == plan_id, entry_in_scope(scope, plans.c.entry_id))
+    )
+    row = found.mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"no plan {plan_id}", next_step="List the plans of the entry.")
+    return _plan(row, await _approvals(tx, plan_id))
+
+
+async def of_entry(
+    tx: Tx, scope: Scope, entry_id: int | None, *, before: int | None = None, limit: int = 50
+) -> list[Plan]:
+    """Plans of an entry (None: of all), newest first; `before` is the id after which the page goes on."""
+    query = (
+        select(*_FACTS)
+        .join(adapters, adapters.c.id == plans.c.adapter_id)
+        .where(entry_in_scope(scope, plans.c.entry_id))
+    )
+    if entry_id is not None:
+        query = query.where(plans.c.entry_id == entry_id)
+    if before is not None:
+        query = query.where(plans.c.id < before)
+    found = await tx.execute(query.order_by(plans.c.id.desc()).limit(limit))
+    return [_plan(row, await _approvals(tx, row["id"])) for row in found.mappings().all()]
+
+
+async def job(tx: Tx, keyring: Keyring, plan_id: int, push_id: int) -> PushJob:
+    """What the driver needs to carry out a plan as push `push_id`; it holds secrets."""
+    found = await tx.execute(
+        select(plans, adapters.c.serial_shown)
+        .join(adapters, adapters.c.id == plans.c.adapter_id)
+        .where(plans.c.id == plan_id)
+    )
+    row = found.mappings().one()
+    context = _context(row["entry_id"], row["adapter_id"], row["created_ms"], row["intent_digest"])
+    stored = json.loads(keyring.unseal(row["job_sealed"], context=context).reveal())
+    return PushJob(
+        push_id=str(push_id),
+        serial=row["serial_shown"],
+        base=unpack(stored["base"]),
+        intent=unpack(stored["intent"]),
+        remediation=tuple(stored["remediation"]),
+        rollback=tuple(stored["rollback"]),
+        guard_s=row["guard_s"],
+    )
+
+
+async def approve(tx: Tx, plan_id: int, actor: str, at_ms: int) -> None:
+    """Record an approval. Raises Conflict when the same person has approved already."""
+    try:
+        async with tx.begin_nested():
+            await tx.execute(insert(plan_approvals).values(plan_id=plan_id, actor=actor, at_ms=at_ms))
+    except IntegrityError:
+        raise Conflict(
+            f"{actor} has approved plan {plan_id} already",
+            next_step="If it needs a second approval, another person must give it.",
+        ) from None
+
+
+async def _approvals(tx: Tx, plan_id: int) -> tuple[Approval, ...]:
+    found = await tx.execute(
+        select(plan_approvals.c.actor, plan_approvals.c.at_ms)
+        .where(plan_approvals.c.plan_id == plan_id)
+        .order_by(plan_approvals.c.id)
+    )
+    return tuple(Approval(actor, at_ms) for actor, at_ms in found)
+
+
+def _context(entry_id: int, adapter_id: int, created_ms: int, intent_digest: str) -> str:
+    return f"plans/{entry_id}/{adapter_id}/{created_ms}/{intent_digest}"
+
+
+def _plan(row: RowMapping, approvals: tuple[Approval, ...]) -> Plan:
+    facts = dict(row)
+    shown = json.loads(facts.pop("shown"))
+    facts["read_during_guard"] = bool(facts["read_during_guard"])
+    return Plan(
+        **facts,
+        diff=shown["diff"],
+        remediation=tuple(shown["remediation"]),
+        rollback=tuple(shown["rollback"]),
+        proven=shown["proven"],
+        proof=shown["proof"],
+        management_path=shown["management_path"],
+        blast=BlastRadius(**shown["blast"]),
+        approvals_needed=shown["approvals_needed"],
+        approvals=approvals,
+    )

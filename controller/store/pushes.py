@@ -1,0 +1,230 @@
+"""Pushes, their journal and the lock on each device: our tables are the truth (architecture D4, §5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Column, RowMapping, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from controller.store.configs import entry_in_scope
+from controller.store.database import Tx
+from controller.store.scope import Scope
+from controller.store.tables.inventory import entries, placements, standbys
+from controller.store.tables.push import device_locks, push_journal, pushes
+from inventory.errors import Conflict, NotFound
+from inventory.plans import FINAL, JournalRow, Phase, Plan, Push, PushState, Verdict, outcome
+
+_FACTS: Final[tuple[Column[Any], ...]] = tuple(column for column in pushes.c if column.name != "outcome")
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Whether a push still fits its place: `generation` of the entry now, and the adapter that sits there."""
+
+    generation: int
+    adapter_id: int | None
+
+
+async def create(tx: Tx, plan: Plan, *, actor: str, due_ms: int, now_ms: int) -> int:
+    """A push of a plan with its first journal row. Raises Conflict when the plan was started before."""
+    try:
+        async with tx.begin_nested():
+            made = await tx.execute(
+                insert(pushes)
+                .values(
+                    plan_id=plan.id,
+                    entry_id=plan.entry_id,
+                    adapter_id=plan.adapter_id,
+                    generation=plan.generation,
+                    state=PushState.PLANNED.value,
+                    said="",
+                    attempt=0,
+                    due_ms=due_ms,
+                    created_ms=now_ms,
+                    started_by=actor,
+                )
+                .returning(pushes.c.id)
+            )
+    except IntegrityError:
+        raise Conflict(
+            f"plan {plan.id} was started already",
+            next_step="Look at its push; for another change make a new plan.",
+        ) from None
+    push_id: int = made.scalar_one()
+    await append(
+        tx, push_id, JournalRow(1, 0, PushState.PLANNED, Phase.OUTCOME, now_ms, Verdict.OK, f"started by {actor}")
+    )
+    return push_id
+
+
+async def get(tx: Tx, scope: Scope, push_id: int) -> Push:
+    """Raises NotFound."""
+    found = await tx.execute(select(*_FACTS).where(pushes.c.id == push_id, entry_in_scope(scope, pushes.c.entry_id)))
+    row = found.mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"no push {push_id}", next_step="List the pushes of the entry.")
+    return _push(row)
+
+
+async def find(
+    tx: Tx,
+    scope: Scope,
+    *,
+    entry_id: int | None = None,
+    adapter_id: int | None = None,
+    open_only: bool = False,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Push]:
+    """Pushes, newest first; `before` is the id after which the page goes on."""
+    query = select(*_FACTS).where(entry_in_scope(scope, pushes.c.entry_id))
+    if entry_id is not None:
+        query = query.where(pushes.c.entry_id == entry_id)
+    if adapter_id is not None:
+        query = query.where(pushes.c.adapter_id == adapter_id)
+    if open_only:
+        query = query.where(pushes.c.finished_ms.is_(None))
+    if before is not None:
+        query = query.where(pushes.c.id < before)
+    found = await tx.execute(query.order_by(pushes.c.id.desc()).limit(limit))
+    return [_push(row) for row in found.mappings()]
+
+
+async def journal(tx: Tx, scope: Scope, push_id: int) -> list[JournalRow]:
+    """Journal of a push, oldest row first. Raises NotFound."""
+    await get(tx, scope, push_id)
+    return await rows(tx, push_id)
+
+
+async def rows(tx: Tx, push_id: int) -> list[JournalRow]:
+    """As `journal`, for the daemon's own loops."""
+    found = await tx.execute(select(push_journal).where(push_journal.c.push_id == push_id).order_by(push_journal.c.seq))
+    return [
+        JournalRow(
+            seq=row["seq"],
+            attempt=row["attempt"],
+            state=PushState(row["state"]),
+            phase=Phase(row["phase"]),
+            at_ms=row["at_ms"],
+            verdict=None if row["verdict"] is None else Verdict(row["verdict"]),
+            said=row["said"],
+            detail=row["detail"],
+            transaction_id=row["transaction_id"],
+        )
+        for row in found.mappings()
+    ]
+
+
+async def append(tx: Tx, push_id: int, row: JournalRow) -> None:
+    """Add a journal row and move the push to its state; a final outcome finishes it and frees the device."""
+    await tx.execute(
+        insert(push_journal).values(
+            push_id=push_id,
+            seq=row.seq,
+            attempt=row.attempt,
+            state=row.state.value,
+            phase=row.phase.value,
+            at_ms=row.at_ms,
+            verdict=None if row.verdict is None else row.verdict.value,
+            said=row.said,
+            detail=row.detail,
+            transaction_id=row.transaction_id,
+        )
+    )
+    final = row.phase is Phase.OUTCOME and row.state in FINAL and row.verdict is Verdict.OK
+    if not final:
+        # A final state that is only intended is not yet the push's state.
+        changed: dict[str, object] = {"said": row.said} if row.said else {}
+        if row.state not in FINAL:
+            changed["state"] = row.state.value
+        if changed:
+            await tx.execute(update(pushes).where(pushes.c.id == push_id).values(**changed))
+        return
+    ended = outcome(row.state)
+    assert ended is not None
+    await tx.execute(
+        update(pushes)
+        .where(pushes.c.id == push_id)
+        .values(state=row.state.value, said=row.said, outcome=ended.value, finished_ms=row.at_ms)
+    )
+    await tx.execute(delete(device_locks).where(device_locks.c.push_id == push_id))
+
+
+async def unfinished(tx: Tx, now_ms: int, limit: int) -> list[Push]:
+    """Pushes that are due and not finished, oldest first, whose device no other push holds."""
+    found = await tx.execute(
+        select(*_FACTS)
+        .outerjoin(device_locks, device_locks.c.adapter_id == pushes.c.adapter_id)
+        .where(pushes.c.finished_ms.is_(None), or_(pushes.c.due_ms <= now_ms, pushes.c.cancelled_by.is_not(None)))
+        .where(or_(device_locks.c.push_id.is_(None), device_locks.c.push_id == pushes.c.id))
+        .order_by(pushes.c.due_ms, pushes.c.id)
+        .limit(limit)
+    )
+    return [_push(row) for row in found.mappings()]
+
+
+async def claim(tx: Tx, push: Push, *, attempt: int, now_ms: int) -> bool:
+    """Take the device for a push and set its attempt; False when another push holds the device."""
+    holder = (
+        await tx.execute(select(device_locks.c.push_id).where(device_locks.c.adapter_id == push.adapter_id))
+    ).scalar_one_or_none()
+    if holder is None:
+        try:
+            async with tx.begin_nested():
+                await tx.execute(
+                    insert(device_locks).values(adapter_id=push.adapter_id, push_id=push.id, since_ms=now_ms)
+                )
+        except IntegrityError:
+            return False
+    elif holder != push.id:
+        return False
+    await tx.execute(update(pushes).where(pushes.c.id == push.id).values(attempt=attempt))
+    return True
+
+
+async def holder(tx: Tx, adapter_id: int) -> int | None:
+    """Push that holds a device at present."""
+    found = await tx.execute(select(device_locks.c.push_id).where(device_locks.c.adapter_id == adapter_id))
+    return found.scalar_one_or_none()
+
+
+async def holding(tx: Tx) -> int:
+    """How many devices are held by pushes."""
+    return (await tx.execute(select(func.count()).select_from(device_locks))).scalar_one()
+
+
+async def ask_to_stop(tx: Tx, push_id: int, actor: str) -> None:
+    """Record who wants the push stopped; the first one counts."""
+    await tx.execute(
+        update(pushes).where(pushes.c.id == push_id, pushes.c.cancelled_by.is_(None)).values(cancelled_by=actor)
+    )
+
+
+async def seat(tx: Tx, entry_id: int, *, lock: bool = False) -> Seat:
+    """Generation and occupant of an entry; with `lock` nobody else moves it until the transaction ends."""
+    query = select(entries.c.generation).where(entries.c.id == entry_id)
+    generation = (await tx.execute(query.with_for_update() if lock else query)).scalar_one()
+    occupant = await tx.execute(
+        select(placements.c.adapter_id).where(placements.c.entry_id == entry_id, placements.c.to_ms.is_(None))
+    )
+    return Seat(generation, occupant.scalar_one_or_none())
+
+
+async def has_standby(tx: Tx, entry_id: int) -> bool:
+    """Whether an occupied standby of the same management could take the place over."""
+    found = await tx.execute(
+        select(placements.c.id)
+        .join(standbys, standbys.c.id == placements.c.standby_id)
+        .join(entries, entries.c.management_id == standbys.c.management_id)
+        .where(entries.c.id == entry_id, placements.c.to_ms.is_(None))
+        .limit(1)
+    )
+    return found.first() is not None
+
+
+def _push(row: RowMapping) -> Push:
+    facts = dict(row)
+    facts["state"] = PushState(facts["state"])
+    return Push(**facts)
