@@ -113,7 +113,7 @@ def governing(link: Link, capacities: Iterable[Capacity], direction: Direction, 
 
     The port is the one entered, else the link's port speed. A published figure governs only the device.
     """
-    kinds = (CapacityKind.LINE, CapacityKind.SHAPED, CapacityKind.PORT)
+    kinds: tuple[CapacityKind, ...] = (CapacityKind.LINE, CapacityKind.SHAPED, CapacityKind.PORT)
     if direction is Direction.DEVICE:
         kinds = (CapacityKind.MODEL,)
     found = []
