@@ -124,12 +124,14 @@ class ModelOffer:
     model: str
     device_class: str
     figures_bps: Mapping[str, float]
-    ports: int
+    ports: int | None
+    """None: not published; it does not bind, and a note says so."""
     port_speed_bps: float | None
     monthly_yen: int | None
     current: bool
     """In the current life-cycle state, with no end announced within the minimum period."""
-    line_types: frozenset[str]
+    line_types: frozenset[str] | None
+    """None: not published, as for `ports`."""
     service: str | None = None
     options: frozenset[str] = frozenset()
     dialect: str | None = None
@@ -219,8 +221,8 @@ def _suffices(offer: ModelOffer, current: ModelOffer, need: Need) -> bool:
         and offer.model != current.model
         and offer.device_class == current.device_class
         and (offer.service == current.service or None in (offer.service, current.service))
-        and offer.ports >= need.ports_used
-        and need.line_type in offer.line_types
+        and (offer.ports is None or offer.ports >= need.ports_used)
+        and (offer.line_types is None or need.line_type in offer.line_types)
         and need.options <= offer.options
         and figure is not None
         and figure * need.derate >= need.device_bps
@@ -241,6 +243,11 @@ def _fee_difference(current: ModelOffer, chosen: ModelOffer) -> int | None:
 
 
 def _notes(current: ModelOffer, chosen: ModelOffer) -> tuple[str, ...]:
+    notes = []
     if None not in (current.dialect, chosen.dialect) and current.dialect != chosen.dialect:
-        return ("needs-config-migration",)
-    return ()
+        notes.append("needs-config-migration")
+    if chosen.ports is None:
+        notes.append("ports-not-published")
+    if chosen.line_types is None:
+        notes.append("line-types-not-published")
+    return tuple(notes)

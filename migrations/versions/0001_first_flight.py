@@ -84,6 +84,19 @@ def upgrade() -> None:
     sqlite_autoincrement=True
     )
     op.create_index('uq_idempotency_keys_caller_key', 'idempotency_keys', ['caller', 'key'], unique=True)
+    op.create_table('link_levels',
+    sa.Column('link_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('direction', sa.Text(), nullable=False),
+    sa.Column('level', sa.Integer(), nullable=False),
+    sa.Column('since_day', sa.Text(), nullable=False),
+    sa.Column('valid_day', sa.Text(), nullable=True),
+    sa.Column('judged_day', sa.Text(), nullable=False),
+    sa.Column('valid_days', sa.Integer(), nullable=False),
+    sa.Column('capacity_kind', sa.Text(), nullable=False),
+    sa.Column('rule_version', sa.Text(), nullable=False),
+    sa.Column('made_ms', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('link_id', 'direction', name=op.f('pk_link_levels'))
+    )
     op.create_table('adapters',
     sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
     sa.Column('contractor_id', sa.Integer(), nullable=False),
@@ -258,6 +271,24 @@ def upgrade() -> None:
     sqlite_autoincrement=True
     )
     op.create_index('ix_config_versions_entry_id_kind_id', 'config_versions', ['entry_id', 'kind', 'id'], unique=False)
+    op.create_table('links',
+    sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('entry_id', sa.Integer(), nullable=False),
+    sa.Column('interface', sa.Text(), nullable=False),
+    sa.Column('role', sa.Text(), nullable=False),
+    sa.Column('port_speed_bps', sa.BigInteger(), nullable=True),
+    sa.Column('ifindex', sa.Integer(), nullable=True),
+    sa.Column('line_type', sa.Text(), nullable=False),
+    sa.Column('zone', sa.Text(), nullable=False),
+    sa.Column('created_ms', sa.BigInteger(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.CheckConstraint("role IN ('wan', 'lan')", name=op.f('ck_links_role')),
+    sa.ForeignKeyConstraint(['entry_id'], ['entries.id'], name=op.f('fk_links_entry_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_links')),
+    sqlite_autoincrement=True
+    )
+    op.create_index('uq_links_entry_id_ifindex', 'links', ['entry_id', 'ifindex'], unique=True, sqlite_where=sa.text('ifindex IS NOT NULL'), postgresql_where=sa.text('ifindex IS NOT NULL'))
+    op.create_index('uq_links_entry_id_interface', 'links', ['entry_id', 'interface'], unique=True)
     op.create_table('placements',
     sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
     sa.Column('adapter_id', sa.Integer(), nullable=False),
@@ -305,6 +336,37 @@ def upgrade() -> None:
     sqlite_autoincrement=True
     )
     op.create_index('ix_plans_entry_id', 'plans', ['entry_id'], unique=False)
+    op.create_table('level_changes',
+    sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('link_id', sa.Integer(), nullable=False),
+    sa.Column('direction', sa.Text(), nullable=False),
+    sa.Column('day', sa.Text(), nullable=False),
+    sa.Column('before', sa.Integer(), nullable=False),
+    sa.Column('after', sa.Integer(), nullable=False),
+    sa.Column('evidence', sa.Text(), nullable=False),
+    sa.Column('rule_version', sa.Text(), nullable=False),
+    sa.Column('recorded_ms', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['link_id'], ['links.id'], name=op.f('fk_level_changes_link_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_level_changes')),
+    sqlite_autoincrement=True
+    )
+    op.create_index('uq_level_changes_day', 'level_changes', ['link_id', 'direction', 'day', 'before', 'after'], unique=True)
+    op.create_table('link_capacities',
+    sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('link_id', sa.Integer(), nullable=False),
+    sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('down_bps', sa.BigInteger(), nullable=True),
+    sa.Column('up_bps', sa.BigInteger(), nullable=True),
+    sa.Column('valid_from', sa.Text(), nullable=False),
+    sa.Column('actor', sa.Text(), nullable=False),
+    sa.Column('reason', sa.Text(), nullable=False),
+    sa.Column('recorded_ms', sa.BigInteger(), nullable=False),
+    sa.CheckConstraint("kind IN ('line', 'shaped', 'port', 'model', 'learned')", name=op.f('ck_link_capacities_kind')),
+    sa.ForeignKeyConstraint(['link_id'], ['links.id'], name=op.f('fk_link_capacities_link_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_link_capacities')),
+    sqlite_autoincrement=True
+    )
+    op.create_index('ix_link_capacities_link_id', 'link_capacities', ['link_id'], unique=False)
     op.create_table('plan_approvals',
     sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
     sa.Column('plan_id', sa.Integer(), nullable=False),
@@ -315,6 +377,31 @@ def upgrade() -> None:
     sa.UniqueConstraint('plan_id', 'actor', name=op.f('uq_plan_approvals_plan_id_actor')),
     sqlite_autoincrement=True
     )
+    op.create_table('proposals',
+    sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('entry_id', sa.Integer(), nullable=False),
+    sa.Column('link_id', sa.Integer(), nullable=False),
+    sa.Column('state', sa.Text(), nullable=False),
+    sa.Column('reason', sa.Text(), nullable=False),
+    sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('model', sa.Text(), nullable=True),
+    sa.Column('monthly_delta_yen', sa.Integer(), nullable=True),
+    sa.Column('level', sa.Integer(), nullable=False),
+    sa.Column('text', sa.Text(), nullable=False),
+    sa.Column('evidence', sa.Text(), nullable=False),
+    sa.Column('rule_version', sa.Text(), nullable=False),
+    sa.Column('created_ms', sa.BigInteger(), nullable=False),
+    sa.Column('decided_ms', sa.BigInteger(), nullable=True),
+    sa.Column('actor', sa.Text(), nullable=True),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.CheckConstraint("state IN ('draft', 'sent', 'accepted', 'declined', 'expired', 'superseded')", name=op.f('ck_proposals_state')),
+    sa.ForeignKeyConstraint(['entry_id'], ['entries.id'], name=op.f('fk_proposals_entry_id')),
+    sa.ForeignKeyConstraint(['link_id'], ['links.id'], name=op.f('fk_proposals_link_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_proposals')),
+    sqlite_autoincrement=True
+    )
+    op.create_index('ix_proposals_entry_id', 'proposals', ['entry_id'], unique=False)
+    op.create_index('uq_proposals_open_entry', 'proposals', ['entry_id'], unique=True, sqlite_where=sa.text("state IN ('draft', 'sent')"), postgresql_where=sa.text("state IN ('draft', 'sent')"))
     op.create_table('pushes',
     sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
     sa.Column('plan_id', sa.Integer(), nullable=False),
@@ -342,6 +429,42 @@ def upgrade() -> None:
     op.create_index('ix_pushes_adapter_id', 'pushes', ['adapter_id'], unique=False)
     op.create_index('ix_pushes_entry_id', 'pushes', ['entry_id'], unique=False)
     op.create_index('ix_pushes_finished_ms_due_ms', 'pushes', ['finished_ms', 'due_ms'], unique=False)
+    op.create_table('report_runs',
+    sa.Column('key', sa.Text(), nullable=False),
+    sa.Column('schedule_id', sa.Text(), nullable=False),
+    sa.Column('contractor_id', sa.Integer(), nullable=True),
+    sa.Column('link_id', sa.Integer(), nullable=True),
+    sa.Column('period', sa.Text(), nullable=False),
+    sa.Column('first_day', sa.Text(), nullable=False),
+    sa.Column('state', sa.Text(), nullable=False),
+    sa.Column('action', sa.Text(), nullable=False),
+    sa.Column('node', sa.Text(), nullable=False),
+    sa.Column('claimed_ms', sa.BigInteger(), nullable=False),
+    sa.Column('done_ms', sa.BigInteger(), nullable=True),
+    sa.Column('sha256', sa.Text(), nullable=True),
+    sa.Column('files', sa.Text(), nullable=False),
+    sa.Column('failure', sa.Text(), nullable=True),
+    sa.CheckConstraint("state IN ('claimed', 'provisional', 'final', 'failed', 'skipped')", name=op.f('ck_report_runs_state')),
+    sa.ForeignKeyConstraint(['contractor_id'], ['contractors.id'], name=op.f('fk_report_runs_contractor_id')),
+    sa.ForeignKeyConstraint(['link_id'], ['links.id'], name=op.f('fk_report_runs_link_id')),
+    sa.PrimaryKeyConstraint('key', name=op.f('pk_report_runs'))
+    )
+    op.create_table('report_schedules',
+    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('contractor_id', sa.Integer(), nullable=True),
+    sa.Column('link_id', sa.Integer(), nullable=True),
+    sa.Column('period', sa.Text(), nullable=False),
+    sa.Column('at', sa.Text(), nullable=False),
+    sa.Column('delay_days', sa.Integer(), nullable=False),
+    sa.Column('zone', sa.Text(), nullable=False),
+    sa.Column('active_from_ms', sa.BigInteger(), nullable=False),
+    sa.Column('active_to_ms', sa.BigInteger(), nullable=True),
+    sa.Column('actor', sa.Text(), nullable=False),
+    sa.CheckConstraint('(contractor_id IS NULL) <> (link_id IS NULL)', name=op.f('ck_report_schedules_one_subject')),
+    sa.ForeignKeyConstraint(['contractor_id'], ['contractors.id'], name=op.f('fk_report_schedules_contractor_id')),
+    sa.ForeignKeyConstraint(['link_id'], ['links.id'], name=op.f('fk_report_schedules_link_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_report_schedules'))
+    )
     op.create_table('device_locks',
     sa.Column('adapter_id', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('push_id', sa.Integer(), nullable=False),
