@@ -20,7 +20,7 @@ class Silence:
     """Watches heartbeats; times are milliseconds of a monotonic clock.
 
     One heartbeat may be lost and the next be late: after 2.1 intervals plus what this adapter's own jitter asks for,
-    at most 0.3 of an interval, it is silent. With a look every tenth of an interval at most that is within 2.5 intervals.
+    at most 0.3 of an interval, it is silent. With a look every tenth of an interval that is within 2.5 intervals.
     """
 
     def __init__(self, interval_ms: float) -> None:
