@@ -30,6 +30,19 @@ def upgrade() -> None:
     sqlite_autoincrement=True
     )
     op.create_index('uq_api_keys_digest', 'api_keys', ['digest'], unique=True)
+    op.create_table('arms_claims',
+    sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('claimed', sa.Text(), nullable=False),
+    sa.Column('source', sa.Text(), nullable=False),
+    sa.Column('reason', sa.Text(), nullable=False),
+    sa.Column('first_ms', sa.BigInteger(), nullable=False),
+    sa.Column('last_ms', sa.BigInteger(), nullable=False),
+    sa.Column('count', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_arms_claims')),
+    sqlite_autoincrement=True
+    )
+    op.create_index('ix_arms_claims_last_ms', 'arms_claims', ['last_ms'], unique=False)
+    op.create_index('uq_arms_claims_claimed_source_reason', 'arms_claims', ['claimed', 'source', 'reason'], unique=True)
     op.create_table('audit',
     sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
     sa.Column('at_ms', sa.BigInteger(), nullable=False),
@@ -136,6 +149,55 @@ def upgrade() -> None:
     sqlite_autoincrement=True
     )
     op.create_index('ix_managements_contractor_id', 'managements', ['contractor_id'], unique=False)
+    op.create_table('arms_boots',
+    sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('adapter_id', sa.Integer(), nullable=False),
+    sa.Column('trigger', sa.Text(), nullable=False),
+    sa.Column('rs_ms', sa.BigInteger(), nullable=False),
+    sa.Column('method_ms', sa.BigInteger(), nullable=True),
+    sa.Column('confirmed_ms', sa.BigInteger(), nullable=True),
+    sa.Column('ready_ms', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['adapter_id'], ['adapters.id'], name=op.f('fk_arms_boots_adapter_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_arms_boots')),
+    sqlite_autoincrement=True
+    )
+    op.create_index('ix_arms_boots_adapter_id', 'arms_boots', ['adapter_id'], unique=False)
+    op.create_table('arms_contacts',
+    sa.Column('adapter_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('stage', sa.Text(), nullable=False),
+    sa.Column('stage_ms', sa.BigInteger(), nullable=True),
+    sa.Column('last_seen_ms', sa.BigInteger(), nullable=True),
+    sa.Column('last_heartbeat_ms', sa.BigInteger(), nullable=True),
+    sa.Column('tunnel_open', sa.Integer(), nullable=False),
+    sa.Column('source', sa.Text(), nullable=True),
+    sa.Column('proven_serial', sa.Text(), nullable=True),
+    sa.Column('proven_ms', sa.BigInteger(), nullable=True),
+    sa.Column('refusal_code', sa.Integer(), nullable=True),
+    sa.Column('refusal_reason', sa.Text(), nullable=True),
+    sa.Column('refusal_ms', sa.BigInteger(), nullable=True),
+    sa.Column('refusal_count', sa.Integer(), nullable=False),
+    sa.Column('quarantine', sa.Text(), nullable=True),
+    sa.Column('quarantine_ms', sa.BigInteger(), nullable=True),
+    sa.Column('trigger', sa.Text(), nullable=True),
+    sa.Column('firmware', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['adapter_id'], ['adapters.id'], name=op.f('fk_arms_contacts_adapter_id')),
+    sa.PrimaryKeyConstraint('adapter_id', name=op.f('pk_arms_contacts'))
+    )
+    op.create_table('arms_identities',
+    sa.Column('adapter_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('distribution_id', sa.Text(), nullable=False),
+    sa.Column('ls_key_digest', sa.LargeBinary(), nullable=False),
+    sa.Column('rs_key_sealed', sa.LargeBinary(), nullable=False),
+    sa.Column('previous_rs_key_sealed', sa.LargeBinary(), nullable=True),
+    sa.Column('passphrase_sealed', sa.LargeBinary(), nullable=False),
+    sa.Column('certificate', sa.Text(), nullable=True),
+    sa.Column('certificate_key_sealed', sa.LargeBinary(), nullable=True),
+    sa.Column('shut_out', sa.Text(), nullable=True),
+    sa.Column('made_ms', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['adapter_id'], ['adapters.id'], name=op.f('fk_arms_identities_adapter_id')),
+    sa.PrimaryKeyConstraint('adapter_id', name=op.f('pk_arms_identities'))
+    )
+    op.create_index('uq_arms_identities_distribution_id', 'arms_identities', ['distribution_id'], unique=True)
     op.create_table('checklist_items',
     sa.Column('adapter_id', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('item', sa.Text(), nullable=False),
