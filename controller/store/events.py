@@ -1,33 +1,19 @@
-<<<<<<< HEAD
 """What happened to the fleet.
 
 Written in the transaction of the change, numbered when published (architecture §3a.6).
 """
-=======
-"""What happened to the fleet. Written in the transaction of the change, numbered when published (architecture §3a.6)."""
->>>>>>> arms
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-<<<<<<< HEAD
 
 from sqlalchemy import bindparam, func, insert, or_, select, text, update
 
 from controller.store.database import Tx
 from controller.store.scope import Scope
 from controller.store.tables.base import AnyRow, to_json
-=======
-from typing import Any
-
-from sqlalchemy import Row, bindparam, func, insert, or_, select, text, update
-
-from controller.store.database import Tx
-from controller.store.scope import Scope
-from controller.store.tables.base import to_json
->>>>>>> arms
 from controller.store.tables.inventory import adapters, entries, managements, standbys
 from controller.store.tables.system import events
 
@@ -175,11 +161,7 @@ async def page(
     return [_event(row, row.sequence) for row in (await tx.execute(query)).all()]
 
 
-<<<<<<< HEAD
 def _event(row: AnyRow, sequence: int) -> Event:
-=======
-def _event(row: Row[Any], sequence: int) -> Event:
->>>>>>> arms
     return Event(
         sequence=sequence,
         kind=row.kind,
