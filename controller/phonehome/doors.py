@@ -146,9 +146,7 @@ class Doors:
         except ProtocolViolation as violation:
             await self._malformed(exchange, identity, identity.distribution_id, violation)
 
-    def _key_ok(
-        self, door: Door, identity: ArmsIdentity, credential: Credential | None, exchange: Exchange
-    ) -> bool:
+    def _key_ok(self, door: Door, identity: ArmsIdentity, credential: Credential | None, exchange: Exchange) -> bool:
         """The key of that door; a certificate, where one is shown, must be the adapter's own (§12)."""
         if credential is None or exchange.certificate_name not in {None, identity.distribution_id}:
             return False
@@ -257,7 +255,9 @@ class Doors:
             refusal_ms=None,
         )
         context.ledger.boot(identity, parameters.trigger)
-        context.ledger.event("phonehome.pulled", identity, source=asked.exchange.source, trigger=parameters.trigger[:80])
+        context.ledger.event(
+            "phonehome.pulled", identity, source=asked.exchange.source, trigger=parameters.trigger[:80]
+        )
         await self._first_contact(identity)
 
     async def _method_answer(self, asked: _Asked, offered: tuple[str, ...]) -> None:
@@ -369,6 +369,4 @@ def _refusal(type_: str, answer: Answer) -> bytes:
         return framing.response(answer.code, _PHRASES[answer.code], b"")
     if type_ not in ANSWERS:
         return framing.response(400, _PHRASES[400], b"")
-    return framing.response(
-        200, "OK", rules.encode(Response(type_, answer.code, description=NAMES[answer.code]))
-    )
+    return framing.response(200, "OK", rules.encode(Response(type_, answer.code, description=NAMES[answer.code])))

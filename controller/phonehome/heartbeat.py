@@ -93,9 +93,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
 
     async def listen(self, host: str, port: int) -> int:
         """Open the socket; the port that was bound is returned."""
-        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: self, local_addr=(host, port)
-        )
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, local_addr=(host, port))
         self._transport = transport
         bound = transport.get_extra_info("socket")
         with contextlib.suppress(OSError):

@@ -34,9 +34,7 @@ class TunnelLink:
                 await peer.ready.wait()
         except TimeoutError:
             self._require_no_quarantine(peer)
-            raise self._unreachable(
-                serial, f"no confirmed push path within {timeout_s:.0f} s", "wait-ready"
-            ) from None
+            raise self._unreachable(serial, f"no confirmed push path within {timeout_s:.0f} s", "wait-ready") from None
 
     async def request(self, serial: str, request: Request, *, timeout_s: float) -> Response:
         """Send one request and return its answer, of an asynchronous operation its start response.

@@ -96,7 +96,12 @@ class Prover:
         if same:
             peer.prove()
             context.ledger.contact(
-                identity, stage=Contact.READY, stage_ms=now_ms, proven_serial=told, proven_ms=now_ms, last_seen_ms=now_ms
+                identity,
+                stage=Contact.READY,
+                stage_ms=now_ms,
+                proven_serial=told,
+                proven_ms=now_ms,
+                last_seen_ms=now_ms,
             )
             context.ledger.boot_step(identity, "ready_ms")
             context.ledger.event("phonehome.ready", identity, shown=told)

@@ -96,12 +96,8 @@ class PhoneHome:
         await self._after_restart()
         floor = settings.tls_floor
         context.heartbeat_port = await self.heartbeats.listen(settings.host, settings.heartbeat_port)
-        context.ls_port = await self._listen(
-            self._doors.location, self.pki.location_context(floor), settings.ls_port
-        )
-        context.rs_port = await self._listen(
-            self._doors.resource, self.pki.resource_context(floor), settings.rs_port
-        )
+        context.ls_port = await self._listen(self._doors.location, self.pki.location_context(floor), settings.ls_port)
+        context.rs_port = await self._listen(self._doors.resource, self.pki.resource_context(floor), settings.rs_port)
         self._certificates.set()
         for work, name in (
             (context.ledger.run, "ledger"),

@@ -1,0 +1,43 @@
+"""From an adapter of the store to a device of its family: over SSH by its endpoint, or over its ARMS tunnel."""
+
+from __future__ import annotations
+
+from controller.clock import Clock
+from controller.keyring import Keyring
+from controller.store import adapters, endpoints
+from controller.store.database import Database
+from controller.store.scope import Scope
+from drivers import devices
+from drivers.device import CommandLineDevice
+from drivers.push import Device
+from drivers.sessions.arms import ArmsLink
+from inventory.adapters import Adapter
+from inventory.errors import Conflict
+
+
+class FleetReach:
+    """See `controller.push.reach.Reach`. Credentials are unsealed for one device and kept no longer."""
+
+    def __init__(self, database: Database, keyring: Keyring, clock: Clock, link: ArmsLink) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._clock = clock
+        self._link = link
+
+    async def device_for(self, adapter_id: int) -> Device:
+        """A device without any contact yet. Raises Conflict when the adapter has no endpoint, NotFound."""
+        async with self._database.read() as tx:
+            adapter = await adapters.get(tx, Scope.everything(), adapter_id)
+        if adapter.path == "ssh":
+            return await self.over_ssh(adapter)
+        return devices.over_arms(
+            adapter.model.family, self._link, adapter.serial.shown, distribution_id=adapter.distribution_id
+        )
+
+    async def over_ssh(self, adapter: Adapter) -> CommandLineDevice:
+        """The same for an adapter with an endpoint, with what only a command line has: the host key it showed."""
+        async with self._database.read() as tx:
+            endpoint = await endpoints.get(tx, Scope.everything(), self._keyring, adapter.id)
+        if endpoint is None:
+            raise Conflict(f"{adapter.serial} has no endpoint", next_step="Give it an address and a credential first.")
+        return devices.over_ssh(adapter.model.family, endpoint, adapter.serial.shown, wait=self._clock.wait)

@@ -1,0 +1,68 @@
+"""Digests, differences and plans of config texts, long ones outside the event loop (architecture §5a)."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Final, ParamSpec, TypeVar
+
+from drivers import plan
+from drivers.registry import driver
+from inventory.plans import Computed, ConfigText
+
+LONG_LINES: Final = 500
+"""Texts with more lines than this are worked on in a process of their own, so that the loop never waits for one."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class TextPlanner:
+    """See `controller.push.planning.Planner`."""
+
+    def __init__(self) -> None:
+        self._worker: ProcessPoolExecutor | None = None
+
+    async def digest(self, family: str, config: ConfigText) -> str:
+        """See `Planner.digest`."""
+        return await self._run(_lines(config), _digest, family, config)
+
+    async def difference(self, family: str, before: ConfigText, after: ConfigText) -> str:
+        """See `Planner.difference`."""
+        return await self._run(_lines(before, after), _difference, family, before, after)
+
+    async def compute(self, family: str, base: ConfigText, intent: ConfigText) -> Computed:
+        """See `Planner.compute`."""
+        return await self._run(_lines(base, intent), _compute, family, base, intent)
+
+    def close(self) -> None:
+        """End the worker process, if there is one."""
+        if self._worker is not None:
+            self._worker.shutdown(wait=True, cancel_futures=True)
+            self._worker = None
+
+    async def _run(self, lines: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        if lines <= LONG_LINES:
+            return work(*args, **kwargs)
+        if self._worker is None:
+            self._worker = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+        assert not kwargs
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work, *args)
+
+
+def _lines(*configs: ConfigText) -> int:
+    return sum(text.count("\n") for config in configs for _, text in config.modules)
+
+
+def _digest(family: str, config: ConfigText) -> str:
+    return plan.digest(driver(family), config)
+
+
+def _difference(family: str, before: ConfigText, after: ConfigText) -> str:
+    return plan.difference_shown(driver(family), before, after)
+
+
+def _compute(family: str, base: ConfigText, intent: ConfigText) -> Computed:
+    return plan.compute(driver(family), base, intent)
