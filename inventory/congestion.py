@@ -91,14 +91,16 @@ def day_figures(
 def _busy_hour(seen: Sequence[int | None]) -> tuple[int | None, float | None]:
     """First slot and mean octets of the 12 neighbouring slots with the highest mean; the earliest on ties."""
     best: tuple[int, int, int] | None = None
-    for start in range(len(seen) - BUSY_SLOTS + 1):
-        window = [octets for octets in seen[start : start + BUSY_SLOTS] if octets is not None]
-        if len(window) < BUSY_KNOWN:
-            continue
-        total = sum(window)
+    total = count = 0
+    for end, octets in enumerate(seen):
+        total, count = total + (octets or 0), count + (octets is not None)
+        if end >= BUSY_SLOTS:
+            leaving = seen[end - BUSY_SLOTS]
+            total, count = total - (leaving or 0), count - (leaving is not None)
         # Means are compared as fractions, so that a tie is a tie.
-        if best is None or total * best[2] > best[1] * len(window):
-            best = (start, total, len(window))
+        enough = end >= BUSY_SLOTS - 1 and count >= BUSY_KNOWN
+        if enough and (best is None or total * best[2] > best[1] * count):
+            best = (end - BUSY_SLOTS + 1, total, count)
     return (None, None) if best is None else (best[0], best[1] / best[2])
 
 

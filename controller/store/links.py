@@ -212,7 +212,9 @@ async def capacities(tx: Tx, link_id: int) -> list[Capacity]:
     found = []
     for kind in CapacityKind:
         dated = [row for (k, _), row in sorted(latest.items()) if k == kind]
-        ends = [date.fromisoformat(row.valid_from) for row in dated[1:]]
+        if not dated:
+            continue
+        ends: list[date | None] = [date.fromisoformat(row.valid_from) for row in dated[1:]]
         found += [_capacity(row, end) for row, end in zip(dated, [*ends, None], strict=True)]
     return found
 
@@ -279,7 +281,8 @@ async def add_change(tx: Tx, change: LevelChange) -> bool:
         rule_version=change.rule_version,
         recorded_ms=change.recorded_ms,
     )
-    return bool((await tx.execute(statement.on_conflict_do_nothing())).rowcount)
+    added = await tx.execute(statement.on_conflict_do_nothing().returning(level_changes.c.id))
+    return added.first() is not None
 
 
 async def changes(tx: Tx, scope: Scope, link_id: int, *, limit: int = 100) -> list[LevelChange]:

@@ -119,7 +119,8 @@ async def claim(
         done_ms=now_ms if action == "skipped" else None,
         files="[]",
     )
-    return bool((await tx.execute(statement.on_conflict_do_nothing())).rowcount)
+    claimed = await tx.execute(statement.on_conflict_do_nothing().returning(report_runs.c.key))
+    return claimed.first() is not None
 
 
 async def reclaim(tx: Tx, key: str, *, node: str, now_ms: int, states: Sequence[str]) -> bool:

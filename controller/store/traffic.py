@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import json
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Row, and_, delete, func, literal, or_, select, text, tuple_, update
@@ -12,8 +14,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.store import traffic_tables as t
 from controller.store.database import Database, Tx
+from controller.store.tables.base import to_json
+from inventory.congestion import DayFigures, Level
 from inventory.counters import CounterBits
 from inventory.errors import Conflict, StaleVersion
+from inventory.linkdays import LinkDay
+from inventory.links import CapacityKind, Direction, Governing
 from inventory.slotday import DAY_MS, SlotDay, decode, encode
 
 READINGS_KEPT_MS: Final = 48 * 3_600_000
@@ -201,11 +207,12 @@ async def save_slot_day(tx: Tx, kept: KeptDay, now_ms: int) -> None:
         names = ["interface_id", "start_ms", "revision", "slots", "replaced_ms"]
         await tx.execute(upsert(tx, t.slot_day_history).from_select(names, old).on_conflict_do_nothing())
     if kept.revision:
-        done = await tx.execute(
+        change = (
             update(t.slot_days)
             .where(key, c.revision == kept.revision)
             .values(revision=kept.revision + 1, slots=blob, updated_ms=now_ms)
         )
+        done = (await tx.execute(change.returning(c.revision))).first()
     else:
         row = {
             "interface_id": kept.interface_id,
@@ -215,8 +222,9 @@ async def save_slot_day(tx: Tx, kept: KeptDay, now_ms: int) -> None:
             "slots": blob,
             "updated_ms": now_ms,
         }
-        done = await tx.execute(upsert(tx, t.slot_days).values(**row).on_conflict_do_nothing())
-    if done.rowcount != 1:
+        insert = upsert(tx, t.slot_days).values(**row).on_conflict_do_nothing()
+        done = (await tx.execute(insert.returning(c.revision))).first()
+    if done is None:
         raise StaleVersion("another node changed this slot-day", next_step="Read it again.")
 
 
@@ -249,20 +257,69 @@ async def interface_name(tx: Tx, interface_id: int) -> tuple[int, str] | None:
     return None if row is None else (row.entry_id, row.name)
 
 
-async def put_link_day(tx: Tx, values: Mapping[str, object]) -> None:
+async def put_link_day(tx: Tx, made_ms: int, day: LinkDay) -> None:
     """Write the figures of one link, direction and day; made anew as often as its slots change."""
-    insert = upsert(tx, t.link_days).values(**values)
-    rest = {name: value for name, value in values.items() if name not in ("link_id", "direction", "day")}
-    await tx.execute(insert.on_conflict_do_update(index_elements=["link_id", "direction", "day"], set_=rest))
+    values = {
+        "valid": int(day.figures.valid),
+        "busy_start_slot": day.figures.busy_start_slot,
+        "busy_util": day.figures.busy_util,
+        "hot90": day.figures.hot90,
+        "hot95": day.figures.hot95,
+        "unknown_slots": day.figures.unknown_slots,
+        "high_class": int(day.high_class),
+        "capacity_kind": day.capacity.kind.value if day.capacity else None,
+        "nominal_bps": day.capacity.nominal_bps if day.capacity else None,
+        "capacity_since": day.capacity.since.isoformat() if day.capacity else None,
+        "octets_low": day.octets_low,
+        "octets_high": day.octets_high,
+        "worst": to_json(day.worst),
+        "covered_ms": day.covered_ms,
+        "slots": day.slots,
+        "above": to_json(day.above),
+        "origins": to_json(day.origins),
+        "rule_version": day.rule_version,
+        "made_ms": made_ms,
+    }
+    key = {"link_id": day.link_id, "direction": day.direction.value, "day": day.day.isoformat()}
+    insert = upsert(tx, t.link_days).values(**key, **values)
+    await tx.execute(insert.on_conflict_do_update(index_elements=list(key), set_=values))
 
 
-async def link_days(tx: Tx, link_id: int, first: str, after: str) -> list[Row[Any]]:
+async def link_days(tx: Tx, link_id: int, first: date, after: date) -> list[LinkDay]:
     """Figures of the local days [first, after), by day and direction."""
     c = t.link_days.c
-    found = await tx.execute(
-        select(t.link_days).where(c.link_id == link_id, c.day >= first, c.day < after).order_by(c.day, c.direction)
+    within = and_(c.link_id == link_id, c.day >= first.isoformat(), c.day < after.isoformat())
+    found = await tx.execute(select(t.link_days).where(within).order_by(c.day, c.direction))
+    return [_link_day(row) for row in found]
+
+
+def _link_day(row: Row[Any]) -> LinkDay:
+    capacity = None
+    if row.capacity_kind is not None:
+        capacity = Governing(CapacityKind(row.capacity_kind), row.nominal_bps, date.fromisoformat(row.capacity_since))
+    return LinkDay(
+        link_id=row.link_id,
+        direction=Direction(row.direction),
+        day=date.fromisoformat(row.day),
+        figures=DayFigures(
+            valid=bool(row.valid),
+            busy_start_slot=row.busy_start_slot,
+            busy_util=row.busy_util,
+            hot90=row.hot90,
+            hot95=row.hot95,
+            unknown_slots=row.unknown_slots,
+        ),
+        high_class=Level(row.high_class),
+        capacity=capacity,
+        octets_low=row.octets_low,
+        octets_high=row.octets_high,
+        worst=tuple((slot, octets) for slot, octets in json.loads(row.worst)),
+        covered_ms=row.covered_ms,
+        slots=row.slots,
+        above=tuple(json.loads(row.above)),
+        origins=tuple(json.loads(row.origins)),
+        rule_version=row.rule_version,
     )
-    return list(found)
 
 
 def _signed(octets: int) -> int:

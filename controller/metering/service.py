@@ -1,0 +1,191 @@
+"""Metering: heartbeats, polls and imported readings become slot-days; days become levels and proposals."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from controller.clock import Clock
+from controller.metering import imports
+from controller.metering.dayclose import DayCloser
+from controller.metering.drafting import Drafter
+from controller.metering.ingest import Added, Ingestor, Interface
+from controller.store import links, traffic
+from controller.store.database import Database
+from controller.store.proposals import Proposal
+from controller.store.scope import Scope
+from controller.store.traffic import Kept, TrafficDatabase
+from inventory.links import Link
+
+CLOCK_STEP_MS = 1_000
+"""Wall and monotonic clock may drift apart by so much between two heartbeats before it counts as a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatReading:
+    """Traffic statistics of one interface in one verified heartbeat.
+
+    `kind` "rate": the octets are per second, averaged since the sender's heartbeat before.
+    """
+
+    adapter_id: int
+    entry_id: int | None
+    """The place it counts for; None: it sits in no entry, and its traffic is nobody's."""
+    received_ms: int
+    monotonic_ms: int
+    ifindex: int
+    in_octets: int
+    out_octets: int
+    kind: Literal["count", "rate"]
+
+
+@dataclass(frozen=True, slots=True)
+class PolledReading:
+    """Counters of one interface from one SNMP answer."""
+
+    adapter_id: int
+    entry_id: int
+    interface: str
+    reading: Kept
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did. `new` + `duplicates` = lines with a reading."""
+
+    lines: int
+    new: int
+    duplicates: int
+    slot_days: int
+    first_ms: int | None
+    last_ms: int | None
+
+
+class MeteringService:
+    """The daemon's metering. Start `run` as a task; everything else may be called at any time."""
+
+    def __init__(
+        self,
+        database: Database,
+        traffic_database: TrafficDatabase,
+        clock: Clock,
+        *,
+        heartbeat_interval_s: int = 60,
+        tick_s: float = 300.0,
+    ) -> None:
+        self._database = database
+        self._traffic = traffic_database
+        self._clock = clock
+        self._tick_s = tick_s
+        self._ingestor = Ingestor(traffic_database, clock, heartbeat_interval_ms=heartbeat_interval_s * 1000)
+        self._closer = DayCloser(database, traffic_database, clock)
+        self._drafter = Drafter(database, traffic_database, clock)
+        self._clocks: dict[tuple[int, int], tuple[int, int]] = {}
+        self._restarts: dict[int, int] = {}
+
+    async def import_readings(self, scope: Scope, lines: AsyncIterator[bytes] | bytes) -> ImportReport:
+        """Import past readings, NDJSON, one a line. The same lines again change nothing.
+
+        All lines are checked before any is used. Raises BadInput that names each wrong line and field.
+        """
+        split = await imports.split_lines(lines)
+        found, wrong = await asyncio.to_thread(imports.parse, split, self._clock.now_ms())
+        names = {(line.entry_id, line.interface) for line in found}
+        async with self._database.read() as tx:
+            known = await links.by_interface(tx, scope, names)
+        wrong += imports.unlinked(found, known)
+        if wrong:
+            raise imports.refused(wrong)
+        readings: dict[Interface, list[Kept]] = {name: [] for name in sorted(names)}
+        for line in found:
+            name = (line.entry_id, line.interface)
+            readings[name].append(replace(line.reading, speed_bps=known[name].port_speed_bps))
+        added = await self._ingestor.add(readings) if found else Added(0, 0, 0)
+        times = [line.reading.t_ms for line in found]
+        return ImportReport(
+            len(found),
+            added.new,
+            added.duplicates,
+            added.slot_days,
+            min(times, default=None),
+            max(times, default=None),
+        )
+
+    def declare_restart(self, adapter_id: int, at_ms: int) -> None:
+        """A phone-home with trigger "power on": counters of this adapter began at zero at that time (§2.3)."""
+        self._restarts[adapter_id] = at_ms
+
+    async def ingest_heartbeat(self, readings: Sequence[HeartbeatReading]) -> Added:
+        """Add a batch of heartbeats, in order of arrival. Where a packet has count and rate, the count is used."""
+        counts = {(r.adapter_id, r.ifindex, r.received_ms) for r in readings if r.kind == "count"}
+        useful = [
+            r
+            for r in readings
+            if r.entry_id is not None and (r.kind == "count" or (r.adapter_id, r.ifindex, r.received_ms) not in counts)
+        ]
+        known = await self._by_ifindex({r.entry_id for r in useful if r.entry_id is not None})
+        found: dict[Interface, list[Kept]] = {}
+        for r in useful:
+            assert r.entry_id is not None
+            link = known.get((r.entry_id, r.ifindex))
+            name = link.interface if link else f"ifindex {r.ifindex}"
+            kept = self._heartbeat(r, link.port_speed_bps if link else None)
+            found.setdefault((r.entry_id, name), []).append(kept)
+        return await self._ingestor.add(found)
+
+    async def ingest_polled(self, readings: Iterable[PolledReading]) -> Added:
+        """Add counters that were polled."""
+        found: dict[Interface, list[Kept]] = {}
+        for r in readings:
+            found.setdefault((r.entry_id, r.interface), []).append(r.reading)
+        return await self._ingestor.add(found)
+
+    async def close_days(self) -> int:
+        """Make the figures of every day that is final and whose slots changed; how many link-days were made."""
+        return await self._closer.close()
+
+    async def draft_proposals(self) -> list[Proposal]:
+        """Check each congested place once and draft what it needs."""
+        return await self._drafter.draft_all()
+
+    async def run(self) -> None:
+        """Close days, draft proposals and forget old readings, again and again, until cancelled."""
+        while True:
+            await self.tick()
+            await self._clock.wait(self._tick_s)
+
+    async def tick(self) -> None:
+        """One round of `run`."""
+        if await self.close_days():
+            await self.draft_proposals()
+        async with self._traffic.write() as tx:
+            await traffic.prune_readings(tx, self._clock.now_ms())
+
+    async def _by_ifindex(self, entry_ids: set[int]) -> Mapping[tuple[int, int], Link]:
+        async with self._database.read() as tx:
+            found = await links.of_entries(tx, Scope.everything(), entry_ids)
+        return {(link.entry_id, link.ifindex): link for link in found if link.ifindex is not None}
+
+    def _heartbeat(self, r: HeartbeatReading, speed_bps: int | None) -> Kept:
+        key = (r.adapter_id, r.ifindex)
+        before = self._clocks.get(key)
+        stepped, restarted_ms = False, None
+        if before is not None:
+            passed_ms = r.monotonic_ms - before[1]
+            stepped = abs(r.received_ms - before[0] - passed_ms) > CLOCK_STEP_MS
+            restart_ms = self._restarts.get(r.adapter_id)
+            restarted_ms = restart_ms if restart_ms is not None and restart_ms > before[0] else None
+        self._clocks[key] = (r.received_ms, r.monotonic_ms)
+        return Kept(
+            t_ms=r.received_ms,
+            in_octets=r.in_octets,
+            out_octets=r.out_octets,
+            source="heartbeat",
+            rates=r.kind == "rate",
+            restarted_at_ms=restarted_ms,
+            speed_bps=speed_bps,
+            adapter_id=r.adapter_id,
+            clock_stepped=stepped,
+        )

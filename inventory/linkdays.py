@@ -1,0 +1,190 @@
+"""A day of a link: its figures by direction, the levels that a run of days makes, and what they rest on."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+
+from inventory.congestion import DEFAULT_RULES, DayFigures, Level, day_class, day_figures, levels
+from inventory.links import CEILINGS, CapacityKind, Direction, Governing, Link, LinkRole
+from inventory.metering import RULE_VERSION, slot_capacity_octets
+from inventory.timeslots import Bounds, SlotSeries, bounds
+
+KNOWN_MS = 299_000
+"""A slot has a known value if so much of it is covered."""
+SHARES = (50, 60, 70, 80, 90, 95)
+"""Percent of capacity that slots are counted above, for questions about the whole fleet."""
+WORST = 3
+EVIDENCE_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDay:
+    """Figures of one direction of a link on one local day; all of them, for days that are not valid too."""
+
+    link_id: int
+    direction: Direction
+    day: date
+    figures: DayFigures
+    high_class: Level
+    """Class the day would have if every missing octet had passed; above its class: "could be congested"."""
+    capacity: Governing | None
+    octets_low: int
+    octets_high: int | None
+    worst: tuple[tuple[int, int], ...]
+    """The busiest slots: index in the day, certain octets."""
+    covered_ms: int
+    slots: int
+    above: tuple[int, ...]
+    """Known slots at or above each of SHARES."""
+    origins: tuple[str, ...]
+    rule_version: str = RULE_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of level on a day, in a history of one capacity."""
+
+    day: date
+    before: Level
+    after: Level
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Where a run of days leaves one direction."""
+
+    level: Level
+    since: date
+    valid_day: date | None
+    valid_days: int
+    """Of the present history."""
+    capacity_kind: CapacityKind
+    changes: tuple[Change, ...]
+
+
+def direction_series(
+    link: Link, into: SlotSeries, out: SlotSeries
+) -> dict[Direction, tuple[Sequence[int | None], Bounds, int]]:
+    """Known octets (None: not known), bounds and covered time of the down, the up and the device's traffic."""
+    found: dict[Direction, tuple[Sequence[int | None], Bounds, int]] = {}
+    down, up = (into, out) if link.role is LinkRole.WAN else (out, into)
+    for direction, series in ((Direction.DOWN, down), (Direction.UP, up)):
+        known = [octets if ms >= KNOWN_MS else None for octets, ms in zip(series.known, series.covered_ms, strict=True)]
+        found[direction] = (known, bounds(series, link.port_speed_bps), sum(series.covered_ms))
+    (a, of_a, ms_a), (b, of_b, ms_b) = found[Direction.DOWN], found[Direction.UP]
+    both = Bounds(
+        tuple(x + y for x, y in zip(of_a.known, of_b.known, strict=True)),
+        tuple(x + y for x, y in zip(of_a.low, of_b.low, strict=True)),
+        tuple(None if x is None or y is None else x + y for x, y in zip(of_a.high, of_b.high, strict=True)),
+        (*of_a.groups, *of_b.groups),
+    )
+    known_both = [None if x is None or y is None else x + y for x, y in zip(a, b, strict=True)]
+    found[Direction.DEVICE] = (known_both, both, min(ms_a, ms_b))
+    return found
+
+
+def judge_day(
+    link: Link,
+    direction: Direction,
+    day: date,
+    series: tuple[Sequence[int | None], Bounds, int],
+    *,
+    capacity: Governing | None,
+    origins: tuple[str, ...],
+) -> LinkDay:
+    """Figures of one direction and day (§5.1). Without a capacity nothing is utilised, so nothing is valid."""
+    known, limits, covered_ms = series
+    octets = slot_capacity_octets(capacity.used_bps) if capacity else 0
+    if octets:
+        figures = day_figures(known, octets)
+        worst_case = day_figures(
+            [low if low is not None else (high if high is not None else octets) for low, high in _pairs(known, limits)],
+            octets,
+        )
+        high_class = min(day_class(worst_case), capacity.ceiling) if capacity else Level.CALM
+    else:
+        figures = DayFigures(False, None, None, 0, 0, unknown_slots=sum(octets is None for octets in known))
+        high_class = Level.CALM
+    seen = [(i, o) for i, o in enumerate(known) if o is not None]
+    certain = sum(limits.known)
+    return LinkDay(
+        link_id=link.id,
+        direction=direction,
+        day=day,
+        figures=figures,
+        high_class=Level(high_class),
+        capacity=capacity,
+        octets_low=certain + sum(g.tmin for g in limits.groups),
+        octets_high=None if None in limits.high else certain + sum(g.tmax for g in limits.groups),
+        worst=tuple(heapq.nlargest(WORST, seen, key=lambda slot: (slot[1], -slot[0]))),
+        covered_ms=covered_ms,
+        slots=len(known),
+        above=tuple(sum(100 * o >= share * octets for _, o in seen) if octets else 0 for share in SHARES),
+        origins=origins,
+    )
+
+
+def _pairs(known: Sequence[int | None], limits: Bounds) -> zip[tuple[int | None, int | None]]:
+    return zip(known, limits.high, strict=True)
+
+
+def judge_run(days: Sequence[LinkDay]) -> Verdict | None:
+    """Level of one direction after a run of days in order; None where no day had a capacity.
+
+    A known change of capacity starts a new history (§5.3).
+    """
+    judged = [day for day in days if day.capacity is not None]
+    if not judged:
+        return None
+    changes: list[Change] = []
+    state, since, history = Level.CALM, judged[0].day, judged
+    for (kind, _, _), group in groupby(judged, key=_history):
+        history = list(group)
+        for day, level in zip(history, levels([d.figures for d in history], CEILINGS[kind]), strict=True):
+            if level is not state:
+                changes.append(Change(day.day, state, level))
+                state, since = level, day.day
+    valid = [day.day for day in history if day.figures.valid]
+    return Verdict(state, since, valid[-1] if valid else None, len(valid), _history(history[-1])[0], tuple(changes))
+
+
+def _history(day: LinkDay) -> tuple[CapacityKind, int, date]:
+    assert day.capacity is not None
+    return day.capacity.kind, day.capacity.nominal_bps, day.capacity.since
+
+
+def evidence(days: Sequence[LinkDay], change: Change) -> dict[str, object]:
+    """What a change of level rests on: rules, capacity, the last seven valid days, the worst slots, coverage."""
+    upto = [day for day in days if day.day <= change.day and day.capacity is not None]
+    valid = [day for day in upto if day.figures.valid and _history(day) == _history(upto[-1])][-EVIDENCE_DAYS:]
+    capacity = upto[-1].capacity
+    assert capacity is not None
+    worst = heapq.nlargest(WORST, ((octets, day.day.isoformat(), slot) for day in valid for slot, octets in day.worst))
+    return {
+        "rule_version": RULE_VERSION,
+        "thresholds": {name: getattr(DEFAULT_RULES, name) for name in DEFAULT_RULES.__slots__},
+        "capacity": {
+            "kind": capacity.kind.value,
+            "nominal_bps": capacity.nominal_bps,
+            "used_bps": capacity.used_bps,
+        },
+        "days": [
+            {
+                "day": day.day.isoformat(),
+                "class": int(min(day_class(day.figures), capacity.ceiling)),
+                "busy_util": day.figures.busy_util,
+                "busy_start_slot": day.figures.busy_start_slot,
+                "hot90": day.figures.hot90,
+                "hot95": day.figures.hot95,
+                "unknown_slots": day.figures.unknown_slots,
+                "coverage": day.covered_ms / (day.slots * 300_000),
+                "origins": list(day.origins),
+            }
+            for day in valid
+        ],
+        "worst_slots": [{"day": day, "slot": slot, "octets": octets} for octets, day, slot in worst],
+    }

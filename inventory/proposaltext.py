@@ -1,0 +1,161 @@
+"""What a proposal says, and the figures it says it with (§7.6). Counters and capacities only (SMF-17)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from statistics import median
+
+from inventory.congestion import DEFAULT_RULES
+from inventory.forecast import NoDate, Outlook
+from inventory.linkdays import LinkDay
+from inventory.links import USED_PERCENT, CapacityKind, Direction, Governing
+from inventory.metering import Interval, rate_bps
+from inventory.proposals import LINE_SHARE, ModelOffer, Need, Remedy, RemedyKind
+
+SHOWN_DAYS = 14
+WEEK = 7
+_SOURCES = {
+    CapacityKind.LINE: "line rate entered by the operator",
+    CapacityKind.SHAPED: "shaper found in the config",
+    CapacityKind.PORT: "negotiated port speed",
+    CapacityKind.MODEL: "published figure of the model",
+    CapacityKind.LEARNED: "learned from traffic",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the text rests on; `days` are those of the present capacity, in order."""
+
+    interface: str
+    direction: Direction
+    capacity: Governing
+    days: tuple[LinkDay, ...]
+    p95: Interval
+    outlook: Outlook
+    current: ModelOffer
+    need: Need
+    remedy: Remedy
+
+
+def mbps(bps: float) -> str:
+    """A rate for people: Mbit/s with one place, k, M, G as powers of 1000."""
+    return f"{bps / 1e6:,.1f} Mbit/s"
+
+
+def sentence(facts: Facts) -> str:
+    """The proposal in words, with its figures."""
+    valid = [day for day in facts.days if day.figures.valid][-SHOWN_DAYS:]
+    utils = [day.figures.busy_util for day in valid if day.figures.busy_util is not None]
+    hot = sum(util >= DEFAULT_RULES.congested_util for util in utils[-WEEK:])
+    subject = (
+        "the device (in + out)" if facts.direction is Direction.DEVICE else f"{facts.interface} ({facts.direction})"
+    )
+    parts = [
+        f"{subject}: judged against {mbps(facts.capacity.used_bps)} ({_SOURCES[facts.capacity.kind]}, "
+        f"{USED_PERCENT[facts.capacity.kind]} % of {mbps(facts.capacity.nominal_bps)}).",
+    ]
+    if utils:
+        parts.append(
+            f"Busy hour {100 * median(utils):.0f} % ({len(utils)}-day median), "
+            f"above 85 % on {hot} of the last {len(utils[-WEEK:])} measured days."
+        )
+    parts.append(f"95th percentile of the last 28 days {_interval(facts.p95)}, grade {facts.p95.grade}.")
+    parts += _growth(facts.outlook)
+    parts.append(_recommendation(facts))
+    return " ".join(parts)
+
+
+def _interval(p95: Interval) -> str:
+    low = mbps(rate_bps(p95.low))
+    if p95.high is None:
+        return f"at least {low}"
+    high = mbps(rate_bps(p95.high))
+    return low if low == high else f"{low} to {high}"
+
+
+def _growth(found: Outlook) -> list[str]:
+    if isinstance(found.saturation, date):
+        return [f"At the present growth 85 % is reached on {found.saturation.isoformat()}."]
+    if found.saturation is NoDate.ALREADY:
+        return ["The weekly busy hour is above 85 % already."]
+    return []
+
+
+def _recommendation(facts: Facts) -> str:
+    found, need = facts.remedy, facts.need
+    line = f"a line of {mbps(need.line_bps / LINE_SHARE)} or more"
+    if found.line_rate_bps is not None:
+        line = f"a line of {mbps(found.line_rate_bps)}"
+    model = f"the model {found.model}"
+    if facts.current.device_class == "III":
+        model = f"a model of this kind: {found.model}"
+    reached = f"needed over the next 12 months: {mbps(need.device_bps)} through the device"
+    match found.kind:
+        case RemedyKind.LINE:
+            stays = "the router's published figure is not the limit; the model can stay"
+            if found.reason:
+                stays = f"whether the model suffices could not be said ({found.reason})"
+            return f"Recommended: {line}; {stays}."
+        case RemedyKind.MODEL:
+            return f"Recommended: {model} ({reached}); the line can stay."
+        case RemedyKind.LINE_AND_MODEL:
+            return f"Recommended: {line} and {model} ({reached}); a bigger router alone would not help."
+        case RemedyKind.NONE:
+            return f"Nothing is recommended ({found.reason})."
+
+
+def series_facts(days: Sequence[LinkDay], p95: Interval, outlook: Outlook) -> dict[str, object]:
+    """Figures of one direction, JSON-ready."""
+    return {
+        "days": [
+            {
+                "day": day.day.isoformat(),
+                "valid": day.figures.valid,
+                "busy_util": day.figures.busy_util,
+                "hot90": day.figures.hot90,
+                "unknown_slots": day.figures.unknown_slots,
+                "origins": list(day.origins),
+            }
+            for day in days[-SHOWN_DAYS:]
+        ],
+        "p95_bps": [rate_bps(p95.low), None if p95.high is None else rate_bps(p95.high)],
+        "grade": p95.grade.value,
+        "saturation": _shown(outlook.saturation),
+        "late": _shown(outlook.late),
+        "slope_bps_per_week": outlook.slope_bps_per_week,
+    }
+
+
+def _shown(day: date | NoDate | None) -> str | None:
+    return day.isoformat() if isinstance(day, date) else day and day.value
+
+
+def evidence(facts: Facts) -> dict[str, object]:
+    """What the recommendation was computed from, JSON-ready."""
+    return {
+        "direction": facts.direction.value,
+        "capacity": {
+            "kind": facts.capacity.kind.value,
+            "nominal_bps": facts.capacity.nominal_bps,
+            "used_bps": facts.capacity.used_bps,
+        },
+        "need": {
+            "line_bps": facts.need.line_bps,
+            "device_bps": facts.need.device_bps,
+            "traffic_kind": facts.need.traffic_kind,
+            "line_rate_bps": facts.need.line_rate_bps,
+            "derate": facts.need.derate,
+        },
+        "current": {"model": facts.current.model, "figures_bps": dict(facts.current.figures_bps)},
+        "remedy": {
+            "kind": facts.remedy.kind.value,
+            "reason": facts.remedy.reason,
+            "model": facts.remedy.model,
+            "monthly_delta_yen": facts.remedy.monthly_delta_yen,
+            "line_rate_bps": facts.remedy.line_rate_bps,
+            "notes": list(facts.remedy.notes),
+        },
+    }
