@@ -327,6 +327,21 @@ def upgrade() -> None:
         unique=True,
     )
     op.create_table(
+        "ssh_contacts",
+        sa.Column("adapter_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("stage_ms", sa.BigInteger(), nullable=False),
+        sa.Column("last_seen_ms", sa.BigInteger(), nullable=True),
+        sa.Column("proven_serial", sa.Text(), nullable=True),
+        sa.Column("proven_ms", sa.BigInteger(), nullable=True),
+        sa.Column("firmware", sa.Text(), nullable=True),
+        sa.Column("refusal", sa.Text(), nullable=True),
+        sa.Column("quarantine", sa.Text(), nullable=True),
+        sa.Column("quarantine_ms", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["adapter_id"], ["adapters.id"], name=op.f("fk_ssh_contacts_adapter_id")),
+        sa.PrimaryKeyConstraint("adapter_id", name=op.f("pk_ssh_contacts")),
+    )
+    op.create_table(
         "standbys",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("management_id", sa.Integer(), nullable=False),
