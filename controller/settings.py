@@ -10,7 +10,8 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -31,7 +32,7 @@ Address = Annotated[str, AfterValidator(_literal_address)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class DatabaseSettings(_Section):
@@ -49,23 +50,34 @@ class ApiSettings(_Section):
     """REST, status pages and API documents."""
 
     host: Address = "127.0.0.1"
+    """Address to listen on."""
     port: Port = 8080
+    """Port to listen on; 0: any free one."""
 
 
 class ArmsSettings(_Section):
     """The ARMS listeners (arms-protocol). `address` is what adapters are told; it must be a literal."""
 
     host: Address = "127.0.0.1"
+    """Address to listen on."""
     address: Address = "127.0.0.1"
+    """Address that adapters are told; a literal, they resolve no names."""
     ls_port: Port = 17443
+    """Location Server (TLS)."""
     rs_port: Port = 17444
+    """Resource Server and tunnels (TLS)."""
     heartbeat_port: Port = 17446
+    """Heartbeats (UDP)."""
     tls_floor: Literal["1.0", "1.2"] = "1.2"
     """`1.0` opens the legacy policy on the ARMS listeners alone; everything else stays at 1.2."""
     rs_retry_max: Annotated[int, Field(ge=1, le=100)] = 3
+    """Rounds an adapter makes over its Resource Servers before it asks the Location Server again."""
     rs_retry_interval_s: Annotated[int, Field(ge=30, le=3600)] = 30
+    """Seconds between those rounds."""
     echo_interval_s: Annotated[int, Field(ge=10, le=3600)] = 60
+    """Seconds between echoes in a tunnel; 0 would make a client rebuild it for ever."""
     heartbeat_interval_s: Annotated[int, Field(ge=10, le=3600)] = 60
+    """Seconds between heartbeats."""
     pulls_per_s: Annotated[float, Field(gt=0)] = 200.0
     """Pulls admitted per second; the rest are held, then answered 301 (architecture §6)."""
 
@@ -74,9 +86,11 @@ class PushSettings(_Section):
     """Pushes (architecture §4)."""
 
     at_once: Annotated[int, Field(ge=1, le=400)] = 32
+    """Pushes under way at the same time."""
     guard_s: Annotated[int, Field(ge=60, le=7200)] = 120
     """Time after which a device undoes an unconfirmed change by itself; IOS counts whole minutes."""
     plan_valid_s: Annotated[int, Field(ge=60)] = 86_400
+    """Seconds after which a plan must be made anew."""
     four_eyes_unproven: bool = True
     """An unproven plan, or one that touches the management path, needs a second approver."""
 
@@ -85,6 +99,7 @@ class MeteringSettings(_Section):
     """Polling and reports (metering.md)."""
 
     snmp_interval_s: Annotated[int, Field(ge=5, le=300)] = 60
+    """Seconds between two polls of one adapter."""
     report_directory: Path | None = None
     """Where reports are written; empty: `reports/` in the data directory."""
 
@@ -99,6 +114,7 @@ class Settings(_Section):
     pace: Annotated[float, Field(gt=0, le=1000)] = 1.0
     """Divides waits, never time stamps. For simulations only; `explain` shows it when it is not 1."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity that is logged."""
     database: DatabaseSettings = DatabaseSettings()
     api: ApiSettings = ApiSettings()
     arms: ArmsSettings = ArmsSettings()
@@ -124,6 +140,29 @@ class Settings(_Section):
     def _beside(self, name: str) -> str:
         main = self.database_url()
         return main if main.startswith("postgresql") else f"sqlite:///{self.data_directory / name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One setting as the manual shows it."""
+
+    name: str
+    variable: str
+    default: str
+    meaning: str
+
+
+def describe(model: type[BaseModel] = Settings, path: tuple[str, ...] = ()) -> Iterator[Described]:
+    """Every setting in the order of this file."""
+    for key, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from describe(inner, (*path, key))
+        else:
+            full = (*path, key)
+            default = "" if field.default is None else str(field.default)
+            meaning = " ".join((field.description or "").split())
+            yield Described(".".join(full), PREFIX + "__".join(full).upper(), default, meaning)
 
 
 def load(file: Path | None, environment: Mapping[str, str]) -> Settings:

@@ -6,6 +6,7 @@ crash would lose: after a restart a fresh `Device` and the journalled `PushJob` 
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -23,6 +24,15 @@ class Identity:
     version: str
     hostname: str = ""
     distribution_id: str | None = None
+
+
+def same_serial(one: str, other: str) -> bool:
+    """Whether two serial numbers are equal: after NFKC, trimming and upper-casing (architecture §1)."""
+    return _serial_key(one) == _serial_key(other)
+
+
+def _serial_key(serial: str) -> str:
+    return unicodedata.normalize("NFKC", serial).strip().upper()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +87,14 @@ class Device(Protocol):
         ...
 
     async def revert(self, job: PushJob) -> Step:
-        """Go back to the base now, by the family's quickest safe way."""
+        """Go back to the base now, by the family's quickest safe way, and clear what the guard left behind.
+
+        Returns normally only if a reading shows the base; raises OutcomeUnknown otherwise. Harmless to repeat.
+        """
         ...
 
     async def guard_pending(self, job: PushJob) -> bool | None:
-        """Whether the device-side guard still runs; None where the family cannot tell."""
+        """Whether the device-side guard still runs, or has left the device in its mode; None if nobody can tell."""
         ...
 
     async def close(self) -> None:

@@ -21,6 +21,7 @@ FleetError                  code, message, next_step; never a bare string
    ├ IdentityMismatch       quarantine: another serial number, or another host key
    ├ NotOnboarded           the device asks for something that onboarding owns
    ├ Truncated              discard, read again
+   ├ ProtocolViolation      bytes that the protocol does not allow; nothing of them was used
    ├ CommandRejected        line number, the device's own words
    ├ RolledBack             safe; the reason
    └ OutcomeUnknown         read back before anything else
@@ -220,6 +221,20 @@ class Truncated(DeviceError):
     """A reading without its end mark. Discard it and read again; it is never stored."""
 
     code = "truncated"
+
+
+class ProtocolViolation(DeviceError):
+    """The other side sent what its protocol does not allow. The whole message is refused, nothing of it is used."""
+
+    code = "protocol-violation"
+
+    def __init__(self, message: str, *, reason: str, next_step: str = "") -> None:
+        super().__init__(
+            message, next_step=next_step or "Look at the sender: it is no client of this protocol, or a broken one."
+        )
+        self.reason = reason
+        """One word for counting and for tests: `oversize`, `malformed`, `doctype`, `unknown-type`, …"""
+        self.facts["reason"] = reason
 
 
 class CommandRejected(DeviceError):

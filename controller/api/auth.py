@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -15,6 +15,9 @@ from controller.store import api_keys
 from controller.store.scope import Scope
 from inventory.errors import NotAllowed, Unauthenticated
 from inventory.secrets import Secret
+
+if TYPE_CHECKING:
+    from controller.main import Daemon
 
 
 class Role(IntEnum):
@@ -46,14 +49,19 @@ async def caller_of(
         raise Unauthenticated(
             "this request carries no API key", next_step="Send Authorization: Bearer with a key of /api/v1/api-keys."
         )
-    daemon = daemon_of(request)
+    return await caller_with(daemon_of(request), Secret(credentials.credentials))
+
+
+async def caller_with(daemon: Daemon, secret: Secret) -> Caller:
+    """The caller who holds this API key. Raises Unauthenticated if it is not valid."""
     async with daemon.db.read() as tx:
-        key = await api_keys.find(tx, daemon.keyring, Secret(credentials.credentials))
+        key = await api_keys.find(tx, daemon.keyring, secret)
     if key is None:
         raise Unauthenticated(
             "this API key is not valid", next_step="Ask an admin for a key; a revoked one stays dead."
         )
-    return Caller(key_id=key.id, actor=key.name, role=Role[key.role.upper()], scope=Scope.everything())
+    scope = Scope.everything() if key.contractor_id is None else Scope.of(key.contractor_id)
+    return Caller(key_id=key.id, actor=f"key {key.id} ({key.name})", role=Role[key.role.upper()], scope=scope)
 
 
 def require(role: Role) -> Callable[[Caller], Awaitable[Caller]]:

@@ -1,4 +1,4 @@
-"""The daemon behind the API, and nothing more."""
+"""What every handler needs of the daemon: itself, who acts and when, and numbers out of keys."""
 
 from __future__ import annotations
 
@@ -6,10 +6,28 @@ from typing import TYPE_CHECKING, cast
 
 from fastapi import Request
 
+from controller.store.scope import By
+from inventory.errors import BadInput
+from inventory.slots import parse_key
+
 if TYPE_CHECKING:
+    from controller.api.auth import Caller
     from controller.main import Daemon
 
 
 def daemon_of(request: Request) -> Daemon:
     """The daemon that serves this request."""
     return cast("Daemon", request.app.state.daemon)
+
+
+def acting(request: Request, caller: Caller) -> By:
+    """The caller, at this instant: what the audit shows."""
+    return By(caller.actor, daemon_of(request).clock.now_ms())
+
+
+def number(key: str, kind: str, field: str = "key") -> int:
+    """Number of a key such as `E-12` of the kind `E`. Raises BadInput for another kind or form."""
+    found, value = parse_key(key)
+    if found != kind:
+        raise BadInput(f"{key} is a key of another noun; expected {kind}-…", field=field)
+    return value

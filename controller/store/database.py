@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from controller.store import schema
+from controller.store import chain, schema
 from inventory.errors import BadInput, Conflict
 
 Tx = AsyncConnection
@@ -73,12 +73,10 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:
         """A transaction that may write. Commits at the end, rolls back on an exception."""
-        if self._one_writer is None:
-            async with self._writer.begin() as tx:
-                yield tx
-        else:
-            async with self._one_writer, self._writer.begin() as tx:
-                yield tx
+        async with self._one_writer or nullcontext(), self._writer.begin() as tx:
+            chain.begin(tx)
+            yield tx
+            await chain.settle(tx)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:

@@ -1,4 +1,7 @@
-"""Whose rows a caller may see. Functions over owned rows take a scope, without a default (architecture §3a.5)."""
+"""Whose rows a caller may see, and who changes them.
+
+Functions over owned rows take a scope, and none has a default (architecture §3a.5).
+"""
 
 from __future__ import annotations
 
@@ -25,3 +28,12 @@ class Scope:
     def allows(self, *owners: int | None) -> bool:
         """Whether a row with these owners (thing's contractor, place's contractor …) may be seen."""
         return self.contractor_id is None or self.contractor_id in owners
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who makes a change and when; every change carries one into audit and events."""
+
+    actor: str
+    """As the audit shows it, such as `key 3 (night shift)` or `daemon`."""
+    at_ms: int

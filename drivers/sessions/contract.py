@@ -46,11 +46,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class LineResult:
-    """What a device said to one configuration line; `number` counts from 1 in what was sent."""
+    """What a device said to one configuration line; `number` counts from 1 in what was sent.
+
+    A statement of several lines (a banner, a quoted value) is one result with the number of its first line.
+    `said` has secrets masked; `failed` tells that it holds one of the family's failure marks.
+    """
 
     number: int
     line: str = field(repr=False)
     said: str = ""
+    failed: bool = False
 
 
 class CliSession(Protocol):
@@ -65,8 +70,22 @@ class CliSession(Protocol):
         """The key the device showed, in OpenSSH form; checked against `Endpoint.host_key` before any credential."""
         ...
 
+    @property
+    def mode(self) -> str:
+        """What the present prompt says of the mode, such as `(config-if)` or ` (global)`; empty at the top."""
+        ...
+
+    @property
+    def privileged(self) -> bool:
+        """Whether the present prompt may write."""
+        ...
+
     async def command(self, command: str, *, timeout_s: float) -> str:
-        """Send one command, return its output without echo, prompt or pager residue; line ends are LF."""
+        """Send one command, return its output without echo, prompt or pager residue; line ends are LF.
+
+        Known questions are answered from the family's table. Raises UnknownQuestion (drivers.errors) after
+        refusing any other; the session is at a prompt again then.
+        """
         ...
 
     async def lines(self, lines: Sequence[str], *, timeout_s: float) -> Sequence[LineResult]:

@@ -21,7 +21,7 @@ def upgrade() -> None:
         "api_keys",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
-        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("role", sa.Text(), nullable=False),
         sa.Column("contractor_id", sa.Integer(), nullable=True),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
@@ -31,6 +31,20 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("uq_api_keys_digest", "api_keys", ["digest"], unique=True)
+    op.create_table(
+        "arms_claims",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("claimed", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("first_ms", sa.BigInteger(), nullable=False),
+        sa.Column("last_ms", sa.BigInteger(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_arms_claims")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_arms_claims_last_ms", "arms_claims", ["last_ms"], unique=False)
+    op.create_index("uq_arms_claims_claimed_source_reason", "arms_claims", ["claimed", "source", "reason"], unique=True)
     op.create_table(
         "audit",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
@@ -90,6 +104,20 @@ def upgrade() -> None:
     )
     op.create_index("uq_idempotency_keys_caller_key", "idempotency_keys", ["caller", "key"], unique=True)
     op.create_table(
+        "link_levels",
+        sa.Column("link_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("direction", sa.Text(), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("since_day", sa.Text(), nullable=False),
+        sa.Column("valid_day", sa.Text(), nullable=True),
+        sa.Column("judged_day", sa.Text(), nullable=False),
+        sa.Column("valid_days", sa.Integer(), nullable=False),
+        sa.Column("capacity_kind", sa.Text(), nullable=False),
+        sa.Column("rule_version", sa.Text(), nullable=False),
+        sa.Column("made_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("link_id", "direction", name=op.f("pk_link_levels")),
+    )
+    op.create_table(
         "adapters",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("contractor_id", sa.Integer(), nullable=False),
@@ -103,6 +131,7 @@ def upgrade() -> None:
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("distribution_id", sa.Text(), nullable=True),
         sa.Column("life", sa.Text(), nullable=False),
+        sa.Column("life_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("registered_ms", sa.BigInteger(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.CheckConstraint(
@@ -132,6 +161,58 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_managements_contractor_id", "managements", ["contractor_id"], unique=False)
+    op.create_table(
+        "arms_boots",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("adapter_id", sa.Integer(), nullable=False),
+        sa.Column("trigger", sa.Text(), nullable=False),
+        sa.Column("rs_ms", sa.BigInteger(), nullable=False),
+        sa.Column("method_ms", sa.BigInteger(), nullable=True),
+        sa.Column("confirmed_ms", sa.BigInteger(), nullable=True),
+        sa.Column("ready_ms", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["adapter_id"], ["adapters.id"], name=op.f("fk_arms_boots_adapter_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_arms_boots")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_arms_boots_adapter_id", "arms_boots", ["adapter_id"], unique=False)
+    op.create_table(
+        "arms_contacts",
+        sa.Column("adapter_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("stage_ms", sa.BigInteger(), nullable=True),
+        sa.Column("last_seen_ms", sa.BigInteger(), nullable=True),
+        sa.Column("last_heartbeat_ms", sa.BigInteger(), nullable=True),
+        sa.Column("tunnel_open", sa.Integer(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=True),
+        sa.Column("proven_serial", sa.Text(), nullable=True),
+        sa.Column("proven_ms", sa.BigInteger(), nullable=True),
+        sa.Column("refusal_code", sa.Integer(), nullable=True),
+        sa.Column("refusal_reason", sa.Text(), nullable=True),
+        sa.Column("refusal_ms", sa.BigInteger(), nullable=True),
+        sa.Column("refusal_count", sa.Integer(), nullable=False),
+        sa.Column("quarantine", sa.Text(), nullable=True),
+        sa.Column("quarantine_ms", sa.BigInteger(), nullable=True),
+        sa.Column("trigger", sa.Text(), nullable=True),
+        sa.Column("firmware", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["adapter_id"], ["adapters.id"], name=op.f("fk_arms_contacts_adapter_id")),
+        sa.PrimaryKeyConstraint("adapter_id", name=op.f("pk_arms_contacts")),
+    )
+    op.create_table(
+        "arms_identities",
+        sa.Column("adapter_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("distribution_id", sa.Text(), nullable=False),
+        sa.Column("ls_key_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("rs_key_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("previous_rs_key_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("passphrase_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("certificate", sa.Text(), nullable=True),
+        sa.Column("certificate_key_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("shut_out", sa.Text(), nullable=True),
+        sa.Column("made_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["adapter_id"], ["adapters.id"], name=op.f("fk_arms_identities_adapter_id")),
+        sa.PrimaryKeyConstraint("adapter_id", name=op.f("pk_arms_identities")),
+    )
+    op.create_index("uq_arms_identities_distribution_id", "arms_identities", ["distribution_id"], unique=True)
     op.create_table(
         "checklist_items",
         sa.Column("adapter_id", sa.Integer(), autoincrement=False, nullable=False),
@@ -201,7 +282,9 @@ def upgrade() -> None:
         sa.Column("event", sa.Text(), nullable=False),
         sa.Column("life", sa.Text(), nullable=False),
         sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("consequences", sa.Text(), nullable=False),
         sa.Column("due_day", sa.Text(), nullable=True),
+        sa.Column("alert", sa.Text(), nullable=True),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["adapter_id"], ["adapters.id"], name=op.f("fk_life_events_adapter_id")),
@@ -226,12 +309,13 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("management_id", sa.Integer(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
         sa.Column("valid_from", sa.Text(), nullable=False),
         sa.Column("recorded_ms", sa.BigInteger(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("applied_ms", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint("kind IN ('entry', 'standby') AND count >= 0", name=op.f("ck_slot_counts_kind_and_count")),
+        sa.Column("blocked_ms", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("kind IN ('entry', 'standby') AND slots >= 0", name=op.f("ck_slot_counts_kind_and_count")),
         sa.ForeignKeyConstraint(["management_id"], ["managements.id"], name=op.f("fk_slot_counts_management_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_slot_counts")),
         sqlite_autoincrement=True,
@@ -293,6 +377,32 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_config_versions_entry_id_kind_id", "config_versions", ["entry_id", "kind", "id"], unique=False)
+    op.create_table(
+        "links",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("entry_id", sa.Integer(), nullable=False),
+        sa.Column("interface", sa.Text(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("port_speed_bps", sa.BigInteger(), nullable=True),
+        sa.Column("ifindex", sa.Integer(), nullable=True),
+        sa.Column("line_type", sa.Text(), nullable=False),
+        sa.Column("zone", sa.Text(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.CheckConstraint("role IN ('wan', 'lan')", name=op.f("ck_links_role")),
+        sa.ForeignKeyConstraint(["entry_id"], ["entries.id"], name=op.f("fk_links_entry_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_links")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "uq_links_entry_id_ifindex",
+        "links",
+        ["entry_id", "ifindex"],
+        unique=True,
+        sqlite_where=sa.text("ifindex IS NOT NULL"),
+        postgresql_where=sa.text("ifindex IS NOT NULL"),
+    )
+    op.create_index("uq_links_entry_id_interface", "links", ["entry_id", "interface"], unique=True)
     op.create_table(
         "placements",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
@@ -364,6 +474,43 @@ def upgrade() -> None:
     )
     op.create_index("ix_plans_entry_id", "plans", ["entry_id"], unique=False)
     op.create_table(
+        "level_changes",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("link_id", sa.Integer(), nullable=False),
+        sa.Column("direction", sa.Text(), nullable=False),
+        sa.Column("day", sa.Text(), nullable=False),
+        sa.Column("before", sa.Integer(), nullable=False),
+        sa.Column("after", sa.Integer(), nullable=False),
+        sa.Column("evidence", sa.Text(), nullable=False),
+        sa.Column("rule_version", sa.Text(), nullable=False),
+        sa.Column("recorded_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["link_id"], ["links.id"], name=op.f("fk_level_changes_link_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_level_changes")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "uq_level_changes_day", "level_changes", ["link_id", "direction", "day", "before", "after"], unique=True
+    )
+    op.create_table(
+        "link_capacities",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("link_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("down_bps", sa.BigInteger(), nullable=True),
+        sa.Column("up_bps", sa.BigInteger(), nullable=True),
+        sa.Column("valid_from", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("recorded_ms", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(
+            "kind IN ('line', 'shaped', 'port', 'model', 'learned')", name=op.f("ck_link_capacities_kind")
+        ),
+        sa.ForeignKeyConstraint(["link_id"], ["links.id"], name=op.f("fk_link_capacities_link_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_link_capacities")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_link_capacities_link_id", "link_capacities", ["link_id"], unique=False)
+    op.create_table(
         "plan_approvals",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("plan_id", sa.Integer(), nullable=False),
@@ -373,6 +520,42 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_plan_approvals")),
         sa.UniqueConstraint("plan_id", "actor", name=op.f("uq_plan_approvals_plan_id_actor")),
         sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "proposals",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("entry_id", sa.Integer(), nullable=False),
+        sa.Column("link_id", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=True),
+        sa.Column("monthly_delta_yen", sa.Integer(), nullable=True),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("evidence", sa.Text(), nullable=False),
+        sa.Column("rule_version", sa.Text(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("decided_ms", sa.BigInteger(), nullable=True),
+        sa.Column("actor", sa.Text(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('draft', 'sent', 'accepted', 'declined', 'expired', 'superseded')",
+            name=op.f("ck_proposals_state"),
+        ),
+        sa.ForeignKeyConstraint(["entry_id"], ["entries.id"], name=op.f("fk_proposals_entry_id")),
+        sa.ForeignKeyConstraint(["link_id"], ["links.id"], name=op.f("fk_proposals_link_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_proposals")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_proposals_entry_id", "proposals", ["entry_id"], unique=False)
+    op.create_index(
+        "uq_proposals_open_entry",
+        "proposals",
+        ["entry_id"],
+        unique=True,
+        sqlite_where=sa.text("state IN ('draft', 'sent')"),
+        postgresql_where=sa.text("state IN ('draft', 'sent')"),
     )
     op.create_table(
         "pushes",
@@ -402,6 +585,48 @@ def upgrade() -> None:
     op.create_index("ix_pushes_adapter_id", "pushes", ["adapter_id"], unique=False)
     op.create_index("ix_pushes_entry_id", "pushes", ["entry_id"], unique=False)
     op.create_index("ix_pushes_finished_ms_due_ms", "pushes", ["finished_ms", "due_ms"], unique=False)
+    op.create_table(
+        "report_runs",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("schedule_id", sa.Text(), nullable=False),
+        sa.Column("contractor_id", sa.Integer(), nullable=True),
+        sa.Column("link_id", sa.Integer(), nullable=True),
+        sa.Column("period", sa.Text(), nullable=False),
+        sa.Column("first_day", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("node", sa.Text(), nullable=False),
+        sa.Column("claimed_ms", sa.BigInteger(), nullable=False),
+        sa.Column("done_ms", sa.BigInteger(), nullable=True),
+        sa.Column("sha256", sa.Text(), nullable=True),
+        sa.Column("files", sa.Text(), nullable=False),
+        sa.Column("failure", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('claimed', 'provisional', 'final', 'failed', 'skipped')", name=op.f("ck_report_runs_state")
+        ),
+        sa.ForeignKeyConstraint(["contractor_id"], ["contractors.id"], name=op.f("fk_report_runs_contractor_id")),
+        sa.ForeignKeyConstraint(["link_id"], ["links.id"], name=op.f("fk_report_runs_link_id")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_report_runs")),
+    )
+    op.create_table(
+        "report_schedules",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("contractor_id", sa.Integer(), nullable=True),
+        sa.Column("link_id", sa.Integer(), nullable=True),
+        sa.Column("period", sa.Text(), nullable=False),
+        sa.Column("at", sa.Text(), nullable=False),
+        sa.Column("delay_days", sa.Integer(), nullable=False),
+        sa.Column("zone", sa.Text(), nullable=False),
+        sa.Column("active_from_ms", sa.BigInteger(), nullable=False),
+        sa.Column("active_to_ms", sa.BigInteger(), nullable=True),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "(contractor_id IS NULL) <> (link_id IS NULL)", name=op.f("ck_report_schedules_one_subject")
+        ),
+        sa.ForeignKeyConstraint(["contractor_id"], ["contractors.id"], name=op.f("fk_report_schedules_contractor_id")),
+        sa.ForeignKeyConstraint(["link_id"], ["links.id"], name=op.f("fk_report_schedules_link_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_report_schedules")),
+    )
     op.create_table(
         "device_locks",
         sa.Column("adapter_id", sa.Integer(), autoincrement=False, nullable=False),

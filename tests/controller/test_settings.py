@@ -71,3 +71,8 @@ def test_sqlite_keeps_three_files_and_postgresql_one_database() -> None:
     assert len({alone.database_url(), alone.traffic_url(), alone.engine_url()}) == 3
     shared = load(None, {"KAJITORI_DATABASE__URL": "postgresql:///fleet"})
     assert {shared.database_url(), shared.traffic_url(), shared.engine_url()} == {"postgresql:///fleet"}
+
+
+def test_the_example_settings_are_valid() -> None:
+    example = Path(__file__).parents[2] / "deploy/kajitori.example.toml"
+    assert load(example, {}).arms.address == "192.0.2.1"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Text
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Row, Text
 
 metadata: Final = MetaData(
     naming_convention={
@@ -17,6 +17,9 @@ metadata: Final = MetaData(
     }
 )
 """Constraints have names of their own, so that a later revision can alter them on both databases."""
+
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+"""A row of a query, before it becomes a value."""
 
 NEVER_REUSED: Final[dict[str, Any]] = {"sqlite_autoincrement": True}
 """Table options: `Table(…, **NEVER_REUSED)` keeps SQLite from giving a deleted row's number to another row."""

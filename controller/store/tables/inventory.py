@@ -46,14 +46,15 @@ slot_counts: Final = Table(
     id_column(),
     reference("management_id", "managements"),
     base.text("kind"),
-    number("count"),
+    number("slots"),
     day("valid_from"),
     ms("recorded_ms"),
     base.text("actor"),
     ms("applied_ms", nullable=True),
+    ms("blocked_ms", nullable=True),
     # One change per day and kind (MPC-8, SMF-5.1); the index decides races.
     Index("uq_slot_counts_management_id_kind_valid_from", "management_id", "kind", "valid_from", unique=True),
-    CheckConstraint("kind IN ('entry', 'standby') AND count >= 0", name="kind_and_count"),
+    CheckConstraint("kind IN ('entry', 'standby') AND slots >= 0", name="kind_and_count"),
     **NEVER_REUSED,
 )
 
@@ -142,6 +143,7 @@ adapters: Final = Table(
     base.text("path"),
     base.text("distribution_id", nullable=True),
     base.text("life"),
+    ms("life_at_ms"),
     ms("registered_ms"),
     number("version"),
     # One serial number is one adapter, across both services and for ever (SMF-1).
@@ -164,7 +166,9 @@ life_events: Final = Table(
     base.text("event"),
     base.text("life"),
     base.text("rule"),
+    base.text("consequences"),
     day("due_day", nullable=True),
+    base.text("alert", nullable=True),
     base.text("actor"),
     ms("at_ms"),
     Index("ix_life_events_adapter_id", "adapter_id"),

@@ -14,7 +14,7 @@ api_keys: Final = Table(
     metadata,
     id_column(),
     Column("digest", LargeBinary, nullable=False),
-    base.text("label"),
+    base.text("name"),
     base.text("role"),
     number("contractor_id", nullable=True),
     ms("created_ms"),

@@ -1,0 +1,255 @@
+"""`/adapters`: registration by serial number, checklist, moves, life, explanation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from controller import explaining
+from controller.api.auth import Operator, Viewer
+from controller.api.mutation import Once
+from controller.api.paging import Page, Window, page, window
+from controller.api.preconditions import IfMatch, tag
+from controller.api.schemas import (
+    AdapterView,
+    ChecklistView,
+    EndpointView,
+    ExplanationView,
+    NewAdapter,
+    NewEndpoint,
+    NewPlace,
+    PlacementView,
+    Tick,
+)
+from controller.api.state import acting, daemon_of, number
+from controller.store import adapters, checklist, endpoints, occupancy, slots
+from controller.store.database import Tx
+from controller.store.rows import require_version
+from controller.store.scope import By, Scope
+from drivers.sessions.contract import Endpoint
+from inventory import onboarding
+from inventory.adapters import Adapter, Life, LifeEvent, SerialNumber
+from inventory.catalogue import Service
+from inventory.errors import BadInput, NotFound
+from inventory.secrets import Secret
+
+router = APIRouter()
+Wanted = Annotated[Window, Depends(window)]
+
+
+@router.post("/adapters", status_code=201, response_model=AdapterView, tags=["adapters"])
+async def register(body: NewAdapter, request: Request, caller: Operator, once: Once) -> Response:
+    """Register an adapter by its serial number, for ever (SMF-1), and seat it if a place is given.
+
+    An ARMS adapter gets its keys now: `ls_key` is in this answer and never again.
+    """
+    daemon = daemon_of(request)
+
+    async def work(tx: Tx) -> AdapterView:
+        by = acting(request, caller)
+        made = await adapters.register(
+            tx,
+            caller.scope,
+            by,
+            serial=body.serial_number,
+            contractor_id=number(body.contractor, "K", "contractor"),
+            service=body.service,
+            device_class=body.device_class,
+            model=body.model,
+            hardware=body.hardware,
+            path=body.path,
+            distribution_id=body.distribution_id,
+            endpoint=None if body.endpoint is None else endpoint_of(body.endpoint),
+            keyring=daemon.keyring,
+        )
+        ls_key = await daemon.provision(tx, made) if made.path == "arms" else None
+        place = await _seat(tx, caller.scope, by, made, body.place) if body.place else None
+        return AdapterView.of(made, place, None if ls_key is None else ls_key.reveal())
+
+    return await once.commit(work)
+
+
+@router.get("/adapters", tags=["adapters"])
+async def list_adapters(
+    request: Request,
+    caller: Viewer,
+    wanted: Wanted,
+    service: Service | None = None,
+    model: Annotated[str | None, Query(max_length=100)] = None,
+    life: Life | None = None,
+    path: Literal["arms", "ssh"] | None = None,
+    contractor: Annotated[str | None, Query(max_length=24)] = None,
+    management: Annotated[str | None, Query(max_length=24)] = None,
+    seated: bool | None = None,
+    text: Annotated[str | None, Query(max_length=100, description="Part of a serial number.")] = None,
+) -> Page[AdapterView]:
+    """Adapters in the order of their registration; every filter given must hold."""
+    async with daemon_of(request).db.read() as tx:
+        found = await adapters.page(
+            tx,
+            caller.scope,
+            after=wanted.after,
+            limit=wanted.limit + 1,
+            service=service,
+            model=model,
+            life=life,
+            path=path,
+            contractor_id=None if contractor is None else number(contractor, "K", "contractor"),
+            management_id=None if management is None else number(management, "M", "management"),
+            seated=seated,
+            text=text,
+        )
+        seats = await occupancy.seats(tx, [one.id for one in found])
+    views = [AdapterView.of(one, seats[one.id].slot_key if one.id in seats else None) for one in found]
+    return page(views, [one.id for one in found], wanted)
+
+
+@router.get("/adapters/{serial}", tags=["adapters"])
+async def read_adapter(serial: str, request: Request, response: Response, caller: Viewer) -> AdapterView:
+    """One adapter."""
+    async with daemon_of(request).db.read() as tx:
+        view = await _view(tx, caller.scope, await _find(tx, caller.scope, serial))
+    tag(response, view.version)
+    return view
+
+
+@router.get("/adapters/{serial}/explain", tags=["adapters"])
+async def explain_adapter(serial: str, request: Request, caller: Viewer) -> ExplanationView:
+    """Why it is as it is, and what to do next."""
+    daemon = daemon_of(request)
+    async with daemon.db.read() as tx:
+        (told,) = await explaining.adapters(tx, daemon, [await _find(tx, caller.scope, serial)])
+    return ExplanationView.of(told)
+
+
+@router.get("/adapters/{serial}/history", tags=["adapters"])
+async def adapter_history(serial: str, request: Request, caller: Viewer) -> list[PlacementView]:
+    """Where it sat, the oldest first."""
+    async with daemon_of(request).db.read() as tx:
+        found = await _find(tx, caller.scope, serial)
+        past = await slots.history(tx, caller.scope, adapter_id=found.id)
+    return [PlacementView.of(one, found.serial.shown) for one in past]
+
+
+@router.post("/adapters/{serial}/release", response_model=AdapterView, tags=["adapters"])
+async def release(serial: str, request: Request, caller: Operator, once: Once) -> Response:
+    """Take it out of its slot; it is unseated then and gets no config."""
+    daemon = daemon_of(request)
+
+    async def work(tx: Tx) -> AdapterView:
+        found = await _find(tx, caller.scope, serial)
+        await slots.release(tx, caller.scope, acting(request, caller), found.id)
+        return await _view(tx, caller.scope, await _find(tx, caller.scope, serial))
+
+    answer = await once.commit(work, status=200)
+    await daemon.places_changed()
+    return answer
+
+
+@router.post("/adapters/{serial}/life/{event}", response_model=AdapterView, tags=["adapters"])
+async def live(serial: str, event: LifeEvent, request: Request, caller: Operator, once: Once) -> Response:
+    """Let an event happen to it: a failure reported, a loss, a return (service-terms §8)."""
+
+    async def work(tx: Tx) -> AdapterView:
+        found = await _find(tx, caller.scope, serial)
+        await adapters.set_life(tx, caller.scope, acting(request, caller), found.id, event)
+        return await _view(tx, caller.scope, await _find(tx, caller.scope, serial))
+
+    return await once.commit(work, status=200)
+
+
+@router.get("/adapters/{serial}/checklist", tags=["adapters"])
+async def read_checklist(serial: str, request: Request, caller: Viewer) -> ChecklistView:
+    """What the customer has provided, and what is missing (MPC-7.1, SMF-8.1)."""
+    async with daemon_of(request).db.read() as tx:
+        return await _checklist(tx, caller.scope, await _find(tx, caller.scope, serial))
+
+
+@router.put("/adapters/{serial}/checklist/{item}", tags=["adapters"])
+async def tick(serial: str, item: str, body: Tick, request: Request, caller: Operator) -> ChecklistView:
+    """Tick an item off; ticking twice changes nothing. The last one makes a delivered adapter installed."""
+    async with daemon_of(request).db.write() as tx:
+        found = await _find(tx, caller.scope, serial)
+        await checklist.tick(tx, caller.scope, acting(request, caller), found.id, item, note=body.note)
+        return await _checklist(tx, caller.scope, found)
+
+
+@router.get("/adapters/{serial}/endpoint", tags=["adapters"])
+async def read_endpoint(serial: str, request: Request, caller: Viewer) -> EndpointView:
+    """Where it is reached; credentials are never shown."""
+    daemon = daemon_of(request)
+    async with daemon.db.read() as tx:
+        found = await _find(tx, caller.scope, serial)
+        known = await endpoints.get(tx, caller.scope, daemon.keyring, found.id)
+    if known is None:
+        raise NotFound(f"{found.serial} has no endpoint: it phones home", next_step="See its contact in explain.")
+    return EndpointView(
+        host=known.host, port=known.port, username=known.username, host_key=known.host_key, profile=known.profile
+    )
+
+
+@router.put("/adapters/{serial}/endpoint", tags=["adapters"])
+async def change_endpoint(
+    serial: str, body: NewEndpoint, request: Request, caller: Operator, seen: IfMatch
+) -> EndpointView:
+    """Change address or credential; a pinned host key stays unless a new one is given."""
+    daemon = daemon_of(request)
+    async with daemon.db.write() as tx:
+        found = await _find(tx, caller.scope, serial)
+        require_version(found.serial.shown, found.version, seen)
+        await endpoints.put(tx, caller.scope, acting(request, caller), daemon.keyring, found.id, endpoint_of(body))
+        known = await endpoints.get(tx, caller.scope, daemon.keyring, found.id)
+    assert known is not None
+    return EndpointView(
+        host=known.host, port=known.port, username=known.username, host_key=known.host_key, profile=known.profile
+    )
+
+
+def endpoint_of(body: NewEndpoint) -> Endpoint:
+    """The value of a body; credentials become secrets here."""
+    return Endpoint(
+        host=body.host,
+        port=body.port,
+        username=body.username,
+        password=Secret(body.password),
+        enable_password=None if body.enable_password is None else Secret(body.enable_password),
+        host_key=body.host_key,
+        profile=body.profile,
+    )
+
+
+async def _find(tx: Tx, scope: Scope, serial: str) -> Adapter:
+    return await adapters.by_serial(tx, scope, SerialNumber.parse(serial))
+
+
+async def _view(tx: Tx, scope: Scope, adapter: Adapter) -> AdapterView:
+    place = await slots.place_of(tx, scope, adapter.id)
+    return AdapterView.of(adapter, place.slot_key if place else None)
+
+
+async def _checklist(tx: Tx, scope: Scope, adapter: Adapter) -> ChecklistView:
+    provided = {one.item for one in await checklist.ticks(tx, scope, adapter.id)}
+    return ChecklistView(provided=sorted(provided), missing=list(onboarding.missing(adapter.device_class, provided)))
+
+
+async def _seat(tx: Tx, scope: Scope, by: By, adapter: Adapter, wanted: NewPlace) -> str:
+    """Seat the new adapter where the body says; exactly one of management, entry, standby."""
+    named = [name for name in ("management", "entry", "standby") if getattr(wanted, name) is not None]
+    if len(named) != 1:
+        raise BadInput(
+            "place names exactly one of management, entry, standby",
+            field="place",
+            next_step="Name a management for any free slot of it, or one entry or standby.",
+        )
+    seat = await slots.assign(
+        tx,
+        scope,
+        by,
+        adapter.id,
+        management_id=None if wanted.management is None else number(wanted.management, "M", "place.management"),
+        entry_id=None if wanted.entry is None else number(wanted.entry, "E", "place.entry"),
+        standby_id=None if wanted.standby is None else number(wanted.standby, "S", "place.standby"),
+        kind=wanted.slot,
+    )
+    return seat.slot_key

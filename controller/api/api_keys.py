@@ -1,0 +1,57 @@
+"""`/api-keys`: made, listed and revoked by admins; a key is shown once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from controller.api.auth import Admin
+from controller.api.mutation import Once
+from controller.api.schemas import ApiKeyView, NewApiKey, instant
+from controller.api.state import acting, daemon_of
+from controller.store import api_keys
+from controller.store.api_keys import ApiKey
+from controller.store.database import Tx
+
+router = APIRouter(tags=["api-keys"])
+Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+@router.post("/api-keys", status_code=201, response_model=ApiKeyView)
+async def create_api_key(body: NewApiKey, request: Request, caller: Admin, once: Once) -> Response:
+    """Make a key. `key` is in this answer and never again."""
+    daemon = daemon_of(request)
+
+    async def work(tx: Tx) -> ApiKeyView:
+        made, secret = await api_keys.create(
+            tx, daemon.keyring, acting(request, caller), name=body.name, role=body.role
+        )
+        return _view(made, secret.reveal())
+
+    return await once.commit(work)
+
+
+@router.get("/api-keys")
+async def list_api_keys(request: Request, _caller: Admin) -> list[ApiKeyView]:
+    """All keys, the revoked ones included."""
+    async with daemon_of(request).db.read() as tx:
+        return [_view(one) for one in await api_keys.page(tx)]
+
+
+@router.delete("/api-keys/{key_id}", status_code=204)
+async def revoke_api_key(key_id: Number, request: Request, caller: Admin) -> None:
+    """Revoke a key for ever; it is refused from the next request on."""
+    async with daemon_of(request).db.write() as tx:
+        await api_keys.revoke(tx, acting(request, caller), key_id)
+
+
+def _view(one: ApiKey, key: str | None = None) -> ApiKeyView:
+    return ApiKeyView(
+        id=one.id,
+        name=one.name,
+        role=one.role,
+        created_at=instant(one.created_ms),
+        revoked_at=None if one.revoked_ms is None else instant(one.revoked_ms),
+        key=key,
+    )

@@ -1,0 +1,114 @@
+"""The REST application: routers of all nouns, one shape of refusal, documents at `/api/docs`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from controller.api import (
+    adapters,
+    api_keys,
+    configs,
+    contractors,
+    entries,
+    events,
+    links,
+    models,
+    plans,
+    problems,
+    proposals,
+    pushes,
+    readings,
+    reports,
+)
+from controller.web import pages
+from inventory.errors import BadInput
+
+if TYPE_CHECKING:
+    from controller.main import Daemon
+
+PREFIX = "/api/v1"
+BODY_AT_MOST = 8 * 1024 * 1024
+"""Octets of a JSON body; the import of readings is a stream with limits of its own."""
+NOUNS = (
+    contractors,
+    entries,
+    adapters,
+    configs,
+    plans,
+    pushes,
+    readings,
+    links,
+    proposals,
+    reports,
+    events,
+    models,
+    api_keys,
+)
+DESCRIPTION = """Fleet controller for routers. Every refusal is a problem (RFC 9457): code, rule, field and next step.
+Lists page by key (`after`, `limit`); changes need `If-Match`; POSTs take an `Idempotency-Key`."""
+
+
+def build(daemon: Daemon) -> FastAPI:
+    """The application that serves this daemon."""
+    app = FastAPI(
+        title="Kajitori",
+        version="1",
+        description=DESCRIPTION,
+        docs_url="/api/docs",
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        generate_unique_id_function=_operation,
+        responses=problems.RESPONSES,
+    )
+    app.state.daemon = daemon
+    problems.install(app)
+    api = APIRouter(prefix=PREFIX)
+    for noun in NOUNS:
+        api.include_router(noun.router)
+    app.include_router(api)
+    app.include_router(pages.router)
+    app.add_middleware(LimitedBody)
+    return app
+
+
+def _operation(route: APIRoute) -> str:
+    return route.name
+
+
+class LimitedBody:
+    """Refuses bodies that are longer than they may be, before they are in memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http" or scope["path"] == f"{PREFIX}/readings":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        declared = request.headers.get("content-length", "0")
+        if not declared.isdigit() or int(declared) > BODY_AT_MOST:
+            await problems.problem(too_long())(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > BODY_AT_MOST:
+                raise too_long()
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def too_long() -> BadInput:
+    """The refusal of a body over the limit."""
+    return BadInput(f"the body has more than {BODY_AT_MOST} octets", field="body", next_step="Send it in parts.")

@@ -1,0 +1,45 @@
+"""`kajitori`: for people and for cron. Every command takes `--json`; exit statuses are in architecture §10."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from controller.cli import (
+    conformance_arms,
+    conformance_dialect,
+    conformance_metering,
+    database,
+    demo,
+    fleet,
+    pushing,
+    serving,
+    traffic,
+)
+from controller.cli.client import Exit
+from controller.cli.output import complain
+from inventory.errors import BadInput, FleetError
+
+app = typer.Typer(
+    name="kajitori",
+    help="An open fleet controller for routers: phone-home, proven pushes, metering with error bars.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+conformance = typer.Typer(help="Run published vector files against this build.", no_args_is_help=True)
+for part in (conformance_arms, conformance_metering, conformance_dialect):
+    part.register(conformance)
+app.add_typer(conformance, name="conformance")
+for room in (serving, database, demo, fleet, pushing, traffic):
+    room.register(app)
+
+
+def main() -> None:
+    """Entry point of the command. A refusal is printed with its next step and never as a traceback."""
+    try:
+        app()
+    except FleetError as error:
+        complain(f"{error.message}" + (f" [{error.rule}]" if error.rule else ""), error.next_step)
+        sys.exit(Exit.BAD_INPUT if isinstance(error, BadInput) else Exit.FAILED)

@@ -1,0 +1,152 @@
+"""`kajitori plan` and `kajitori push`: what would be sent, and having it sent."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.client import Api, Exit, Json
+from controller.cli.fleet import explained, show
+from controller.cli.options import ADMIN_KEY, HERE, AsJson, KeyFile, Url, api
+from controller.cli.output import complain, out, show_json, show_table
+from drivers.dialects import dialect
+from drivers.dialects.diff import difference
+from drivers.dialects.remediation import prove
+from inventory.errors import BadInput
+
+Number = Annotated[int, typer.Argument(min=1)]
+EXITS = {"done": Exit.DONE, "not-done": Exit.FAILED, "unknown": Exit.NOT_SETTLED}
+
+
+def register(app: typer.Typer) -> None:
+    """Add `plan` and `push` to the commands."""
+    _planning(app)
+    group = typer.Typer(help="Plans of entries, and pushes.", no_args_is_help=True)
+    app.add_typer(group, name="push")
+    _pushing(group)
+    _following(group)
+
+
+def _planning(app: typer.Typer) -> None:
+    @app.command("plan")
+    def plan(
+        base: Annotated[Path, typer.Argument(help="What the device runs.")],
+        intent: Annotated[Path, typer.Argument(help="What it shall run.")],
+        spoken: Annotated[str, typer.Option("--dialect", help="indented, block, statements or key-value.")],
+        as_json: AsJson = False,
+    ) -> None:
+        """Offline: difference, lines to send, way back and proof. Nothing is sent. Exit 3 if it cannot be proven."""
+        known = dialect(spoken)
+        old, new = _read(base), _read(intent)
+        proof = prove(known, old, new)
+        lines = [f"{line.sign}{line.text}" for line in difference(known, old, new)]
+        sent = known.redact("\n".join(proof.remediation)).splitlines()
+        back = known.redact("\n".join(proof.rollback)).splitlines()
+        if as_json:
+            told = {"diff": lines, "remediation": sent, "rollback": back}
+            show_json(told | {"proven": proof.proven, "reason": proof.reason})
+        else:
+            for title, text in (("difference", lines), ("to send", sent), ("way back", back)):
+                out.print(f"── {title}", markup=False)
+                for line in text:
+                    out.print(line, markup=False)
+            out.print(f"── {'proven' if proof.proven else 'NOT proven'}: {proof.reason}", markup=False)
+        raise typer.Exit(Exit.DONE if proof.proven else Exit.NOT_SETTLED)
+
+
+def _pushing(group: typer.Typer) -> None:
+    @group.command("plan")
+    def make(entry: str, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
+        """Read the device of an entry and show what would be sent."""
+        made = api(url, key_file).post("/plans", {"entry": entry})
+        if as_json:
+            show_json(made)
+            return
+        out.print(made["diff"], markup=False)
+        proof = "proven" if made["proven"] else "NOT proven"
+        out.print(f"plan {made['id']} for {made['serial_number']}: {proof}: {made['proof']}", markup=False)
+        if made["management_path"]:
+            out.print(f"touches our way to the device: {made['management_path']}", markup=False)
+        out.print(f"guard: {made['guard']}, {made['guard_s']} s; approvals needed: {made['approvals_needed']}")
+
+    @group.command("approve")
+    def approve(plan: Number, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
+        """Approve a plan."""
+        show(api(url, key_file).post(f"/plans/{plan}/approve"), as_json)
+
+    @group.command("start")
+    def start(
+        plan: Number,
+        at: Annotated[str | None, typer.Option(help="Instant with offset, at most 31 days ahead.")] = None,
+        wait: Annotated[bool, typer.Option("--wait", help="Follow it to its end.")] = False,
+        url: Url = HERE,
+        key_file: KeyFile = ADMIN_KEY,
+        as_json: AsJson = False,
+    ) -> None:
+        """Have an approved plan carried out. Exit 0 done, 1 not done, 3 not settled."""
+        connection = api(url, key_file)
+        push = connection.post("/pushes", {"plan": plan, "not_before": at})
+        if wait:
+            push = _follow(connection, push["id"])
+        show(push, as_json)
+        raise typer.Exit(EXITS.get(push["outcome"] or "", Exit.NOT_SETTLED))
+
+
+def _following(group: typer.Typer) -> None:
+    @group.command("list")
+    def listed(
+        entry: Annotated[str | None, typer.Option(help="Only of this entry.")] = None,
+        url: Url = HERE,
+        key_file: KeyFile = ADMIN_KEY,
+        as_json: AsJson = False,
+    ) -> None:
+        """Pushes, newest first."""
+        found = api(url, key_file).get("/pushes", entry=entry)
+        if as_json:
+            show_json(found)
+        else:
+            show_table(found, ("id", "plan", "entry", "state", "outcome", "said"))  # type: ignore[arg-type]
+
+    @group.command("show")
+    def shown(push: Number, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
+        """A push and its journal."""
+        connection = api(url, key_file)
+        journal = connection.get(f"/pushes/{push}/journal")
+        told = connection.get(f"/pushes/{push}")
+        if as_json:
+            show_json(told | {"journal": journal})
+            return
+        show(told, False)
+        show_table(journal, ("seq", "at", "state", "phase", "verdict", "said"))  # type: ignore[arg-type]
+
+    @group.command("explain")
+    def explain(push: Number, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
+        """Why the push is where it is."""
+        explained(api(url, key_file), f"/pushes/{push}/explain", as_json)
+
+    @group.command("cancel")
+    def cancel(push: Number, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
+        """Ask a push to stop."""
+        show(api(url, key_file).post(f"/pushes/{push}/cancel"), as_json)
+
+
+def _follow(connection: Api, push: int) -> Json:
+    state = ""
+    while True:
+        told = connection.get(f"/pushes/{push}")
+        if told["state"] != state:
+            state = told["state"]
+            complain(f"push {push}: {state}")
+        if told["outcome"] is not None:
+            return told
+        time.sleep(0.5)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8", "surrogateescape")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}", field=str(path)) from None

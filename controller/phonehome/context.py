@@ -1,0 +1,102 @@
+"""What the parts of phone-home share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from controller.clock import Clock
+from controller.keyring import Keyring
+from controller.phonehome.gate import Gate
+from controller.phonehome.ledger import Ledger
+from controller.phonehome.peer import Peer
+from controller.phonehome.pki import Pki
+from controller.settings import ArmsSettings
+from controller.store import phonehome as rows
+from controller.store.database import Database
+from inventory.contacts import ArmsIdentity
+from inventory.errors import BadInput
+from inventory.plans import ConfigText
+
+log = structlog.get_logger(__name__)
+
+Startup = Callable[[int], Awaitable[ConfigText | None]]
+"""The startup config of an entry; None when it has none."""
+
+
+@dataclass(slots=True)
+class Context:
+    """Built once by `service.PhoneHome`."""
+
+    settings: ArmsSettings
+    clock: Clock
+    keyring: Keyring
+    database: Database
+    pki: Pki
+    ledger: Ledger
+    gate: Gate
+    startup: Startup
+    peers: dict[int, Peer] = field(default_factory=dict)
+    """By adapter; one is made when its first tunnel opens or its first result comes."""
+    ls_port: int = 0
+    rs_port: int = 0
+    heartbeat_port: int = 0
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def identity(self, distribution_id: str) -> ArmsIdentity | None:
+        """Whose id this is; None when no adapter ever had it."""
+        async with self.database.read() as tx:
+            return await rows.by_distribution_id(tx, self.keyring, distribution_id)
+
+    async def identity_of_serial(self, serial: str) -> ArmsIdentity | None:
+        """The identity of an adapter by its serial number; None when it does not phone home."""
+        try:
+            async with self.database.read() as tx:
+                return await rows.by_serial(tx, self.keyring, serial)
+        except BadInput:
+            return None
+
+    def peer(self, identity: ArmsIdentity) -> Peer:
+        """The open state of an adapter, with what the database says of it now."""
+        peer = self.peers.get(identity.adapter_id)
+        if peer is None:
+            peer = self.peers[identity.adapter_id] = Peer(identity, self.clock, self._notice)
+        peer.identity = identity
+        peer.set_quarantine(identity.quarantine)
+        return peer
+
+    def _notice(self, kind: str, identity: ArmsIdentity, facts: dict[str, object]) -> None:
+        self.ledger.event(kind, identity, **facts)
+
+    async def startup_of(self, identity: ArmsIdentity) -> ConfigText | None:
+        """The startup config of the place where the adapter sits; None when it sits in none, or that has none."""
+        return None if identity.entry_id is None else await self.startup(identity.entry_id)
+
+    def url(self, port: int, path: str) -> str:
+        """A URL that clients can use: literal address, explicit port (§4)."""
+        address = self.settings.address
+        host = f"[{address}]" if ":" in address else address
+        return f"https://{host}:{port}{path}"
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run something beside; its failure is logged, and it ends with phone-home."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("phonehome.task-failed", task=task.get_name(), exc_info=task.exception())
+
+    async def stop_tasks(self) -> None:
+        """Cancel what still runs, and wait for it."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

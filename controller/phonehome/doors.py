@@ -1,0 +1,374 @@
+"""The two TLS listeners: LS, and RS with its tunnels (arms-protocol §10.2, architecture §6)."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import StreamReader, StreamWriter
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from controller.phonehome import answers
+from controller.phonehome.context import Context
+from controller.phonehome.exchange import Exchange
+from controller.phonehome.proof import Prover
+from controller.phonehome.tunnel import Tunnel
+from controller.store import adapters
+from controller.store import phonehome as rows
+from controller.store.scope import By, Scope
+from drivers.arms import framing, messages, rules
+from drivers.arms.ids import Credential, DistributionId
+from drivers.arms.messages import Envelope, Request, Response
+from drivers.arms.parameters import (
+    ANSWERS,
+    ConfigSolicitation,
+    Nothing,
+    Parameters,
+    PushMethodQuery,
+    RsSolicitation,
+)
+from drivers.arms.results import NAMES, SUCCESS
+from inventory.adapters import Life, LifeEvent
+from inventory.admission import BUSY, OTHER_ID, UNKNOWN_ID, Answer, Caller, Door, admit
+from inventory.contacts import ArmsIdentity
+from inventory.errors import BadInput, FleetError, ProtocolViolation
+from inventory.explain import Contact
+from inventory.plans import ConfigText
+
+log = structlog.get_logger(__name__)
+
+_IDENTITY: Final = frozenset({UNKNOWN_ID, OTHER_ID, 401})
+_PHRASES: Final = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request of an adapter that is who it says."""
+
+    request: Request
+    identity: ArmsIdentity
+    exchange: Exchange
+
+
+class Doors:
+    """Handlers of the listeners; one call a connection."""
+
+    def __init__(self, context: Context, prover: Prover) -> None:
+        self._context = context
+        self._prover = prover
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def location(self, reader: StreamReader, writer: StreamWriter) -> None:
+        """A connection to the LS."""
+        await self._serve(Door.LS, reader, writer)
+
+    async def resource(self, reader: StreamReader, writer: StreamWriter) -> None:
+        """A connection to the RS: a pull, a `-done`, or a tunnel."""
+        await self._serve(Door.RS, reader, writer)
+
+    async def _serve(self, door: Door, reader: StreamReader, writer: StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        exchange = Exchange(reader, writer, pace=self._context.clock.pace)
+        try:
+            await self._exchange(door, exchange)
+        except asyncio.CancelledError:
+            exchange.abort()
+        except Exception:  # noqa: BLE001 – one connection must not take the listener down; it is logged with its trace
+            log.exception("phonehome.connection-failed", source=exchange.source)
+            exchange.abort()
+        finally:
+            self._open.discard(task)
+
+    async def stop(self) -> None:
+        """End every connection that is still served."""
+        tasks = list(self._open)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # --- who is it ----------------------------------------------------------------------------------------------------
+
+    async def _exchange(self, door: Door, exchange: Exchange) -> None:
+        try:
+            head = await exchange.read_head()
+            credential = exchange.credential()
+        except ProtocolViolation as violation:
+            await self._malformed(exchange, None, "", violation)
+            return
+        user = _well_formed(credential.user) if credential else None
+        of_user = await self._context.identity(user) if user else None
+        if door is Door.RS and head.target.partition("?")[0] == answers.TUNNEL_PATH:
+            await self._tunnel(exchange, of_user, credential, user)
+            return
+        trusted = of_user is not None and self._key_ok(door, of_user, credential, exchange)
+        long = trusted and door is Door.RS
+        try:
+            if head.method != "POST":
+                raise ProtocolViolation(f"the method {head.method!r} is not POST", reason="malformed")
+            limit = messages.DONE_LIMIT if long else messages.PULL_LIMIT
+            envelope = messages.open_envelope(await exchange.read_document(limit=limit, long=long))
+            if envelope.kind != "request":
+                raise ProtocolViolation("a response was sent as a request", reason="envelope")
+        except ProtocolViolation as violation:
+            await self._malformed(exchange, of_user if trusted else None, user or "", violation)
+            return
+        await self._identified(door, exchange, envelope, credential, of_user)
+
+    async def _identified(
+        self,
+        door: Door,
+        exchange: Exchange,
+        envelope: Envelope,
+        credential: Credential | None,
+        of_user: ArmsIdentity | None,
+    ) -> None:
+        named = _well_formed(envelope.distribution_id or "")
+        identity = of_user
+        if identity is None or identity.distribution_id != named:
+            identity = await self._context.identity(named) if named else None
+        caller = Caller(known=False)
+        if identity is not None:
+            key_ok = self._key_ok(door, identity, credential, exchange)
+            same = credential is not None and credential.user == envelope.distribution_id
+            caller = identity.caller(key_ok=key_ok, same_id=same)
+        answer = admit(Door.LS, caller)
+        if answer.code in _IDENTITY or identity is None:
+            shown = (envelope.distribution_id or "")[:64]
+            await self._refuse(exchange, envelope.type, answer, identity, shown)
+            return
+        try:
+            request = messages.decode(envelope)
+            assert isinstance(request, Request)
+            await self._dispatch(door, _Asked(request, identity, exchange))
+        except ProtocolViolation as violation:
+            await self._malformed(exchange, identity, identity.distribution_id, violation)
+
+    def _key_ok(
+        self, door: Door, identity: ArmsIdentity, credential: Credential | None, exchange: Exchange
+    ) -> bool:
+        """The key of that door; a certificate, where one is shown, must be the adapter's own (§12)."""
+        if credential is None or exchange.certificate_name not in {None, identity.distribution_id}:
+            return False
+        if door is Door.LS:
+            return self._context.keyring.matches(credential.password, identity.ls_key_digest)
+        previous = identity.previous_rs_key
+        return credential.proves(identity.rs_key) or (previous is not None and credential.proves(previous))
+
+    # --- refusals -----------------------------------------------------------------------------------------------------
+
+    async def _malformed(
+        self, exchange: Exchange, identity: ArmsIdentity | None, claimed: str, violation: ProtocolViolation
+    ) -> None:
+        """HTTP 400 without XML: the client retries slowly (§10.3). A connection that is gone gets no answer."""
+        reason = f"{violation.reason}: {violation.message}"
+        self._context.ledger.claim(claimed, exchange.source, reason)
+        if identity is not None:
+            self._context.ledger.event(
+                "phonehome.malformed", identity, source=exchange.source, reason=violation.reason, words=reason
+            )
+        if violation.reason == "cut":
+            exchange.abort()
+        else:
+            await exchange.answer(framing.response(400, _PHRASES[400], b""))
+
+    async def _refuse(
+        self, exchange: Exchange, type_: str, answer: Answer, identity: ArmsIdentity | None, claimed: str
+    ) -> None:
+        ledger = self._context.ledger
+        if answer.code in _IDENTITY:
+            ledger.claim(claimed, exchange.source, answer.reason)
+        if identity is not None:
+            ledger.refused(identity, answer)
+            if answer.code not in _IDENTITY:
+                self._seen(identity, exchange.source, Contact.REFUSED)
+        await exchange.answer(_refusal(type_, answer))
+
+    def _seen(self, identity: ArmsIdentity, source: str, stage: Contact) -> None:
+        now_ms = self._context.clock.now_ms()
+        self._context.ledger.contact(identity, stage=stage, stage_ms=now_ms, last_seen_ms=now_ms, source=source)
+
+    # --- what does it want --------------------------------------------------------------------------------------------
+
+    async def _dispatch(self, door: Door, asked: _Asked) -> None:
+        request = asked.request
+        if door is Door.RS and request.type.endswith("-done"):
+            await self._done(asked)
+            return
+        match (door, request.parameters):
+            case (Door.LS, RsSolicitation()):
+                await self._pull(door, asked)
+            case (Door.RS, ConfigSolicitation() | PushMethodQuery()):
+                await self._pull(door, asked)
+            case (Door.RS, _) if request.type in {"push-confirmation-start", "push-ready"}:
+                await self._answer(asked, BUSY)
+            case _:
+                raise ProtocolViolation(f"{request.type[:64]!r} is not for this server", reason="unknown-type")
+
+    async def _pull(self, door: Door, asked: _Asked) -> None:
+        """A pull passes the gate before anything is looked up for it; what is held longest is told to come back."""
+        context, identity = self._context, asked.identity
+        overload = not await context.gate.enter(identity.serial.key)
+        startup = await context.startup_of(identity) if door is Door.RS else None
+        answer = admit(door, identity.caller(key_ok=True, startup=startup is not None, overload=overload))
+        if not answer.admitted:
+            if isinstance(asked.request.parameters, RsSolicitation | ConfigSolicitation):
+                self._left_push(asked)
+            await self._refuse(asked.exchange, asked.request.type, answer, identity, identity.distribution_id)
+            return
+        match asked.request.parameters:
+            case RsSolicitation():
+                await self._location_answer(asked)
+            case ConfigSolicitation() as parameters if startup is not None:
+                await self._config_answer(asked, parameters, startup)
+            case PushMethodQuery(methods=methods):
+                await self._method_answer(asked, methods)
+            case _:
+                raise ProtocolViolation("this is no pull", reason="unknown-type")
+
+    def _left_push(self, asked: _Asked) -> None:
+        peer = self._context.peers.get(asked.identity.adapter_id)
+        trigger = getattr(asked.request.parameters, "trigger", "")
+        if peer is not None:
+            peer.pulled(str(trigger))
+
+    async def _location_answer(self, asked: _Asked) -> None:
+        context, identity = self._context, asked.identity
+        self._left_push(asked)
+        await self._answer(asked, SUCCESS, answers.where_the_rs_is(context, identity))
+        self._seen(identity, asked.exchange.source, Contact.LS_ASKED)
+        if identity.previous_rs_key is not None:
+            async with context.database.write() as tx:
+                await rows.forget_previous_key(tx, identity.adapter_id)
+
+    async def _config_answer(self, asked: _Asked, parameters: ConfigSolicitation, startup: ConfigText) -> None:
+        context, identity = self._context, asked.identity
+        self._left_push(asked)
+        await self._answer(asked, SUCCESS, answers.its_config(context, identity, startup, parameters))
+        self._seen(identity, asked.exchange.source, Contact.CONFIG_PULLED)
+        context.ledger.contact(
+            identity,
+            trigger=parameters.trigger[:200],
+            firmware=(parameters.firmware or "")[:32],
+            refusal_code=None,
+            refusal_reason=None,
+            refusal_ms=None,
+        )
+        context.ledger.boot(identity, parameters.trigger)
+        context.ledger.event("phonehome.pulled", identity, source=asked.exchange.source, trigger=parameters.trigger[:80])
+        await self._first_contact(identity)
+
+    async def _method_answer(self, asked: _Asked, offered: tuple[str, ...]) -> None:
+        parameters = answers.how_to_push(self._context, offered)
+        if parameters is None:
+            answer = Answer("arms", BUSY, "it offers no https-tunnel, and no other push method is served here")
+            await self._refuse(asked.exchange, asked.request.type, answer, asked.identity, "")
+            return
+        await self._answer(asked, SUCCESS, parameters)
+        self._seen(asked.identity, asked.exchange.source, Contact.METHOD_AGREED)
+        self._context.ledger.boot_step(asked.identity, "method_ms")
+
+    async def _first_contact(self, identity: ArmsIdentity) -> None:
+        """The first contact of an installed adapter puts it in service (service-terms §8)."""
+        if identity.life is not Life.INSTALLED:
+            return
+        by = By("phone-home", self._context.clock.now_ms())
+        async with self._context.database.write() as tx:
+            await adapters.set_life(tx, Scope.everything(), by, identity.adapter_id, LifeEvent.FIRST_CONTACT)
+
+    async def _done(self, asked: _Asked) -> None:
+        """A result over HTTP; a configure-done waits for whoever stores it."""
+        answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+
+        def answer(response: Response) -> None:
+            if not answered.done():
+                answered.set_result(response)
+
+        self._context.peer(asked.identity).finished(asked.request, answer)
+        await asked.exchange.answer(framing.response(200, "OK", rules.encode(await answered)))
+
+    async def _answer(self, asked: _Asked, code: int, parameters: Parameters | None = None) -> None:
+        response = Response(asked.request.type, code, parameters or Nothing(), description=NAMES[code])
+        try:
+            document = rules.encode(response)
+        except BadInput as error:
+            # Our own data breaks a rule of the protocol: the adapter keeps what it has and asks again.
+            log.error("phonehome.unsendable", adapter=str(asked.identity.serial), error=error.message)
+            self._context.ledger.event("phonehome.unsendable", asked.identity, field=error.field, words=error.message)
+            document = rules.encode(Response(asked.request.type, BUSY, description=NAMES[BUSY]))
+        await asked.exchange.answer(framing.response(200, "OK", document))
+
+    # --- tunnels ------------------------------------------------------------------------------------------------------
+
+    async def _tunnel(
+        self, exchange: Exchange, identity: ArmsIdentity | None, credential: Credential | None, user: str | None
+    ) -> None:
+        context = self._context
+        caller = Caller(known=False)
+        startup: ConfigText | None = None
+        if identity is not None:
+            overload = not await context.gate.enter(identity.serial.key)
+            startup = await context.startup_of(identity)
+            caller = identity.caller(
+                key_ok=self._key_ok(Door.TUNNEL, identity, credential, exchange),
+                startup=startup is not None,
+                overload=overload,
+            )
+        answer = admit(Door.TUNNEL, caller)
+        if not answer.admitted or identity is None:
+            await self._refuse_tunnel(exchange, answer, identity, user or "")
+            return
+        await self._run_tunnel(exchange, identity)
+
+    async def _refuse_tunnel(
+        self, exchange: Exchange, answer: Answer, identity: ArmsIdentity | None, claimed: str
+    ) -> None:
+        if identity is None or answer.code == 401:
+            self._context.ledger.claim(claimed, exchange.source, f"tunnel: {answer.reason}")
+        if identity is not None:
+            self._context.ledger.refused(identity, answer)
+        await exchange.answer(framing.response(answer.code, _PHRASES[answer.code], b""))
+
+    async def _run_tunnel(self, exchange: Exchange, identity: ArmsIdentity) -> None:
+        context = self._context
+        peer = context.peer(identity)
+        tunnel = Tunnel(
+            exchange,
+            peer,
+            key=answers.TUNNEL_PATH,
+            echo_interval_s=context.settings.echo_interval_s,
+            on_confirmed=self._prover.confirmed,
+        )
+        former = peer.opened(tunnel)
+        if former is not None:
+            if former.source != tunnel.source:
+                context.ledger.event(
+                    "phonehome.two-places", identity, sources=[former.source, tunnel.source], rule="MPC-11"
+                )
+            former.drop("a new tunnel of the same adapter replaces it")
+        now_ms = context.clock.now_ms()
+        context.ledger.contact(identity, tunnel_open=1, last_seen_ms=now_ms, source=exchange.source)
+        ended = await tunnel.run()
+        if not peer.paths:
+            context.ledger.contact(identity, tunnel_open=0)
+        context.ledger.event("phonehome.tunnel-ended", identity, source=exchange.source, words=ended)
+
+
+def _well_formed(text: str) -> str | None:
+    """The id in the form that the database has; None for what is none."""
+    try:
+        return str(DistributionId.parse(text))
+    except FleetError:
+        return None
+
+
+def _refusal(type_: str, answer: Answer) -> bytes:
+    if answer.kind == "http":
+        return framing.response(answer.code, _PHRASES[answer.code], b"")
+    if type_ not in ANSWERS:
+        return framing.response(400, _PHRASES[400], b"")
+    return framing.response(
+        200, "OK", rules.encode(Response(type_, answer.code, description=NAMES[answer.code]))
+    )

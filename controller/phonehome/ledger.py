@@ -1,0 +1,129 @@
+"""The one batcher of phone-home: contacts, claims and events of a moment are one transaction (architecture §3a.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any, Final
+
+import structlog
+
+from controller.clock import Clock
+from controller.store import events
+from controller.store import phonehome as rows
+from controller.store.database import Database
+from controller.store.events import NewEvent
+from inventory.admission import Answer
+from inventory.contacts import ArmsIdentity
+
+log = structlog.get_logger(__name__)
+
+FLUSH_S: Final = 0.1
+MAX_CLAIMS_PENDING: Final = 2000
+MAX_EVENTS_PENDING: Final = 5000
+
+
+class Ledger:
+    """Takes notes at once and writes them a little later, in the order of the contacts' last word."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._batch = rows.Batch()
+        self._events: list[NewEvent] = []
+        self._wake = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self.dropped = 0
+        """Claims and events that were not kept because too many came at once."""
+
+    def contact(self, identity: ArmsIdentity, **columns: Any) -> None:
+        """Change columns of the adapter's contact."""
+        self._batch.contacts.setdefault(identity.adapter_id, {}).update(columns)
+        self._wake.set()
+
+    def refused(self, identity: ArmsIdentity, answer: Answer) -> None:
+        """The adapter, or somebody in its name, was refused: code, reason, time and count."""
+        self.contact(
+            identity,
+            refusal_code=answer.code,
+            refusal_reason=answer.reason,
+            refusal_ms=self._clock.now_ms(),
+        )
+        self._batch.refusals[identity.adapter_id] = self._batch.refusals.get(identity.adapter_id, 0) + 1
+
+    def claim(self, claimed: str, source: str, reason: str) -> None:
+        """Somebody who is not admitted as who he says. Claims that repeat are counted; beyond 2000 at once, dropped."""
+        now_ms = self._clock.now_ms()
+        key = (claimed[:64], source, reason[:200])
+        noted = self._batch.claims.get(key)
+        if noted is not None:
+            noted[1], noted[2] = now_ms, noted[2] + 1
+        elif len(self._batch.claims) < MAX_CLAIMS_PENDING:
+            self._batch.claims[key] = [now_ms, now_ms, 1]
+        else:
+            self.dropped += 1
+        self._wake.set()
+
+    def boot(self, identity: ArmsIdentity, trigger: str) -> None:
+        """The adapter pulled its configuration: a boot begins."""
+        self._batch.boots.append((identity.adapter_id, trigger[:200], self._clock.now_ms()))
+        self._wake.set()
+
+    def boot_step(self, identity: ArmsIdentity, column: str) -> None:
+        """The latest boot reached a step: `method_ms`, `confirmed_ms` or `ready_ms`."""
+        self._batch.boot_steps[identity.adapter_id, column] = self._clock.now_ms()
+        self._wake.set()
+
+    def event(self, kind: str, identity: ArmsIdentity | None, **facts: Any) -> None:
+        """Something an operator may want to read. `facts` hold no secrets."""
+        if len(self._events) >= MAX_EVENTS_PENDING:
+            self.dropped += 1
+            return
+        log.info(kind, adapter=str(identity.serial) if identity else None, **facts)
+        self._events.append(
+            NewEvent(
+                kind,
+                self._clock.now_ms(),
+                adapter_id=identity.adapter_id if identity else None,
+                entry_id=identity.entry_id if identity else None,
+                management_id=identity.management_id if identity else None,
+                facts=facts,
+            )
+        )
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write whenever there is something, at most every tenth of a second. Cancel to stop; then `flush`."""
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(FLUSH_S)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what has been noted so far. A batch that cannot be written is kept for the next time."""
+        async with self._writing:
+            self._wake.clear()
+            batch, self._batch = self._batch, rows.Batch()
+            noted, self._events = self._events, []
+            if not batch and not noted:
+                return
+            try:
+                async with self._database.write() as tx:
+                    await rows.write(tx, batch)
+                    await events.record_all(tx, noted)
+            except BaseException:
+                self._events = noted + self._events
+                with contextlib.suppress(Exception):
+                    self._keep(batch)
+                raise
+
+    def _keep(self, batch: rows.Batch) -> None:
+        """Put an unwritten batch under what has been noted since."""
+        for adapter_id, columns in batch.contacts.items():
+            self._batch.contacts[adapter_id] = {**columns, **self._batch.contacts.get(adapter_id, {})}
+        for adapter_id, count in batch.refusals.items():
+            self._batch.refusals[adapter_id] = self._batch.refusals.get(adapter_id, 0) + count
+        self._batch.claims = {**batch.claims, **self._batch.claims}
+        self._batch.boots = batch.boots + self._batch.boots
+        self._batch.boot_steps = {**batch.boot_steps, **self._batch.boot_steps}
+        self._wake.set()

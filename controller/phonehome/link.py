@@ -1,0 +1,126 @@
+"""The way to an adapter that phones home: implements `ArmsLink` of drivers/sessions/arms.py."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from controller.phonehome.context import Context
+from controller.phonehome.peer import Peer
+from controller.phonehome.tunnel import Tunnel
+from drivers.arms.messages import Request, Response
+from drivers.arms.results import NAMES, SUCCESS
+from inventory.adapters import SerialNumber
+from inventory.admission import Door, admit
+from inventory.contacts import ArmsIdentity
+from inventory.errors import CommandRejected, IdentityMismatch, Unreachable
+
+
+class TunnelLink:
+    """Requests over the confirmed tunnel of an adapter, one at a time for each adapter."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def wait_ready(self, serial: str, *, timeout_s: float) -> None:
+        """Return when the adapter has confirmed a path and shown its serial number.
+
+        Raises Unreachable after `timeout_s`, IdentityMismatch when it is in quarantine.
+        """
+        peer = await self._peer(serial)
+        self._require_no_quarantine(peer)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await peer.ready.wait()
+        except TimeoutError:
+            self._require_no_quarantine(peer)
+            raise self._unreachable(
+                serial, f"no confirmed push path within {timeout_s:.0f} s", "wait-ready"
+            ) from None
+
+    async def request(self, serial: str, request: Request, *, timeout_s: float) -> Response:
+        """Send one request and return its answer, of an asynchronous operation its start response.
+
+        Id and result URL of the request are ours to fill. Raises BadInput for a request that must not be sent,
+        Unreachable when nothing was sent, OutcomeUnknown when it was sent and not answered, CommandRejected for a code
+        other than 100 (`facts["code"]`), IdentityMismatch in quarantine.
+        """
+        peer = await self._peer(serial)
+        async with peer.one_at_a_time:
+            await self._require_admitted(serial, peer)
+            path = peer.confirmed[-1] if peer.ready.is_set() else None
+            if not isinstance(path, Tunnel):
+                raise self._unreachable(serial, "it has no confirmed push path now", request.type)
+            filled = replace(
+                request, distribution_id=peer.identity.distribution_id, result_url=None, description="push"
+            )
+            response = await path.ask(filled, timeout_s=timeout_s)
+        if response.result_code != SUCCESS:
+            raise self._rejected(serial, request.type, response)
+        return response
+
+    async def wait_done(self, serial: str, transaction_id: int, *, timeout_s: float) -> Request:
+        """The `-done` of a transaction. That of a configure is not answered before `acknowledge`; others are.
+
+        Raises OutcomeUnknown when it does not come or is lost with its tunnel, RolledBack when the adapter pulled
+        again instead of finishing a configure.
+        """
+        peer = await self._peer(serial)
+        return await peer.wait_done(transaction_id, timeout_s=timeout_s)
+
+    async def acknowledge(self, serial: str, transaction_id: int) -> None:
+        """Our 100 to a configure-done: the adapter keeps the change. Raises Unreachable when its connection is gone;
+        it then tells the configure-done again, and `wait_done` and `acknowledge` may be repeated."""
+        peer = await self._peer(serial)
+        peer.acknowledge(transaction_id)
+
+    async def _peer(self, serial: str) -> Peer:
+        key = SerialNumber.parse(serial).key
+        for peer in self._context.peers.values():
+            if peer.identity.serial.key == key:
+                return peer
+        identity = await self._context.identity_of_serial(serial)
+        if identity is None:
+            raise self._unreachable(serial, "it has no ARMS identity", "look-up")
+        return self._context.peer(identity)
+
+    async def _require_admitted(self, serial: str, peer: Peer) -> None:
+        """Never talk to a unit that has lost its place since its tunnel opened."""
+        identity = await self._context.identity(peer.identity.distribution_id)
+        assert identity is not None
+        self._context.peer(identity)
+        self._require_no_quarantine(peer)
+        answer = admit(Door.TUNNEL, identity.caller(key_ok=True, startup=True))
+        if not answer.admitted:
+            raise self._unreachable(serial, answer.reason, "admission")
+
+    def _require_no_quarantine(self, peer: Peer) -> None:
+        if peer.quarantine is not None:
+            raise IdentityMismatch(
+                peer.quarantine,
+                serial=_shown(peer.identity),
+                next_step="Find out which unit stands there; correct the record or the unit, then clear the quarantine.",
+            )
+
+    def _unreachable(self, serial: str, words: str, step: str) -> Unreachable:
+        return Unreachable(
+            f"{serial}: {words}",
+            serial=serial,
+            step=step,
+            next_step="The adapter comes back by itself; `explain` shows what it asked last.",
+        )
+
+    def _rejected(self, serial: str, step: str, response: Response) -> CommandRejected:
+        name = NAMES.get(response.result_code, "a code that is not known")
+        rejected = CommandRejected(
+            f"{serial} refused {step} with {response.result_code} ({name})",
+            serial=serial,
+            step=step,
+            next_step="Nothing was started. Correct the request, or ask again when the adapter is not busy.",
+        )
+        rejected.facts["code"] = response.result_code
+        return rejected
+
+
+def _shown(identity: ArmsIdentity) -> str:
+    return identity.serial.shown

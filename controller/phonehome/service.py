@@ -1,0 +1,231 @@
+"""Phone-home as one thing: listeners, receiver, batcher, background work; started and stopped by the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from controller.clock import Clock
+from controller.keyring import Keyring
+from controller.phonehome.context import Context, Startup
+from controller.phonehome.doors import Doors
+from controller.phonehome.exchange import STAGE_S
+from controller.phonehome.gate import Gate
+from controller.phonehome.heartbeat import Beat, HeartbeatReceiver, OnBeats
+from controller.phonehome.ledger import Ledger
+from controller.phonehome.link import TunnelLink
+from controller.phonehome.peer import Peer
+from controller.phonehome.pki import Pki
+from controller.phonehome.proof import Prover
+from controller.phonehome.tunnel import Tunnel
+from controller.settings import ArmsSettings
+from controller.store import phonehome as rows
+from controller.store.database import Database
+from inventory.admission import Door, admit
+from inventory.errors import FleetError
+from inventory.explain import Contact
+
+log = structlog.get_logger(__name__)
+
+BACKLOG: Final = 4096
+SWEEP_S: Final = 10.0
+"""How often open tunnels are compared with the placements."""
+CERTIFICATES_AT_ONCE: Final = 4
+
+_Handler = Callable[[StreamReader, StreamWriter], Awaitable[None]]
+
+
+async def _nobody(_beats: Sequence[Beat]) -> None:
+    """Takes beats where no metering runs."""
+
+
+class PhoneHome:
+    """LS, RS, tunnels and heartbeats of one node.
+
+    `startup` gives the startup config of an entry; `on_beats` takes verified heartbeats after they are durable.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: ArmsSettings,
+        clock: Clock,
+        keyring: Keyring,
+        database: Database,
+        folder: Path,
+        startup: Startup,
+        on_beats: OnBeats = _nobody,
+    ) -> None:
+        self.pki = Pki.open(folder, now_ms=clock.now_ms())
+        self._context = Context(
+            settings=settings,
+            clock=clock,
+            keyring=keyring,
+            database=database,
+            pki=self.pki,
+            ledger=Ledger(database, clock),
+            gate=Gate(clock, rate=settings.pulls_per_s),
+            startup=startup,
+        )
+        self.link = TunnelLink(self._context)
+        self.heartbeats = HeartbeatReceiver(self._context, on_beats)
+        self._doors = Doors(self._context, Prover(self._context))
+        self._servers: list[asyncio.Server] = []
+        self._certificates = asyncio.Event()
+
+    @property
+    def ports(self) -> tuple[int, int, int]:
+        """Bound ports: LS, RS, heartbeat."""
+        return self._context.ls_port, self._context.rs_port, self._context.heartbeat_port
+
+    @property
+    def ledger(self) -> Ledger:
+        """The batcher; `flush` it to read one's own writes."""
+        return self._context.ledger
+
+    async def start(self) -> None:
+        """Open the listeners, and begin."""
+        context, settings = self._context, self._context.settings
+        await self._after_restart()
+        floor = settings.tls_floor
+        context.heartbeat_port = await self.heartbeats.listen(settings.host, settings.heartbeat_port)
+        context.ls_port = await self._listen(
+            self._doors.location, self.pki.location_context(floor), settings.ls_port
+        )
+        context.rs_port = await self._listen(
+            self._doors.resource, self.pki.resource_context(floor), settings.rs_port
+        )
+        self._certificates.set()
+        for work, name in (
+            (context.ledger.run, "ledger"),
+            (self.heartbeats.run, "heartbeats"),
+            (self.heartbeats.watch, "silence"),
+            (self._sweep, "sweep"),
+            (self._issue, "certificates"),
+        ):
+            context.spawn(_again(work, name, context), f"phonehome {name}")
+
+    async def stop(self) -> None:
+        """Refuse new connections, end the tunnels in order, write what is noted."""
+        for server in self._servers:
+            server.close()
+        await asyncio.gather(*(_farewell(peer) for peer in list(self._context.peers.values())))
+        await self._doors.stop()
+        self.heartbeats.close()
+        await self._context.stop_tasks()
+        await self.heartbeats.flush()
+        await self._context.ledger.flush()
+
+    async def _listen(self, handler: _Handler, tls: ssl.SSLContext, port: int) -> int:
+        deadline_s = STAGE_S / self._context.clock.pace
+        server = await asyncio.start_server(
+            handler,
+            self._context.settings.host,
+            port,
+            ssl=tls,
+            backlog=BACKLOG,
+            ssl_handshake_timeout=deadline_s,
+            ssl_shutdown_timeout=deadline_s,
+        )
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def _after_restart(self) -> None:
+        """No tunnel has survived; whoever was in contact is heard from within 2.5 intervals, or is silent."""
+        context = self._context
+        async with context.database.read() as tx:
+            records = await rows.contacts(tx)
+            identities = {
+                each.adapter_id: each
+                for each in await rows.by_adapter(tx, context.keyring, [record.adapter_id for record in records])
+            }
+        now_ms = context.clock.monotonic_ms()
+        for record in records:
+            identity = identities.get(record.adapter_id)
+            if identity is not None and record.tunnel_open:
+                context.ledger.contact(identity, tunnel_open=0)
+            if record.last_heartbeat_ms is not None and record.stage in {Contact.READY, Contact.CONFIRMED}:
+                self.heartbeats.silence.heard(record.adapter_id, now_ms)
+
+    # --- for the rest of the daemon -----------------------------------------------------------------------------------
+
+    def provisioned(self) -> None:
+        """An adapter got its identity: make its certificate now, beside the loop."""
+        self._certificates.set()
+
+    async def place_changed(self, adapter_id: int) -> None:
+        """A slot was given, taken or promoted, a contract suspended: whoever may not stay is put out at once."""
+        await self._recheck([adapter_id])
+
+    async def clear_quarantine(self, adapter_id: int) -> None:
+        """An operator has looked: the adapter proves itself again at its next contact."""
+        async with self._context.database.write() as tx:
+            await rows.write(tx, rows.Batch(contacts={adapter_id: {"quarantine": None, "quarantine_ms": None}}))
+        peer = self._context.peers.get(adapter_id)
+        if peer is not None:
+            peer.pulled("quarantine cleared")
+            peer.set_quarantine(None)
+
+    # --- background ---------------------------------------------------------------------------------------------------
+
+    async def _sweep(self) -> None:
+        while True:
+            await self._context.clock.wait(SWEEP_S)
+            open_now = [adapter_id for adapter_id, peer in self._context.peers.items() if peer.paths]
+            if open_now:
+                await self._recheck(open_now)
+
+    async def _recheck(self, adapter_ids: Sequence[int]) -> None:
+        async with self._context.database.read() as tx:
+            identities = await rows.by_adapter(tx, self._context.keyring, adapter_ids)
+        for identity in identities:
+            peer = self._context.peers.get(identity.adapter_id)
+            if peer is None:
+                continue
+            self._context.peer(identity)
+            answer = admit(Door.TUNNEL, identity.caller(key_ok=True, startup=True))
+            if not answer.admitted and peer.paths:
+                self._context.ledger.refused(identity, answer)
+                self._context.ledger.event("phonehome.put-out", identity, reason=answer.reason)
+                self._context.ledger.contact(identity, stage=Contact.REFUSED, stage_ms=self._context.clock.now_ms())
+                self.heartbeats.silence.forget(identity.adapter_id)
+                peer.pulled(answer.reason)
+
+    async def _issue(self) -> None:
+        """Certificates that are missing; the key takes 50 ms, so it is made in a thread."""
+        context = self._context
+        while True:
+            await self._certificates.wait()
+            self._certificates.clear()
+            while True:
+                async with context.database.read() as tx:
+                    missing = await rows.without_certificate(tx, CERTIFICATES_AT_ONCE)
+                if not missing:
+                    break
+                for adapter_id, distribution_id in missing:
+                    pair = await asyncio.to_thread(self.pki.issue, distribution_id, now_ms=context.clock.now_ms())
+                    async with context.database.write() as tx:
+                        await rows.put_certificate(tx, context.keyring, adapter_id, pair.certificate, pair.key)
+
+
+async def _again(work: Callable[[], Awaitable[None]], name: str, context: Context) -> None:
+    """Keep a loop going: what fails once, such as a database that is away, is logged and tried again."""
+    while True:
+        try:
+            await work()
+        except (FleetError, OSError, SQLAlchemyError) as error:
+            log.error("phonehome.loop-failed", loop=name, error=str(error))
+            await context.clock.wait(1.0)
+
+
+async def _farewell(peer: Peer) -> None:
+    for path in list(peer.paths.values()):
+        if isinstance(path, Tunnel):
+            await path.close("this node stops")

@@ -1,0 +1,248 @@
+"""One https-tunnel: chunks in, chunks out, one adapter at the other end (arms-protocol §5.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from controller.phonehome.exchange import BROKEN, Exchange
+from controller.phonehome.peer import Peer
+from drivers.arms import framing, messages, rules
+from drivers.arms.framing import Assembler, Echo, End, Frame, Piece, TunnelDecoder
+from drivers.arms.messages import Message, Request, Response
+from drivers.arms.parameters import PushConfirmationStart
+from drivers.arms.results import SUCCESS
+from inventory.errors import BadInput, OutcomeUnknown, ProtocolViolation
+
+GRACE_S: Final = 60.0
+"""Silence beyond two echo intervals after which a tunnel is dropped."""
+_BIG_BYTES: Final = 256 * 1024
+"""Messages above this are parsed beside the loop."""
+_REFUSED: Final = 301
+
+
+@dataclass(slots=True)
+class Expected:
+    """A request of ours that the adapter has not answered; it answers strictly in order."""
+
+    type: str
+    answer: asyncio.Future[Response]
+    deadline_ms: int
+    transaction_id: int | None = None
+
+
+class Tunnel:
+    """A tunnel whose adapter is proven by its key. `run` until it ends."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        peer: Peer,
+        *,
+        key: str,
+        echo_interval_s: int,
+        on_confirmed: Callable[[Peer, Tunnel], None],
+    ) -> None:
+        self.key = key
+        self.source = exchange.source
+        self._exchange = exchange
+        self._peer = peer
+        self._clock = peer.clock
+        self._silence_s = 2 * echo_interval_s + GRACE_S
+        self._on_confirmed = on_confirmed
+        self._ids = itertools.count(secrets.randbelow(2**20) + 1)
+        self._expected: deque[Expected] = deque()
+        self._decoder = TunnelDecoder()
+        self._assembler = Assembler(limit=messages.DONE_LIMIT)
+        self.ended: str | None = None
+        """Why it ended; None while it is open."""
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> str:
+        """Serve it until it ends, and say why it did."""
+        try:
+            await self._serve()
+        except ProtocolViolation as violation:
+            self._end(f"{violation.reason}: {violation.message}")
+        except BROKEN as error:
+            self._end(f"the connection broke ({type(error).__name__})")
+        finally:
+            self._end("we stopped")
+            self._peer.closed(self)
+            self._exchange.abort()
+        assert self.ended is not None
+        return self.ended
+
+    async def _serve(self) -> None:
+        self._exchange.write(framing.TUNNEL_ACCEPTED)
+        await self._exchange.drain()
+        while True:
+            try:
+                async for piece in self._exchange.pieces(self._silence_s):
+                    for frame in self._decoder.feed(piece):
+                        if not await self._take(frame):
+                            return
+                self._end("the adapter closed the connection")
+                return
+            except TimeoutError:
+                # Silence is normal while a script of ours runs: wait for its deadline (§5.3).
+                if not self._expected or self._clock.monotonic_ms() >= self._expected[0].deadline_ms:
+                    self._end("nothing was heard for too long")
+                    return
+
+    def _end(self, reason: str) -> None:
+        if self.ended is not None:
+            return
+        self.ended = reason
+        for expected in self._expected:
+            if not expected.answer.done():
+                expected.answer.set_exception(self._unknown(expected.type, f"the tunnel ended: {reason}"))
+                expected.answer.exception()
+        self._expected.clear()
+
+    def drop(self, reason: str) -> None:
+        """See `peer.Path`."""
+        self._end(reason)
+        self._exchange.abort()
+
+    async def close(self, reason: str) -> None:
+        """The orderly end: the adapter drops the tunnel and comes back after its interval."""
+        if self.ended is None:
+            self._exchange.write(framing.encode(End()))
+        self._end(reason)
+        await self._exchange.close()
+
+    # --- frames in ----------------------------------------------------------------------------------------------------
+
+    async def _take(self, frame: Frame) -> bool:
+        """False when the adapter said that this was the last."""
+        match frame:
+            case End():
+                self._end("the adapter ended it")
+                return False
+            case Echo(kind="echo-request"):
+                self._exchange.write(framing.encode(Echo("echo-response", frame.body)))
+            case Piece():
+                document = self._assembler.add(frame)
+                if document is not None:
+                    await self._message(document)
+            case _:
+                pass
+        await self._exchange.drain()
+        return True
+
+    async def _message(self, document: bytes) -> None:
+        message: Message
+        if len(document) > _BIG_BYTES:
+            message = await asyncio.to_thread(messages.read, document)
+        else:
+            message = messages.read(document)
+        if isinstance(message, Response):
+            self._response(message)
+        elif message.distribution_id != self._peer.identity.distribution_id:
+            raise ProtocolViolation("a message in the tunnel names another adapter", reason="identity")
+        else:
+            self._request(message)
+
+    def _request(self, request: Request) -> None:
+        if request.type.endswith("-done"):
+            self._peer.finished(request, self._answer_done)
+        elif request.type == "push-confirmation-start":
+            self._confirm(request)
+        else:
+            self._send(Response(request.type, _REFUSED, description="Server Busy"))
+
+    def _answer_done(self, response: Response) -> None:
+        """Our answer to a `-done` that came on this tunnel; a tunnel that is gone brings the `-done` again."""
+        if self.ended is None:
+            self._send(response)
+
+    def _confirm(self, request: Request) -> None:
+        """Both answers back to back (§6.4); the ids are random and bound to this tunnel."""
+        method = request.parameters
+        assert isinstance(method, PushConfirmationStart)
+        if method.method != "https-tunnel":
+            raise ProtocolViolation("only https-tunnel can be confirmed in a tunnel", reason="malformed")
+        id_ = 1 + secrets.randbelow(rules.MAX_ID)
+        self._send(Response("push-confirmation-start", SUCCESS, transaction_id=id_, description="Success"))
+        done = Request(
+            "push-confirmation-done",
+            self._peer.identity.distribution_id,
+            transaction_id=id_,
+            description="push",
+        )
+        self._expect("push-confirmation-done", 60.0, id_)
+        self._send(done)
+
+    def _response(self, response: Response) -> None:
+        if not self._expected:
+            raise ProtocolViolation(f"an answer of type {response.type!r} to no request", reason="order")
+        expected = self._expected.popleft()
+        if response.type not in {expected.type, "generic-error"}:
+            raise ProtocolViolation(f"{expected.type} was answered by {response.type!r}", reason="order")
+        self._peer.started(expected.type, response, self)
+        if expected.type == "push-confirmation-done":
+            self._confirmed(expected, response)
+        if not expected.answer.done():
+            expected.answer.set_result(response)
+
+    def _confirmed(self, expected: Expected, response: Response) -> None:
+        if response.result_code != SUCCESS or response.transaction_id not in {expected.transaction_id, None}:
+            raise ProtocolViolation("the confirmation was not confirmed", reason="order")
+        self._peer.confirm(self)
+        self._on_confirmed(self._peer, self)
+
+    # --- messages out -------------------------------------------------------------------------------------------------
+
+    async def ask(self, request: Request, *, timeout_s: float) -> Response:
+        """Send a request, wait for its response. Raises BadInput before, OutcomeUnknown after something was sent."""
+        chunks = framing.encode_message(rules.encode(request), id=self._next_id())
+        if self.ended is not None:
+            raise self._unknown(request.type, f"the tunnel ended: {self.ended}")
+        expected = self._expect(request.type, timeout_s, None)
+        for chunk in chunks:
+            self._exchange.write(chunk)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._exchange.drain()
+                return await expected.answer
+        except TimeoutError:
+            # A late answer would be taken for that of the next request.
+            self.drop(f"no answer to {request.type} within {timeout_s:.0f} s")
+            raise self._unknown(request.type, f"no answer within {timeout_s:.0f} s") from None
+        except BROKEN as error:
+            self.drop(f"the connection broke ({type(error).__name__})")
+            raise self._unknown(request.type, "the connection broke while it was sent") from None
+
+    def _expect(self, type_: str, timeout_s: float, transaction_id: int | None) -> Expected:
+        future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        deadline_ms = self._clock.monotonic_ms() + round(timeout_s * 1000)
+        expected = Expected(type_, future, deadline_ms, transaction_id)
+        self._expected.append(expected)
+        return expected
+
+    def _send(self, message: Message) -> None:
+        try:
+            document = rules.encode(message)
+        except BadInput as refused:
+            # What it asked has no legal answer, such as a type that no answer belongs to.
+            raise ProtocolViolation(f"it cannot be answered: {refused.message}", reason="malformed") from refused
+        for chunk in framing.encode_message(document, id=self._next_id()):
+            self._exchange.write(chunk)
+
+    def _next_id(self) -> int:
+        return next(self._ids) % framing.MAX_ID or 1
+
+    def _unknown(self, step: str, words: str) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            f"{step}: {words}",
+            serial=str(self._peer.identity.serial),
+            step=step,
+            next_step="Read the device back before anything else is sent.",
+        )

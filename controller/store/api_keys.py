@@ -1,0 +1,106 @@
+"""API keys: shown once, kept as an HMAC; the first is made at the first start (architecture §7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from sqlalchemy import func, insert, select, text, update
+
+from controller.keyring import Keyring, new_key
+from controller.store import audit
+from controller.store.contractors import required_name
+from controller.store.database import Tx
+from controller.store.rows import not_found
+from controller.store.scope import By
+from controller.store.tables.base import AnyRow
+from controller.store.tables.system import api_keys
+from inventory.errors import Conflict
+from inventory.secrets import Secret
+
+RoleName = Literal["admin", "operator", "viewer"]
+FIRST_NAME: Final = "first admin key"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it is listed; the key itself is nowhere."""
+
+    id: int
+    name: str
+    role: RoleName
+    contractor_id: int | None
+    """Whose rows it sees; None: everybody's."""
+    created_ms: int
+    revoked_ms: int | None
+
+
+async def first_key(tx: Tx, keyring: Keyring, by: By) -> Secret | None:
+    """The first admin key, made if no key was ever made; None otherwise, also to the slower of two nodes."""
+    if tx.dialect.name == "postgresql":
+        await tx.execute(text("LOCK TABLE api_keys IN EXCLUSIVE MODE"))
+    if await tx.scalar(select(func.count()).select_from(api_keys)):
+        return None
+    _, secret = await create(tx, keyring, by, name=FIRST_NAME, role="admin")
+    return secret
+
+
+async def create(
+    tx: Tx, keyring: Keyring, by: By, *, name: str, role: RoleName, contractor_id: int | None = None
+) -> tuple[ApiKey, Secret]:
+    """A new key, and its secret to be shown once. Raises BadInput without a name."""
+    secret = new_key()
+    name = required_name(name, "name")
+    number = await tx.scalar(
+        insert(api_keys)
+        .values(digest=keyring.digest(secret), name=name, role=role, contractor_id=contractor_id, created_ms=by.at_ms)
+        .returning(api_keys.c.id)
+    )
+    assert number is not None
+    audit.record(tx, by, "api-key.create", f"api key {number}", after={"name": name, "role": role})
+    return ApiKey(number, name, role, contractor_id, by.at_ms, None), secret
+
+
+async def find(tx: Tx, keyring: Keyring, secret: Secret) -> ApiKey | None:
+    """The valid key with this secret; None if there is none or it was revoked. One HMAC, one index look-up."""
+    row = (
+        await tx.execute(
+            select(api_keys).where(api_keys.c.digest == keyring.digest(secret), api_keys.c.revoked_ms.is_(None))
+        )
+    ).one_or_none()
+    return None if row is None else _key(row)
+
+
+async def get(tx: Tx, key_id: int) -> ApiKey:
+    """The key with this number, also when revoked. Raises NotFound."""
+    row = (await tx.execute(select(api_keys).where(api_keys.c.id == key_id))).one_or_none()
+    if row is None:
+        raise not_found(f"API key {key_id}")
+    return _key(row)
+
+
+async def page(tx: Tx, *, after: int = 0, limit: int = 100) -> list[ApiKey]:
+    """Keys with a number above `after`, in its order, revoked ones included. For the provider's admins."""
+    rows = await tx.execute(select(api_keys).where(api_keys.c.id > after).order_by(api_keys.c.id).limit(limit))
+    return [_key(row) for row in rows]
+
+
+async def revoke(tx: Tx, by: By, key_id: int) -> ApiKey:
+    """End a key for ever; ending it twice changes nothing.
+
+    Raises Conflict for the last valid admin key, which would lock everybody out, NotFound.
+    """
+    key = await get(tx, key_id)
+    if key.revoked_ms is not None:
+        return key
+    valid_admins = select(api_keys.c.id).where(api_keys.c.role == "admin", api_keys.c.revoked_ms.is_(None))
+    others = await tx.scalars(valid_admins.with_for_update())
+    if key.role == "admin" and not [other for other in others if other != key_id]:
+        raise Conflict("this is the last admin key", next_step="Make another admin key first.")
+    await tx.execute(update(api_keys).where(api_keys.c.id == key_id).values(revoked_ms=by.at_ms))
+    audit.record(tx, by, "api-key.revoke", f"api key {key_id}", before={"name": key.name, "role": key.role})
+    return await get(tx, key_id)
+
+
+def _key(row: AnyRow) -> ApiKey:
+    return ApiKey(row.id, row.name, row.role, row.contractor_id, row.created_ms, row.revoked_ms)

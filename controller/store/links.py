@@ -1,0 +1,331 @@
+"""Links of entries, their dated capacities, and the levels judged from their days."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Row, Select, insert, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+
+from controller.store.database import Tx
+from controller.store.scope import Scope
+from controller.store.tables.base import to_json
+from controller.store.tables.inventory import adapters, entries, managements, placements
+from controller.store.tables.metering import level_changes, link_capacities, link_levels, links
+from controller.store.traffic import upsert
+from inventory.congestion import Level
+from inventory.errors import Conflict, NotFound, StaleVersion
+from inventory.links import Capacity, CapacityKind, Direction, Link, LinkRole
+
+
+@dataclass(frozen=True, slots=True)
+class NewLink:
+    """A link to be made."""
+
+    entry_id: int
+    interface: str
+    role: LinkRole
+    port_speed_bps: int | None
+    ifindex: int | None
+    line_type: str
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLevel:
+    """State of one direction of a link, as judged last."""
+
+    link_id: int
+    direction: Direction
+    level: Level
+    since_day: date
+    valid_day: date | None
+    """Last valid day."""
+    judged_day: date
+    valid_days: int
+    """In the present history."""
+    capacity_kind: CapacityKind
+    rule_version: str
+    made_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LevelChange:
+    """A change of level, and what it rests on."""
+
+    id: int
+    link_id: int
+    direction: Direction
+    day: date
+    before: Level
+    after: Level
+    evidence: Mapping[str, Any]
+    rule_version: str
+    recorded_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """The adapter that sits in an entry."""
+
+    adapter_id: int
+    model_key: str
+    hardware: str
+    service: str
+    device_class: str | None
+
+
+def _visible(scope: Scope) -> Select[Any]:
+    found = (
+        select(links)
+        .join(entries, entries.c.id == links.c.entry_id)
+        .join(managements, managements.c.id == entries.c.management_id)
+    )
+    return found if scope.contractor_id is None else found.where(managements.c.contractor_id == scope.contractor_id)
+
+
+async def require_entry(tx: Tx, scope: Scope, entry_id: int) -> None:
+    """Raises NotFound unless the entry exists in the scope and is open."""
+    query = (
+        select(entries.c.id)
+        .join(managements, managements.c.id == entries.c.management_id)
+        .where(entries.c.id == entry_id, entries.c.closed_ms.is_(None))
+    )
+    if scope.contractor_id is not None:
+        query = query.where(managements.c.contractor_id == scope.contractor_id)
+    if (await tx.execute(query)).first() is None:
+        raise NotFound(f"there is no entry E-{entry_id}", next_step="List the entries.", field="entry")
+
+
+async def add(tx: Tx, scope: Scope, now_ms: int, new: NewLink) -> Link:
+    """Make a link. Raises NotFound for the entry, Conflict if interface or index are taken at that entry."""
+    await require_entry(tx, scope, new.entry_id)
+    values = {
+        "entry_id": new.entry_id,
+        "interface": new.interface,
+        "role": new.role.value,
+        "port_speed_bps": new.port_speed_bps,
+        "ifindex": new.ifindex,
+        "line_type": new.line_type,
+        "zone": new.zone,
+        "created_ms": now_ms,
+        "version": 1,
+    }
+    try:
+        row = (await tx.execute(insert(links).values(**values).returning(links))).one()
+    except IntegrityError:
+        raise Conflict(
+            f"entry E-{new.entry_id} already has a link {new.interface} or one with that ifindex",
+            next_step="Change that link instead.",
+            field="interface",
+        ) from None
+    return _link(row)
+
+
+async def get(tx: Tx, scope: Scope, link_id: int) -> Link:
+    """A link by its number. Raises NotFound."""
+    row = (await tx.execute(_visible(scope).where(links.c.id == link_id))).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no link {link_id}", next_step="List the links.")
+    return _link(row)
+
+
+async def page(
+    tx: Tx,
+    scope: Scope,
+    *,
+    after: int = 0,
+    limit: int = 100,
+    entry_id: int | None = None,
+    contractor_id: int | None = None,
+) -> list[Link]:
+    """Links by number, after one."""
+    query = _visible(scope).where(links.c.id > after).order_by(links.c.id).limit(limit)
+    if entry_id is not None:
+        query = query.where(links.c.entry_id == entry_id)
+    if contractor_id is not None:
+        query = query.where(managements.c.contractor_id == contractor_id)
+    return [_link(row) for row in await tx.execute(query)]
+
+
+async def by_interface(tx: Tx, scope: Scope, names: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Link]:
+    """Links of (entry, interface), those that exist in the scope."""
+    query = _visible(scope).where(tuple_(links.c.entry_id, links.c.interface).in_(list(names)))
+    return {(row.entry_id, row.interface): _link(row) for row in await tx.execute(query)}
+
+
+async def of_entries(tx: Tx, scope: Scope, entry_ids: Iterable[int]) -> list[Link]:
+    """All links of some entries."""
+    query = _visible(scope).where(links.c.entry_id.in_(list(entry_ids))).order_by(links.c.id)
+    return [_link(row) for row in await tx.execute(query)]
+
+
+async def change(
+    tx: Tx, scope: Scope, link_id: int, version: int, *, port_speed_bps: int | None, ifindex: int | None, line_type: str
+) -> Link:
+    """Change what may change. Raises NotFound, StaleVersion, Conflict for an index that is taken."""
+    await get(tx, scope, link_id)
+    try:
+        done = await tx.execute(
+            update(links)
+            .where(links.c.id == link_id, links.c.version == version)
+            .values(port_speed_bps=port_speed_bps, ifindex=ifindex, line_type=line_type, version=version + 1)
+        )
+    except IntegrityError:
+        raise Conflict(
+            f"ifindex {ifindex} belongs to another link of that entry",
+            next_step="Change that link first.",
+            field="ifindex",
+        ) from None
+    if done.rowcount != 1:
+        raise StaleVersion(f"link {link_id} changed since you read it", next_step="Read it again.")
+    return await get(tx, scope, link_id)
+
+
+async def set_capacity(tx: Tx, scope: Scope, link_id: int, now_ms: int, capacity: Capacity) -> None:
+    """Record a capacity from a day on; an earlier row stays as it was. Raises NotFound."""
+    await get(tx, scope, link_id)
+    await tx.execute(
+        insert(link_capacities).values(
+            link_id=link_id,
+            kind=capacity.kind.value,
+            down_bps=capacity.down_bps,
+            up_bps=capacity.up_bps,
+            valid_from=capacity.valid_from.isoformat(),
+            actor=capacity.actor,
+            reason=capacity.reason,
+            recorded_ms=now_ms,
+        )
+    )
+
+
+async def capacities(tx: Tx, link_id: int) -> list[Capacity]:
+    """Capacities of a link with the days they hold: each kind's ends where its next one begins."""
+    c = link_capacities.c
+    rows = await tx.execute(select(link_capacities).where(c.link_id == link_id).order_by(c.valid_from, c.id))
+    # A later record for the same kind and day corrects the earlier one.
+    latest = {(row.kind, row.valid_from): row for row in rows}
+    found = []
+    for kind in CapacityKind:
+        dated = [row for (k, _), row in sorted(latest.items()) if k == kind]
+        ends = [date.fromisoformat(row.valid_from) for row in dated[1:]]
+        found += [_capacity(row, end) for row, end in zip(dated, [*ends, None], strict=True)]
+    return found
+
+
+async def equipment(tx: Tx, entry_id: int) -> Equipment | None:
+    """The adapter seated in an entry now; None if it is empty."""
+    a = adapters.c
+    row = (
+        await tx.execute(
+            select(a.id, a.model, a.hardware, a.service, a.device_class)
+            .join(placements, placements.c.adapter_id == a.id)
+            .where(placements.c.entry_id == entry_id, placements.c.to_ms.is_(None))
+        )
+    ).one_or_none()
+    return None if row is None else Equipment(row.id, row.model, row.hardware, row.service, row.device_class)
+
+
+async def put_level(tx: Tx, state: LinkLevel) -> None:
+    """Write the state of one direction, over the one before."""
+    values = {
+        "level": int(state.level),
+        "since_day": state.since_day.isoformat(),
+        "valid_day": state.valid_day.isoformat() if state.valid_day else None,
+        "judged_day": state.judged_day.isoformat(),
+        "valid_days": state.valid_days,
+        "capacity_kind": state.capacity_kind.value,
+        "rule_version": state.rule_version,
+        "made_ms": state.made_ms,
+    }
+    statement = upsert(tx, link_levels).values(link_id=state.link_id, direction=state.direction.value, **values)
+    await tx.execute(statement.on_conflict_do_update(index_elements=["link_id", "direction"], set_=values))
+
+
+async def levels(tx: Tx, link_id: int) -> list[LinkLevel]:
+    """States of a link's directions."""
+    c = link_levels.c
+    rows = await tx.execute(select(link_levels).where(c.link_id == link_id).order_by(c.direction))
+    return [
+        LinkLevel(
+            row.link_id,
+            Direction(row.direction),
+            Level(row.level),
+            date.fromisoformat(row.since_day),
+            date.fromisoformat(row.valid_day) if row.valid_day else None,
+            date.fromisoformat(row.judged_day),
+            row.valid_days,
+            CapacityKind(row.capacity_kind),
+            row.rule_version,
+            row.made_ms,
+        )
+        for row in rows
+    ]
+
+
+async def add_change(tx: Tx, change: LevelChange) -> bool:
+    """Record a change of level; whether it was new. `id` is not used."""
+    statement = upsert(tx, level_changes).values(
+        link_id=change.link_id,
+        direction=change.direction.value,
+        day=change.day.isoformat(),
+        before=int(change.before),
+        after=int(change.after),
+        evidence=to_json(dict(change.evidence)),
+        rule_version=change.rule_version,
+        recorded_ms=change.recorded_ms,
+    )
+    return bool((await tx.execute(statement.on_conflict_do_nothing())).rowcount)
+
+
+async def changes(tx: Tx, scope: Scope, link_id: int, *, limit: int = 100) -> list[LevelChange]:
+    """Changes of level of a link, the newest first. Raises NotFound."""
+    await get(tx, scope, link_id)
+    c = level_changes.c
+    rows = await tx.execute(
+        select(level_changes).where(c.link_id == link_id).order_by(c.day.desc(), c.id.desc()).limit(limit)
+    )
+    return [
+        LevelChange(
+            row.id,
+            row.link_id,
+            Direction(row.direction),
+            date.fromisoformat(row.day),
+            Level(row.before),
+            Level(row.after),
+            json.loads(row.evidence),
+            row.rule_version,
+            row.recorded_ms,
+        )
+        for row in rows
+    ]
+
+
+def _link(row: Row[Any]) -> Link:
+    return Link(
+        row.id,
+        row.entry_id,
+        row.interface,
+        LinkRole(row.role),
+        row.port_speed_bps,
+        row.ifindex,
+        row.line_type,
+        row.zone,
+        row.version,
+    )
+
+
+def _capacity(row: Row[Any], end: date | None) -> Capacity:
+    return Capacity(
+        CapacityKind(row.kind),
+        row.down_bps,
+        row.up_bps,
+        date.fromisoformat(row.valid_from),
+        end,
+        row.actor,
+        row.reason,
+    )

@@ -1,0 +1,365 @@
+"""Rows of phone-home: identities, contacts, claims, boots.
+
+The daemon reads identities as itself; what operators read takes a scope. Contacts, claims and events are written in
+batches, one transaction each (architecture §3a.2).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import RowMapping, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from controller.keyring import Keyring, new_key
+from controller.store.database import Tx
+from controller.store.scope import Scope
+from controller.store.tables.inventory import (
+    adapters,
+    checklist_items,
+    entries,
+    managements,
+    placements,
+    standbys,
+    suspensions,
+)
+from controller.store.tables.phonehome import arms_boots, arms_claims, arms_contacts, arms_identities
+from inventory import onboarding
+from inventory.adapters import Life, SerialNumber
+from inventory.admission import Place
+from inventory.catalogue import model
+from inventory.contacts import ArmsIdentity, Boot, Claim, ContactRecord
+from inventory.errors import BadInput, Conflict, NotFound
+from inventory.explain import Contact
+from inventory.secrets import Secret
+
+MAX_CLAIMS: Final = 10_000
+"""Anybody can claim anything: only the latest are kept."""
+
+
+async def provision(
+    tx: Tx, keyring: Keyring, adapter_id: int, *, distribution_id: str, at_ms: int, ls_key: Secret | None = None
+) -> Secret:
+    """Give an adapter its ARMS identity and return its LS key; this is the only time it is shown.
+
+    `ls_key` is one that the installer or the factory has already written into the device (8 to 64 visible ASCII
+    characters); None makes a random one. The certificate follows in the background. Raises BadInput, or Conflict
+    when the adapter or the distribution id has an identity.
+    """
+    key = ls_key or new_key()
+    text = key.reveal()
+    if not 8 <= len(text) <= 64 or not text.isascii() or not text.isprintable() or " " in text:
+        raise BadInput("an LS key has 8 to 64 visible ASCII characters", field="ls_key")
+    try:
+        await tx.execute(
+            insert(arms_identities).values(
+                adapter_id=adapter_id,
+                distribution_id=distribution_id,
+                ls_key_digest=keyring.digest(key),
+                rs_key_sealed=keyring.seal(new_key(), context=_context("rs_key", adapter_id)),
+                passphrase_sealed=keyring.seal(new_key(), context=_context("passphrase", adapter_id)),
+                made_ms=at_ms,
+            )
+        )
+    except IntegrityError:
+        raise Conflict(
+            f"the adapter or the distribution id {distribution_id} has an ARMS identity already",
+            field="distribution_id",
+            next_step="Look the distribution id up; one identity belongs to one adapter for ever.",
+        ) from None
+    await tx.execute(
+        insert(arms_contacts).values(adapter_id=adapter_id, stage=Contact.NEVER_SEEN, tunnel_open=0, refusal_count=0)
+    )
+    return key
+
+
+async def rotate(tx: Tx, keyring: Keyring, adapter_id: int, *, keep_previous: bool) -> None:
+    """A new RS key. `keep_previous`: the old one is accepted until the adapter asks the LS; without it the old one
+    ends now, as for a unit that lost its place."""
+    row = (
+        await tx.execute(select(arms_identities.c.rs_key_sealed).where(arms_identities.c.adapter_id == adapter_id))
+    ).scalar_one_or_none()
+    if row is None:
+        return
+    previous = None
+    if keep_previous:
+        previous = keyring.seal(
+            keyring.unseal(row, context=_context("rs_key", adapter_id)), context=_context("previous", adapter_id)
+        )
+    await tx.execute(
+        update(arms_identities)
+        .where(arms_identities.c.adapter_id == adapter_id)
+        .values(
+            rs_key_sealed=keyring.seal(new_key(), context=_context("rs_key", adapter_id)),
+            previous_rs_key_sealed=previous,
+        )
+    )
+
+
+async def forget_previous_key(tx: Tx, adapter_id: int) -> None:
+    """The adapter has fetched its new RS key."""
+    await tx.execute(
+        update(arms_identities).where(arms_identities.c.adapter_id == adapter_id).values(previous_rs_key_sealed=None)
+    )
+
+
+async def shut_out(tx: Tx, adapter_id: int, reason: str | None) -> None:
+    """Deliberate shut-out by an operator (501), or None to let it in again."""
+    await tx.execute(update(arms_identities).where(arms_identities.c.adapter_id == adapter_id).values(shut_out=reason))
+
+
+async def without_certificate(tx: Tx, limit: int) -> list[tuple[int, str]]:
+    """Adapter and distribution id of identities that still need a certificate."""
+    rows = await tx.execute(
+        select(arms_identities.c.adapter_id, arms_identities.c.distribution_id)
+        .where(arms_identities.c.certificate.is_(None))
+        .limit(limit)
+    )
+    return [(row.adapter_id, row.distribution_id) for row in rows]
+
+
+async def put_certificate(tx: Tx, keyring: Keyring, adapter_id: int, certificate: str, key: Secret) -> None:
+    """Store the certificate of an adapter."""
+    sealed = keyring.seal(key, context=_context("certificate_key", adapter_id))
+    await tx.execute(
+        update(arms_identities)
+        .where(arms_identities.c.adapter_id == adapter_id)
+        .values(certificate=certificate, certificate_key_sealed=sealed)
+    )
+
+
+def _context(column: str, adapter_id: int) -> str:
+    return f"arms_identities.{column}.{adapter_id}"
+
+
+# --- identities, as the daemon reads them ---------------------------------------------------------------------------
+
+
+def _identities() -> Select[Any]:
+    """Identity, adapter, open placement, its management and that one's open suspension."""
+    management = func.coalesce(entries.c.management_id, standbys.c.management_id)
+    return (
+        select(
+            arms_identities,
+            adapters.c.serial_shown,
+            adapters.c.model,
+            adapters.c.contractor_id,
+            adapters.c.device_class,
+            adapters.c.life,
+            placements.c.entry_id,
+            placements.c.standby_id,
+            management.label("management_id"),
+            suspensions.c.reason.label("suspended"),
+            arms_contacts.c.quarantine,
+        )
+        .join(adapters, adapters.c.id == arms_identities.c.adapter_id)
+        .join(arms_contacts, arms_contacts.c.adapter_id == arms_identities.c.adapter_id)
+        .outerjoin(placements, (placements.c.adapter_id == adapters.c.id) & placements.c.to_ms.is_(None))
+        .outerjoin(entries, entries.c.id == placements.c.entry_id)
+        .outerjoin(standbys, standbys.c.id == placements.c.standby_id)
+        .outerjoin(suspensions, (suspensions.c.management_id == management) & suspensions.c.to_ms.is_(None))
+    )
+
+
+async def by_distribution_id(tx: Tx, keyring: Keyring, distribution_id: str) -> ArmsIdentity | None:
+    """The identity with this distribution id (upper case); None when no adapter ever had it."""
+    found = await _read(tx, keyring, _identities().where(arms_identities.c.distribution_id == distribution_id))
+    return found[0] if found else None
+
+
+async def by_adapter(tx: Tx, keyring: Keyring, adapter_ids: Sequence[int]) -> list[ArmsIdentity]:
+    """The identities of these adapters."""
+    return await _read(tx, keyring, _identities().where(arms_identities.c.adapter_id.in_(adapter_ids)))
+
+
+async def by_distribution_ids(tx: Tx, keyring: Keyring, distribution_ids: Sequence[str]) -> list[ArmsIdentity]:
+    """The identities with these distribution ids; unknown ones are left out."""
+    return await _read(tx, keyring, _identities().where(arms_identities.c.distribution_id.in_(distribution_ids)))
+
+
+async def by_serial(tx: Tx, keyring: Keyring, serial: str) -> ArmsIdentity | None:
+    """The identity of the adapter with this serial number; None when it does not phone home."""
+    key = SerialNumber.parse(serial).key
+    found = await _read(tx, keyring, _identities().where(adapters.c.serial_key == key))
+    return found[0] if found else None
+
+
+async def _read(tx: Tx, keyring: Keyring, query: Select[Any]) -> list[ArmsIdentity]:
+    rows = (await tx.execute(query)).mappings().all()
+    ticked: dict[int, set[str]] = defaultdict(set)
+    seated = [row["adapter_id"] for row in rows if row["entry_id"] is not None]
+    if seated:
+        items = await tx.execute(
+            select(checklist_items.c.adapter_id, checklist_items.c.item).where(checklist_items.c.adapter_id.in_(seated))
+        )
+        for item in items:
+            ticked[item.adapter_id].add(item.item)
+    return [_identity(row, keyring, ticked[row["adapter_id"]]) for row in rows]
+
+
+def _identity(row: RowMapping, keyring: Keyring, ticked: set[str]) -> ArmsIdentity:
+    adapter_id = row["adapter_id"]
+    life = Life(row["life"])
+
+    def secret(column: str, context: str) -> Secret | None:
+        sealed = row[column]
+        return None if sealed is None else keyring.unseal(sealed, context=_context(context, adapter_id))
+
+    rs_key, passphrase = secret("rs_key_sealed", "rs_key"), secret("passphrase_sealed", "passphrase")
+    assert rs_key is not None
+    assert passphrase is not None
+    place = Place.NONE
+    if row["entry_id"] is not None:
+        place = Place.ENTRY
+    elif row["standby_id"] is not None:
+        place = Place.STANDBY
+    provided = [item for item in onboarding.required(row["device_class"]) if item in ticked]
+    return ArmsIdentity(
+        adapter_id=adapter_id,
+        distribution_id=row["distribution_id"],
+        serial=SerialNumber.parse(row["serial_shown"]),
+        model=model(row["model"]),
+        contractor_id=row["contractor_id"],
+        ls_key_digest=row["ls_key_digest"],
+        rs_key=rs_key,
+        previous_rs_key=secret("previous_rs_key_sealed", "previous"),
+        passphrase=passphrase,
+        certificate=row["certificate"],
+        certificate_key=secret("certificate_key_sealed", "certificate_key"),
+        life=life,
+        place=place,
+        entry_id=row["entry_id"],
+        management_id=row["management_id"],
+        missing=onboarding.missing(row["device_class"], provided) if place is Place.ENTRY else (),
+        suspended=row["suspended"],
+        shut_out=row["shut_out"],
+        quarantine=row["quarantine"],
+    )
+
+
+# --- what operators read --------------------------------------------------------------------------------------------
+
+
+async def contact(tx: Tx, scope: Scope, adapter_id: int) -> ContactRecord:
+    """The last contact with an adapter. Raises NotFound when it does not phone home or is out of scope."""
+    query = (
+        select(arms_contacts)
+        .join(adapters, adapters.c.id == arms_contacts.c.adapter_id)
+        .where(arms_contacts.c.adapter_id == adapter_id)
+    )
+    if scope.contractor_id is not None:
+        owner = (
+            select(managements.c.contractor_id)
+            .join(entries, entries.c.management_id == managements.c.id)
+            .join(placements, placements.c.entry_id == entries.c.id)
+            .where(placements.c.adapter_id == adapter_id, placements.c.to_ms.is_(None))
+            .scalar_subquery()
+        )
+        query = query.where((adapters.c.contractor_id == scope.contractor_id) | (owner == scope.contractor_id))
+    row = (await tx.execute(query)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"adapter {adapter_id} does not phone home", next_step="List the adapters.")
+    return _contact(row)
+
+
+async def contacts(tx: Tx, adapter_ids: Iterable[int] | None = None) -> list[ContactRecord]:
+    """The contacts of these adapters, or of all; for the daemon itself."""
+    query = select(arms_contacts)
+    if adapter_ids is not None:
+        query = query.where(arms_contacts.c.adapter_id.in_(list(adapter_ids)))
+    return [_contact(row) for row in (await tx.execute(query)).mappings()]
+
+
+def _contact(row: RowMapping) -> ContactRecord:
+    values = dict(row)
+    return ContactRecord(**{**values, "stage": Contact(values["stage"]), "tunnel_open": bool(values["tunnel_open"])})
+
+
+async def claims(tx: Tx, *, after: int = 0, limit: int = 50) -> list[Claim]:
+    """Claims in the order of their ids; they belong to nobody, so only the provider lists them."""
+    rows = await tx.execute(select(arms_claims).where(arms_claims.c.id > after).order_by(arms_claims.c.id).limit(limit))
+    return [Claim(**row) for row in rows.mappings()]
+
+
+async def boots(tx: Tx, adapter_id: int, *, limit: int = 20) -> list[Boot]:
+    """The latest boots of an adapter, newest first."""
+    rows = await tx.execute(
+        select(arms_boots).where(arms_boots.c.adapter_id == adapter_id).order_by(arms_boots.c.id.desc()).limit(limit)
+    )
+    return [Boot(**row) for row in rows.mappings()]
+
+
+# --- batched writes -------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Batch:
+    """What has been noted since the last write; merged, so that a storm costs a row per adapter."""
+
+    contacts: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Changed columns of `arms_contacts` by adapter."""
+    refusals: dict[int, int] = field(default_factory=dict)
+    """How often each adapter was refused."""
+    claims: dict[tuple[str, str, str], list[int]] = field(default_factory=dict)
+    """(claimed, source, reason) → [first_ms, last_ms, count]."""
+    boots: list[tuple[int, str, int]] = field(default_factory=list)
+    """Adapter, trigger, instant of each boot."""
+    boot_steps: dict[tuple[int, str], int] = field(default_factory=dict)
+    """(adapter, column) → instant, for the latest boot of the adapter."""
+
+    def __bool__(self) -> bool:
+        return bool(self.contacts or self.refusals or self.claims or self.boots or self.boot_steps)
+
+
+async def write(tx: Tx, batch: Batch) -> None:
+    """Write a batch in the open transaction."""
+    by_columns: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    for adapter_id, values in batch.contacts.items():
+        by_columns[tuple(sorted(values))].append({"of_adapter": adapter_id, **values})
+    for columns, rows in by_columns.items():
+        await tx.execute(
+            update(arms_contacts)
+            .where(arms_contacts.c.adapter_id == bindparam("of_adapter"))
+            .values({column: bindparam(column) for column in columns}),
+            rows,
+        )
+    if batch.refusals:
+        await tx.execute(
+            update(arms_contacts)
+            .where(arms_contacts.c.adapter_id == bindparam("of_adapter"))
+            .values(refusal_count=arms_contacts.c.refusal_count + bindparam("more")),
+            [{"of_adapter": adapter_id, "more": count} for adapter_id, count in batch.refusals.items()],
+        )
+    if batch.boots:
+        await tx.execute(
+            insert(arms_boots),
+            [{"adapter_id": who, "trigger": trigger, "rs_ms": at_ms} for who, trigger, at_ms in batch.boots],
+        )
+    for (adapter_id, column), at_ms in batch.boot_steps.items():
+        latest = select(func.max(arms_boots.c.id)).where(arms_boots.c.adapter_id == adapter_id).scalar_subquery()
+        await tx.execute(update(arms_boots).where(arms_boots.c.id == latest).values({column: at_ms}))
+    if batch.claims:
+        await _write_claims(tx, batch.claims)
+
+
+async def _write_claims(tx: Tx, noted: Mapping[tuple[str, str, str], list[int]]) -> None:
+    rows = [
+        {"claimed": claimed, "source": source, "reason": reason, "first_ms": first, "last_ms": last, "count": count}
+        for (claimed, source, reason), (first, last, count) in noted.items()
+    ]
+    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(arms_claims)
+    statement = statement.on_conflict_do_update(
+        index_elements=["claimed", "source", "reason"],
+        set_={
+            "last_ms": statement.excluded.last_ms,
+            "count": arms_claims.c["count"] + statement.excluded["count"],
+        },
+    )
+    await tx.execute(statement, rows)
+    oldest = select(arms_claims.c.id).order_by(arms_claims.c.last_ms.desc()).offset(MAX_CLAIMS)
+    await tx.execute(delete(arms_claims).where(arms_claims.c.id.in_(oldest)))

@@ -1,0 +1,167 @@
+"""Proposals to switch a model or a line: draft → sent → accepted / declined / expired / superseded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from controller.store.database import Tx
+from controller.store.scope import Scope
+from controller.store.tables.base import to_json
+from controller.store.tables.inventory import entries, managements
+from controller.store.tables.metering import proposals
+from inventory.errors import Conflict, NotFound, StaleVersion
+
+State = Literal["draft", "sent", "accepted", "declined", "expired", "superseded"]
+STATES: tuple[State, ...] = get_args(State)
+NEXT: Mapping[State, tuple[State, ...]] = {
+    "draft": ("sent", "declined", "expired", "superseded"),
+    "sent": ("accepted", "declined", "expired", "superseded"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewProposal:
+    """A proposal to be drafted."""
+
+    entry_id: int
+    link_id: int
+    reason: str
+    kind: str
+    model: str | None
+    monthly_delta_yen: int | None
+    level: int
+    text: str
+    evidence: Mapping[str, Any]
+    rule_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Evidence and a recommendation for one place; never a change by itself."""
+
+    id: int
+    entry_id: int
+    link_id: int
+    state: State
+    reason: str
+    kind: str
+    model: str | None
+    monthly_delta_yen: int | None
+    level: int
+    text: str
+    evidence: Mapping[str, Any]
+    rule_version: str
+    created_ms: int
+    decided_ms: int | None
+    actor: str | None
+    version: int
+
+
+def _visible(scope: Scope) -> Select[Any]:
+    found = (
+        select(proposals)
+        .join(entries, entries.c.id == proposals.c.entry_id)
+        .join(managements, managements.c.id == entries.c.management_id)
+    )
+    return found if scope.contractor_id is None else found.where(managements.c.contractor_id == scope.contractor_id)
+
+
+async def draft(tx: Tx, now_ms: int, new: NewProposal) -> Proposal:
+    """Keep a draft. Raises Conflict if the place has an open proposal: the unique index decides."""
+    values = {
+        "entry_id": new.entry_id,
+        "link_id": new.link_id,
+        "state": "draft",
+        "reason": new.reason,
+        "kind": new.kind,
+        "model": new.model,
+        "monthly_delta_yen": new.monthly_delta_yen,
+        "level": new.level,
+        "text": new.text,
+        "evidence": to_json(dict(new.evidence)),
+        "rule_version": new.rule_version,
+        "created_ms": now_ms,
+        "version": 1,
+    }
+    try:
+        row = (await tx.execute(insert(proposals).values(**values).returning(proposals))).one()
+    except IntegrityError:
+        raise Conflict(
+            f"entry E-{new.entry_id} already has an open proposal", next_step="Decide that one first."
+        ) from None
+    return _proposal(row)
+
+
+async def get(tx: Tx, scope: Scope, proposal_id: int) -> Proposal:
+    """A proposal by its number. Raises NotFound."""
+    row = (await tx.execute(_visible(scope).where(proposals.c.id == proposal_id))).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no proposal {proposal_id}", next_step="List the proposals.")
+    return _proposal(row)
+
+
+async def page(
+    tx: Tx,
+    scope: Scope,
+    *,
+    after: int = 0,
+    limit: int = 100,
+    state: State | None = None,
+    entry_id: int | None = None,
+) -> list[Proposal]:
+    """Proposals by number, after one."""
+    query = _visible(scope).where(proposals.c.id > after).order_by(proposals.c.id).limit(limit)
+    if state is not None:
+        query = query.where(proposals.c.state == state)
+    if entry_id is not None:
+        query = query.where(proposals.c.entry_id == entry_id)
+    return [_proposal(row) for row in await tx.execute(query)]
+
+
+async def decide(
+    tx: Tx, scope: Scope, proposal_id: int, *, state: State, version: int, actor: str, now_ms: int
+) -> Proposal:
+    """Move a proposal on. Raises NotFound, StaleVersion, or Conflict for a step that does not exist."""
+    found = await get(tx, scope, proposal_id)
+    if state not in NEXT.get(found.state, ()):
+        raise Conflict(
+            f"a proposal that is {found.state} cannot become {state}",
+            next_step="Look at the proposal; only open ones move on.",
+            facts={"state": found.state, "possible": list(NEXT.get(found.state, ()))},
+        )
+    done = await tx.execute(
+        update(proposals)
+        .where(proposals.c.id == proposal_id, proposals.c.version == version)
+        .values(state=state, decided_ms=now_ms, actor=actor, version=version + 1)
+    )
+    if done.rowcount != 1:
+        raise StaleVersion(f"proposal {proposal_id} changed since you read it", next_step="Read it again.")
+    return await get(tx, scope, proposal_id)
+
+
+def _proposal(row: Row[Any]) -> Proposal:
+    assert row.state in STATES
+    return Proposal(
+        row.id,
+        row.entry_id,
+        row.link_id,
+        row.state,
+        row.reason,
+        row.kind,
+        row.model,
+        row.monthly_delta_yen,
+        row.level,
+        row.text,
+        json.loads(row.evidence),
+        row.rule_version,
+        row.created_ms,
+        row.decided_ms,
+        row.actor,
+        row.version,
+    )

@@ -1,0 +1,48 @@
+"""What several nouns do with rows: insert unless a unique index objects, and hold against a stale version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from controller.store.database import Tx
+from controller.store.scope import Scope
+from controller.store.tables.base import AnyRow
+from controller.store.tables.inventory import adapters
+from inventory.errors import NotFound, StaleVersion
+
+
+async def insert_new(tx: Tx, table: Table, values: Mapping[str, object]) -> int | None:
+    """Insert a row and return its id; None if a unique index holds such a row already.
+
+    The index decides, not a look beforehand, and the transaction goes on either way.
+    """
+    made = sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)
+    number: int | None = await tx.scalar(made.values(**values).on_conflict_do_nothing().returning(table.c.id))
+    return number
+
+
+def require_version(subject: str, found: int, seen: int | None) -> None:
+    """Raises StaleVersion if the caller saw another version; None means any will do (`If-Match: *`)."""
+    if seen is not None and seen != found:
+        raise StaleVersion(
+            f"{subject} has changed since you read it (version {found}, you have {seen})",
+            next_step="Read it again, and decide again.",
+            facts={"version": found, "seen": seen},
+        )
+
+
+def not_found(what: str) -> NotFound:
+    """The same answer for what does not exist and for what lies out of scope."""
+    return NotFound(f"there is no {what}", next_step="Check the key; lists show what you can see.")
+
+
+async def adapter_row(tx: Tx, scope: Scope, adapter_id: int) -> AnyRow:
+    """Number, serial number, contractor and class of an adapter. Raises NotFound."""
+    query = select(adapters.c.id, adapters.c.serial_shown, adapters.c.contractor_id, adapters.c.device_class)
+    row = (await tx.execute(query.where(adapters.c.id == adapter_id))).one_or_none()
+    if row is None or not scope.allows(row.contractor_id):
+        raise not_found("such adapter")
+    return row

@@ -1,0 +1,150 @@
+"""Links, their capacities and levels, proposals, report schedules and runs. Traffic itself is kept apart."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Table, Text, text
+
+from controller.store.tables import base
+from controller.store.tables.base import NEVER_REUSED, day, id_column, metadata, ms, number
+from controller.store.tables.inventory import reference
+
+links: Final = Table(
+    "links",
+    metadata,
+    id_column(),
+    reference("entry_id", "entries"),
+    base.text("interface"),
+    base.text("role"),
+    Column("port_speed_bps", BigInteger, nullable=True),
+    number("ifindex", nullable=True),
+    base.text("line_type"),
+    base.text("zone"),
+    ms("created_ms"),
+    number("version"),
+    Index("uq_links_entry_id_interface", "entry_id", "interface", unique=True),
+    Index(
+        "uq_links_entry_id_ifindex",
+        "entry_id",
+        "ifindex",
+        unique=True,
+        sqlite_where=text("ifindex IS NOT NULL"),
+        postgresql_where=text("ifindex IS NOT NULL"),
+    ),
+    CheckConstraint("role IN ('wan', 'lan')", name="role"),
+    **NEVER_REUSED,
+)
+
+link_capacities: Final = Table(
+    "link_capacities",
+    metadata,
+    id_column(),
+    reference("link_id", "links"),
+    base.text("kind"),
+    Column("down_bps", BigInteger, nullable=True),
+    Column("up_bps", BigInteger, nullable=True),
+    day("valid_from"),
+    base.text("actor"),
+    base.text("reason"),
+    ms("recorded_ms"),
+    Index("ix_link_capacities_link_id", "link_id"),
+    CheckConstraint("kind IN ('line', 'shaped', 'port', 'model', 'learned')", name="kind"),
+    **NEVER_REUSED,
+)
+
+link_levels: Final = Table(
+    "link_levels",
+    metadata,
+    Column("link_id", Integer, primary_key=True, autoincrement=False),
+    Column("direction", Text, primary_key=True),
+    number("level"),
+    # First day of the level, last valid day and last day looked at: staleness is computed from them when read.
+    day("since_day"),
+    day("valid_day", nullable=True),
+    day("judged_day"),
+    number("valid_days"),
+    base.text("capacity_kind"),
+    base.text("rule_version"),
+    ms("made_ms"),
+)
+
+level_changes: Final = Table(
+    "level_changes",
+    metadata,
+    id_column(),
+    reference("link_id", "links"),
+    base.text("direction"),
+    day("day"),
+    number("before"),
+    number("after"),
+    base.text("evidence"),
+    base.text("rule_version"),
+    ms("recorded_ms"),
+    # A day can be judged again when late readings come; the same judgement is the same row.
+    Index("uq_level_changes_day", "link_id", "direction", "day", "before", "after", unique=True),
+    **NEVER_REUSED,
+)
+
+_OPEN: Final = text("state IN ('draft', 'sent')")
+
+proposals: Final = Table(
+    "proposals",
+    metadata,
+    id_column(),
+    reference("entry_id", "entries"),
+    reference("link_id", "links"),
+    base.text("state"),
+    base.text("reason"),
+    base.text("kind"),
+    base.text("model", nullable=True),
+    number("monthly_delta_yen", nullable=True),
+    number("level"),
+    base.text("text"),
+    base.text("evidence"),
+    base.text("rule_version"),
+    ms("created_ms"),
+    ms("decided_ms", nullable=True),
+    base.text("actor", nullable=True),
+    number("version"),
+    Index("uq_proposals_open_entry", "entry_id", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("ix_proposals_entry_id", "entry_id"),
+    CheckConstraint("state IN ('draft', 'sent', 'accepted', 'declined', 'expired', 'superseded')", name="state"),
+    **NEVER_REUSED,
+)
+
+report_schedules: Final = Table(
+    "report_schedules",
+    metadata,
+    Column("id", Text, primary_key=True),
+    reference("contractor_id", "contractors", nullable=True),
+    reference("link_id", "links", nullable=True),
+    base.text("period"),
+    base.text("at"),
+    number("delay_days"),
+    base.text("zone"),
+    ms("active_from_ms"),
+    ms("active_to_ms", nullable=True),
+    base.text("actor"),
+    CheckConstraint("(contractor_id IS NULL) <> (link_id IS NULL)", name="one_subject"),
+)
+
+report_runs: Final = Table(
+    "report_runs",
+    metadata,
+    Column("key", Text, primary_key=True),
+    base.text("schedule_id"),
+    reference("contractor_id", "contractors", nullable=True),
+    reference("link_id", "links", nullable=True),
+    base.text("period"),
+    day("first_day"),
+    base.text("state"),
+    base.text("action"),
+    base.text("node"),
+    ms("claimed_ms"),
+    ms("done_ms", nullable=True),
+    base.text("sha256", nullable=True),
+    base.text("files"),
+    base.text("failure", nullable=True),
+    CheckConstraint("state IN ('claimed', 'provisional', 'final', 'failed', 'skipped')", name="state"),
+)

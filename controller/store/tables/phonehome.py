@@ -1,0 +1,82 @@
+"""Identities, contacts, claims and boots of adapters that phone home."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table
+
+from controller.store.tables import base
+from controller.store.tables.base import NEVER_REUSED, id_column, metadata, ms, number
+
+
+def _adapter_key() -> Column[int]:
+    return Column("adapter_id", Integer, ForeignKey("adapters.id"), primary_key=True, autoincrement=False)
+
+
+arms_identities: Final = Table(
+    "arms_identities",
+    metadata,
+    _adapter_key(),
+    base.text("distribution_id"),
+    Column("ls_key_digest", LargeBinary, nullable=False),
+    Column("rs_key_sealed", LargeBinary, nullable=False),
+    Column("previous_rs_key_sealed", LargeBinary, nullable=True),
+    Column("passphrase_sealed", LargeBinary, nullable=False),
+    base.text("certificate", nullable=True),
+    Column("certificate_key_sealed", LargeBinary, nullable=True),
+    base.text("shut_out", nullable=True),
+    ms("made_ms"),
+    Index("uq_arms_identities_distribution_id", "distribution_id", unique=True),
+)
+
+arms_contacts: Final = Table(
+    "arms_contacts",
+    metadata,
+    _adapter_key(),
+    base.text("stage"),
+    ms("stage_ms", nullable=True),
+    ms("last_seen_ms", nullable=True),
+    ms("last_heartbeat_ms", nullable=True),
+    number("tunnel_open"),
+    base.text("source", nullable=True),
+    base.text("proven_serial", nullable=True),
+    ms("proven_ms", nullable=True),
+    number("refusal_code", nullable=True),
+    base.text("refusal_reason", nullable=True),
+    ms("refusal_ms", nullable=True),
+    number("refusal_count"),
+    base.text("quarantine", nullable=True),
+    ms("quarantine_ms", nullable=True),
+    base.text("trigger", nullable=True),
+    base.text("firmware", nullable=True),
+)
+
+arms_claims: Final = Table(
+    "arms_claims",
+    metadata,
+    id_column(),
+    base.text("claimed"),
+    base.text("source"),
+    base.text("reason"),
+    ms("first_ms"),
+    ms("last_ms"),
+    number("count"),
+    Index("uq_arms_claims_claimed_source_reason", "claimed", "source", "reason", unique=True),
+    Index("ix_arms_claims_last_ms", "last_ms"),
+    **NEVER_REUSED,
+)
+
+arms_boots: Final = Table(
+    "arms_boots",
+    metadata,
+    id_column(),
+    Column("adapter_id", Integer, ForeignKey("adapters.id"), nullable=False),
+    base.text("trigger"),
+    ms("rs_ms"),
+    ms("method_ms", nullable=True),
+    ms("confirmed_ms", nullable=True),
+    ms("ready_ms", nullable=True),
+    Index("ix_arms_boots_adapter_id", "adapter_id"),
+    **NEVER_REUSED,
+)

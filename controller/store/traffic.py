@@ -1,0 +1,290 @@
+"""The traffic database: readings for 48 h, slot-days, day figures. Idempotent throughout."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Row, and_, delete, func, literal, or_, select, text, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from controller.store import traffic_tables as t
+from controller.store.database import Database, Tx
+from inventory.counters import CounterBits
+from inventory.errors import Conflict, StaleVersion
+from inventory.slotday import DAY_MS, SlotDay, decode, encode
+
+READINGS_KEPT_MS: Final = 48 * 3_600_000
+_SIGN: Final = 1 << 63
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A reading of both directions as it is kept. With `rates`, the octets are per second, not counts."""
+
+    t_ms: int
+    in_octets: int
+    out_octets: int
+    source: str
+    rates: bool = False
+    counter_bits: CounterBits = 64
+    uptime_cs: int | None = None
+    discontinuity: int | None = None
+    restarted_at_ms: int | None = None
+    speed_bps: int | None = None
+    adapter_id: int | None = None
+    clock_stepped: bool = False
+    """Whether the controller's wall clock stepped since the reading before: no pair is made over it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDay:
+    """A slot-day with the revision it was read at; 0 for one that is not kept yet."""
+
+    interface_id: int
+    revision: int
+    closed: bool
+    """Whether figures were made from some revision of it."""
+    day: SlotDay
+
+
+class TrafficDatabase:
+    """Transactions on the traffic database, which makes its own tables when it is opened."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._schema = None if database.dialect == "sqlite" else t.SCHEMA
+
+    @classmethod
+    async def open(cls, url: str) -> TrafficDatabase:
+        """Open `sqlite:///path` or `postgresql://…`. Raises Conflict for tables of another version."""
+        traffic = cls(await Database.open(url, require_head=False))
+        try:
+            await traffic._prepare()
+        except BaseException:
+            await traffic.close()
+            raise
+        return traffic
+
+    async def _prepare(self) -> None:
+        async with self.write() as tx:
+            if self._schema:
+                # One node at a time: two that start together would both try to create.
+                await tx.execute(select(func.pg_advisory_xact_lock(4_619_020)))
+                await tx.execute(text(f"CREATE SCHEMA IF NOT EXISTS {self._schema}"))
+            await tx.run_sync(t.metadata.create_all)
+            found = (await tx.execute(select(t.layout.c.version))).scalar()
+            if found is None:
+                await tx.execute(t.layout.insert().values(version=t.VERSION))
+            elif found != t.VERSION:
+                raise Conflict(
+                    f"the traffic database has layout {found}, and this version needs {t.VERSION}",
+                    next_step="Start the version that made it, or name another traffic database.",
+                    facts={"found": found, "wanted": t.VERSION},
+                )
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Tx]:
+        """See `Database.write`."""
+        async with self._database.write() as tx:
+            await tx.execution_options(schema_translate_map={t.SCHEMA: self._schema})
+            yield tx
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        """See `Database.read`."""
+        async with self._database.read() as tx:
+            await tx.execution_options(schema_translate_map={t.SCHEMA: self._schema})
+            yield tx
+
+    async def close(self) -> None:
+        """See `Database.close`."""
+        await self._database.close()
+
+
+def upsert(tx: Tx, table: Any) -> Any:
+    """An insert of the connection's dialect, which can say what to do on a conflict."""
+    return (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(table)
+
+
+async def interface_ids(tx: Tx, names: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    """Ids of the interfaces (entry, name) that are known."""
+    c = t.interfaces.c
+    rows = await tx.execute(select(c.entry_id, c.name, c.id).where(tuple_(c.entry_id, c.name).in_(list(names))))
+    return {(row.entry_id, row.name): row.id for row in rows}
+
+
+async def add_interfaces(tx: Tx, names: Iterable[tuple[int, str]]) -> None:
+    """Make the interfaces that are missing."""
+    rows = [{"entry_id": entry_id, "name": name} for entry_id, name in names]
+    if rows:
+        await tx.execute(upsert(tx, t.interfaces).on_conflict_do_nothing(), rows)
+
+
+async def readings_around(tx: Tx, interface_id: int, first_ms: int, last_ms: int) -> list[Kept]:
+    """Kept readings of [first_ms, last_ms], the one before and the one after, by time."""
+    c = t.readings.c
+    mine = c.interface_id == interface_id
+    before = select(func.max(c.t_ms)).where(mine, c.t_ms < first_ms).scalar_subquery()
+    after = select(func.min(c.t_ms)).where(mine, c.t_ms > last_ms).scalar_subquery()
+    wanted = or_(c.t_ms == before, c.t_ms == after, and_(c.t_ms >= first_ms, c.t_ms <= last_ms))
+    rows = await tx.execute(select(t.readings).where(mine, wanted).order_by(c.t_ms))
+    return [_kept(row) for row in rows]
+
+
+async def keep_readings(tx: Tx, interface_id: int, readings: Sequence[Kept]) -> None:
+    """Keep readings; of one instant the first copy stays."""
+    rows = [
+        {
+            "interface_id": interface_id,
+            "t_ms": r.t_ms,
+            "in_octets": _signed(r.in_octets),
+            "out_octets": _signed(r.out_octets),
+            "rates": int(r.rates),
+            "counter_bits": r.counter_bits,
+            "uptime_cs": r.uptime_cs,
+            "discontinuity": r.discontinuity,
+            "restarted_at_ms": r.restarted_at_ms,
+            "speed_bps": r.speed_bps,
+            "adapter_id": r.adapter_id,
+            "clock_stepped": int(r.clock_stepped),
+            "source": r.source,
+        }
+        for r in readings
+    ]
+    if rows:
+        await tx.execute(upsert(tx, t.readings).on_conflict_do_nothing(), rows)
+
+
+async def prune_readings(tx: Tx, now_ms: int) -> None:
+    """Forget readings older than 48 h, but never an interface's last one: the next pair begins there."""
+    c, newer = t.readings.c, t.readings.alias()
+    has_newer = select(newer.c.t_ms).where(newer.c.interface_id == c.interface_id, newer.c.t_ms > c.t_ms).exists()
+    await tx.execute(delete(t.readings).where(c.t_ms < now_ms - READINGS_KEPT_MS, has_newer))
+
+
+async def slot_days(tx: Tx, interface_id: int, starts: Iterable[int]) -> dict[int, KeptDay]:
+    """The slot-days of these UTC midnights; an empty one of revision 0 where none is kept."""
+    wanted = list(starts)
+    c = t.slot_days.c
+    rows = await tx.execute(
+        select(t.slot_days).where(c.interface_id == interface_id, c.start_ms.in_(wanted)).order_by(c.start_ms)
+    )
+    found = {start_ms: KeptDay(interface_id, 0, False, SlotDay.empty(start_ms)) for start_ms in wanted}
+    for row in rows:
+        found[row.start_ms] = KeptDay(
+            interface_id, row.revision, row.closed_revision > 0, decode(row.start_ms, row.slots)
+        )
+    return found
+
+
+async def slot_days_between(tx: Tx, interface_id: int, start_ms: int, end_ms: int) -> dict[int, KeptDay]:
+    """Slot-days that overlap [start_ms, end_ms); days that are not kept are absent."""
+    c = t.slot_days.c
+    within = and_(c.start_ms > start_ms - DAY_MS, c.start_ms < end_ms)
+    starts = (await tx.execute(select(c.start_ms).where(c.interface_id == interface_id, within))).scalars()
+    return await slot_days(tx, interface_id, list(starts))
+
+
+async def save_slot_day(tx: Tx, kept: KeptDay, now_ms: int) -> None:
+    """Keep a changed slot-day as its next revision; the old one goes into the history if figures rest on it.
+
+    Raises StaleVersion if another node has changed it since it was read: read again and add again.
+    """
+    start_ms, blob = kept.day.start_ms, encode(kept.day)
+    c = t.slot_days.c
+    key = and_(c.interface_id == kept.interface_id, c.start_ms == start_ms)
+    if kept.closed:
+        old = select(c.interface_id, c.start_ms, c.revision, c.slots, literal(now_ms, BigInteger)).where(key)
+        names = ["interface_id", "start_ms", "revision", "slots", "replaced_ms"]
+        await tx.execute(upsert(tx, t.slot_day_history).from_select(names, old).on_conflict_do_nothing())
+    if kept.revision:
+        done = await tx.execute(
+            update(t.slot_days)
+            .where(key, c.revision == kept.revision)
+            .values(revision=kept.revision + 1, slots=blob, updated_ms=now_ms)
+        )
+    else:
+        row = {
+            "interface_id": kept.interface_id,
+            "start_ms": start_ms,
+            "revision": 1,
+            "closed_revision": 0,
+            "slots": blob,
+            "updated_ms": now_ms,
+        }
+        done = await tx.execute(upsert(tx, t.slot_days).values(**row).on_conflict_do_nothing())
+    if done.rowcount != 1:
+        raise StaleVersion("another node changed this slot-day", next_step="Read it again.")
+
+
+async def changed_days(tx: Tx) -> list[tuple[int, int, int]]:
+    """(interface, UTC midnight, revision) of the slot-days whose figures are missing or stale, in order."""
+    c = t.slot_days.c
+    rows = await tx.execute(
+        select(c.interface_id, c.start_ms, c.revision)
+        .where(c.revision != c.closed_revision)
+        .order_by(c.interface_id, c.start_ms)
+    )
+    return [(row.interface_id, row.start_ms, row.revision) for row in rows]
+
+
+async def mark_closed(tx: Tx, days: Iterable[tuple[int, int, int]]) -> None:
+    """Figures have been made from these (interface, UTC midnight, revision)."""
+    c = t.slot_days.c
+    for interface_id, start_ms, revision in days:
+        await tx.execute(
+            update(t.slot_days)
+            .where(c.interface_id == interface_id, c.start_ms == start_ms)
+            .values(closed_revision=revision)
+        )
+
+
+async def interface_name(tx: Tx, interface_id: int) -> tuple[int, str] | None:
+    """(entry, name) of an interface."""
+    c = t.interfaces.c
+    row = (await tx.execute(select(c.entry_id, c.name).where(c.id == interface_id))).one_or_none()
+    return None if row is None else (row.entry_id, row.name)
+
+
+async def put_link_day(tx: Tx, values: Mapping[str, object]) -> None:
+    """Write the figures of one link, direction and day; made anew as often as its slots change."""
+    insert = upsert(tx, t.link_days).values(**values)
+    rest = {name: value for name, value in values.items() if name not in ("link_id", "direction", "day")}
+    await tx.execute(insert.on_conflict_do_update(index_elements=["link_id", "direction", "day"], set_=rest))
+
+
+async def link_days(tx: Tx, link_id: int, first: str, after: str) -> list[Row[Any]]:
+    """Figures of the local days [first, after), by day and direction."""
+    c = t.link_days.c
+    found = await tx.execute(
+        select(t.link_days).where(c.link_id == link_id, c.day >= first, c.day < after).order_by(c.day, c.direction)
+    )
+    return list(found)
+
+
+def _signed(octets: int) -> int:
+    return octets - 2 * _SIGN if octets >= _SIGN else octets
+
+
+def _unsigned(octets: int) -> int:
+    return octets + 2 * _SIGN if octets < 0 else octets
+
+
+def _kept(row: Row[Any]) -> Kept:
+    return Kept(
+        t_ms=row.t_ms,
+        in_octets=_unsigned(row.in_octets),
+        out_octets=_unsigned(row.out_octets),
+        source=row.source,
+        rates=bool(row.rates),
+        counter_bits=32 if row.counter_bits == 32 else 64,
+        uptime_cs=row.uptime_cs,
+        discontinuity=row.discontinuity,
+        restarted_at_ms=row.restarted_at_ms,
+        speed_bps=row.speed_bps,
+        adapter_id=row.adapter_id,
+        clock_stepped=bool(row.clock_stepped),
+    )

@@ -1,0 +1,104 @@
+"""Tables of the traffic database, which is apart from the main one (architecture D2, metering specification §3.3).
+
+On PostgreSQL they live in a schema `traffic` of their own, so that both databases may be the same server's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+
+SCHEMA: Final = "traffic"
+VERSION: Final = 1
+"""Raised with every change of these tables or of the slot-day format."""
+
+metadata: Final = MetaData(schema=SCHEMA)
+
+
+def _interface() -> Column[int]:
+    return Column("interface_id", Integer, ForeignKey(f"{SCHEMA}.interfaces.id"), primary_key=True, autoincrement=False)
+
+
+layout: Final = Table("layout", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
+
+interfaces: Final = Table(
+    "interfaces",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("entry_id", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Index("uq_interfaces_entry_id_name", "entry_id", "name", unique=True),
+    sqlite_autoincrement=True,
+)
+
+readings: Final = Table(
+    "readings",
+    metadata,
+    _interface(),
+    Column("t_ms", BigInteger, primary_key=True, autoincrement=False),
+    # 64-bit counters as signed numbers: neither database has unsigned ones.
+    Column("in_octets", BigInteger, nullable=False),
+    Column("out_octets", BigInteger, nullable=False),
+    Column("rates", Integer, nullable=False),
+    Column("counter_bits", Integer, nullable=False),
+    Column("uptime_cs", BigInteger, nullable=True),
+    Column("discontinuity", BigInteger, nullable=True),
+    Column("restarted_at_ms", BigInteger, nullable=True),
+    Column("speed_bps", BigInteger, nullable=True),
+    Column("adapter_id", Integer, nullable=True),
+    Column("clock_stepped", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Index("ix_readings_t_ms", "t_ms"),
+)
+
+slot_days: Final = Table(
+    "slot_days",
+    metadata,
+    _interface(),
+    Column("start_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("revision", Integer, nullable=False),
+    # The revision that the day figures were last made from; another one means they are stale.
+    Column("closed_revision", Integer, nullable=False),
+    Column("slots", LargeBinary, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+)
+
+slot_day_history: Final = Table(
+    "slot_day_history",
+    metadata,
+    _interface(),
+    Column("start_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("slots", LargeBinary, nullable=False),
+    Column("replaced_ms", BigInteger, nullable=False),
+)
+
+link_days: Final = Table(
+    "link_days",
+    metadata,
+    Column("link_id", Integer, primary_key=True, autoincrement=False),
+    Column("direction", Text, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("valid", Integer, nullable=False),
+    Column("busy_start_slot", Integer, nullable=True),
+    Column("busy_util", Float, nullable=True),
+    Column("hot90", Integer, nullable=False),
+    Column("hot95", Integer, nullable=False),
+    Column("unknown_slots", Integer, nullable=False),
+    Column("high_class", Integer, nullable=False),
+    Column("capacity_kind", Text, nullable=True),
+    Column("nominal_bps", BigInteger, nullable=True),
+    Column("used_bps", BigInteger, nullable=True),
+    Column("capacity_since", Text, nullable=True),
+    Column("octets_low", BigInteger, nullable=False),
+    Column("octets_high", BigInteger, nullable=True),
+    Column("max_slot", Integer, nullable=True),
+    Column("max_slot_octets", BigInteger, nullable=False),
+    Column("covered_ms", BigInteger, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("above", Text, nullable=False),
+    Column("origins", Text, nullable=False),
+    Column("rule_version", Text, nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+)

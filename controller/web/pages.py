@@ -1,0 +1,112 @@
+"""The status page: plain server-rendered HTML that explains each state in the API's own words.
+
+A browser asks for the key by HTTP Basic: any user name, the API key as password. Nothing is loaded from elsewhere and
+no script runs, so the content policy is closed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from controller import explaining
+from controller.api.auth import Caller, caller_with
+from controller.api.state import daemon_of
+from controller.store import adapters, events
+from controller.store.scope import Scope
+from inventory.adapters import SerialNumber
+from inventory.errors import FleetError, Unauthenticated
+from inventory.secrets import Secret
+
+ROWS = 200
+router = APIRouter(include_in_schema=False)
+templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape(default=True)
+)
+POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
+
+
+class Unknown(Exception):
+    """The browser has to ask for a key."""
+
+
+async def reader(request: Request) -> Caller:
+    """The caller behind a browser's Basic credential."""
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    try:
+        _, _, key = base64.b64decode(encoded, validate=True).decode().partition(":")
+        if scheme.lower() == "basic" and key:
+            return await caller_with(daemon_of(request), Secret(key))
+    except (binascii.Error, UnicodeDecodeError, Unauthenticated):
+        pass
+    raise Unauthenticated("this page needs an API key", next_step="Give it as the password; any user name will do.")
+
+
+Reader = Annotated[Caller, Depends(reader)]
+
+
+def _page(name: str, **values: object) -> HTMLResponse:
+    html = templates.get_template(name).render(**values)
+    return HTMLResponse(html, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
+
+
+@router.get("/")
+async def front() -> Response:
+    """To the status page."""
+    return RedirectResponse("/status", status_code=307)
+
+
+@router.get("/static/kajitori.css")
+async def style() -> Response:
+    """The one style sheet."""
+    css = (Path(__file__).parent / "static/kajitori.css").read_text(encoding="utf-8")
+    return Response(css, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+
+@router.get("/status")
+async def status(request: Request, caller: Reader, after: Annotated[int, Query(ge=0)] = 0) -> HTMLResponse:
+    """The fleet: a count per word, then each adapter with what it is and what to do."""
+    daemon = daemon_of(request)
+    async with daemon.db.read() as tx:
+        found = await adapters.page(tx, caller.scope, after=after, limit=ROWS + 1)
+        told = await explaining.adapters(tx, daemon, found[:ROWS])
+        links = await explaining.links(tx, daemon, caller.scope)
+        news = await events.latest(tx, caller.scope, limit=30)
+    words: dict[str, int] = {}
+    for one in told:
+        words[one.word] = words.get(one.word, 0) + 1
+    return _page(
+        "status.html",
+        words=sorted(words.items(), key=lambda pair: (-pair[1], pair[0])),
+        adapters=list(zip(found, told, strict=False)),
+        links=links,
+        news=news,
+        more=found[ROWS - 1].id if len(found) > ROWS else None,
+        pace=daemon.clock.pace,
+    )
+
+
+@router.get("/status/adapters/{serial}")
+async def adapter(serial: str, request: Request, caller: Reader) -> HTMLResponse:
+    """One adapter: the chain of facts and the next action."""
+    daemon = daemon_of(request)
+    async with daemon.db.read() as tx:
+        found = await adapters.by_serial(tx, caller.scope, SerialNumber.parse(serial))
+        (told,) = await explaining.adapters(tx, daemon, [found])
+        news = await events.latest(tx, Scope.everything(), limit=50, adapter_id=found.id)
+    return _page("adapter.html", adapter=found, told=told, news=news)
+
+
+def refusal(error: FleetError) -> HTMLResponse:
+    """A refusal as a page; 401 makes the browser ask for the key."""
+    answer = _page("refusal.html", error=error)
+    answer.status_code = error.http_status
+    if isinstance(error, Unauthenticated):
+        answer.headers["WWW-Authenticate"] = 'Basic realm="Kajitori: any user name, an API key as password"'
+    return answer

@@ -1,0 +1,58 @@
+"""From a record of the inventory to a `push.Device`: the one place that knows which class carries which family."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from drivers import plan
+from drivers.device import CommandLineDevice, Wait
+from drivers.fortios import FortiGate
+from drivers.ios import CiscoIos
+from drivers.registry import driver
+from drivers.sessions.arms import ArmsDevice, ArmsLink, Comparison
+from drivers.sessions.carriers import connector
+from drivers.sessions.contract import Endpoint, Limits
+from drivers.sessions.transcript import Transcript, nowhere
+from inventory.errors import BadInput
+
+_BY_FAMILY: Final[dict[str, type[CommandLineDevice]]] = {"ios": CiscoIos, "fortios": FortiGate}
+
+
+def over_ssh(
+    family: str,
+    endpoint: Endpoint,
+    serial: str | None,
+    *,
+    wait: Wait,
+    limits: Limits | None = None,
+    transcript: Transcript = nowhere,
+) -> CommandLineDevice:
+    """A device with a command line; no connection is opened yet.
+
+    `serial` is the number on record, None while it is being registered. `wait` is `Clock.wait`. After first contact
+    `host_key` holds the key to store if the endpoint pinned none. Raises BadInput for a family without SSH.
+    """
+    chosen = driver(family)
+    made = _BY_FAMILY.get(family)
+    if made is None:
+        raise BadInput(
+            f"Family {family} is not reached over SSH.", field="path", next_step="Register the adapter with path arms."
+        )
+    dialect = plan.dialect_of(chosen)
+    limits = limits or Limits()
+    connect = connector(limits, redact=dialect.redact, transcript=transcript)
+    return made(chosen, dialect, endpoint, serial, connect=connect, wait=wait, limits=limits)
+
+
+def over_arms(family: str, link: ArmsLink, serial: str, *, distribution_id: str | None = None) -> ArmsDevice:
+    """An adapter that phones home. Raises BadInput for a family that does not."""
+    chosen = driver(family)
+    if chosen.carrier != "arms":
+        raise BadInput(
+            f"Family {family} does not phone home.", field="path", next_step="Register the adapter with path ssh."
+        )
+    compare = Comparison(
+        canonical=lambda module, text: plan.canonical(chosen, module, text),
+        difference=lambda before, after: plan.difference_shown(chosen, before, after),
+    )
+    return ArmsDevice(chosen, link, serial, compare=compare, distribution_id=distribution_id)

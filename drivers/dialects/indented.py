@@ -1,0 +1,159 @@
+"""Cisco IOS and IOS-XE: sections by indentation, with the few commands whose text spans lines.
+
+Sources: devices-ios-fortios §A.3 (banners, certificates), §A.7 (what is compared).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from drivers.dialects.indented_canonical import canonical
+from drivers.dialects.indented_change import apply, remediate
+from drivers.dialects.indented_secrets import redact
+from drivers.dialects.tree import MAX_DEPTH, Growing, Node, Tree, text_lines
+from inventory.errors import ConfigSyntax
+
+_DELIMITED: Final = re.compile(
+    r"""^(?:banner[ ]+(?:motd|login|exec|incoming|slip-ppp|prompt-timeout|config-save)
+         | banner(?:[ ]+(?:title|text))?(?=[ ]+(?:\^C|\x03))
+         | menu[ ]+\S+[ ]+(?:title|prompt)
+         | aaa[ ]+authentication[ ]+(?:banner|fail-message)
+         | ip[ ]+(?:admission|auth-proxy)[ ]+auth-proxy-banner[ ]+(?:http|ftp|telnet)
+         | ip[ ]+(?:admission|auth-proxy)[ ]+auth-proxy-banner(?=[ ]+(?:\^C|\x03))
+        )[ ]+(?=\S)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""Commands that are followed by `delimiter text delimiter`, the text over any number of lines."""
+
+_HEX_LINE: Final = re.compile(r"[0-9A-Fa-f]{2,8}(?:[ \t]+[0-9A-Fa-f]{1,8})*$")
+_HEX_OPENER: Final = re.compile(r"certificate[ ]+\S.*|key-string", re.IGNORECASE)
+_MACRO: Final = re.compile(r"macro[ ]+name[ ]+\S+", re.IGNORECASE)
+_BLANKS: Final = " \t"
+
+
+class Indented:
+    """Dialect `indented`. A comment belongs to the section its indentation names and never closes one."""
+
+    name = "indented"
+
+    def parse(self, text: str) -> Tree:
+        """Sections by depth of indentation. Refuses an open banner, an open certificate, nesting beyond MAX_DEPTH."""
+        return _Reader(text_lines(text)).tree()
+
+    def render(self, tree: Tree) -> str:
+        """One blank per level, LF line ends, texts over several lines as they stood."""
+        lines: list[str] = []
+        for node in tree.nodes:
+            _write(node, 0, lines)
+        return "".join(f"{line}\n" for line in lines)
+
+    def canonical(self, tree: Tree) -> Tree:
+        """See `indented_canonical`."""
+        return canonical(tree)
+
+    def remediate(self, base: Tree, intent: Tree) -> tuple[str, ...]:
+        """See `indented_change`."""
+        return remediate(base, intent)
+
+    def apply(self, tree: Tree, lines: Sequence[str]) -> Tree:
+        """See `indented_change`. Lines say by their indentation to which section they belong."""
+        return apply(tree, self.parse("\n".join(lines)))
+
+    def redact(self, text: str) -> str:
+        """See `indented_secrets`."""
+        return redact(text)
+
+
+def _write(node: Node, depth: int, lines: list[str]) -> None:
+    lines.append(" " * depth + node.text)
+    for child in node.children:
+        _write(child, depth + 1, lines)
+
+
+class _Reader:
+    """One pass over the lines with the stack of sections that are open."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+        self._at = 0
+        self._root = Growing("")
+        self._open: list[tuple[int, Growing]] = [(-1, self._root)]
+
+    def tree(self) -> Tree:
+        while self._at < len(self._lines):
+            line = self._lines[self._at]
+            start = line.lstrip(_BLANKS)
+            if start.rstrip(_BLANKS) in {"", "!"}:
+                self._at += 1
+                continue
+            indent = len(line) - len(start)
+            if len(self._open) > MAX_DEPTH and indent > self._open[-1][0]:
+                raise ConfigSyntax(f"nested deeper than {MAX_DEPTH} levels", line=self._at + 1, column=indent + 1)
+            self._place(indent, self._statement(start, indent))
+        return Tree(self._root.freeze().children)
+
+    def _place(self, indent: int, text: str) -> None:
+        if text.startswith("!"):
+            section = next(node for depth, node in reversed(self._open) if depth < indent)
+            section.children.append(Growing(text))
+            return
+        while self._open[-1][0] >= indent:
+            self._open.pop()
+        node = Growing(text)
+        self._open[-1][1].children.append(node)
+        self._open.append((indent, node))
+
+    def _statement(self, start: str, indent: int) -> str:
+        """The whole statement that begins at the present line; steps over it."""
+        text = start.rstrip(_BLANKS)
+        last: int | None = self._at
+        opener = _DELIMITED.match(start)
+        if opener:
+            last = self._end_of_delimited(start[opener.end() :])
+            reason = "the text that begins here is never closed by its delimiter"
+        elif _HEX_OPENER.fullmatch(text):
+            last = self._end_of_hex()
+            reason = "the hexadecimal block that follows is not closed by quit"
+        elif _MACRO.fullmatch(text):
+            last = next(
+                (i for i in range(self._at + 1, len(self._lines)) if self._lines[i].rstrip(_BLANKS) == "@"), None
+            )
+            reason = "the macro is not closed by a line with @"
+        else:
+            reason = ""
+        if last is None:
+            column = indent + 1 + (opener.end() if opener else 0)
+            raise ConfigSyntax(reason, line=self._at + 1, column=column)
+        body = self._lines[self._at + 1 : last + 1]
+        self._at = last + 1
+        # Blanks at the end of a banner's first line are part of the banner.
+        return "\n".join([start if opener else text, *body]).rstrip(_BLANKS)
+
+    def _end_of_delimited(self, rest: str) -> int | None:
+        """Index of the line with the closing delimiter: `^C` as devices print it, a real ETX, or any character."""
+        for mark in ("^C", rest[0]):
+            if rest.startswith(mark):
+                if mark in rest[len(mark) :]:
+                    return self._at
+                for last in range(self._at + 1, len(self._lines)):
+                    if mark in self._lines[last]:
+                        return last
+        return None
+
+    def _end_of_hex(self) -> int | None:
+        """Index of the closing `quit`; the opener's own index if no hexadecimal line follows it."""
+        digits = False
+        for i in range(self._at + 1, len(self._lines)):
+            line = self._lines[i].strip(_BLANKS)
+            if digits and line in {"quit", "exit"}:
+                return i
+            if _HEX_LINE.match(line):
+                digits = True
+            elif line and not line.startswith("!"):
+                break
+        return None if digits else self._at
+
+
+INDENTED: Final = Indented()

@@ -1,0 +1,85 @@
+"""Where secrets stand in IOS text: masking for people, and type 7 made comparable (devices-ios-fortios §A.7)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from drivers.dialects.secrets import fingerprint, mask_common
+from inventory.secrets import MASK
+
+_B: Final = r"[ \t]+"
+_TYPE: Final = rf"(?:(?:\d|encrypted|clear|hex|ascii){_B})*"
+_TO_END: Final = r"[^ \t\r\n][^\r\n]*"
+_ONE_WORD: Final = r"(?:\"[^\"\r\n]*\"?|[^ \t\r\n]+)"
+
+
+def _after(words: str, value: str, *, start: str = r"(?<![\w-])") -> re.Pattern[str]:
+    return re.compile(rf"({start}(?:{words}){_B}{_TYPE}){value}", re.IGNORECASE | re.MULTILINE)
+
+
+_RULES: Final = (
+    # A password may hold blanks, so all to the end of the line is taken.
+    _after(
+        r"password|secret|passphrase|passcode|key-string|(?:pre-)?shared-(?:key|secret)(?:[ \t]+(?:local|remote))?"
+        r"|auth(?:entication)?-key|server-key|area-password|domain-password|private-key|api-key|token|wpa-psk|psk|pac",
+        _TO_END,
+    ),
+    _after(rf"message-digest-key{_B}\d+{_B}\S+|password-encrypt|authentication{_B}text", _TO_END),
+    _after(
+        rf"(?:(?:radius|tacacs)(?:-server)?|server|server-private|keyring|isakmp|address|ldap)\b[^\r\n]*?{_B}key"
+        rf"(?!{_B}(?:chain|generate|pubkey-chain|config-key)\b)",
+        _TO_END,
+    ),
+    # `key 1` of a key chain is a number; anything longer may be the key of a server.
+    _after(
+        rf"(?:[+-][ \t]*)?(?:no{_B})?key(?!{_B}(?:chain|config-key)\b|{_B}\d{{1,2}}[ \t]*$)", _TO_END, start=r"^[ \t]*"
+    ),
+    _after(rf"encryption{_B}(?:vlan{_B}\S+{_B})?(?:key|mode){_B}\d+{_B}size{_B}\S+", _TO_END),
+    _after(r"(?<!set )(?<!match )community", _ONE_WORD),
+    _after(rf"auth{_B}(?:md5|sha(?:-?\d+)?)", _ONE_WORD),
+    _after(rf"priv{_B}(?:des|3des|aes{_B}(?:128|192|256)|aes(?!{_B}(?:128|192|256)\b))", _ONE_WORD),
+    _after(rf"(?:nhrp|(?:standby|vrrp|glbp)(?:{_B}\d+)?){_B}authentication(?!{_B}(?:md5|text)\b)", _ONE_WORD),
+    _after(
+        rf"snmp-server{_B}host{_B}\S+(?:{_B}vrf{_B}\S+)?(?:{_B}(?:traps|informs))?"
+        rf"(?:{_B}version{_B}(?:1|2c|3{_B}(?:noauth|auth|priv)))?",
+        _ONE_WORD,
+    ),
+)
+
+_REVERSIBLE: Final = re.compile(
+    r"(?P<head>(?:^|.*[ ])(?:password|key-string|server-key|(?:authentication-)?key|md5|auth-key))"
+    r"[ ]+(?:(?P<type>[07])[ ]+)?(?P<value>\S+)",
+    re.IGNORECASE,
+)
+_TYPE7_TABLE: Final = b"dsfd;kfoA,.iyewrkldJKDHSUBsgvca69834ncxv9873254k;fg87"
+
+
+def redact(text: str) -> str:
+    """Mask every secret in IOS text; the kind (`7`, `9`) stays readable."""
+    text = mask_common(text)
+    for rule in _RULES:
+        text = rule.sub(rf"\g<1>{MASK}", text)
+    return text
+
+
+def decode_type7(code: str) -> str | None:
+    """Clear text of a type 7 password; None if `code` is not one."""
+    if not re.fullmatch(r"\d\d(?:[0-9A-Fa-f]{2})*", code):
+        return None
+    salt, octets = int(code[:2]), bytes.fromhex(code[2:])
+    clear = bytes(octet ^ _TYPE7_TABLE[(salt + i) % len(_TYPE7_TABLE)] for i, octet in enumerate(octets))
+    return clear.decode("utf-8", "surrogateescape")
+
+
+def comparable(text: str) -> str:
+    """`text` with a clear or type 7 secret at its end replaced by a fingerprint of the clear text.
+
+    Type 7 is re-encoded with another salt on each reading, and a device with password encryption shows type 7 for what
+    was sent in clear. Hashed secrets (5, 8, 9) stay as they are.
+    """
+    found = _REVERSIBLE.fullmatch(text)
+    if not found or re.fullmatch(r"key[ ]+\d{1,2}", text):
+        return text
+    clear = decode_type7(found["value"]) if found["type"] == "7" else found["value"]
+    return text if clear is None else f"{found['head']} 7 {fingerprint(clear)}"

@@ -1,0 +1,24 @@
+"""What secrets look like in any dialect: private keys in PEM, and user names with passwords in addresses."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+from inventory.secrets import MASK
+
+_PEM: Final = re.compile(
+    r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----).*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL | re.IGNORECASE
+)
+_USERINFO: Final = re.compile(r"(://)[^\s/@\"']+(?=@)")
+
+
+def mask_common(text: str) -> str:
+    """Mask bodies of private keys (to the end of the text when cut) and what stands before `@` in an address."""
+    return _USERINFO.sub(rf"\g<1>{MASK}", _PEM.sub(rf"\g<1>{MASK}\g<2>", text))
+
+
+def fingerprint(secret: str) -> str:
+    """Stands for a secret where two are compared: equal for equal secrets, and not the secret."""
+    return f"‹{hashlib.sha256(secret.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}›"

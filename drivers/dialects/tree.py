@@ -1,0 +1,69 @@
+"""What every dialect parses into: statements with statements below them. Plain values, comparable with `==`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+MAX_DEPTH: Final = 64
+"""Deepest nesting that any parser accepts; real configurations stay below ten."""
+
+_LINE_END: Final = re.compile(r"\r*\n|\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One statement, without indentation; `children` stand below it.
+
+    `text` is one line, except where the language has text over several lines (banner, certificate, quoted value):
+    then it holds them joined by LF, all but the first exactly as they stood.
+    """
+
+    text: str
+    children: tuple[Node, ...] = ()
+
+    def count(self) -> int:
+        """Number of statements from here down, this one included."""
+        return sum(1 for _ in self.walk())
+
+    def walk(self) -> Iterator[Node]:
+        """This statement and all below it, in the order of the text."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A whole configuration or a fragment of one."""
+
+    nodes: tuple[Node, ...] = ()
+
+    def count(self) -> int:
+        """Number of statements."""
+        return sum(node.count() for node in self.nodes)
+
+
+@dataclass(slots=True)
+class Growing:
+    """A statement whose children are still being read."""
+
+    text: str
+    children: list[Growing] = field(default_factory=list)
+
+    def freeze(self) -> Node:
+        """The value it has become."""
+        return Node(self.text, tuple(child.freeze() for child in self.children))
+
+
+def text_lines(text: str) -> list[str]:
+    """Lines of `text` without their ends (LF, CR LF, several CR before LF, CR alone) and without byte order marks.
+
+    Form feeds, NEL and the Unicode separators do not end a line on any of our devices, so they do not here.
+    """
+    lines = _LINE_END.split(text.replace("\ufeff", ""))
+    if lines and lines[-1] == "":
+        lines.pop()
+    return lines

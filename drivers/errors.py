@@ -1,0 +1,31 @@
+"""Finer branches of the tree in `inventory/errors.py`, where drivers can tell more.
+
+DeviceError
+├ Unreachable
+│  ├ NegotiationFailed      no algorithm in common: the device needs another SSH profile; a plain retry cannot help
+│  └ DeviceBusy             all its terminal lines are taken: back off, never hammer
+└ CommandRejected
+   └ UnknownQuestion        the device asked something that no answer table knows; it was answered with a refusal
+"""
+
+from __future__ import annotations
+
+from inventory.errors import CommandRejected, Unreachable
+
+
+class NegotiationFailed(Unreachable):
+    """Client and device share no key exchange, cipher, MAC or host key algorithm, or do not speak SSH 2."""
+
+    code = "negotiation-failed"
+
+
+class DeviceBusy(Unreachable):
+    """The device has no terminal line left for us."""
+
+    code = "device-busy"
+
+
+class UnknownQuestion(CommandRejected):
+    """The device asked a question without an entry in the family's answer table. It was refused, not agreed to."""
+
+    code = "unknown-question"

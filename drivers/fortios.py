@@ -1,0 +1,254 @@
+"""FortiGate (FortiOS): the shell as data, and a push guarded by `cfg-save revert` (devices-ios-fortios §B).
+
+Lines are sent without a transaction: the two together are documented only apart and must first be proven on a unit
+(§B.3). The guard undoes them all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import Final
+
+from drivers.device import CommandLineDevice
+from drivers.driver import Completeness, Driver, Question, Shell
+from drivers.push import Guard, Identity, PushJob, Step
+from drivers.sessions.contract import CliSession
+from inventory.errors import CommandRejected, OutcomeUnknown, Truncated, Unreachable
+from inventory.plans import ConfigText, PushState
+
+SHELL: Final = Shell(
+    prompt=re.compile(r"(?:\(\w\) )?(?P<host>[-\w.~]+(?:\(\w+\))?)(?P<mode> \([-\w. /:]+\))? ?(?P<end>[#$>]) ?"),
+    privileged="#",
+    pager=re.compile(r"--More--\s*$"),
+    reads=re.compile(r"^(?:show|get|diagnose)\b"),
+    failure=(
+        re.compile(r"^Command fail\. Return code"),
+        re.compile(r"^(?:command|value) parse error before"),
+        re.compile(r"^Unknown action"),
+        re.compile(r"^Unknown config"),
+        re.compile(r"entry not found in datasource"),
+        re.compile(r"^node_check_object fail!"),
+        re.compile(r"object check operator error"),
+        re.compile(r"discard the setting"),
+        re.compile(r"attribute '[^']*' MUST be set"),
+        re.compile(r"^The entry is used by"),
+        re.compile(r"already exists"),
+        re.compile(r"(?i)duplicate"),
+        re.compile(r"^incomplete command in the end"),
+        re.compile(r"^ambiguous command before"),
+        re.compile(r"(?i)permission denied|no permission"),
+        re.compile(r"^Maximum number of entries has been reached"),
+        re.compile(r"(?i)locked by"),
+    ),
+    questions=(
+        # Asked by `execute cfg reload` only, which is our own way back.
+        Question(re.compile(r"(?i)(?:reload|revert|restore).*\(y/n\)\s*$"), "y", enter=False),
+    ),
+    any_question=re.compile(r"\(y/n\)\s*$"),
+    refusal="n",
+    greeting=(Question(re.compile(r"\(Press 'a' to accept\):?\s*$"), "a", enter=False),),
+    onboarding=re.compile(r"(?i)forced to change your password|please input a new password"),
+    busy=re.compile(r"(?i)maximum .*(?:sessions|logins)|too many (?:sessions|logins)|session limit"),
+    quoted=True,
+    leave=("exit",),
+)
+
+_OPEN: Final = r"^(?:config )?"
+DRIVER: Final = Driver(
+    family="fortios",
+    title="FortiGate (FortiOS)",
+    dialect="block",
+    carrier="asyncssh",
+    shell=SHELL,
+    reading=Completeness(begins=re.compile(r"^(?:#|config )"), end="end"),
+    identity_commands=("get system status",),
+    cuts_off=(
+        re.compile(_OPEN + r"system interface / .* / set (?:ip|allowaccess|status|mode|type|vdom|vlanid)\b"),
+        re.compile(_OPEN + r"system global / set admin"),
+        re.compile(_OPEN + r"system (?:zone|admin|accprofile|ha|vdom|api-user|settings)\b"),
+        re.compile(_OPEN + r"router (?:static|static6|policy|ospf|bgp|rip)\b"),
+        re.compile(_OPEN + r"firewall (?:local-in-policy|local-in-policy6|vip)\b"),
+        re.compile(_OPEN + r"user (?:radius|tacacs\+|ldap|group|local)\b"),
+        re.compile(_OPEN + r"vpn ipsec\b"),
+    ),
+    irreversible=(
+        (re.compile(r"^(?:set|unset) cfg-(?:save|revert-timeout)\b"), "is the guard itself"),
+        (re.compile(r"^execute\b"), "acts at once and is not configuration"),
+        (re.compile(r"^(?:set|unset) (?:private-data-encryption|vdom-mode|opmode)\b"), "restarts or re-keys the unit"),
+    ),
+)
+
+GUARD_LINE: Final = re.compile(r"^\s*set cfg-(?:save (?:revert|manual)|revert-timeout \d+)\s*$")
+LEAST_GUARD_S: Final = 10
+_RELOADED_S: Final = (5.0, 10.0, 15.0, 30.0, 30.0, 60.0, 60.0)
+"""Waits for a unit that reloads its configuration (20–30 s) or restarts (minutes)."""
+_DEEPEST: Final = 20
+
+
+def without_guard(text: str) -> str:
+    """A reading without the two lines of our own guard, which are no part of anybody's configuration."""
+    return "".join(line for line in text.splitlines(keepends=True) if not GUARD_LINE.match(line))
+
+
+def identity(status: str) -> Identity:
+    """Who answers, from `get system status` (§B.6)."""
+
+    def value(name: str) -> str:
+        found = re.search(rf"(?m)^{name}\s*:\s*(.*?)\s*$", status)
+        return found[1] if found else ""
+
+    model, _, rest = value("Version").partition(" ")
+    return Identity(
+        serial=value("Serial-Number") or None,
+        model=model,
+        version=rest.split(",")[0].removeprefix("v"),
+        hostname=value("Hostname"),
+    )
+
+
+class FortiGate(CommandLineDevice):
+    """A FortiGate under push. Its guard counts from the last activity, so whoever wants it to fire stays silent."""
+
+    guard: Guard = "cfg-save revert"
+    read_during_guard = False
+
+    async def guard_pending(self, job: PushJob) -> bool:
+        """Whether the unit is still in revert mode; FortiOS does not show the timer itself, and asking may postpone it.
+
+        Also True after the timer has fired, because what was saved holds the revert mode: `revert`, or CONFIRMED and
+        SAVED, take the unit out of it.
+        """
+        return await self._in_guard(await self._identified())
+
+    async def revert(self, job: PushJob) -> Step:
+        """Back to the base: by the inverse lines where they suffice, else `execute cfg reload`; then leave revert mode.
+
+        Harmless to repeat, and the right call also when the base runs already: it clears what the guard left behind.
+        Raises OutcomeUnknown if the base cannot be restored.
+        """
+        session = await self._identified()
+        await self._to_top(session)
+        found = await self.read()
+        how = "nothing was left of the change"
+        if not self._same(found, job.base):
+            how = "the inverse lines were sent"
+            if not await self._undo_by_lines(session, found, job):
+                how = "the saved configuration was reloaded"
+                await self._reload(job)
+        step = await self._must_be_base(job, how)
+        await self._leave_guard(await self._identified())
+        return step
+
+    async def _undo_by_lines(self, session: CliSession, found: ConfigText, job: PushJob) -> bool:
+        inverse = self._dialect.remediate(self._canonical(found.text()), self._canonical(job.base.text()))
+        results = await session.lines(inverse, timeout_s=self._limits.line_s)
+        if results and results[-1].failed:
+            await self._to_top(session)
+            return False
+        return self._same(await self.read(), job.base)
+
+    async def _reload(self, job: PushJob) -> None:
+        # A unit that reloads drops its sessions; the readings below tell what became of it.
+        with contextlib.suppress(OutcomeUnknown, Unreachable):
+            await (await self._identified()).command("execute cfg reload", timeout_s=self._limits.command_s)
+        await self.close()
+        for pause_s in _RELOADED_S:
+            await self._wait(pause_s)
+            try:
+                if self._same(await self.read(), job.base):
+                    return
+            except (Unreachable, Truncated):
+                await self.close()
+
+    async def _ask_identity(self, session: CliSession) -> Identity:
+        return identity(await session.command("get system status", timeout_s=self._limits.command_s))
+
+    async def _read_text(self, session: CliSession) -> str:
+        said = await session.command("show", timeout_s=self._limits.read_config_s)
+        return without_guard(self._complete(said))
+
+    async def _preflight(self, session: CliSession, job: PushJob) -> Step:
+        if not session.privileged:
+            raise self._conflict("The account is read-only.", "Use an account whose profile may write.")
+        status = await session.command("get system status", timeout_s=self._limits.command_s)
+        if re.search(r"(?m)^Current HA mode:.*(?:secondary|slave|backup)", status):
+            raise self._conflict("This unit is the secondary of its cluster.", "Push to the primary.")
+        if not re.search(r"(?m)^Virtual domain configuration\s*:\s*disable", status):
+            raise self._conflict(
+                "Virtual domains are on; a push to a unit with virtual domains is not offered.",
+                "Change this unit by hand.",
+            )
+        shown = await session.command("show system global", timeout_s=self._limits.command_s)
+        if re.search(r"(?m)^\s*set cfg-save (?!automatic)", shown):
+            raise self._conflict(
+                "The unit does not save by itself (`cfg-save`): another change may be waiting for its confirmation.",
+                "Find out who set it; put it back to `automatic`.",
+            )
+        return Step("primary or alone, no virtual domains, saves by itself")
+
+    async def _arm(self, session: CliSession, job: PushJob) -> Step:
+        seconds = max(LEAST_GUARD_S, job.guard_s)
+        # A stored revision carries the push's id, so that a person at the unit sees what came from where. Small models
+        # keep none; then the save below is the only way back, and it is enough.
+        await session.command(f'execute backup config flash "push {job.push_id} before"', timeout_s=self._limits.save_s)
+        await self._global(session, "set cfg-save revert", f"set cfg-revert-timeout {seconds}")
+        await self._must_save(session, PushState.ARMED)
+        return Step(f"`cfg-save revert` with {seconds} s is saved together with the base")
+
+    async def _refused_line(self, session: CliSession) -> None:
+        await self._to_top(session)
+
+    async def _applied(self, session: CliSession) -> Step:
+        await self._to_top(session)
+        return Step("at the top of the command line")
+
+    async def _confirm(self, session: CliSession, job: PushJob) -> Step:
+        await self._must_save(session, PushState.CONFIRMED)
+        return Step("`execute cfg save` accepted")
+
+    async def _save(self, session: CliSession, job: PushJob) -> Step:
+        await self._leave_guard(session)
+        return Step((await self._verify(job)).said + ", saves by itself again")
+
+    async def _in_guard(self, session: CliSession) -> bool:
+        shown = await session.command("show system global", timeout_s=self._limits.command_s)
+        return any(GUARD_LINE.match(line) for line in shown.splitlines())
+
+    async def _leave_guard(self, session: CliSession) -> None:
+        if not await self._in_guard(session):
+            return
+        await self._global(session, "set cfg-save automatic", "unset cfg-revert-timeout")
+        await self._must_save(session, PushState.SAVED)
+
+    async def _global(self, session: CliSession, *settings: str) -> None:
+        lines = ("config system global", *settings, "end")
+        results = await session.lines(lines, timeout_s=self._limits.line_s)
+        if results[-1].failed:
+            await self._to_top(session)
+            raise CommandRejected(
+                f"The unit refused `{results[-1].line}`: {results[-1].said.strip()[-200:]}",
+                serial=self._serial,
+                step=PushState.ARMED.value,
+                last_words=results[-1].said.strip()[-200:],
+            )
+
+    async def _must_save(self, session: CliSession, state: PushState) -> None:
+        said = await session.command("execute cfg save", timeout_s=self._limits.save_s)
+        refusal = self.driver.command_line.refused(said)
+        if refusal is not None:
+            raise CommandRejected(
+                f"The unit did not save: {refusal}",
+                serial=self._serial,
+                step=state.value,
+                last_words=said[-200:],
+                next_step="What runs is lost at the next restart; look at the unit.",
+            )
+
+    async def _to_top(self, session: CliSession) -> None:
+        """`abort` until the prompt shows no context: after a refusal the following lines would hit another table."""
+        for _ in range(_DEEPEST):
+            if not session.mode:
+                return
+            await session.command("abort", timeout_s=self._limits.line_s)
+        raise OutcomeUnknown("The unit does not leave its configuration context.", serial=self._serial, step="abort")

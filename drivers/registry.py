@@ -1,0 +1,73 @@
+"""Finds drivers: ours by looking into this folder, others by the entry point group `kajitori.drivers`.
+
+A driver is a module attribute `DRIVER` of type `Driver`. An entry point names such a value.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from importlib.metadata import entry_points
+from types import MappingProxyType
+from typing import Final
+
+import drivers
+from drivers.driver import Driver
+from inventory.errors import BadInput, Conflict
+
+GROUP: Final = "kajitori.drivers"
+
+
+def _ours() -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    for module in pkgutil.iter_modules(drivers.__path__):
+        if module.ispkg:
+            continue
+        value = getattr(importlib.import_module(f"drivers.{module.name}"), "DRIVER", None)
+        if value is not None:
+            found.append((f"drivers.{module.name}", value))
+    return found
+
+
+def _theirs() -> list[tuple[str, object]]:
+    return [(point.value, point.load()) for point in entry_points(group=GROUP)]
+
+
+def collect(found: list[tuple[str, object]]) -> dict[str, Driver]:
+    """Drivers by family. Raises BadInput for a value that is no driver, Conflict for two of one family."""
+    by_family: dict[str, Driver] = {}
+    origin: dict[str, str] = {}
+    for where, value in found:
+        if not isinstance(value, Driver):
+            raise BadInput(
+                f"{where} is a {type(value).__name__} and no driver.",
+                field=where,
+                next_step=f"Let the entry point in {GROUP} name a value of drivers.driver.Driver.",
+            )
+        if value.family in by_family:
+            raise Conflict(
+                f"Family {value.family} has two drivers: {origin[value.family]} and {where}.",
+                next_step="Uninstall one of them.",
+            )
+        by_family[value.family] = value
+        origin[value.family] = where
+    return by_family
+
+
+@cache
+def all_drivers() -> MappingProxyType[str, Driver]:
+    """Every driver by family; read once. Errors as `collect`."""
+    return MappingProxyType(collect(_ours() + _theirs()))
+
+
+def driver(family: str) -> Driver:
+    """The driver of a family. Raises BadInput with the known ones."""
+    known = all_drivers()
+    if family not in known:
+        raise BadInput(
+            f"No driver for family {family!r}.",
+            field="family",
+            next_step=f"Known families: {', '.join(sorted(known))}.",
+        )
+    return known[family]

@@ -1,0 +1,294 @@
+"""From an endpoint to an authenticated SSH connection, with the host key checked before any credential is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import asyncssh
+
+from drivers.errors import DeviceBusy, NegotiationFailed
+from drivers.sessions.contract import Endpoint, Limits, SshProfile
+from inventory.errors import AuthenticationFailed, DeviceError, IdentityMismatch, NotOnboarded, Unreachable
+
+KEEPALIVE_S: Final = 15
+KEEPALIVES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithms:
+    """What one SSH profile offers. Short lists on purpose: some IOS releases refuse a long first packet."""
+
+    key_exchange: tuple[str, ...]
+    ciphers: tuple[str, ...]
+    macs: tuple[str, ...]
+    host_keys: tuple[str, ...]
+
+    def plus(self, other: Algorithms) -> Algorithms:
+        """Both, ours first."""
+        return Algorithms(
+            self.key_exchange + other.key_exchange,
+            self.ciphers + other.ciphers,
+            self.macs + other.macs,
+            self.host_keys + other.host_keys,
+        )
+
+
+_MODERN: Final = Algorithms(
+    (
+        "curve25519-sha256",
+        "curve25519-sha256@libssh.org",
+        "ecdh-sha2-nistp256",
+        "ecdh-sha2-nistp384",
+        "ecdh-sha2-nistp521",
+        "diffie-hellman-group16-sha512",
+        "diffie-hellman-group14-sha256",
+        "diffie-hellman-group-exchange-sha256",
+    ),
+    ("aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr", "aes192-ctr", "aes128-ctr"),
+    ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"),
+    (
+        "ssh-ed25519",
+        "ecdsa-sha2-nistp256",
+        "ecdsa-sha2-nistp384",
+        "ecdsa-sha2-nistp521",
+        "rsa-sha2-512",
+        "rsa-sha2-256",
+    ),
+)
+_COMPAT: Final = _MODERN.plus(
+    Algorithms(
+        ("diffie-hellman-group14-sha1", "diffie-hellman-group-exchange-sha1"),
+        ("aes256-cbc", "aes128-cbc"),
+        ("hmac-sha1",),
+        ("ssh-rsa",),
+    )
+)
+_LEGACY: Final = _COMPAT.plus(
+    Algorithms(("diffie-hellman-group1-sha1",), ("3des-cbc",), ("hmac-sha1-96", "hmac-md5"), ("ssh-dss",))
+)
+PROFILES: Final[dict[SshProfile, Algorithms]] = {"modern": _MODERN, "compat": _COMPAT, "legacy": _LEGACY}
+
+_BY_KEY_TYPE: Final = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
+
+
+def host_key_algorithms(profile: SshProfile, pinned: str | None) -> tuple[str, ...]:
+    """Host key algorithms to offer: only the pinned key's type, so that a device with several keys shows that one."""
+    offered = PROFILES[profile].host_keys
+    if pinned is None:
+        return offered
+    kind = pinned.split()[0]
+    return tuple(name for name in offered if name in _BY_KEY_TYPE.get(kind, (kind,)))
+
+
+def same_key(pinned: str, shown: str) -> bool:
+    """Whether two keys in OpenSSH form are equal; comments do not count."""
+    return pinned.split()[:2] == shown.split()[:2]
+
+
+class Caller(asyncssh.SSHClient):
+    """Our side of one login: checks the host key, gives the password once, and remembers how far it got."""
+
+    def __init__(self, endpoint: Endpoint, limits: Limits, deadline: asyncio.Timeout) -> None:
+        self._endpoint = endpoint
+        self._limits = limits
+        self._deadline = deadline
+        self._password_given = False
+        self.phase = "handshake"
+        self.host_key = ""
+        self.key_refused = False
+        self.change_asked = False
+        self.second_factor = False
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        """Called in the key exchange, before authentication begins."""
+        self.host_key = key.export_public_key().decode("ascii").strip()
+        pinned = self._endpoint.host_key
+        if pinned is not None and not same_key(pinned, self.host_key):
+            self.key_refused = True
+            return False
+        self.phase = "authentication"
+        if not self._deadline.expired():
+            self._deadline.reschedule(asyncio.get_running_loop().time() + self._limits.authentication_s)
+        return True
+
+    def password_auth_requested(self) -> str | None:
+        """The password, once; a second request means that the device refused it."""
+        if self._password_given:
+            return None
+        self._password_given = True
+        return self._endpoint.password.reveal()
+
+    def password_change_requested(self, prompt: str, lang: str) -> tuple[str, str]:
+        """A first password belongs to onboarding: refuse by giving up the login."""
+        self.change_asked = True
+        raise asyncssh.PermissionDenied("the device wants a new password")
+
+    def kbdint_auth_requested(self) -> str | None:
+        """Take part in keyboard-interactive only while the password was not given."""
+        return None if self._password_given else ""
+
+    def kbdint_challenge_received(
+        self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
+    ) -> list[str] | None:
+        """Answer one prompt that asks for a password; anything more is a second factor."""
+        if not prompts:
+            return []
+        if len(prompts) > 1 or "pass" not in prompts[0][0].lower():
+            self.second_factor = True
+            return None
+        password = self.password_auth_requested()
+        return None if password is None else [password]
+
+
+def _sentence(endpoint: Endpoint) -> str:
+    return f"{endpoint.host} port {endpoint.port}"
+
+
+async def connected_socket(endpoint: Endpoint, limits: Limits) -> socket.socket:
+    """A TCP connection to the endpoint. Raises Unreachable, step `connect`."""
+    loop = asyncio.get_running_loop()
+    problem: OSError | None = None
+    try:
+        async with asyncio.timeout(limits.connect_s):
+            found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+            for family, kind, protocol, _, address in found:
+                sock = socket.socket(family, kind, protocol)
+                sock.setblocking(False)
+                try:
+                    await loop.sock_connect(sock, address)
+                except OSError as error:
+                    sock.close()
+                    problem = error
+                except BaseException:
+                    sock.close()
+                    raise
+                else:
+                    return sock
+    except TimeoutError as error:
+        raise Unreachable(
+            f"{_sentence(endpoint)} did not accept a TCP connection within {limits.connect_s:g} s.",
+            step="connect",
+            next_step="Check the address and the path; the attempt is repeated with back-off.",
+        ) from error
+    except OSError as error:
+        problem = error
+    raise Unreachable(
+        f"{_sentence(endpoint)} cannot be connected to: {problem}.",
+        step="connect",
+        next_step="Check the address and the path; the attempt is repeated with back-off.",
+    ) from problem
+
+
+def options(endpoint: Endpoint, caller: Caller) -> dict[str, object]:
+    """Arguments of `asyncssh.connect` that every session uses: no agent, no user files, our key check, short lists."""
+    algorithms = PROFILES[endpoint.profile]
+    return {
+        "host": endpoint.host,  # with `sock` these two only name the peer
+        "port": endpoint.port,
+        "client_factory": lambda: caller,
+        "username": endpoint.username,
+        "password": None,
+        "client_keys": None,
+        "client_host_keysign": False,
+        "agent_path": None,
+        "config": None,
+        "known_hosts": ([], [], []),
+        "preferred_auth": ("password", "keyboard-interactive"),
+        "kex_algs": list(algorithms.key_exchange),
+        "encryption_algs": list(algorithms.ciphers),
+        "mac_algs": list(algorithms.macs),
+        "server_host_key_algs": list(host_key_algorithms(endpoint.profile, endpoint.host_key)),
+        "compression_algs": ["none"],
+        "keepalive_interval": KEEPALIVE_S,
+        "keepalive_count_max": KEEPALIVES,
+        "login_timeout": 0,
+        "utf8_decode_errors": "replace",
+    }
+
+
+def explain(error: BaseException, endpoint: Endpoint, caller: Caller, limits: Limits) -> DeviceError:
+    """The error of ours that a failed login is, by its cause and by how far the login had come."""
+    where = _sentence(endpoint)
+    if caller.key_refused:
+        return IdentityMismatch(
+            f"{where} showed another host key than the one on record; no credential was sent.",
+            step="host key",
+            next_step="If the device was replaced, approve its new serial number and key together.",
+        )
+    if caller.change_asked:
+        return NotOnboarded(
+            f"{where} asks for a new password.", step="authentication", next_step="Onboard the device first."
+        )
+    if caller.second_factor:
+        return AuthenticationFailed(
+            f"{where} asks for an interactive second factor.",
+            step="authentication",
+            next_step="Give the controller an account that logs in with a password alone.",
+        )
+    if isinstance(error, asyncssh.PermissionDenied):
+        return AuthenticationFailed(
+            f"{where} refused the password of {endpoint.username}; one attempt was made.",
+            step="authentication",
+            next_step="Correct the stored credential; it is not tried again by itself.",
+        )
+    return _explain_connection(error, endpoint, caller, limits)
+
+
+def _explain_connection(error: BaseException, endpoint: Endpoint, caller: Caller, limits: Limits) -> DeviceError:
+    where = _sentence(endpoint)
+    if isinstance(error, asyncssh.KeyExchangeFailed):
+        offered = host_key_algorithms(endpoint.profile, endpoint.host_key)
+        return NegotiationFailed(
+            f"{where} and profile {endpoint.profile} have no algorithm in common: {error.reason} "
+            f"(host keys offered: {', '.join(offered)}).",
+            step="handshake",
+            next_step="Allow the device the profile `compat` or `legacy`, if your policy permits it.",
+        )
+    if isinstance(error, asyncssh.ProtocolNotSupported):
+        return NegotiationFailed(f"{where} speaks SSH 1 only, which is unsupported: {error.reason}.", step="handshake")
+    if isinstance(error, TimeoutError):
+        limit = limits.handshake_s if caller.phase == "handshake" else limits.authentication_s
+        return Unreachable(
+            f"{where} accepted the connection but did not finish the {caller.phase} within {limit:g} s.",
+            step=caller.phase,
+        )
+    if caller.phase == "handshake" and isinstance(error, ConnectionResetError | asyncssh.ConnectionLost):
+        return DeviceBusy(
+            f"{where} closed the connection before the key exchange; all its terminal lines may be in use.",
+            step="handshake",
+            next_step="Wait for a line to fall free; the attempt is repeated with back-off.",
+        )
+    return Unreachable(f"{where} ended the connection: {error}.", step=caller.phase)
+
+
+async def dial(endpoint: Endpoint, limits: Limits) -> tuple[asyncssh.SSHClientConnection, Caller]:
+    """An authenticated connection. Raises Unreachable (also NegotiationFailed, DeviceBusy), AuthenticationFailed,
+    IdentityMismatch, NotOnboarded; a time-out is never taken for a wrong password."""
+    sock = await connected_socket(endpoint, limits)
+    deadline = asyncio.timeout(limits.handshake_s)
+    caller = Caller(endpoint, limits, deadline)
+    try:
+        async with deadline:
+            connection = await asyncssh.connect(sock=sock, **options(endpoint, caller))
+    except (TimeoutError, OSError, asyncssh.Error) as error:
+        sock.close()
+        raise explain(error, endpoint, caller, limits) from error
+    except BaseException:
+        sock.close()
+        raise
+    return connection, caller
+
+
+async def hang_up(connection: asyncssh.SSHClientConnection, *, within_s: float = 2.0) -> None:
+    """Close, and abort if the device does not answer the close in time."""
+    connection.close()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            await connection.wait_closed()
+            return
+    connection.abort()

@@ -1,0 +1,193 @@
+"""What a device has printed since we last spoke, as a person at the terminal would read it. Pure: no I/O."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from drivers.driver import Question, Shell
+
+TAIL: Final = 4096
+"""Characters of the end that are looked at for a prompt; a prompt line is far shorter."""
+_ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[=>78ME]|[()][A-Z0-9])")
+_LINE_END: Final = re.compile(r"\r*\n")
+_BLANKS: Final = re.compile(r"\s+")
+
+Kind = Literal["nothing", "prompt", "doubtful prompt", "pager", "question", "unknown question"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the output ends at this moment."""
+
+    kind: Kind
+    line: str = ""
+    question: Question | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt taken apart. `host` may be cut by the device (IOS: 20 characters in configuration mode)."""
+
+    host: str
+    mode: str
+    end: str
+
+    @classmethod
+    def read(cls, shell: Shell, line: str) -> Prompt | None:
+        """The prompt that a whole line is, or None."""
+        found = shell.prompt.fullmatch(line)
+        if found is None:
+            return None
+        return cls(found["host"], found.groupdict().get("mode") or "", found["end"])
+
+    def is_same_device(self, other: Prompt) -> bool:
+        """Whether both belong to one host name, however the device cuts it."""
+        shorter, longer = sorted((self.host, other.host), key=len)
+        return shorter == longer or (len(shorter) >= 16 and longer.startswith(shorter.rstrip("~")))
+
+
+def plain(text: str) -> str:
+    """Text as it stands on a terminal when ANSI sequences, carriage returns and backspaces have acted; LF line ends."""
+    text = _LINE_END.sub("\n", _ANSI.sub("", text).replace("\x00", ""))
+    if "\r" not in text and "\x08" not in text:
+        return text
+    return "\n".join(_overwritten(line) if "\r" in line or "\x08" in line else line for line in text.split("\n"))
+
+
+def _overwritten(line: str) -> str:
+    cells: list[str] = []
+    column = 0
+    for character in line:
+        if character == "\r":
+            column = 0
+        elif character == "\x08":
+            column = max(0, column - 1)
+        else:
+            cells[column : column + 1] = [character]
+            column += 1
+    return "".join(cells).rstrip()
+
+
+def squeezed(text: str) -> str:
+    """Text without any blank, for comparing an echo that the device has wrapped or re-spaced."""
+    return _BLANKS.sub("", text)
+
+
+class Screen:
+    """Collects octets since the last line was sent and says how they end.
+
+    Decoding is UTF-8 with replacement characters, also over the borders of pieces; the result does not depend on
+    how the output was cut into pieces.
+    """
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._pieces: list[str] = []
+        self._head = ""
+        self._tail = ""
+        self._echo = ""
+        self._echoed = True
+        self._asking = True
+        self.octets = 0
+        """Octets received since the last `expect`."""
+
+    def expect(self, echo: str, *, asking: bool = True) -> None:
+        """Forget what was shown; the next output begins with the echo of `echo` (may be empty).
+
+        With `asking` False nothing is taken for a question: what a reading shows may look like one.
+        """
+        self._asking = asking
+        self._pieces.clear()
+        self._head = self._tail = ""
+        self._echo = squeezed(echo)
+        self._echoed = not self._echo
+        self.octets = 0
+
+    def feed(self, octets: bytes) -> None:
+        """Add what the device sent."""
+        self.octets += len(octets)
+        text = self._decoder.decode(octets)
+        self._pieces.append(text)
+        self._tail = (self._tail + text)[-TAIL:]
+        if not self._echoed:
+            self._head += text
+            self._echoed = self._echo in squeezed(plain(self._head))
+            if len(self._head) > TAIL + 2 * len(self._echo):
+                self._echoed = True  # far too much for an echo: this device rewrites it
+
+    def ending(self, learned: Prompt | None) -> Ending:
+        """How the output ends now; `learned` is the prompt of this device, None before login has shown it."""
+        text = plain(self._tail)
+        last = text.rpartition("\n")[2]
+        if self._shell.pager.search(last):
+            return Ending("pager", last)
+        prompt = Prompt.read(self._shell, last)
+        if prompt is not None:
+            sure = self._echoed and learned is not None and prompt.is_same_device(learned)
+            return Ending("prompt" if sure else "doubtful prompt", last)
+        if self._asking:
+            question = self._shell.answer(last)
+            if question is not None:
+                return Ending("question", last, question)
+            if self._shell.any_question is not None and self._shell.any_question.search(last):
+                return Ending("unknown question", last)
+        hidden = self._prompt_under_noise(text, learned)
+        return Ending("doubtful prompt", hidden) if hidden is not None else Ending("nothing", last)
+
+    def _prompt_under_noise(self, text: str, learned: Prompt | None) -> str | None:
+        """A prompt that is followed by nothing but log messages: the device does not print it again."""
+        if self._shell.noise is None or learned is None or not self._echoed:
+            return None
+        for line in reversed(text.split("\n")):
+            prompt = Prompt.read(self._shell, line)
+            if prompt is not None:
+                return line if prompt.is_same_device(learned) else None
+            if line.strip() and not self._shell.noise.search(line):
+                return None
+        return None
+
+    def drop_pager(self) -> None:
+        """Take the pager's mark off the end of the output, after it was answered."""
+        found = self._shell.pager.search(self._tail.rpartition("\n")[2])
+        surplus = len(self._tail.rpartition("\n")[2]) - (found.start() if found else 0)
+        while surplus and self._pieces:
+            piece = self._pieces.pop()
+            kept = piece[: max(0, len(piece) - surplus)]
+            surplus -= len(piece) - len(kept)
+            if kept:
+                self._pieces.append(kept)
+        self._tail = ""
+
+    def drop_tail(self) -> None:
+        """Let the present last line no longer count as an ending, after a question was answered."""
+        self._tail = ""
+
+    def last_words(self) -> str:
+        """At most the last 200 characters shown."""
+        return plain("".join(self._pieces[-64:]))[-200:].strip()
+
+    def shown(self) -> str:
+        """Everything since `expect`."""
+        return plain("".join(self._pieces))
+
+    def output(self, prompt_line: str) -> str:
+        """Everything since `expect` without echo and without the prompt line at the end."""
+        text = self.shown()
+        at = text.rfind(prompt_line) if prompt_line else -1
+        if at >= 0:
+            tail = text[at + len(prompt_line) :].strip("\n")
+            text = text[:at] + tail
+        return self._without_echo(text).strip("\n")
+
+    def _without_echo(self, text: str) -> str:
+        if not self._echo:
+            return text
+        end = -1
+        while 0 <= (end := text.find("\n", end + 1)) <= TAIL + 2 * len(self._echo):
+            if squeezed(text[:end]).endswith(self._echo):
+                return text[end + 1 :]
+        return "" if squeezed(text).endswith(self._echo) else text

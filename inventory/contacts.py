@@ -1,0 +1,106 @@
+"""What phone-home knows of an adapter: who it is, how it stands, what it asked and got (architecture §6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from inventory.adapters import FINAL, Life, SerialNumber
+from inventory.admission import Caller, Place
+from inventory.catalogue import Model
+from inventory.explain import Contact
+from inventory.secrets import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ArmsIdentity:
+    """How one adapter proves itself, and where it stands: all that an answer of phone-home rests on."""
+
+    adapter_id: int
+    distribution_id: str
+    serial: SerialNumber
+    model: Model
+    contractor_id: int
+    ls_key_digest: bytes = field(repr=False)
+    rs_key: Secret
+    previous_rs_key: Secret | None
+    """Still accepted until the adapter has fetched the new one from the LS (arms-protocol §10.4)."""
+    passphrase: Secret
+    """Key of its heartbeats."""
+    certificate: str | None
+    certificate_key: Secret | None
+    life: Life
+    place: Place
+    entry_id: int | None
+    management_id: int | None
+    missing: tuple[str, ...]
+    suspended: str | None
+    shut_out: str | None
+    quarantine: str | None
+
+    def caller(self, *, key_ok: bool, same_id: bool = True, startup: bool = False, overload: bool = False) -> Caller:
+        """The facts of a request for `admission.admit`."""
+        return Caller(
+            known=self.life not in FINAL,
+            key_ok=key_ok,
+            same_id=same_id,
+            place=self.place,
+            delivered=self.life is not Life.ORDERED,
+            missing=self.missing,
+            suspended=self.suspended,
+            shut_out=self.shut_out,
+            quarantine=self.quarantine,
+            startup=startup,
+            overload=overload,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRecord:
+    """The last contact with one adapter. Times are milliseconds UTC; None means never."""
+
+    adapter_id: int
+    stage: Contact
+    stage_ms: int | None
+    last_seen_ms: int | None
+    last_heartbeat_ms: int | None
+    tunnel_open: bool
+    source: str | None
+    """Address it was last seen from."""
+    proven_serial: str | None
+    """What the device itself said, over the confirmed path."""
+    proven_ms: int | None
+    refusal_code: int | None
+    refusal_reason: str | None
+    refusal_ms: int | None
+    refusal_count: int
+    quarantine: str | None
+    quarantine_ms: int | None
+    trigger: str | None
+    firmware: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody asked who is not admitted as who he says: an unknown id, a wrong key, a broken message."""
+
+    id: int
+    claimed: str
+    """The distribution id in the message or credential; empty when there was none to read."""
+    source: str
+    reason: str
+    first_ms: int
+    last_ms: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """One start of an adapter: when each step was answered with success; milliseconds UTC."""
+
+    id: int
+    adapter_id: int
+    trigger: str
+    rs_ms: int
+    method_ms: int | None
+    confirmed_ms: int | None
+    ready_ms: int | None

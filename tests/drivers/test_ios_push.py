@@ -1,0 +1,440 @@
+"""A push to a Cisco IOS device, told from what the device itself holds afterwards (devices-ios-fortios §A.3, D.3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from drivers.device import CommandLineDevice
+from drivers.devices import over_ssh
+from drivers.push import PushJob
+from drivers.sessions.contract import Endpoint, Limits
+from drivers.simulator.ios_cli import IosDevice
+from inventory.errors import (
+    CommandRejected,
+    Conflict,
+    IdentityMismatch,
+    OutcomeUnknown,
+    RolledBack,
+    StalePlan,
+    Truncated,
+    Unreachable,
+)
+from inventory.plans import SSH_ORDER, ConfigText, PushState
+from inventory.secrets import Secret
+
+PASSWORD = "correct horse"
+SERIAL = "FTX1840ALY0"
+CONFIG = """version 15.2
+hostname osaka-edge-01
+archive
+ path flash:before
+ maximum 10
+interface GigabitEthernet0/0
+ description uplink
+ ip address 192.0.2.1 255.255.255.0
+interface GigabitEthernet0/1
+ ip address 198.51.100.1 255.255.255.0
+line vty 0 4
+ login local
+end
+"""
+CHANGE = ("interface GigabitEthernet0/1", " description to the warehouse")
+BACK = ("interface GigabitEthernet0/1", " no description to the warehouse")
+PACE = 600.0
+"""A revert minute takes a tenth of a second."""
+LIMITS = Limits(connect_s=1.0, handshake_s=1.0, authentication_s=2.0, prompt_s=2.0, command_s=3.0, line_s=1.0)
+SENDING = SSH_ORDER[1:-1]
+
+
+async def wait(seconds: float) -> None:
+    await asyncio.sleep(seconds / PACE)
+
+
+@pytest.fixture
+async def router() -> AsyncIterator[IosDevice]:
+    async with IosDevice(
+        hostname="osaka-edge-01",
+        serial=SERIAL,
+        model="ISR4331",
+        config_text=CONFIG,
+        username="op",
+        password=PASSWORD,
+        pace=PACE,
+        management="GigabitEthernet0/0",
+    ) as router:
+        yield router
+
+
+@pytest.fixture
+async def reach(router: IosDevice) -> AsyncIterator[Callable[[], CommandLineDevice]]:
+    """Makes devices as the controller holds them; each has no contact yet."""
+    made: list[CommandLineDevice] = []
+
+    def device(serial: str = SERIAL, host_key: str | None = None) -> CommandLineDevice:
+        endpoint = Endpoint("127.0.0.1", router.port, "op", Secret(PASSWORD), host_key=host_key)
+        made.append(over_ssh("ios", endpoint, serial, wait=wait, limits=LIMITS))
+        return made[-1]
+
+    yield device
+    for one in made:
+        await one.close()
+
+
+async def job_for(device: CommandLineDevice, change: tuple[str, ...] = CHANGE, guard_s: int = 7200) -> PushJob:
+    """The change as a plan would hold it, computed from a reading."""
+    base = await device.read()
+    intent = base.text().replace(
+        "interface GigabitEthernet0/1\n", "interface GigabitEthernet0/1\n description to the warehouse\n"
+    )
+    assert intent != base.text()
+    return PushJob("P-7", SERIAL, base, ConfigText.single(intent), change, BACK, guard_s)
+
+
+async def enter(device: CommandLineDevice, job: PushJob, *states: PushState) -> None:
+    for state in states:
+        await device.enter(state, job)
+
+
+def up_to(state: PushState) -> tuple[PushState, ...]:
+    return SENDING[: SENDING.index(state) + 1]
+
+
+async def test_a_push_is_verified_confirmed_and_saved(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    device = reach()
+    job = await job_for(device)
+
+    await enter(device, job, *SENDING)
+
+    assert "description to the warehouse" in router.running_text()
+    assert router.saved_text() == router.running_text()
+    assert router.pending_undo() is None
+    assert [
+        record.what for record in router.log.records if record.what in ("armed", "confirmed", "reverted", "saved")
+    ] == [
+        "armed",
+        "confirmed",
+        "saved",
+    ]
+    assert {record.detail["comment"] for record in router.log.records if record.what == "line"} == {"push P-7"}
+
+
+async def test_the_change_is_looked_at_over_a_login_of_its_own(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    device = reach()
+    job = await job_for(device)
+    await enter(device, job, *up_to(PushState.APPLIED))
+    logins = len(router.logins)
+
+    await device.enter(PushState.REACHABLE, job)
+
+    assert len(router.logins) == logins + 1
+
+
+async def test_who_answers_is_known_before_anything_is_sent(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    identity = await reach().identify()
+
+    assert (identity.serial, identity.model, identity.version) == (SERIAL, "ISR4331", "17.09.04a")
+    assert identity.hostname == "osaka-edge-01"
+
+
+async def test_another_serial_number_is_never_written_to(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    job = await job_for(reach())
+    device = reach()
+    router.throw(serial="FTX0000OTHER")
+
+    with pytest.raises(IdentityMismatch, match="FTX0000OTHER"):
+        await device.enter(PushState.ARMED, job)
+
+    assert router.log.count("armed") == 0
+
+
+async def test_another_serial_number_after_the_change_is_noticed_at_the_new_login(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    device = reach()
+    job = await job_for(device)
+    await enter(device, job, *up_to(PushState.APPLIED))
+    router.throw(serial="FTX0000OTHER")
+
+    with pytest.raises(IdentityMismatch):
+        await device.enter(PushState.REACHABLE, job)
+
+
+async def test_the_key_learnt_at_first_contact_holds_for_the_second(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    device = reach()
+    job = await job_for(device)
+    await enter(device, job, *up_to(PushState.APPLIED))
+    shown = len(router.logins)
+    router.throw(other_host_key=True)
+
+    with pytest.raises(IdentityMismatch, match="host key"):
+        await device.enter(PushState.REACHABLE, job)
+
+    assert len(router.logins) == shown
+    assert device.host_key == router.host_key.export_public_key().decode().strip()
+
+
+async def test_a_refused_line_is_named_and_the_device_goes_back(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    device = reach()
+    before = router.running_text()
+    job = await job_for(device, (*CHANGE[:2], " bogus statement", " shutdown"))
+    await enter(device, job, *up_to(PushState.ARMED))
+
+    with pytest.raises(CommandRejected) as refused:
+        await device.enter(PushState.APPLYING, job)
+    step = await device.revert(job)
+
+    assert refused.value.facts["line"] == 3
+    assert refused.value.facts["sent"] == "bogus statement"
+    assert "Invalid input" in refused.value.last_words
+    assert "base again" in step.said
+    assert router.running_text() == before
+    assert router.pending_undo() is None
+
+
+async def test_going_back_twice_does_no_harm(reach: Callable[[], CommandLineDevice], router: IosDevice) -> None:
+    device = reach()
+    before = router.running_text()
+    job = await job_for(device)
+    await enter(device, job, *up_to(PushState.APPLIED))
+
+    await device.revert(job)
+    await device.revert(job)
+
+    assert router.running_text() == before
+    assert router.log.count("reverted") == 1
+
+
+async def test_a_moved_base_stops_the_push(reach: Callable[[], CommandLineDevice], router: IosDevice) -> None:
+    device = reach()
+    job = await job_for(device)
+    stale = PushJob("P-8", SERIAL, job.intent, job.base, BACK, CHANGE)
+    await device.enter(PushState.PREFLIGHT, stale)
+
+    with pytest.raises(StalePlan) as stopped:
+        await device.enter(PushState.BASELINED, stale)
+
+    assert "description to the warehouse" in str(stopped.value.facts["difference"])
+
+
+@pytest.mark.parametrize(
+    ("switch", "reason"),
+    [({"archive_missing": True}, "archive"), ({"locked_by": "hanako"}, "lock")],
+    ids=["no archive", "locked"],
+)
+async def test_preflight_names_the_first_reason_and_touches_nothing(
+    reach: Callable[[], CommandLineDevice], router: IosDevice, switch: dict[str, object], reason: str
+) -> None:
+    device = reach()
+    job = await job_for(device)
+    router.throw(**switch)
+
+    with pytest.raises(Conflict, match=reason):
+        await device.enter(PushState.PREFLIGHT, job)
+
+    assert router.log.count("armed") == 0
+
+
+async def test_somebody_elses_pending_timer_stops_the_push(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    job = await job_for(reach())
+    router.arm(120, "hanako")
+
+    with pytest.raises(Conflict, match="waits for its confirmation"):
+        await reach().enter(PushState.PREFLIGHT, job)
+
+
+async def test_a_lock_taken_in_between_stops_the_arming(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    device = reach()
+    job = await job_for(device)
+    await device.enter(PushState.PREFLIGHT, job)
+    router.throw(locked_by="hanako")
+
+    with pytest.raises(CommandRejected, match="hanako"):
+        await device.enter(PushState.ARMED, job)
+
+    assert router.log.count("armed") == 0
+
+
+async def test_without_a_confirmation_the_device_goes_back_by_itself(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    device = reach()
+    before = router.running_text()
+    job = await job_for(device, guard_s=600)
+    await enter(device, job, *up_to(PushState.APPLIED))
+    assert await device.guard_pending(job) is True
+    await device.close()
+
+    await router.wait_for("reverted")
+
+    again = reach()
+    assert await again.guard_pending(job) is False
+    assert router.running_text() == before
+
+
+async def test_a_confirmation_that_comes_too_late_says_rolled_back(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    device = reach()
+    job = await job_for(device, guard_s=60)
+    await enter(device, job, *up_to(PushState.APPLIED))
+    await router.wait_for("reverted")
+
+    with pytest.raises(RolledBack):
+        await device.enter(PushState.CONFIRMED, job)
+
+
+async def test_a_change_that_cuts_us_off_is_undone_by_the_device(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    device = reach()
+    before = router.running_text()
+    job = await job_for(device, ("interface GigabitEthernet0/0", " shutdown"), guard_s=2400)
+    await enter(device, job, *up_to(PushState.ARMED))
+
+    with pytest.raises(OutcomeUnknown):
+        await device.enter(PushState.APPLYING, job)
+    with pytest.raises(Unreachable):
+        await reach().identify()
+    await router.wait_for("reverted")
+
+    again = reach()
+    await again.enter(PushState.BASELINED, job)
+    assert router.running_text() == before
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_connection_cut_in_the_change_is_unknown_and_a_reading_tells_the_truth(
+    reach: Callable[[], CommandLineDevice], router: IosDevice, moment: str
+) -> None:
+    device = reach()
+    before = router.running_text()
+    job = await job_for(device)
+    await enter(device, job, *up_to(PushState.ARMED))
+    router.throw(strike_at="description to the warehouse", strike_when=moment)
+
+    with pytest.raises(OutcomeUnknown):
+        await device.enter(PushState.APPLYING, job)
+
+    again = reach()
+    found = await again.read()
+    assert ("to the warehouse" in found.text()) is (moment == "after")
+    assert await again.guard_pending(job) is True
+    await again.revert(job)
+    assert router.running_text() == before
+
+
+async def test_applying_never_goes_on_in_a_session_of_its_own(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    """After a restart the timer may run, but nobody knows which lines were sent."""
+    device = reach()
+    job = await job_for(device)
+    await enter(device, job, *up_to(PushState.ARMED))
+
+    with pytest.raises(OutcomeUnknown, match="is gone"):
+        await reach().enter(PushState.APPLYING, job)
+
+    assert router.log.count("line") == 0
+
+
+async def test_a_truncated_reading_is_discarded(reach: Callable[[], CommandLineDevice], router: IosDevice) -> None:
+    device = reach()
+    router.throw(truncate_show_at=200)
+
+    with pytest.raises(Truncated, match="end"):
+        await device.read()
+
+
+async def test_a_reading_that_was_cut_once_is_taken_again(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    device = reach()
+    whole = await device.read()
+    router.throw(cut_output_after=150)
+
+    assert await device.read() == whole
+
+
+async def test_log_messages_and_time_stamps_do_not_get_into_a_reading(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    device = reach()
+    whole = await device.read()
+    router.throw(
+        stray_line="*Mar  1 00:01:02.003: %LINK-3-UPDOWN: Interface Gi0/1, changed state to up", timestamps=True
+    )
+
+    assert await device.read() == whole
+
+
+async def test_a_difference_found_at_the_end_is_shown_and_not_confirmed(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    device = reach()
+    job = await job_for(device, ("interface GigabitEthernet0/1", " description something else"))
+    await enter(device, job, *up_to(PushState.REACHABLE))
+
+    with pytest.raises(Conflict) as differs:
+        await device.enter(PushState.VERIFIED, job)
+
+    assert "something else" in str(differs.value.facts["difference"])
+    assert router.log.count("confirmed") == 0
+
+
+async def test_a_busy_save_is_tried_again(reach: Callable[[], CommandLineDevice], router: IosDevice) -> None:
+    device = reach()
+    job = await job_for(device)
+    await enter(device, job, *up_to(PushState.CONFIRMED))
+    router.throw(save="busy", save_failures=2)
+
+    step = await device.enter(PushState.SAVED, job)
+
+    assert "attempt 3" in step.said
+    assert router.saved_text() == router.running_text()
+
+
+@pytest.mark.parametrize(("kind", "failures"), [("busy", 3), ("no-ok", 1), ("failed", 1)])
+async def test_a_save_that_fails_is_never_called_saved(
+    reach: Callable[[], CommandLineDevice], router: IosDevice, kind: str, failures: int
+) -> None:
+    device = reach()
+    job = await job_for(device)
+    await enter(device, job, *up_to(PushState.CONFIRMED))
+    router.throw(save=kind)
+
+    with pytest.raises(CommandRejected, match="did not save"):
+        await device.enter(PushState.SAVED, job)
+
+    assert router.log.count("save-failed") == failures
+    assert router.saved_text() != router.running_text()
+
+
+async def test_a_slow_device_is_pushed_to_all_the_same(
+    reach: Callable[[], CommandLineDevice], router: IosDevice
+) -> None:
+    device = reach()
+    job = await job_for(device)
+    router.throw(answer_delay_s=0.2 * PACE, output_chunk_bytes=3)
+
+    await enter(device, job, *SENDING)
+
+    assert router.saved_text() == router.running_text()
