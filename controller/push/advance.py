@@ -52,8 +52,12 @@ class _Outcome:
 
 @dataclass(slots=True)
 class _Contact:
-    """The device of a push as this process holds it. `held`: in unbroken contact since the last journal row."""
+    """The device of a push as this process holds it. `held`: in unbroken contact since the last journal row.
 
+    Plan and job never change, so they are read once.
+    """
+
+    plan: Plan
     job: PushJob
     device: Device | None = None
     held: bool = False
@@ -66,12 +70,16 @@ class _Contact:
 
 @dataclass(frozen=True, slots=True)
 class _Push:
-    """One push as read from the database at the beginning of a transition."""
+    """One push as read from the database at the beginning of a transition, and the contact to its device."""
 
     push: Push
-    plan: Plan
     rows: list[JournalRow]
     same_place: bool
+    contact: _Contact
+
+    @property
+    def plan(self) -> Plan:
+        return self.contact.plan
 
 
 class Advance:
@@ -127,8 +135,7 @@ class Advance:
         current = await self._load(push_id)
         if finished(current.rows):
             return True
-        contact = await self._contact(current)
-        action = decide(current.rows, self._facts(current, contact))
+        action = decide(current.rows, self._facts(current))
         if isinstance(action, End):
             await self._end(current, action)
             return True
@@ -139,85 +146,87 @@ class Advance:
         with self._act():
             row = await self._intend(current, _state_of(action))
             if not isinstance(action, Reconcile):
-                return await self._journal_outcome(current, row, await self._carry_out(action, contact, current))
-        await self._clock.wait(self._guard_wait_s(current, contact, action))
+                return await self._journal_outcome(current, row, await self._carry_out(action, current))
+        await current.contact.drop()  # an open session could postpone the guard
+        await self._clock.wait(self._guard_wait_s(current, action))
         await self._unless_stopping()
         with self._act():
-            return await self._journal_outcome(current, row, await self._carry_out(action, contact, current))
+            return await self._journal_outcome(current, row, await self._carry_out(action, current))
 
     async def _load(self, push_id: int) -> _Push:
+        contact = self._contacts.get(push_id)
         async with self._database.read() as tx:
             push = await pushes.get(tx, Scope.everything(), push_id)
-            plan = await plans.get(tx, Scope.everything(), push.plan_id)
             seat = await pushes.seat(tx, push.entry_id)
             rows = await pushes.rows(tx, push_id)
-        same_place = seat == pushes.Seat(push.generation, push.adapter_id)
-        return _Push(push, plan, rows, same_place)
-
-    async def _contact(self, current: _Push) -> _Contact:
-        contact = self._contacts.get(current.push.id)
-        if contact is None:
-            async with self._database.read() as tx:
-                job = await plans.job(tx, self._keyring, current.plan.id, current.push.id)
-            contact = self._contacts[current.push.id] = _Contact(job)
-        known = [row.transaction_id for row in current.rows if row.transaction_id is not None]
+            if contact is None:
+                plan = await plans.get(tx, Scope.everything(), push.plan_id)
+                job = await plans.job(tx, self._keyring, push.plan_id, push_id)
+                contact = self._contacts[push_id] = _Contact(plan, job)
+        known = [row.transaction_id for row in rows if row.transaction_id is not None]
         if known and known[-1] != contact.job.transaction_id:
             contact.job = replace(contact.job, transaction_id=known[-1])
-        return contact
+        same_place = seat == pushes.Seat(push.generation, push.adapter_id)
+        return _Push(push, rows, same_place, contact)
 
-    def _facts(self, current: _Push, contact: _Contact) -> Facts:
+    def _facts(self, current: _Push) -> Facts:
         return Facts(
             push_id=current.push.id,
             guard=_guard(current.plan),
-            held=contact.held,
+            held=current.contact.held,
             same_place=current.same_place,
             cancelled_by=current.push.cancelled_by,
         )
 
-    def _guard_wait_s(self, current: _Push, contact: _Contact, action: Reconcile) -> float:
+    def _guard_wait_s(self, current: _Push, action: Reconcile) -> float:
         """How long to stay silent first, where the family may not be read while its guard runs."""
         if _guard(current.plan) == "none" or (current.plan.read_during_guard and not action.after_guard):
             return 0.0
-        return guard_left_s(current.rows, contact.job, self._clock.now_ms(), self._clock.pace)
+        return guard_left_s(current.rows, current.contact.job, self._clock.now_ms(), self._clock.pace)
 
-    async def _carry_out(self, action: Enter | Reconcile | Revert, contact: _Contact, current: _Push) -> _Outcome:
-        outcome = await self._attempt(action, contact, current)
+    async def _carry_out(self, action: Enter | Reconcile | Revert, current: _Push) -> _Outcome:
+        contact = current.contact
+        outcome = await self._attempt(action, current)
         if outcome.verdict in (Verdict.LOST, Verdict.REFUSED):
             await contact.drop()
         else:
             contact.held = True
         return outcome
 
-    async def _attempt(self, action: Enter | Reconcile | Revert, contact: _Contact, current: _Push) -> _Outcome:
+    async def _attempt(self, action: Enter | Reconcile | Revert, current: _Push) -> _Outcome:
+        contact = current.contact
         try:
             match action:
                 case Enter(PushState.DONE):
-                    return await self._read_back(contact, current)
+                    return await self._read_back(current)
                 case Enter(state):
-                    return await self._enter(state, contact, current)
+                    return await self._enter(state, current)
                 case Revert():
                     assert contact.device is not None
                     return _Outcome(Verdict.OK, (await contact.device.revert(contact.job)).said)
                 case Reconcile():
-                    return await self._reconcile(contact, current)
+                    return await self._reconcile(current)
         except FleetError as error:
             return _failed(error)
 
-    async def _enter(self, state: PushState, contact: _Contact, current: _Push) -> _Outcome:
+    async def _enter(self, state: PushState, current: _Push) -> _Outcome:
+        contact = current.contact
         if state is PushState.PREFLIGHT:
-            await self._connect(contact, current)
+            await self._connect(current)
         assert contact.device is not None
         step = await contact.device.enter(state, contact.job)
         reading = (contact.job.base, current.plan.base_digest) if state is PushState.BASELINED else None
         return _Outcome(Verdict.OK, step.said, transaction_id=step.transaction_id, reading=reading)
 
-    async def _connect(self, contact: _Contact, current: _Push) -> Device:
+    async def _connect(self, current: _Push) -> Device:
+        contact = current.contact
         await contact.drop()
         contact.device = await self._reach.device_for(current.push.adapter_id)
         await contact.device.identify()
         return contact.device
 
-    async def _reconcile(self, contact: _Contact, current: _Push) -> _Outcome:
+    async def _reconcile(self, current: _Push) -> _Outcome:
+        contact = current.contact
         await contact.drop()
         contact.device = await self._reach.device_for(current.push.adapter_id)
         plan = current.plan
@@ -227,10 +236,11 @@ class Advance:
         )
         return _Outcome(found.verdict, found.verdict.value, found.differences, reading=(found.reading, found.digest))
 
-    async def _read_back(self, contact: _Contact, current: _Push) -> _Outcome:
+    async def _read_back(self, current: _Push) -> _Outcome:
+        contact = current.contact
         device = contact.device if contact.held else None
         if device is None:
-            device = await self._connect(contact, current)
+            device = await self._connect(current)
         reading = await device.read()
         plan = current.plan
         digest = await self._planner.digest(plan.family, reading)
@@ -298,7 +308,6 @@ class Advance:
             return replace(
                 row, verdict=Verdict.FAILED, said="the place has a new adapter, which must not get this change"
             )
-        job = await plans.job(tx, self._keyring, current.plan.id, push.id)
         kinds: tuple[configs.Kind, ...] = ("running", "startup")
         for kind in kinds:
             await configs.put(
@@ -307,7 +316,7 @@ class Advance:
                 self._keyring,
                 push.entry_id,
                 kind=kind,
-                config=job.intent,
+                config=current.contact.job.intent,
                 digest=current.plan.intent_digest,
                 author=push.started_by,
                 reason=f"push {push.id}",

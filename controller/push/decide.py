@@ -206,8 +206,9 @@ def _intended(journal: Sequence[JournalRow], state: PushState) -> int:
 
 
 def _why(journal: Sequence[JournalRow]) -> str:
-    """The first thing that went wrong, for the person who reads the end."""
-    for row in journal:
+    """The first thing that went wrong once the device was touched, for the person who reads the end."""
+    first = next(index for index, row in enumerate(journal) if row.state in TOUCHED)
+    for row in journal[first:]:
         if row.verdict in (Verdict.FAILED, Verdict.LOST, Verdict.REFUSED) and row.said:
             return f"{row.state}: {row.said}"
     return "contact was lost while the change was under way"

@@ -62,6 +62,7 @@ class PushService:
 
     def __init__(
         self,
+        *,
         database: Database,
         keyring: Keyring,
         clock: Clock,

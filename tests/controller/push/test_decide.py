@@ -1,0 +1,144 @@
+"""What a push does next, as a pure function: walked against a device that answers anything."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.push.decide import Action, End, Enter, Facts, Reconcile, Revert, decide, finished, touched
+from drivers.push import Guard
+from inventory.plans import ARMS_ORDER, FINAL, SSH_ORDER, JournalRow, Phase, PushState, Verdict
+
+pytestmark = pytest.mark.fast
+
+STEP_VERDICTS = (Verdict.OK, Verdict.FAILED, Verdict.LOST, Verdict.REFUSED, Verdict.ROLLED_BACK)
+FOUND = tuple(verdict for verdict in Verdict if verdict.value.startswith("found"))
+GUARDS: tuple[Guard, ...] = ("revert timer", "cfg-save revert", "client rollback", "none")
+
+
+def planned() -> list[JournalRow]:
+    return [JournalRow(1, 0, PushState.PLANNED, Phase.OUTCOME, 0, Verdict.OK)]
+
+
+def facts(guard: Guard = "revert timer", *, held: bool = True, same_place: bool = True, by: str | None = None) -> Facts:
+    return Facts(push_id=1, guard=guard, held=held, same_place=same_place, cancelled_by=by)
+
+
+def journal(*steps: tuple[PushState, Verdict | None]) -> list[JournalRow]:
+    """PLANNED, then for each step its intention and (unless the verdict is None) its outcome."""
+    rows = planned()
+    for state, verdict in steps:
+        rows.append(JournalRow(len(rows) + 1, 1, state, Phase.INTENTION, 0))
+        if verdict is not None:
+            rows.append(JournalRow(len(rows) + 1, 1, state, Phase.OUTCOME, 0, verdict, said=f"{state} said"))
+    return rows
+
+
+def up_to(state: PushState, verdict: Verdict | None = Verdict.OK, *, arms: bool = False) -> list[JournalRow]:
+    """The straight way up to `state`, whose outcome is `verdict`."""
+    order = ARMS_ORDER if arms else SSH_ORDER
+    before = order[1 : order.index(state)]
+    return journal(*((one, Verdict.OK) for one in before), (state, verdict))
+
+
+def test_a_crash_before_anything_was_sent_begins_again_and_one_after_leads_to_a_reading() -> None:
+    for state in SSH_ORDER[1:-1]:
+        rows = up_to(state, None)
+        expected: Action = Reconcile() if touched(rows) else Enter(PushState.PREFLIGHT)
+        assert decide(rows, facts(held=False)) == expected
+        assert decide(rows, facts(held=True)) == expected
+
+
+def test_the_two_orders() -> None:
+    assert decide(up_to(PushState.REACHABLE), facts()) == Enter(PushState.VERIFIED)
+    assert decide(up_to(PushState.REACHABLE, arms=True), facts("client rollback")) == Enter(PushState.CONFIRMED)
+
+
+def test_a_refused_line_is_taken_back_and_a_client_that_rolls_back_by_itself_is_left_to_it() -> None:
+    assert decide(up_to(PushState.APPLYING, Verdict.FAILED), facts()) == Revert()
+    assert decide(up_to(PushState.APPLYING, Verdict.FAILED, arms=True), facts("client rollback")) == Reconcile()
+    assert decide(up_to(PushState.VERIFIED, Verdict.FAILED), facts()) == Revert()
+    after_confirmation = up_to(PushState.VERIFIED, Verdict.FAILED, arms=True)
+    assert decide(after_confirmation, facts("client rollback")) == Reconcile()
+
+
+def test_what_the_reading_found_decides() -> None:
+    def found(verdict: Verdict) -> Action:
+        return decide([*up_to(PushState.APPLYING, Verdict.LOST), *journal((PushState.RECONCILE, verdict))[1:]], facts())
+
+    assert found(Verdict.FOUND_INTENT_GUARDED) == Enter(PushState.VERIFIED)
+    assert found(Verdict.FOUND_INTENT) == Enter(PushState.SAVED)
+    assert found(Verdict.FOUND_BASE_GUARDED) == Revert()
+    assert found(Verdict.FOUND_NEITHER_GUARDED) == Revert()
+    base, neither = found(Verdict.FOUND_BASE), found(Verdict.FOUND_NEITHER)
+    assert isinstance(base, End)
+    assert (base.state, base.said) == (PushState.REVERTED, "applying: applying said")
+    assert isinstance(neither, End)
+    assert neither.state is PushState.QUARANTINED
+
+
+def test_a_credential_that_the_change_broke_is_tried_once_more_after_the_guard_and_never_a_third_time() -> None:
+    rows = up_to(PushState.REACHABLE, Verdict.REFUSED)
+    assert decide(rows, facts()) == Reconcile(after_guard=True)
+    again = decide([*rows, *journal((PushState.RECONCILE, Verdict.REFUSED))[1:]], facts(held=False))
+    assert isinstance(again, End)
+    assert again.state is PushState.QUARANTINED
+
+
+def test_an_unreachable_device_is_tried_three_times_then_nothing_was_sent() -> None:
+    rows = planned()
+    waits = []
+    for _ in range(4):
+        action = decide(rows, facts(held=False))
+        assert isinstance(action, Enter)
+        waits.append(action.wait_s)
+        rows += journal((PushState.PREFLIGHT, Verdict.LOST))[1:]
+    assert waits[0] == 0.0
+    assert [low <= wait <= high for wait, low, high in zip(waits[1:], (1.4, 5.6, 21), (2.6, 10.4, 39), strict=True)]
+    end = decide(rows, facts(held=False))
+    assert isinstance(end, End)
+    assert end.state is PushState.NOT_DONE
+
+
+def test_a_place_with_a_new_adapter_gets_nothing_of_the_push() -> None:
+    end = decide(up_to(PushState.BASELINED), facts(same_place=False))
+    assert end == End(PushState.NOT_DONE, "the place has a new adapter")
+    assert decide(up_to(PushState.APPLIED), facts(same_place=False)) == Revert()
+
+
+def test_cancelling_takes_back_what_is_not_confirmed_and_nothing_else() -> None:
+    assert isinstance(decide(up_to(PushState.PREFLIGHT), facts(by="ann")), End)
+    assert decide(up_to(PushState.APPLIED), facts(by="ann")) == Revert()
+    assert decide(up_to(PushState.CONFIRMED), facts(by="ann")) == Enter(PushState.SAVED)
+    assert decide(up_to(PushState.APPLIED, arms=True), facts("client rollback", by="ann")) == Enter(PushState.REACHABLE)
+
+
+@given(data=st.data(), guard=st.sampled_from(GUARDS))
+def test_no_device_is_sent_the_change_twice_whatever_it_answers(data: st.DataObject, guard: Guard) -> None:
+    rows, held = planned(), False
+    for _ in range(400):
+        now = facts(guard, held=held, same_place=data.draw(st.booleans()), by=data.draw(st.sampled_from([None, "ann"])))
+        action = decide(rows, now)
+        if isinstance(action, End):
+            assert action.state in FINAL
+            assert action.said
+            break
+        state = {Reconcile: PushState.RECONCILE, Revert: PushState.REVERTING}.get(type(action))
+        if isinstance(action, Enter):
+            state = action.state
+        assert state is not None
+        rows.append(JournalRow(len(rows) + 1, 1, state, Phase.INTENTION, 0))
+        if data.draw(st.integers(0, 9)) == 0:
+            held = False  # the daemon dies here
+            continue
+        choice = FOUND if state is PushState.RECONCILE else STEP_VERDICTS
+        verdict = data.draw(st.sampled_from((*choice, Verdict.LOST, Verdict.FAILED)))
+        rows.append(JournalRow(len(rows) + 1, 1, state, Phase.OUTCOME, 0, verdict, said="said"))
+        held = verdict not in (Verdict.LOST, Verdict.REFUSED) and data.draw(st.integers(0, 9)) > 0
+        if finished(rows):
+            break
+    sent = [row for row in rows if row.state is PushState.APPLYING and row.phase is Phase.INTENTION]
+    assert len(sent) <= 1
+    confirmed = [row for row in rows if row.state is PushState.CONFIRMED and row.phase is Phase.INTENTION]
+    assert len(confirmed) <= 3
