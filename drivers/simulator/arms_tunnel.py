@@ -152,12 +152,24 @@ class Tunnel:
                 continue
             if not octets:
                 raise LinkLost("the server closed the tunnel")
-            for chunk in self._chunks.feed(self._cut_incoming(octets)):
-                started = await self._take(chunk)
-                if started is not None:
-                    return started
-            if self._runtime.faults.cut_to_device_after == 0:
+            left = self._runtime.faults.cut_to_device_after
+            if left is not None and left <= len(octets):
+                # What came before the cut is worked on; a header that the cut splits is lost with it.
+                with contextlib.suppress(BrokenStream):
+                    await self._take_all(octets[:left])
                 self._strike("cut_to_device_after")
+            if left is not None:
+                self._runtime.faults.cut_to_device_after = left - len(octets)
+            started = await self._take_all(octets)
+            if started is not None:
+                return started
+
+    async def _take_all(self, octets: bytes) -> Started | None:
+        for chunk in self._chunks.feed(octets):
+            started = await self._take(chunk)
+            if started is not None:
+                return started
+        return None
 
     async def _read_until(self, deadline: float) -> bytes | None:
         assert self._stream is not None
@@ -333,13 +345,6 @@ class Tunnel:
                 self._strike("cut_to_server_after")
             self._runtime.faults.cut_to_server_after = left - len(octets)
         await self._stream.write(octets)
-
-    def _cut_incoming(self, octets: bytes) -> bytes:
-        left = self._runtime.faults.cut_to_device_after
-        if left is None:
-            return octets
-        self._runtime.faults.cut_to_device_after = max(0, left - len(octets))
-        return octets[:left]
 
     def _strike(self, fault: str) -> None:
         self._runtime.faults.switch(fault, None)

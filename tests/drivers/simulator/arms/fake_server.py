@@ -95,7 +95,7 @@ class TunnelPeer:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     answers_echo: bool = True
-    echoes: int = 0
+    echoes: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     log: list[bytes] = field(default_factory=list)
     """Bodies of the message chunks as they came."""
 
@@ -109,7 +109,7 @@ class TunnelPeer:
             if not body:
                 return None
             if "echo-request" in line:
-                self.echoes += 1
+                self.echoes.put_nowait(line)
                 if self.answers_echo:
                     self.writer.write(b"4;echo-response;trail\r\necho\r\n")
                 continue
@@ -210,6 +210,7 @@ class FakeServer:
         self._udp, self.heartbeats = await loop.create_datagram_endpoint(_Heartbeats, local_addr=("127.0.0.1", 0))
         self.heartbeat_port = self._udp.get_extra_info("sockname")[1]
         self.tunnels: asyncio.Queue[TunnelPeer] = asyncio.Queue()
+        self._arrived: dict[str, asyncio.Queue[Request]] = {}
         self._writers: set[asyncio.StreamWriter] = set()
         return self
 
@@ -232,6 +233,13 @@ class FakeServer:
     async def tunnel(self) -> TunnelPeer:
         return await asyncio.wait_for(self.tunnels.get(), 10)
 
+    def _queue(self, kind: str) -> asyncio.Queue[Request]:
+        return self._arrived.setdefault(kind, asyncio.Queue())
+
+    async def next_of(self, kind: str) -> Request:
+        """The next request of that type that nobody asked for yet."""
+        return await asyncio.wait_for(self._queue(kind).get(), 10)
+
     async def heartbeat(self) -> bytes:
         return (await asyncio.wait_for(self.heartbeats.queue.get(), 10))[0]
 
@@ -247,6 +255,7 @@ class FakeServer:
             body = await _body(head, reader)
             request = Request(head, body, ET.fromstring(body))
             self.requests.append(request)
+            self._queue(request.kind).put_nowait(request)
             peer = writer.get_extra_info("peercert")
             self.client_names.append(peer["subject"][0][0][1] if peer else None)
             writer.write(self._answer(request))
