@@ -198,7 +198,9 @@ async def change_endpoint(
     async with daemon.db.write() as tx:
         found = await _find(tx, caller.scope, serial)
         require_version(found.serial.shown, found.version, seen)
-        await endpoints.put(tx, caller.scope, acting(request, caller), daemon.keyring, found.id, endpoint_of(body))
+        await endpoints.put(
+            tx, caller.scope, acting(request, caller), found.id, endpoint=endpoint_of(body), keyring=daemon.keyring
+        )
         known = await endpoints.get(tx, caller.scope, daemon.keyring, found.id)
     assert known is not None
     return EndpointView(

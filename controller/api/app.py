@@ -16,14 +16,10 @@ from controller.api import (
     contractors,
     entries,
     events,
-    links,
     models,
     plans,
     problems,
-    proposals,
     pushes,
-    readings,
-    reports,
 )
 from controller.web import pages
 from inventory.errors import BadInput
@@ -41,10 +37,6 @@ NOUNS = (
     configs,
     plans,
     pushes,
-    readings,
-    links,
-    proposals,
-    reports,
     events,
     models,
     api_keys,
