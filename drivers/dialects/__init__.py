@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from drivers.dialects.block import BLOCK
 from drivers.dialects.indented import INDENTED
 from drivers.dialects.tree import Node, Tree
 from inventory.errors import BadInput
@@ -64,7 +65,7 @@ class Dialect(Protocol):
         ...
 
 
-_KNOWN: dict[str, Dialect] = {each.name: each for each in (INDENTED,)}
+_KNOWN: dict[str, Dialect] = {each.name: each for each in (INDENTED, BLOCK)}
 
 
 def dialect(name: str) -> Dialect:
