@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
@@ -167,10 +168,12 @@ async def test_sqlite_survives_a_power_cut_by_its_settings(sqlite_url: str) -> N
 async def test_a_write_on_sqlite_holds_the_file_before_its_first_statement(sqlite_url: str) -> None:
     database = await Database.open(sqlite_url)
     async with database.write():
-        other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=0, isolation_level=None)
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
+        path = sqlite_url.removeprefix("sqlite:///")
+        with (
+            closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
             other.execute("BEGIN IMMEDIATE")
-        other.close()
     await database.close()
 
 
