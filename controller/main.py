@@ -26,8 +26,9 @@ from controller.push.reaching import FleetReach
 from controller.push.service import Policy, PushService
 from controller.push.texts import TextPlanner
 from controller.settings import Settings
-from controller.store import api_keys, configs, counts, events, idempotency, migrate, phonehome
+from controller.store import api_keys, audit, configs, counts, events, idempotency, migrate, phonehome, ssh
 from controller.store.database import Database, Tx
+from controller.store.events import NewEvent
 from controller.store.scope import By, Scope
 from controller.store.traffic import TrafficDatabase
 from inventory.adapters import Adapter
@@ -169,6 +170,20 @@ class Daemon:
         )
         self.phonehome.provisioned()
         return key
+
+    async def unseated(self, tx: Tx, adapter_id: int) -> None:
+        """In the transaction of the move: old keys of a unit that phones home are void at once (architecture §6)."""
+        await phonehome.rotate(tx, self.keyring, adapter_id, keep_previous=False)
+
+    async def clear_quarantine(self, adapter: Adapter, by: By) -> None:
+        """An operator has looked at an adapter in quarantine."""
+        async with self.db.write() as tx:
+            await events.record(tx, NewEvent("contact.quarantine-cleared", by.at_ms, adapter_id=adapter.id))
+            audit.record(tx, by, "adapter.clear-quarantine", adapter.serial.shown, contractor_id=adapter.contractor_id)
+            if adapter.path == "ssh":
+                await ssh.release(tx, adapter.id)
+        if adapter.path == "arms":
+            await self.phonehome.clear_quarantine(adapter.id)
 
     async def places_changed(self, *adapter_ids: int) -> None:
         """Whoever lost its place is put out at once."""

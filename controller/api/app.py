@@ -58,7 +58,7 @@ def build(daemon: Daemon) -> FastAPI:
         responses=problems.RESPONSES,
     )
     app.state.daemon = daemon
-    problems.install(app)
+    problems.install(app, pages.refusal)
     api = APIRouter(prefix=PREFIX)
     for noun in NOUNS:
         api.include_router(noun.router)
