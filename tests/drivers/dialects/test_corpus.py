@@ -12,7 +12,7 @@ from tests.drivers.dialects.corpus import CORPUS, files, text_of
 
 pytestmark = pytest.mark.fast
 
-KNOWN = [dialect(name) for name in NAMES if name in ("indented", "block")]
+KNOWN = [dialect(name) for name in NAMES]
 REFUSED = {
     # Written by a program that knows no `next` and no `end`; a device refuses it as well.
     "hier_config__circular_fixtures_fortios_generated.conf": (37, 1),
