@@ -374,7 +374,7 @@ class ArmsDevice:
         )
 
 
-_FIELD: Final = re.compile(r"(?m)^\s*([A-Za-z0-9 ]+?)\s*:\s(.*?)\s*$")
+_FIELD: Final = re.compile(r"(?m)^[ \t]*([A-Za-z0-9 ]+?)[ \t]*:[ \t]+(.*?)\s*$")
 _VERSION: Final = re.compile(r"(?m)^(?P<model>\S.*?) [Vv]er\.? ?(?P<version>\d+\.\d+) \([^)]*\)\s*$")
 
 
