@@ -284,4 +284,3 @@ def test_the_monitor_line_of_an_x1_is_not_its_version() -> None:
 
     assert (identity.model, identity.version, identity.serial) == ("SEIL/X1", "5.40", "AD9010J-BAA0001230001")
     assert identity.hostname == "branch-101"
-

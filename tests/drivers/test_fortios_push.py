@@ -142,7 +142,15 @@ async def test_a_refused_line_is_named_nothing_hits_another_table_and_the_unit_g
 ) -> None:
     device = reach()
     before = unit.running_text()
-    wrong = (*CHANGE, "config firewall address", 'edit "office"', "set subnet nonsense", "set comment lost", "next", "end")
+    wrong = (
+        *CHANGE,
+        "config firewall address",
+        'edit "office"',
+        "set subnet nonsense",
+        "set comment lost",
+        "next",
+        "end",
+    )
     job = await job_for(device, wrong)
     await enter(device, job, *up_to(PushState.ARMED))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import asyncssh
@@ -70,16 +70,20 @@ class Door(asyncssh.SSHServer):
     def kbdint_auth_supported(self) -> bool:
         return True
 
-    def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> asyncssh.KbdIntChallenge:
+    def get_kbdint_challenge(
+        self, username: str, lang: str, submethods: str
+    ) -> tuple[str, str, str, list[tuple[str, bool]]]:
         return "", "", "", [(prompt, False) for prompt in self._prompts]
 
-    def validate_kbdint_response(self, username: str, responses: asyncssh.KbdIntResponse) -> bool:
+    def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool:
         self.answers += responses
         return True
 
 
 @asynccontextmanager
-async def device(script: Script, prompts: tuple[str, ...] = ()) -> AsyncIterator[tuple[Endpoint, list[Far], list[Door]]]:
+async def device(
+    script: Script, prompts: tuple[str, ...] = ()
+) -> AsyncIterator[tuple[Endpoint, list[Far], list[Door]]]:
     """A server that plays `script` on every shell."""
     shells: list[Far] = []
     doors: list[Door] = []
@@ -90,10 +94,8 @@ async def device(script: Script, prompts: tuple[str, ...] = ()) -> AsyncIterator
 
     async def play(process: asyncssh.SSHServerProcess[str]) -> None:
         shells.append(Far(process))
-        try:
+        with suppress(EOFError, asyncssh.Error, OSError, asyncio.IncompleteReadError):
             await script(shells[-1])
-        except (EOFError, asyncssh.Error, OSError, asyncio.IncompleteReadError):
-            pass
         process.exit(0)
 
     server = await asyncssh.listen(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ def read(octets: bytes, cuts: list[int]) -> Screen:
     screen = Screen(IOS)
     screen.expect("show clock")
     edges = [0, *sorted(cut % (len(octets) + 1) for cut in cuts), len(octets)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         screen.feed(octets[start:end])
     return screen
 
