@@ -45,7 +45,7 @@ _HEAD: Final = (
     PushState.APPLIED,
     PushState.REACHABLE,
 )
-SSH_ORDER: Final = (
+SSH_ORDER: Final[tuple[PushState, ...]] = (
     *_HEAD,
     PushState.VERIFIED,
     PushState.CONFIRMED,
@@ -54,7 +54,7 @@ SSH_ORDER: Final = (
 )
 """IOS, FortiOS: verified while the guard still runs, then confirmed."""
 
-ARMS_ORDER: Final = (
+ARMS_ORDER: Final[tuple[PushState, ...]] = (
     *_HEAD,
     PushState.CONFIRMED,
     PushState.VERIFIED,

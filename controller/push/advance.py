@@ -180,9 +180,15 @@ class Advance:
 
     def _guard_wait_s(self, current: _Push, action: Reconcile) -> float:
         """How long to stay silent first, where the family may not be read while its guard runs."""
-        if _guard(current.plan) == "none" or (current.plan.read_during_guard and not action.after_guard):
+        if current.plan.read_during_guard and not action.after_guard:
             return 0.0
-        return guard_left_s(current.rows, current.contact.job, self._clock.now_ms(), self._clock.pace)
+        return guard_left_s(
+            current.rows,
+            _guard(current.plan),
+            current.contact.job,
+            now_ms=self._clock.now_ms(),
+            pace=self._clock.pace,
+        )
 
     async def _carry_out(self, action: Enter | Reconcile | Revert, current: _Push) -> _Outcome:
         contact = current.contact

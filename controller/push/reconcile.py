@@ -8,7 +8,7 @@ from typing import Final
 
 from controller.clock import Clock
 from controller.push.planning import Planner
-from drivers.push import Device, PushJob
+from drivers.push import Device, Guard, PushJob
 from inventory.plans import TOUCHED, ConfigText, JournalRow, Phase, PushState, Verdict
 
 GUARD_MARGIN_S: Final = 90.0
@@ -45,19 +45,27 @@ class Finding:
     differences: str = ""
 
 
-def guard_may_run(journal: Sequence[JournalRow]) -> bool:
-    """Whether a guard was armed, as far as we know, and not confirmed."""
-    armed = any(row.state is PushState.ARMED for row in journal)
+def guard_may_run(journal: Sequence[JournalRow], guard: Guard) -> bool:
+    """Whether the device's guard was armed, as far as we know, and not confirmed.
+
+    A client that rolls back by itself begins with the change: one that refused it has nothing to roll back.
+    """
+    if guard == "none":
+        return False
+    first = PushState.APPLYING if guard == "client rollback" else PushState.ARMED
+    armed = any(row.state is first for row in journal)
+    if guard == "client rollback" and any(row.state is first and row.verdict is Verdict.FAILED for row in journal):
+        return False
     confirmed = any(row.state is PushState.CONFIRMED and row.verdict is Verdict.OK for row in journal)
     return armed and not confirmed
 
 
-def guard_left_s(journal: Sequence[JournalRow], job: PushJob, now_ms: int, pace: float) -> float:
+def guard_left_s(journal: Sequence[JournalRow], guard: Guard, job: PushJob, *, now_ms: int, pace: float) -> float:
     """Seconds of protocol time until the guard must have fired, counted from the last thing that reached the device.
 
     A device whose timer is postponed by activity needs that; for the others it is only late, never early.
     """
-    if not guard_may_run(journal):
+    if not guard_may_run(journal, guard):
         return 0.0
     contact_ms = max(row.at_ms for row in journal if row.state in TOUCHED or _heard(row))
     passed_s = max(0, now_ms - contact_ms) / 1000 * pace
@@ -79,7 +87,7 @@ async def observe(
     await device.identify()
     pending = bool(await device.guard_pending(job))
     finding = await _compare(await device.read(), pending, job, compared, planner)
-    if not guard_may_run(journal) or device.guard == "none":
+    if not guard_may_run(journal, device.guard):
         return finding
     for _ in range(_READINGS):
         if pending or finding.verdict is Verdict.FOUND_BASE:

@@ -17,7 +17,7 @@ from controller.push.planning import Planner
 from controller.push.reach import Reach
 from controller.store import configs, plans, pushes
 from controller.store.database import Database
-from controller.store.scope import Scope
+from controller.store.scope import By, Scope
 from inventory.errors import Conflict, StalePlan
 from inventory.plans import (
     BlastRadius,
@@ -49,6 +49,8 @@ class Policy:
 
     at_once: int = 32
     guard_s: int = 120
+    client_rollback_s: int = 120
+    """ARMS: time within which an adapter that is not answered has rolled back, (rs_retry_max + 1) × its interval."""
     plan_valid_s: int = 86_400
     four_eyes_unproven: bool = True
 
@@ -126,10 +128,11 @@ class PushService:
 
         Raises NotFound, Conflict when the person has approved it already, StalePlan after its validity.
         """
-        now_ms = self._clock.now_ms()
+        by = By(actor, self._clock.now_ms())
         async with self._database.write() as tx:
-            _require_valid(await plans.get(tx, scope, plan_id), now_ms)
-            await plans.approve(tx, plan_id, actor, now_ms)
+            plan = await plans.get(tx, scope, plan_id)
+            _require_valid(plan, by.at_ms)
+            await plans.approve(tx, plan, by)
             return await plans.get(tx, scope, plan_id)
 
     async def start(self, scope: Scope, plan_id: int, actor: str, not_before_ms: int | None = None) -> int:
@@ -158,7 +161,7 @@ class PushService:
                 raise StalePlan(
                     "the device has changed since the plan was made", next_step="Make a new plan; it is never forced."
                 )
-            push_id = await pushes.create(tx, plan, actor=actor, due_ms=due_ms, now_ms=now_ms)
+            push_id = await pushes.create(tx, plan, By(actor, now_ms), due_ms=due_ms)
         self._wake.set()
         return push_id
 
@@ -180,7 +183,7 @@ class PushService:
                     f"push {push_id} can no longer be stopped: {push.state}",
                     next_step="Let it end; then make a plan back.",
                 )
-            await pushes.ask_to_stop(tx, push_id, actor)
+            await pushes.ask_to_stop(tx, push, By(actor, self._clock.now_ms()))
             asked = await pushes.get(tx, scope, push_id)
         self._advance.nudge(push_id)
         self._wake.set()
@@ -320,7 +323,7 @@ class PushService:
             computed=computed,
             blast=BlastRadius(1, 1, None, 0 if spare else 1),
             guard=device.guard,
-            guard_s=self._policy.guard_s,
+            guard_s=self._policy.client_rollback_s if device.guard == "client rollback" else self._policy.guard_s,
             read_during_guard=device.read_during_guard,
             expected_s=30 + len(computed.remediation) // 5,
             approvals_needed=2 if two else 1,

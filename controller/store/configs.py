@@ -134,6 +134,12 @@ async def require_entry(tx: Tx, scope: Scope, entry_id: int) -> None:
         raise NotFound(f"no entry E-{entry_id}", next_step="List the entries.")
 
 
+async def owner(tx: Tx, entry_id: int) -> int | None:
+    """Contractor whose place it is."""
+    query = select(managements.c.contractor_id).join(entries, entries.c.management_id == managements.c.id)
+    return await tx.scalar(query.where(entries.c.id == entry_id))
+
+
 def entry_in_scope(scope: Scope, entry_id: Column[int]) -> ColumnElement[bool]:
     """Condition on a column that refers to an entry: the place's data belongs to its management's contractor."""
     if scope.contractor_id is None:

@@ -11,9 +11,11 @@ from sqlalchemy import ColumnElement, RowMapping, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from controller.keyring import Keyring
+from controller.store import audit, configs, events
 from controller.store.configs import entry_in_scope, pack, unpack
 from controller.store.database import Tx
-from controller.store.scope import Scope
+from controller.store.events import NewEvent
+from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.inventory import adapters
 from controller.store.tables.push import plan_approvals, plans
@@ -105,6 +107,12 @@ async def create(tx: Tx, keyring: Keyring, new: NewPlan) -> int:
         .returning(plans.c.id)
     )
     plan_id: int = made.scalar_one()
+    by = By(new.created_by, new.created_ms)
+    facts = {"plan": plan_id, "proven": computed.proven, "intent_digest": computed.intent_digest}
+    news = NewEvent("plan.make", by.at_ms, adapter_id=new.adapter_id, entry_id=new.entry_id, facts=facts)
+    await events.record(tx, news)
+    owner = await configs.owner(tx, new.entry_id)
+    audit.record(tx, by, "plan.make", f"E-{new.entry_id}", contractor_id=owner, after=facts)
     return plan_id
 
 
@@ -159,16 +167,21 @@ async def job(tx: Tx, keyring: Keyring, plan_id: int, push_id: int) -> PushJob:
     )
 
 
-async def approve(tx: Tx, plan_id: int, actor: str, at_ms: int) -> None:
+async def approve(tx: Tx, plan: Plan, by: By) -> None:
     """Record an approval. Raises Conflict when the same person has approved already."""
     try:
         async with tx.begin_nested():
-            await tx.execute(insert(plan_approvals).values(plan_id=plan_id, actor=actor, at_ms=at_ms))
+            await tx.execute(insert(plan_approvals).values(plan_id=plan.id, actor=by.actor, at_ms=by.at_ms))
     except IntegrityError:
         raise Conflict(
-            f"{actor} has approved plan {plan_id} already",
+            f"{by.actor} has approved plan {plan.id} already",
             next_step="If it needs a second approval, another person must give it.",
         ) from None
+    facts = {"plan": plan.id}
+    news = NewEvent("plan.approve", by.at_ms, adapter_id=plan.adapter_id, entry_id=plan.entry_id, facts=facts)
+    await events.record(tx, news)
+    owner = await configs.owner(tx, plan.entry_id)
+    audit.record(tx, by, "plan.approve", f"E-{plan.entry_id}", contractor_id=owner, after=facts)
 
 
 async def _approvals(tx: Tx, plan_id: int) -> tuple[Approval, ...]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Column, RowMapping, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from controller.store import audit, configs, events
 from controller.store.configs import entry_in_scope
 from controller.store.database import Tx
-from controller.store.scope import Scope
+from controller.store.events import NewEvent
+from controller.store.scope import By, Scope
 from controller.store.tables.inventory import entries, placements, standbys
 from controller.store.tables.push import device_locks, push_journal, pushes
 from inventory.errors import Conflict, NotFound
@@ -27,7 +30,7 @@ class Seat:
     adapter_id: int | None
 
 
-async def create(tx: Tx, plan: Plan, *, actor: str, due_ms: int, now_ms: int) -> int:
+async def create(tx: Tx, plan: Plan, by: By, *, due_ms: int) -> int:
     """A push of a plan with its first journal row. Raises Conflict when the plan was started before."""
     try:
         async with tx.begin_nested():
@@ -42,8 +45,8 @@ async def create(tx: Tx, plan: Plan, *, actor: str, due_ms: int, now_ms: int) ->
                     said="",
                     attempt=0,
                     due_ms=due_ms,
-                    created_ms=now_ms,
-                    started_by=actor,
+                    created_ms=by.at_ms,
+                    started_by=by.actor,
                 )
                 .returning(pushes.c.id)
             )
@@ -53,9 +56,10 @@ async def create(tx: Tx, plan: Plan, *, actor: str, due_ms: int, now_ms: int) ->
             next_step="Look at its push; for another change make a new plan.",
         ) from None
     push_id: int = made.scalar_one()
-    await append(
-        tx, push_id, JournalRow(1, 0, PushState.PLANNED, Phase.OUTCOME, now_ms, Verdict.OK, f"started by {actor}")
-    )
+    row = JournalRow(1, 0, PushState.PLANNED, Phase.OUTCOME, by.at_ms, Verdict.OK, f"started by {by.actor}")
+    await append(tx, push_id, row)
+    facts = {"plan": plan.id, "due_ms": due_ms}
+    await _record(tx, "push.start", by, push_id, plan.entry_id, plan.adapter_id, facts)
     return push_id
 
 
@@ -149,6 +153,10 @@ async def append(tx: Tx, push_id: int, row: JournalRow) -> None:
         .where(pushes.c.id == push_id)
         .values(state=row.state.value, said=row.said, outcome=ended.value, finished_ms=row.at_ms)
     )
+    push = await get(tx, Scope.everything(), push_id)
+    facts = {"state": row.state.value, "outcome": ended.value, "said": row.said}
+    by = By(push.started_by, row.at_ms)
+    await _record(tx, f"push.{row.state}", by, push_id, push.entry_id, push.adapter_id, facts)
     await tx.execute(delete(device_locks).where(device_locks.c.push_id == push_id))
 
 
@@ -195,11 +203,11 @@ async def holding(tx: Tx) -> int:
     return (await tx.execute(select(func.count()).select_from(device_locks))).scalar_one()
 
 
-async def ask_to_stop(tx: Tx, push_id: int, actor: str) -> None:
+async def ask_to_stop(tx: Tx, push: Push, by: By) -> None:
     """Record who wants the push stopped; the first one counts."""
-    await tx.execute(
-        update(pushes).where(pushes.c.id == push_id, pushes.c.cancelled_by.is_(None)).values(cancelled_by=actor)
-    )
+    wanted = pushes.c.cancelled_by.is_(None)
+    await tx.execute(update(pushes).where(pushes.c.id == push.id, wanted).values(cancelled_by=by.actor))
+    await _record(tx, "push.cancel", by, push.id, push.entry_id, push.adapter_id, {"state": push.state.value})
 
 
 async def seat(tx: Tx, entry_id: int, *, lock: bool = False) -> Seat:
@@ -222,6 +230,15 @@ async def has_standby(tx: Tx, entry_id: int) -> bool:
         .limit(1)
     )
     return found.first() is not None
+
+
+async def _record(
+    tx: Tx, kind: str, by: By, push_id: int, entry_id: int, adapter_id: int, facts: Mapping[str, object]
+) -> None:
+    news = NewEvent(kind, by.at_ms, adapter_id=adapter_id, entry_id=entry_id, push_id=push_id, facts=facts)
+    await events.record(tx, news)
+    owner = await configs.owner(tx, entry_id)
+    audit.record(tx, by, kind, f"E-{entry_id}", contractor_id=owner, after={"push": push_id, **facts})
 
 
 def _push(row: RowMapping) -> Push:

@@ -13,14 +13,14 @@ from controller.engine.dbos_engine import DbosEngine
 from controller.keyring import Keyring
 from controller.push.reconcile import GUARD_MARGIN_S
 from controller.push.service import LONGEST_AHEAD_MS
-from controller.store import configs, pushes
+from controller.store import audit, configs, events, pushes
 from controller.store.scope import Scope
 from drivers.push import Device, PushJob, Step
 from inventory.errors import Conflict, NotFound, StalePlan
 from inventory.plans import Outcome, PushState
 from tests.controller.push.house import ALL, House
 from tests.controller.push.leap import LeapClock, WallClock
-from tests.controller.push.place import ADAPTER_ID, ENTRY_ID, promote, work
+from tests.controller.push.place import ADAPTER_ID, ENTRY_ID, SERIAL, promote, work
 from tests.controller.push.program import BASE, INTENT, FakeDevice, FakePlanner, Killed, Program
 from tests.controller.waiting import until
 
@@ -60,13 +60,13 @@ async def dispatching(house: House, engine: DbosEngine) -> AsyncIterator[None]:
 
 async def test_a_plan_reads_the_device_first_and_shows_no_secret(house: House) -> None:
     plan = await house.plan()
-    assert (plan.entry_id, plan.adapter_id, plan.serial, plan.generation) == (1, 1, "F1", 1)
+    assert (plan.entry_id, plan.adapter_id, plan.serial, plan.generation) == (1, 1, SERIAL, 2)
     assert plan.remediation == ("(shown)",)
     assert plan.diff == f"-{BASE}+{INTENT}"
     assert plan.base_digest != plan.intent_digest
     assert plan.valid_until_ms == house.clock.now_ms() + 86_400_000
     assert plan.approvals_needed == 1
-    assert plan.blast.entries_without_ready_standby == 1
+    assert plan.blast.entries_without_ready_standby == 0
     assert await house.config("truth") == BASE
     assert house.program.log == []
 
@@ -445,6 +445,21 @@ async def test_a_stop_lets_a_transition_reach_its_outcome(house: House) -> None:
     await house.restart()
     assert (await house.carry_out(push_id)).state is PushState.DONE
     assert house.program.changes == 1
+
+
+async def test_events_and_audit_tell_the_story_of_a_push(house: House) -> None:
+    push = await house.carry_out(await house.start())
+    async with house.database.write() as tx:
+        told = [event.kind for event in await events.publish(tx) if event.kind.startswith(("plan.", "push."))]
+    assert told == ["plan.make", "plan.approve", "push.start", "push.done"]
+    async with house.database.read() as tx:
+        await audit.verify(tx)
+        rows = [row for row in await audit.page(tx, ALL) if row.action.startswith("push.")]
+    assert [(row.actor, row.action, row.subject) for row in rows] == [
+        ("ann", "push.start", "E-1"),
+        ("ann", "push.done", "E-1"),
+    ]
+    assert rows[-1].after["push"] == push.id
 
 
 def test_a_kill_is_no_error_that_anybody_catches() -> None:
