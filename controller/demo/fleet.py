@@ -52,11 +52,12 @@ class Fleet:
         await asyncio.gather(*(device.stop() for device in self._arms.values()))
 
     def _handlers(self) -> dict[str, Handler]:
-        """`endpoints`, `install`, `overview`, `quit`; and with `serial`: `truth`, `log`, `fault`, `unplug`, `plug`."""
+        """`endpoints`, `install`, `overview`, `octets`, `quit`; and with `serial`: `truth`, `log`, `fault`, `unplug`, `plug`."""
         return {
             "endpoints": self._endpoints,
             "install": self._install,
             "overview": self._overview,
+            "octets": self._octets,
             "quit": self._quit,
             **{name: self._of_one(name) for name in ("truth", "log", "fault", "unplug", "plug")},
         }
@@ -93,9 +94,11 @@ class Fleet:
         return ArmsDevice(identity, settings, interfaces={WAN_IFINDEX: self._counter(unit)})
 
     def _counter(self, unit: Unit) -> Callable[[int], tuple[int, int]]:
-        if unit.metered is None:
-            return lambda now_ms: (0, 0)
-        return Traffic(unit.metered.profile, self._history_start_ms).octets_at
+        traffic = self._traffic(unit)
+        return (lambda _now_ms: (0, 0)) if traffic is None else traffic.octets_at
+
+    def _traffic(self, unit: Unit) -> Traffic | None:
+        return None if unit.metered is None else Traffic(unit.metered.profile, self._history_start_ms)
 
     async def _overview(self, _request: Request) -> Request:
         """One line a device: what it is doing."""
@@ -114,11 +117,21 @@ class Fleet:
                 "state": "UP" if device.powered else "OFF",
                 "logins": sum(login.accepted for login in device.logins),
                 "refused_logins": sum(not login.accepted for login in device.logins),
+                "host_key": " ".join(device.host_key.export_public_key().decode().split()[:2]),
                 "running": device.running_text(),
             }
             for serial, device in self._cli.items()
         }
         return {"arms": arms, "cli": cli}
+
+    async def _octets(self, request: Request) -> Request:
+        """What really passed the WAN interface of a unit, by slots of five minutes: `serial`, `start_ms`, `end_ms`."""
+        traffic = self._traffic(self._unit(str(request.get("serial"))))
+        start_ms, end_ms = request.get("start_ms"), request.get("end_ms")
+        if traffic is None or not isinstance(start_ms, int) or not isinstance(end_ms, int):
+            raise BadInput("octets takes the serial number of a metered unit, start_ms and end_ms", field="serial")
+        slots = await asyncio.to_thread(traffic.slots, start_ms, end_ms)
+        return {"in_octets": [one for one, _ in slots], "out_octets": [other for _, other in slots]}
 
     async def _quit(self, _request: Request) -> Request:
         self.quitting.set()

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
-import socket
 import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from controller.demo.rest import Json, Refused, Rest
@@ -30,35 +27,14 @@ class NotStarted(Exception):
     """A process did not come up; the words end with what it wrote last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """TCP ports of API, LS and RS, and the UDP port of heartbeats."""
-
-    api: int
-    ls: int
-    rs: int
-    heartbeat: int
-
-
-def free_ports(api: int) -> Ports:
-    """Ports that were free a moment ago; `api` 0: any."""
-    with contextlib.ExitStack() as stack:
-        kinds = (socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_DGRAM)
-        taken = []
-        for kind in kinds:
-            probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
-            probe.bind(("127.0.0.1", 0))
-            taken.append(int(probe.getsockname()[1]))
-    return Ports(api or taken[0], *taken[1:])
-
-
 class DaemonProcess:
     """`kajitori serve` with settings of its own in a directory of its own."""
 
-    def __init__(self, directory: Path, ports: Ports, *, pace: float = PACE) -> None:
+    def __init__(self, directory: Path, *, api_port: int = 0, pace: float = PACE) -> None:
         self.directory = directory
-        self.ports = ports
         self.pace = pace
+        self._api_port = api_port
+        self._ports: Json = {}
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._last: deque[str] = deque(maxlen=200)
@@ -66,12 +42,12 @@ class DaemonProcess:
     @property
     def url(self) -> str:
         """Where REST, documents and status page are."""
-        return f"http://127.0.0.1:{self.ports.api}"
+        return f"http://127.0.0.1:{self._ports['api']}"
 
     @property
     def ls_url(self) -> str:
         """Location Server, as an installer writes it into a device."""
-        return f"https://127.0.0.1:{self.ports.ls}/"
+        return f"https://127.0.0.1:{self._ports['ls']}/"
 
     @property
     def key_file(self) -> Path:
@@ -141,12 +117,12 @@ pace = {self.pace}
 log_level = "info"
 
 [api]
-port = {self.ports.api}
+port = {self._api_port}
 
 [arms]
-ls_port = {self.ports.ls}
-rs_port = {self.ports.rs}
-heartbeat_port = {self.ports.heartbeat}
+ls_port = 0
+rs_port = 0
+heartbeat_port = 0
 
 [push]
 guard_s = {GUARD_S}
@@ -166,8 +142,10 @@ guard_s = {GUARD_S}
 
     async def _answers(self) -> bool:
         try:
+            told = await asyncio.to_thread((self.directory / "listening.json").read_text, "ascii")
+            self._ports = json.loads(told)
             async with Rest(self.url, self.admin_key()) as rest:
-                await rest.list("/models")
+                await rest.get("/contractors")
         except (Refused, OSError):
             return False
         return True
