@@ -1,4 +1,4 @@
-"""`/api/docs`: the operations of the API as one page, made of its own OpenAPI document. Nothing is fetched elsewhere."""
+"""`/api/docs`: the operations of the API as one page, made of its own OpenAPI document; nothing is fetched."""
 
 from __future__ import annotations
 
