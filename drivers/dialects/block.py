@@ -139,7 +139,8 @@ class _Reader:
     def _statement(self, found: list[str], at: int) -> None:
         keyword = found[0]
         if keyword not in _LEAVES and keyword not in {"config", "edit", "next", "end"}:
-            raise self._error(f"no statement begins with {keyword.partition(chr(10))[0][:40]!r}", at)
+            # The word is not repeated: it may be the second line of a secret whose quote is missing.
+            raise self._error("no statement begins with this word", at)
         inside = self._open[-1][0]
         if not inside and keyword not in _AT_TOP:
             raise self._error(f"{keyword} outside of any config", at)
