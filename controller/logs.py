@@ -18,7 +18,7 @@ SECRET_NAMES: Final = re.compile(
 )
 # Texts from libraries may carry a header or a URL with a credential in it.
 SECRET_TEXT: Final = re.compile(
-    r"(?P<keep>\b(?:Basic|Bearer)\s+|://[^/\s:@]+:|\b(?:password|passphrase|secret|psksecret|preshared-key|community)"
+    r"(?P<keep>\b(?:Basic|Bearer)\s+|://[^/\s:@]+:(?=[^/\s@]+@)|\b(?:password|passphrase|secret|psksecret|preshared-key|community)"
     r"[=: ]+(?:\d )?\"?)(?P<hide>[^\s\"@]+)",
     re.I,
 )

@@ -218,7 +218,8 @@ class FortiGate(CommandLineDevice):
     async def _leave_guard(self, session: CliSession) -> None:
         if not await self._in_guard(session):
             return
-        await self._global(session, "set cfg-save automatic", "unset cfg-revert-timeout")
+        # `unset` is `automatic` again, and leaves no line behind that was not there before.
+        await self._global(session, "unset cfg-save", "unset cfg-revert-timeout")
         await self._must_save(session, PushState.SAVED)
 
     async def _global(self, session: CliSession, *settings: str) -> None:

@@ -244,7 +244,7 @@ class CiscoIos(CommandLineDevice):
         for child in node.children:
             number = await self._send(session, child, number, of)
         for _ in range(_DEEPEST):
-            if session.mode == mode:
+            if session.mode in (mode, ""):
                 break
             await session.command("exit", timeout_s=self._limits.line_s)
         return number

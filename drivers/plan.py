@@ -5,6 +5,7 @@ Pure. The texts called `shown` have secrets masked; the lines that are sent do n
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +13,6 @@ from typing import Final
 
 from drivers import dialects
 from drivers.dialects import Dialect, Node, Tree
-from drivers.dialects.diff import difference
 from drivers.driver import Driver
 from inventory.errors import ConfigSyntax
 from inventory.plans import Computed, ConfigText
@@ -45,6 +45,15 @@ def digest(driver: Driver, config: ConfigText) -> str:
         form = canonical(driver, module, text).encode("utf-8", "surrogateescape")
         whole.update(f"{module} {len(form)}\n".encode() + form)
     return whole.hexdigest()
+
+
+def difference(dialect: Dialect, before: Tree, after: Tree) -> str:
+    """Unified difference of two canonical trees, secrets masked; empty only when they are equal."""
+    if before == after:
+        return ""
+    one, other = (dialect.redact(dialect.render(tree)).splitlines() for tree in (before, after))
+    lines = list(difflib.unified_diff(one, other, lineterm="", n=3))[2:]
+    return "\n".join(lines) or "only values differ that are masked here"
 
 
 def difference_shown(driver: Driver, before: ConfigText, after: ConfigText) -> str:

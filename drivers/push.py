@@ -65,10 +65,25 @@ class Device(Protocol):
     and its effect was not seen.
     """
 
-    family: str
-    order: tuple[PushState, ...]
-    guard: Guard
-    read_during_guard: bool
+    @property
+    def family(self) -> str:
+        """Name of the family, such as `ios`."""
+        ...
+
+    @property
+    def order(self) -> tuple[PushState, ...]:
+        """States of a push in this family's order."""
+        ...
+
+    @property
+    def guard(self) -> Guard:
+        """What the device does by itself when contact is lost."""
+        ...
+
+    @property
+    def read_during_guard(self) -> bool:
+        """Whether the device may be read while its guard runs; if not, stay silent until it has fired."""
+        ...
 
     async def identify(self) -> Identity:
         """Connect and ask who it is; compares host key and serial number. Raises IdentityMismatch."""

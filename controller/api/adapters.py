@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -33,6 +33,9 @@ from inventory.adapters import Adapter, Life, LifeEvent, SerialNumber
 from inventory.catalogue import Service
 from inventory.errors import BadInput, NotFound
 from inventory.secrets import Secret
+
+if TYPE_CHECKING:
+    from controller.main import Daemon
 
 router = APIRouter()
 Wanted = Annotated[Window, Depends(window)]
@@ -136,15 +139,63 @@ async def adapter_history(serial: str, request: Request, caller: Viewer) -> list
 async def release(serial: str, request: Request, caller: Operator, once: Once) -> Response:
     """Take it out of its slot; it is unseated then and gets no config."""
     daemon = daemon_of(request)
+    moved: list[int] = []
 
     async def work(tx: Tx) -> AdapterView:
         found = await _find(tx, caller.scope, serial)
         await slots.release(tx, caller.scope, acting(request, caller), found.id)
+        await daemon.unseated(tx, found.id)
+        moved.append(found.id)
         return await _view(tx, caller.scope, await _find(tx, caller.scope, serial))
 
     answer = await once.commit(work, status=200)
-    await daemon.places_changed()
+    await daemon.places_changed(*moved)
     return answer
+
+
+@router.post("/adapters/{serial}/identify", response_model=ExplanationView, tags=["adapters"])
+async def identify(serial: str, request: Request, caller: Operator, once: Once) -> Response:
+    """Connect over SSH, prove serial number and host key; the first contact puts the adapter in service."""
+    daemon = daemon_of(request)
+
+    async def work() -> ExplanationView:
+        async with daemon.db.read() as tx:
+            found = await _find(tx, caller.scope, serial)
+        await daemon.identifier.identify(caller.scope, found, caller.actor)
+        async with daemon.db.read() as tx:
+            (told,) = await explaining.adapters(tx, daemon, [await _find(tx, caller.scope, serial)])
+        return ExplanationView.of(told)
+
+    return await once.carry_out(work, status=200)
+
+
+@router.post("/adapters/{serial}/clear-quarantine", response_model=ExplanationView, tags=["adapters"])
+async def clear_quarantine(serial: str, request: Request, caller: Operator, once: Once) -> Response:
+    """An operator has looked: the adapter may prove itself again."""
+    daemon = daemon_of(request)
+
+    async def work() -> ExplanationView:
+        async with daemon.db.read() as tx:
+            found = await _find(tx, caller.scope, serial)
+        await daemon.clear_quarantine(found, acting(request, caller))
+        async with daemon.db.read() as tx:
+            (told,) = await explaining.adapters(tx, daemon, [await _find(tx, caller.scope, serial)])
+        return ExplanationView.of(told)
+
+    return await once.carry_out(work, status=200)
+
+
+@router.post("/adapters/{serial}/forget-host-key", response_model=EndpointView, tags=["adapters"])
+async def forget_host_key(serial: str, request: Request, caller: Operator, once: Once) -> Response:
+    """An operator's word that the unit may show a new host key; the next contact pins it."""
+    daemon = daemon_of(request)
+
+    async def work(tx: Tx) -> EndpointView:
+        found = await _find(tx, caller.scope, serial)
+        await endpoints.forget_host_key(tx, caller.scope, acting(request, caller), found.id)
+        return await _endpoint(tx, daemon, caller.scope, found)
+
+    return await once.commit(work, status=200)
 
 
 @router.post("/adapters/{serial}/life/{event}", response_model=AdapterView, tags=["adapters"])
@@ -180,13 +231,7 @@ async def read_endpoint(serial: str, request: Request, caller: Viewer) -> Endpoi
     """Where it is reached; credentials are never shown."""
     daemon = daemon_of(request)
     async with daemon.db.read() as tx:
-        found = await _find(tx, caller.scope, serial)
-        known = await endpoints.get(tx, caller.scope, daemon.keyring, found.id)
-    if known is None:
-        raise NotFound(f"{found.serial} has no endpoint: it phones home", next_step="See its contact in explain.")
-    return EndpointView(
-        host=known.host, port=known.port, username=known.username, host_key=known.host_key, profile=known.profile
-    )
+        return await _endpoint(tx, daemon, caller.scope, await _find(tx, caller.scope, serial))
 
 
 @router.put("/adapters/{serial}/endpoint", tags=["adapters"])
@@ -198,12 +243,10 @@ async def change_endpoint(
     async with daemon.db.write() as tx:
         found = await _find(tx, caller.scope, serial)
         require_version(found.serial.shown, found.version, seen)
-        await endpoints.put(tx, caller.scope, acting(request, caller), daemon.keyring, found.id, endpoint_of(body))
-        known = await endpoints.get(tx, caller.scope, daemon.keyring, found.id)
-    assert known is not None
-    return EndpointView(
-        host=known.host, port=known.port, username=known.username, host_key=known.host_key, profile=known.profile
-    )
+        await endpoints.put(
+            tx, caller.scope, acting(request, caller), found.id, endpoint=endpoint_of(body), keyring=daemon.keyring
+        )
+        return await _endpoint(tx, daemon, caller.scope, found)
 
 
 def endpoint_of(body: NewEndpoint) -> Endpoint:
@@ -253,3 +296,12 @@ async def _seat(tx: Tx, scope: Scope, by: By, adapter: Adapter, wanted: NewPlace
         kind=wanted.slot,
     )
     return seat.slot_key
+
+
+async def _endpoint(tx: Tx, daemon: Daemon, scope: Scope, adapter: Adapter) -> EndpointView:
+    known = await endpoints.get(tx, scope, daemon.keyring, adapter.id)
+    if known is None:
+        raise NotFound(f"{adapter.serial} has no endpoint: it phones home", next_step="See its contact in explain.")
+    return EndpointView(
+        host=known.host, port=known.port, username=known.username, host_key=known.host_key, profile=known.profile
+    )

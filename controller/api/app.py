@@ -16,14 +16,10 @@ from controller.api import (
     contractors,
     entries,
     events,
-    links,
     models,
     plans,
     problems,
-    proposals,
     pushes,
-    readings,
-    reports,
 )
 from controller.web import pages
 from inventory.errors import BadInput
@@ -41,10 +37,6 @@ NOUNS = (
     configs,
     plans,
     pushes,
-    readings,
-    links,
-    proposals,
-    reports,
     events,
     models,
     api_keys,
@@ -66,7 +58,7 @@ def build(daemon: Daemon) -> FastAPI:
         responses=problems.RESPONSES,
     )
     app.state.daemon = daemon
-    problems.install(app)
+    problems.install(app, pages.refusal)
     api = APIRouter(prefix=PREFIX)
     for noun in NOUNS:
         api.include_router(noun.router)

@@ -169,8 +169,8 @@ async def diff_configs(version_id: Number, other_id: Number, request: Request, c
         old = await configs.text(tx, caller.scope, daemon.keyring, version_id)
         new = await configs.text(tx, caller.scope, daemon.keyring, other_id)
         spoken = await _dialect_of(tx, caller.scope, version.entry_id)
-    lines = difference(spoken, old.text(), new.text())
-    return DiffView(from_version=version_id, to_version=other_id, lines=[f"{line.sign}{line.text}" for line in lines])
+    shown = difference(spoken, spoken.parse(old.text()), spoken.parse(new.text()))
+    return DiffView(from_version=version_id, to_version=other_id, lines=shown.splitlines())
 
 
 async def _write(tx: Tx, request: Request, scope: Scope, entry_id: int, body: NewConfig, actor: str) -> ConfigVersion:

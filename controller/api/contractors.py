@@ -138,7 +138,6 @@ async def suspend(key: str, body: Suspension, request: Request, caller: Admin, o
             acting(request, caller),
             number(key, "M"),
             ground=body.ground,
-            reason=body.reason,
             until=_day(body.until, "until"),
         )
         return ManagementView.of(changed)

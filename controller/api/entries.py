@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from controller.api.auth import Operator, Viewer
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
-from controller.api.preconditions import IfMatch, tag
+from controller.api.preconditions import IfMatch, IfMatchOrAny, tag
 from controller.api.schemas import (
     AdapterMove,
     EntryChange,
@@ -99,22 +99,31 @@ async def assign(key: str, body: AdapterMove, request: Request, caller: Operator
 
 
 @router.post("/entries/{key}/promote", response_model=EntryView, tags=["entries"])
-async def promote(key: str, body: Promotion, request: Request, caller: Operator, once: Once) -> Response:
+async def promote(
+    key: str, body: Promotion, request: Request, caller: Operator, once: Once, seen: IfMatchOrAny
+) -> Response:
     """Let a standby take this place: its adapter moves in, the former occupant becomes unseated."""
     daemon = daemon_of(request)
 
+    moved: list[int] = []
+
     async def work(tx: Tx) -> EntryView:
-        await slots.promote(
+        done = await slots.promote(
             tx,
             caller.scope,
             acting(request, caller),
             entry_id=number(key, "E"),
             standby_id=number(body.standby, "S", "standby"),
+            if_version=seen,
         )
+        moved.append(done.placement.adapter_id)
+        if done.unseated_adapter_id is not None:
+            moved.append(done.unseated_adapter_id)
+            await daemon.unseated(tx, done.unseated_adapter_id)
         return await _entry(tx, caller.scope, number(key, "E"))
 
     answer = await once.commit(work, status=200)
-    await daemon.places_changed()
+    await daemon.places_changed(*moved)
     return answer
 
 

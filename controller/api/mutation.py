@@ -91,7 +91,7 @@ def _again(status: int, text: str) -> Response:
 async def mutation(
     request: Request,
     caller: Annotated[Caller, Depends(caller_of)],
-    key: Annotated[
+    idempotency_key: Annotated[
         str | None,
         Header(
             alias="Idempotency-Key",
@@ -104,7 +104,7 @@ async def mutation(
     """Dependency of every POST that changes something."""
     body = await request.body()
     digest = hashlib.sha256(f"{request.method} {request.url.path}\0".encode() + body).digest()
-    return Mutation(request, caller, key, digest)
+    return Mutation(request, caller, idempotency_key, digest)
 
 
 Once = Annotated[Mutation, Depends(mutation)]

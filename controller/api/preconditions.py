@@ -35,4 +35,14 @@ def if_match(
     return int(found[1])
 
 
+def if_match_or_any(
+    if_match_header: Annotated[
+        str | None, Header(alias="If-Match", description="The `ETag` last read, if you care.")
+    ] = None,
+) -> int | None:
+    """Version the caller has seen; None without the header. For moves, which check the state of the place anyway."""
+    return None if if_match_header is None else if_match(if_match_header)
+
+
+IfMatchOrAny = Annotated[int | None, Depends(if_match_or_any)]
 IfMatch = Annotated[int | None, Depends(if_match)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import http
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -60,12 +61,12 @@ def problem(error: FleetError) -> JSONResponse:
     )
 
 
-def install(app: FastAPI) -> None:
-    """Turn every exception that leaves a handler into a problem."""
+def install(app: FastAPI, page: Callable[[FleetError], Response]) -> None:
+    """Turn every exception that leaves a handler into a problem; on the status pages into a page."""
 
     @app.exception_handler(FleetError)
-    async def fleet_error(_request: Request, error: FleetError) -> JSONResponse:
-        return problem(error)
+    async def fleet_error(request: Request, error: FleetError) -> Response:
+        return page(error) if request.url.path.startswith("/status") else problem(error)
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:

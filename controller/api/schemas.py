@@ -75,10 +75,9 @@ class Counts(Body):
 
 
 class Suspension(Body):
-    """A suspension (SMF-21): ground 1 to 4, the reason as notified."""
+    """A suspension on a ground of SMF-21.1, 1 to 4, until a day or until it is resumed."""
 
     ground: Annotated[int, Field(ge=1, le=4)]
-    reason: Name
     until: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
 
 

@@ -11,11 +11,9 @@ from controller.cli import (
     conformance_dialect,
     conformance_metering,
     database,
-    demo,
     fleet,
     pushing,
     serving,
-    traffic,
 )
 from controller.cli.client import Exit
 from controller.cli.output import complain
@@ -32,7 +30,7 @@ conformance = typer.Typer(help="Run published vector files against this build.",
 for part in (conformance_arms, conformance_metering, conformance_dialect):
     part.register(conformance)
 app.add_typer(conformance, name="conformance")
-for room in (serving, database, demo, fleet, pushing, traffic):
+for room in (serving, database, fleet, pushing):
     room.register(app)
 
 

@@ -42,7 +42,7 @@ def _planning(app: typer.Typer) -> None:
         known = dialect(spoken)
         old, new = _read(base), _read(intent)
         proof = prove(known, old, new)
-        lines = [f"{line.sign}{line.text}" for line in difference(known, old, new)]
+        lines = difference(known, known.parse(old), known.parse(new)).splitlines()
         sent = known.redact("\n".join(proof.remediation)).splitlines()
         back = known.redact("\n".join(proof.rollback)).splitlines()
         if as_json:

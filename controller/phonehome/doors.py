@@ -76,7 +76,7 @@ class Doors:
             await self._exchange(door, exchange)
         except asyncio.CancelledError:
             exchange.abort()
-        except Exception:  # noqa: BLE001 – one connection must not take the listener down; it is logged with its trace
+        except Exception:
             log.exception("phonehome.connection-failed", source=exchange.source)
             exchange.abort()
         finally:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import bindparam, func, insert, or_, select, text, update
+from sqlalchemy import Column, Select, bindparam, func, insert, or_, select, text, update
 
 from controller.store.database import Tx
 from controller.store.scope import Scope
@@ -141,7 +142,25 @@ async def page(
     push_id: int | None = None,
 ) -> list[Event]:
     """Published events with a sequence above `after`; `kind` may be a whole kind or its first part (`placement`)."""
-    query = select(events).where(events.c.sequence > after).order_by(events.c.sequence).limit(limit)
+    about = {
+        events.c.adapter_id: adapter_id,
+        events.c.entry_id: entry_id,
+        events.c.management_id: management_id,
+        events.c.push_id: push_id,
+    }
+    query = _matching(scope, kind, about).where(events.c.sequence > after).order_by(events.c.sequence).limit(limit)
+    return [_event(row, row.sequence) for row in (await tx.execute(query)).all()]
+
+
+async def latest(tx: Tx, scope: Scope, *, limit: int = 30, adapter_id: int | None = None) -> list[Event]:
+    """The newest published events, the newest first: what a page shows."""
+    query = _matching(scope, None, {events.c.adapter_id: adapter_id}).where(events.c.sequence.is_not(None))
+    rows = await tx.execute(query.order_by(events.c.sequence.desc()).limit(limit))
+    return [_event(row, row.sequence) for row in rows]
+
+
+def _matching(scope: Scope, kind: str | None, about: Mapping[Column[Any], int | None]) -> Select[Any]:
+    query = select(events)
     if scope.contractor_id is not None:
         query = query.where(
             or_(
@@ -150,15 +169,10 @@ async def page(
         )
     if kind is not None:
         query = query.where(or_(events.c.kind == kind, events.c.kind.startswith(f"{kind}.", autoescape=True)))
-    for column, wanted in (
-        (events.c.adapter_id, adapter_id),
-        (events.c.entry_id, entry_id),
-        (events.c.management_id, management_id),
-        (events.c.push_id, push_id),
-    ):
+    for column, wanted in about.items():
         if wanted is not None:
             query = query.where(column == wanted)
-    return [_event(row, row.sequence) for row in (await tx.execute(query)).all()]
+    return query
 
 
 def _event(row: AnyRow, sequence: int) -> Event:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from controller.store.adapters import adapter_of
 from controller.store.database import Tx
 from controller.store.seats import placement_of
-from controller.store.tables.inventory import adapters, placements
+from controller.store.tables.inventory import adapters, entries, placements, standbys
 from inventory.adapters import Adapter
 from inventory.slots import Placement, SlotKind
 
@@ -68,3 +68,11 @@ async def latest_occupant(tx: Tx, entry_id: int) -> Adapter | None:
 def _parts(numbers: Collection[int]) -> list[list[int]]:
     wanted = sorted(set(numbers))
     return [wanted[i : i + IN_ONE_QUERY] for i in range(0, len(wanted), IN_ONE_QUERY)]
+
+
+async def management_id(tx: Tx, seat: Placement) -> int:
+    """Number of the management that a seat's slot belongs to."""
+    table = entries if seat.slot_kind == "entry" else standbys
+    found = await tx.scalar(select(table.c.management_id).where(table.c.id == seat.slot_id))
+    assert found is not None
+    return int(found)

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from drivers.dialects.block import BLOCK
 from drivers.dialects.indented import INDENTED
+from drivers.dialects.key_value import KEY_VALUE
+from drivers.dialects.statements import STATEMENTS
 from drivers.dialects.tree import Node, Tree
 from inventory.errors import BadInput
 
@@ -48,10 +51,10 @@ class Dialect(Protocol):
         ...
 
     def remediate(self, base: Tree, intent: Tree) -> tuple[str, ...]:
-        """Commands, in order, that make a device that holds `base` hold `intent`; empty if they are equal.
+        """Commands, in order, that make a device that holds `base` hold `intent`.
 
         One item is one command; it holds LF only where the command itself spans lines (banner, quoted value), and is
-        then to be sent whole. Whole-text dialects give the lines of the whole intent.
+        then to be sent whole. Whole-text dialects always give the lines of the whole intent.
         """
         ...
 
@@ -64,7 +67,7 @@ class Dialect(Protocol):
         ...
 
 
-_KNOWN: dict[str, Dialect] = {each.name: each for each in (INDENTED,)}
+_KNOWN: dict[str, Dialect] = {each.name: each for each in (INDENTED, BLOCK, STATEMENTS, KEY_VALUE)}
 
 
 def dialect(name: str) -> Dialect:

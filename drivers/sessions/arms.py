@@ -59,16 +59,21 @@ class ArmsLink(Protocol):
         """Send an operation; the answer of a synchronous one, the start response of an asynchronous one.
 
         Fills in distribution id and transaction id. Raises OutcomeUnknown when the request was written and no answer
-        came, CommandRejected with `facts["result_code"]` when the adapter answered anything but 100.
+        came, CommandRejected with `facts["code"]` when the adapter answered anything but 100.
         """
         ...
 
     async def wait_done(self, serial: str, transaction_id: int, *, timeout_s: float) -> Request:
-        """The `-done` request. A configure-done is not answered yet; any other was answered 100 already."""
+        """The `-done` request. A configure-done is not answered yet; any other was answered 100 already.
+
+        Raises OutcomeUnknown when it does not come or is lost with its tunnel, RolledBack when the adapter pulled again
+        instead of finishing a configure.
+        """
         ...
 
     async def acknowledge(self, serial: str, transaction_id: int) -> None:
-        """Answer a configure-done with 100. Raises OutcomeUnknown when the answer could not be written whole."""
+        """Answer a configure-done with 100. Raises Unreachable when its connection is gone: the adapter repeats its
+        configure-done then, and `wait_done` and `acknowledge` may be called again."""
         ...
 
 
@@ -159,8 +164,7 @@ class ArmsDevice:
             case PushState.REACHABLE:
                 return await self._reachable(job)
             case PushState.CONFIRMED:
-                await self._link.acknowledge(self._serial, self._transaction(job))
-                return Step("configure-done was answered")
+                return await self._confirm(self._transaction(job))
             case PushState.VERIFIED:
                 return await self._verify(job)
             case PushState.REVERTING:
@@ -176,7 +180,7 @@ class ArmsDevice:
         started = (await self._configure(job.base)).transaction_id
         assert started is not None
         await self._done(started)
-        await self._link.acknowledge(self._serial, started)
+        await self._confirm(started)
         await self._link.wait_ready(self._serial, timeout_s=self._limits.ready_s)
         found = await self.read()
         if not self._same(found, job.base):
@@ -273,6 +277,15 @@ class ArmsDevice:
             next_step="Read the adapter back before anything else is sent.",
         )
 
+    async def _confirm(self, transaction_id: int) -> Step:
+        """Answer configure-done; once more if its connection was gone, because the adapter repeats it."""
+        try:
+            await self._link.acknowledge(self._serial, transaction_id)
+        except Unreachable:
+            await self._done(transaction_id)
+            await self._link.acknowledge(self._serial, transaction_id)
+        return Step("configure-done was answered")
+
     async def _verify(self, job: PushJob) -> Step:
         await self._link.wait_ready(self._serial, timeout_s=self._limits.ready_s)
         found = await self.read()
@@ -317,7 +330,7 @@ class ArmsDevice:
                 serial=self._serial,
                 step=operation,
             )
-            error.facts["result_code"] = response.result_code
+            error.facts["code"] = response.result_code
             raise error
 
     def _transaction(self, job: PushJob) -> int:
@@ -337,7 +350,7 @@ class ArmsDevice:
             shown = identity.serial
         else:
             shown = identity.distribution_id or "nameless"
-            if self._distribution_id is not None and _same_id(shown, self._distribution_id):
+            if _same_id(shown, self._distribution_id or self._serial):
                 return
         raise IdentityMismatch(
             f"The adapter that phoned home says it is {shown}, and the record says {self._serial}.",
@@ -361,7 +374,7 @@ class ArmsDevice:
         )
 
 
-_FIELD: Final = re.compile(r"(?m)^\s*([A-Za-z0-9 ]+?)\s*:\s(.*?)\s*$")
+_FIELD: Final = re.compile(r"(?m)^[ \t]*([A-Za-z0-9 ]+?)[ \t]*:[ \t]+(.*?)\s*$")
 _VERSION: Final = re.compile(r"(?m)^(?P<model>\S.*?) [Vv]er\.? ?(?P<version>\d+\.\d+) \([^)]*\)\s*$")
 
 

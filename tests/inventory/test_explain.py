@@ -52,7 +52,7 @@ def reachable() -> Iterator[AdapterFacts]:
             continue  # first contact is what puts an adapter in service
         if path == "ssh" and contact not in (Contact.NEVER_SEEN, Contact.REFUSED, Contact.READY, Contact.SILENT):
             continue  # boot stages are ARMS's
-        marks = [((), None, None, None)]
+        marks: list[tuple[tuple[str, ...], str | None, str | None, str | None]] = [((), None, None, None)]
         if life == "delivered":
             marks.append((("site", "line"), None, None, None))
         if seat is not Seat.NONE:

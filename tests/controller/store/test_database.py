@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from controller.store import schema
 from controller.store.database import Database
 from controller.store.migrate import check, upgrade
+from controller.store.tables import import_all
 from inventory.errors import BadInput, Conflict
 
 PROBE = sa.table("contractors", sa.column("name"), sa.column("created_ms"), sa.column("version"))
@@ -40,6 +43,56 @@ async def test_a_database_that_nobody_upgraded_is_refused_with_the_command_to_ru
 async def test_the_tables_of_the_program_and_of_the_migrations_are_the_same(database: Database) -> None:
     async with database.write() as tx:
         assert await tx.run_sync(schema.differences) == []
+
+
+def catalogue(connection: sa.Connection, schema_name: str) -> set[tuple[str, ...]]:
+    """Every constraint and index in the database's own words, which also show checks and conditions of indexes."""
+    if connection.dialect.name == "sqlite":
+        rows = connection.execute(sa.text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all()
+        return {
+            (row.name, line.strip().rstrip(","))
+            for row in rows
+            if not row.name.startswith(("alembic", "sqlite"))
+            for line in row.sql.splitlines()
+        }
+    constraints = connection.execute(
+        sa.text(
+            "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE connamespace = CAST(:schema AS regnamespace)"
+        ),
+        {"schema": schema_name},
+    )
+    indexes = connection.execute(
+        sa.text("SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = :schema"),
+        {"schema": schema_name},
+    )
+    return {
+        tuple(str(value).replace(f"{schema_name}.", "") for value in row)
+        for row in (*constraints, *indexes)
+        if "alembic" not in row[0]
+    }
+
+
+def made_without_migrations(connection: sa.Connection) -> set[tuple[str, ...]]:
+    """The same of a schema that comes straight from the tables of the program."""
+    if connection.dialect.name == "sqlite":
+        with sa.create_engine("sqlite://", poolclass=sa.StaticPool).connect() as fresh:
+            import_all().create_all(fresh)
+            found = catalogue(fresh, "main")
+        fresh.engine.dispose()
+        return found
+    connection.execute(sa.text("CREATE SCHEMA fresh"))
+    connection.execute(sa.text("SET LOCAL search_path TO fresh"))
+    import_all().create_all(connection)
+    return catalogue(connection, "fresh")
+
+
+async def test_checks_and_partial_indexes_of_the_migrations_are_those_of_the_program(database: Database) -> None:
+    async with database.write() as tx:
+        migrated = await tx.run_sync(catalogue, "public")
+        assert "uq_placements_open_entry" in str(migrated)
+        assert "one_slot" in str(migrated)
+        assert migrated == await tx.run_sync(made_without_migrations)
 
 
 async def test_a_missing_column_is_told_as_a_difference(database: Database) -> None:
@@ -109,6 +162,18 @@ async def test_sqlite_survives_a_power_cut_by_its_settings(sqlite_url: str) -> N
         assert (await tx.execute(sa.text("PRAGMA journal_mode"))).scalar_one() == "wal"
         assert (await tx.execute(sa.text("PRAGMA synchronous"))).scalar_one() == 2
         assert (await tx.execute(sa.text("PRAGMA foreign_keys"))).scalar_one() == 1
+    await database.close()
+
+
+async def test_a_write_on_sqlite_holds_the_file_before_its_first_statement(sqlite_url: str) -> None:
+    database = await Database.open(sqlite_url)
+    async with database.write():
+        path = sqlite_url.removeprefix("sqlite:///")
+        with (
+            closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            other.execute("BEGIN IMMEDIATE")
     await database.close()
 
 

@@ -1,0 +1,193 @@
+"""Gathers what the explanations of `inventory.explain` rest on: a few queries, however many things are explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from controller.store import (
+    checklist,
+    configs,
+    managements,
+    occupancy,
+    phonehome,
+    proposals,
+    pushes,
+    ssh,
+)
+from controller.store import (
+    links as link_rows,
+)
+from controller.store.database import Tx
+from controller.store.scope import Scope
+from inventory import explain
+from inventory.adapters import Adapter, Life
+from inventory.calendar import tokyo_day
+from inventory.contacts import ContactRecord
+from inventory.explain import AdapterFacts, ConfigState, Contact, Explanation, Fact, LinkFacts, Seat
+from inventory.links import Capacity, Link
+from inventory.plans import JournalRow, Phase, Push
+from inventory.slots import Placement
+
+if TYPE_CHECKING:
+    from controller.main import Daemon
+
+STALE_DAYS = 5
+"""Days without a valid one after which a level is stale (metering §5.3)."""
+ALL_LINKS = 1000
+
+
+async def adapters(tx: Tx, daemon: Daemon, wanted: Sequence[Adapter]) -> list[Explanation]:
+    """Explanations of adapters, in their order. The caller has checked their scope."""
+    numbers = [one.id for one in wanted]
+    seats = await occupancy.seats(tx, numbers)
+    arms = {one.adapter_id: one for one in await phonehome.contacts(tx, numbers)}
+    shells = await ssh.contacts(tx, numbers)
+    now_ms = daemon.clock.now_ms()
+    told = []
+    for one in wanted:
+        facts = await _facts(tx, one, seats.get(one.id), arms.get(one.id), shells.get(one.id), daemon.clock.pace)
+        told.append(explain.explain_adapter(facts, now_ms))
+    return told
+
+
+async def _facts(
+    tx: Tx,
+    adapter: Adapter,
+    seat: Placement | None,
+    arms: ContactRecord | None,
+    shell: ssh.SshContact | None,
+    pace: float,
+) -> AdapterFacts:
+    everything = Scope.everything()
+    kind = Seat.NONE if seat is None else Seat(seat.slot_kind)
+    suspended = None
+    if seat is not None:
+        management = await managements.get(tx, everything, await occupancy.management_id(tx, seat))
+        suspended = management.suspended
+    missing: tuple[str, ...] = ()
+    if adapter.life in (Life.ORDERED, Life.DELIVERED):
+        missing = await checklist.missing(tx, everything, adapter.id)
+    contact, at_ms, proven_ms, refusal, quarantine, quarantine_ms = _contact(adapter, arms, shell)
+    if kind is Seat.STANDBY and arms is not None and arms.refusal_code is not None and contact is Contact.REFUSED:
+        # To a standby the refusal is the answer it should get; its retries are its sign of life.
+        contact, refusal = Contact.READY, None
+    config, config_ms = await _config(tx, adapter, seat)
+    return AdapterFacts(
+        serial=adapter.serial.shown,
+        life=adapter.life.value,
+        life_at_ms=adapter.life_at_ms,
+        seat=kind,
+        seat_key=None if seat is None else seat.slot_key,
+        seat_at_ms=adapter.registered_ms if seat is None else seat.from_ms,
+        contact=contact,
+        contact_at_ms=at_ms,
+        config=config,
+        config_at_ms=config_ms,
+        path=adapter.path,
+        missing=missing,
+        suspended=suspended,
+        refusal=refusal,
+        quarantine=quarantine,
+        quarantine_at_ms=quarantine_ms,
+        proven_at_ms=proven_ms,
+        pace=pace,
+    )
+
+
+def _contact(
+    adapter: Adapter, arms: ContactRecord | None, shell: ssh.SshContact | None
+) -> tuple[Contact, int | None, int | None, str | None, str | None, int | None]:
+    """Stage, its instant, when the serial was proven, refusal, quarantine, its instant."""
+    if adapter.path == "arms" and arms is not None:
+        refusal = None
+        if arms.refusal_reason is not None and arms.stage is Contact.REFUSED:
+            refusal = f"{arms.refusal_code}: {arms.refusal_reason}"
+        at_ms = arms.stage_ms or arms.last_seen_ms
+        return arms.stage, at_ms, arms.proven_ms, refusal, arms.quarantine, arms.quarantine_ms
+    if shell is not None:
+        refusal = shell.refusal if shell.stage is not Contact.READY else None
+        return shell.stage, shell.stage_ms, shell.proven_ms, refusal, shell.quarantine, shell.quarantine_ms
+    return Contact.NEVER_SEEN, None, None, None, None, None
+
+
+async def _config(tx: Tx, adapter: Adapter, seat: Placement | None) -> tuple[ConfigState, int | None]:
+    """The config axis: truth of the place, read from this adapter, against what the place wants."""
+    if seat is None or seat.slot_kind != "entry":
+        return ConfigState.NONE, None
+    if await pushes.holder(tx, adapter.id) is not None:
+        return ConfigState.PUSHING, None
+    everything = Scope.everything()
+    wanted = await configs.latest(tx, everything, seat.slot_id, "startup" if adapter.path == "arms" else "running")
+    truth = await configs.latest(tx, everything, seat.slot_id, "truth")
+    if wanted is None and truth is None:
+        return ConfigState.NONE, None
+    if truth is None or truth.seen_ms < seat.from_ms:
+        return ConfigState.UNKNOWN, None
+    if wanted is None or wanted.digest == truth.digest:
+        return ConfigState.IN_SYNC, truth.seen_ms
+    return ConfigState.DIFFERS, truth.seen_ms
+
+
+def push(found: Push, journal: Sequence[JournalRow]) -> Explanation:
+    """Explanation of a push from its journal."""
+    facts = tuple(
+        Fact(
+            row.at_ms,
+            f"{row.state.value}: " + ("intended" if row.phase is Phase.INTENTION else (row.said or str(row.verdict))),
+            "push journal",
+        )
+        for row in journal
+    )
+    since_ms = journal[-1].at_ms if journal else found.created_ms
+    return explain.explain_push(
+        f"push {found.id} to E-{found.entry_id}", found.state, since_ms=since_ms, reason=found.said, journal=facts
+    )
+
+
+async def links(tx: Tx, daemon: Daemon, scope: Scope) -> list[Explanation]:
+    """Explanations of the links in scope, the most congested first."""
+    found = await link_rows.page(tx, scope, limit=ALL_LINKS)
+    facts = [await _link_facts(tx, daemon, one) for one in found]
+    facts.sort(key=lambda one: -one.level)
+    return [explain.explain_link(one) for one in facts]
+
+
+async def link(tx: Tx, daemon: Daemon, found: Link) -> Explanation:
+    """Explanation of one link. The caller has checked its scope."""
+    return explain.explain_link(await _link_facts(tx, daemon, found))
+
+
+async def _link_facts(tx: Tx, daemon: Daemon, found: Link) -> LinkFacts:
+    today = tokyo_day(daemon.clock.now_ms())
+    states = await link_rows.levels(tx, found.id)
+    worst = max(states, key=lambda one: one.level, default=None)
+    known = [one for one in await link_rows.capacities(tx, found.id) if _in_force(one, today)]
+    capacity = known[-1] if known else None
+    open_ones = [
+        one
+        for state in ("draft", "sent")
+        for one in await proposals.page(tx, Scope.everything(), state=state, entry_id=found.entry_id)
+    ]
+    valid_day = worst.valid_day if worst else None
+    return LinkFacts(
+        key=f"E-{found.entry_id} {found.interface}",
+        level=int(worst.level) if worst else 0,
+        level_at_ms=worst.made_ms if worst else daemon.started_ms,
+        valid_days=worst.valid_days if worst else 0,
+        stale=valid_day is None or (today - valid_day).days > STALE_DAYS,
+        capacity_kind=None if capacity is None else capacity.kind.value,
+        capacity="" if capacity is None else _rate(capacity),
+        busy="" if worst is None else f"direction {worst.direction.value} since {worst.since_day.isoformat()}",
+        proposal=str(open_ones[0].id) if open_ones else None,
+    )
+
+
+def _in_force(capacity: Capacity, today: date) -> bool:
+    return capacity.valid_from <= today and (capacity.valid_to is None or today < capacity.valid_to)
+
+
+def _rate(capacity: Capacity) -> str:
+    down, up = (f"{rate / 1e6:g} Mbit/s" if rate else "unknown" for rate in (capacity.down_bps, capacity.up_bps))
+    return f"{down} down, {up} up"

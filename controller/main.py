@@ -1,0 +1,336 @@
+"""The daemon: everything is built here, once, in one place, and stopped here in order (architecture §5a)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Final, Literal
+
+import structlog
+import uvicorn
+import uvloop
+from sqlalchemy.exc import SQLAlchemyError
+
+from controller import node
+from controller.clock import SystemClock
+from controller.engine.dbos_engine import DbosEngine
+from controller.keyring import Keyring
+from controller.metering.service import HeartbeatReading, MeteringService
+from controller.phonehome.heartbeat import Beat
+from controller.phonehome.service import PhoneHome
+from controller.push.identifying import Identifier
+from controller.push.reaching import FleetReach
+from controller.push.service import Policy, PushService
+from controller.push.texts import TextPlanner
+from controller.settings import Settings
+from controller.store import api_keys, audit, configs, counts, events, idempotency, migrate, phonehome, ssh
+from controller.store.database import Database, Tx
+from controller.store.events import NewEvent
+from controller.store.scope import By, Scope
+from controller.store.traffic import TrafficDatabase
+from inventory.adapters import Adapter
+from inventory.errors import BadInput, FleetError
+from inventory.plans import ConfigText
+from inventory.secrets import Secret
+
+log = structlog.get_logger(__name__)
+
+STOP_S = 25.0
+"""Seconds for running pushes to reach their next journalled state; the rest of 30 s is for tunnels and batches."""
+LAG_S = 0.5
+"""A loop that answers later than this is an incident."""
+KEEP_ANSWERS_MS = 7 * 86_400_000
+"""How long the answer of an `Idempotency-Key` is kept."""
+
+
+class Daemon:
+    """All parts of one node. `start` opens it to the world, `stop` ends it so that nothing acknowledged is lost."""
+
+    def __init__(self, settings: Settings, db: Database, traffic: TrafficDatabase, keyring: Keyring) -> None:
+        self.settings = settings
+        self.db = db
+        self.traffic = traffic
+        self.keyring = keyring
+        self.clock = SystemClock(settings.pace)
+        self.started_ms = self.clock.now_ms()
+        self.metering = MeteringService(
+            db, traffic, self.clock, heartbeat_interval_s=settings.arms.heartbeat_interval_s
+        )
+        self.phonehome = PhoneHome(
+            settings=settings.arms,
+            clock=self.clock,
+            keyring=keyring,
+            database=db,
+            folder=settings.data_directory / "pki",
+            startup=self._startup,
+            on_beats=self._meter,
+        )
+        self.reach = FleetReach(db, keyring, self.clock, self.phonehome.link)
+        self.identifier = Identifier(db, self.clock, self.reach)
+        self.planner = TextPlanner()
+        self.pushes = PushService(
+            database=db,
+            keyring=keyring,
+            clock=self.clock,
+            reach=self.reach,
+            planner=self.planner,
+            policy=Policy(
+                at_once=settings.push.at_once,
+                guard_s=settings.push.guard_s,
+                plan_valid_s=settings.push.plan_valid_s,
+                four_eyes_unproven=settings.push.four_eyes_unproven,
+            ),
+        )
+        self._engine: DbosEngine | None = None
+        self._server: _Server | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def open(cls, settings: Settings) -> Daemon:
+        """Keys and databases, made at the first start. Raises FleetError with the next step if one does not fit."""
+        node.prepare(settings.data_directory)
+        keyring = Keyring.open(settings.data_directory / "master.key")
+        await migrate.upgrade(settings.database_url())
+        db = await Database.open(settings.database_url())
+        try:
+            traffic = await TrafficDatabase.open(settings.traffic_url())
+        except BaseException:
+            await db.close()
+            raise
+        return cls(settings, db, traffic, keyring)
+
+    async def start(self) -> None:
+        """First key, listeners, engine, loops, API: in this order, so that nobody is answered too early."""
+        directory = self.settings.data_directory
+        async with self.db.write() as tx:
+            first = await api_keys.first_key(tx, self.keyring, By("first start", self.clock.now_ms()))
+        if first is not None:
+            path = node.keep_admin_key(directory, first)
+            log.warning("the first admin key was written; it is shown nowhere else", file=str(path))
+        await self.phonehome.start()
+        self._engine = await DbosEngine.open(
+            self.settings.engine_url(),
+            node_id=node.name(directory, self.settings.node),
+            advance=self.pushes.advance,
+        )
+        self._loop("push dispatcher", lambda: self.pushes.run(self._running_engine()))
+        self._loop("metering", self.metering.run)
+        self._loop("ssh watch", self.identifier.watch)
+        self._loop("event publisher", self._publish)
+        self._loop("calendar", self._calendar)
+        self._loop("loop lag", self._lag)
+        await self._serve()
+        location, resource, heartbeat = self.phonehome.ports
+        ports = {"api": self.api_port, "ls": location, "rs": resource, "heartbeat": heartbeat}
+        node.announce(directory, ports)
+        log.info("listening", **ports, pace=self.clock.pace)
+
+    async def stop(self) -> None:
+        """Refuse new work, let pushes reach a journalled state, end tunnels, flush batches, close databases."""
+        node.retract(self.settings.data_directory)
+        if self._server is not None:
+            self._server.should_exit = True
+            await self._server.done.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        settled = await self.pushes.stop(deadline_s=STOP_S)
+        if not settled:
+            log.warning("pushes were left for reconcile at the next start")
+        if self._engine is not None:
+            await self._engine.close()
+        await self.phonehome.stop()
+        self.planner.close()
+        await self.traffic.close()
+        await self.db.close()
+
+    @property
+    def api_port(self) -> int:
+        """Bound port of the REST API."""
+        assert self._server is not None
+        return int(self._server.servers[0].sockets[0].getsockname()[1])
+
+    async def provision(self, tx: Tx, adapter: Adapter) -> Secret:
+        """ARMS identity of a new adapter; the LS key is returned this once. Raises BadInput without Distribution ID."""
+        if adapter.distribution_id is None:
+            raise BadInput(
+                "an adapter that phones home needs its Distribution ID",
+                field="distribution_id",
+                next_step="Copy it from the label, or from `show key`.",
+            )
+        key = await phonehome.provision(
+            tx,
+            self.keyring,
+            adapter.id,
+            distribution_id=adapter.distribution_id,
+            at_ms=self.clock.now_ms(),
+        )
+        self.phonehome.provisioned()
+        return key
+
+    async def unseated(self, tx: Tx, adapter_id: int) -> None:
+        """In the transaction of the move: old keys of a unit that phones home are void at once (architecture §6)."""
+        await phonehome.rotate(tx, self.keyring, adapter_id, keep_previous=False)
+
+    async def clear_quarantine(self, adapter: Adapter, by: By) -> None:
+        """An operator has looked at an adapter in quarantine."""
+        async with self.db.write() as tx:
+            await events.record(tx, NewEvent("contact.quarantine-cleared", by.at_ms, adapter_id=adapter.id))
+            audit.record(tx, by, "adapter.clear-quarantine", adapter.serial.shown, contractor_id=adapter.contractor_id)
+            if adapter.path == "ssh":
+                await ssh.release(tx, adapter.id)
+        if adapter.path == "arms":
+            await self.phonehome.clear_quarantine(adapter.id)
+
+    async def places_changed(self, *adapter_ids: int) -> None:
+        """Whoever lost its place is put out at once."""
+        for adapter_id in adapter_ids:
+            await self.phonehome.place_changed(adapter_id)
+
+    def _running_engine(self) -> DbosEngine:
+        assert self._engine is not None
+        return self._engine
+
+    async def _startup(self, entry_id: int) -> ConfigText | None:
+        async with self.db.read() as tx:
+            return await configs.latest_text(tx, Scope.everything(), self.keyring, entry_id, "startup")
+
+    async def _meter(self, beats: Sequence[Beat]) -> None:
+        await self.metering.ingest_heartbeat([reading for beat in beats for reading in _readings(beat)])
+
+    def _loop(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(self._again(name, work), name=name))
+
+    async def _again(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Keep a loop going: what fails once, such as a database that is away, is logged and tried again."""
+        while True:
+            try:
+                await work()
+            except (FleetError, OSError, SQLAlchemyError):
+                log.exception("a loop failed and is started again", loop=name)
+            await asyncio.sleep(1.0)
+
+    async def _publish(self) -> None:
+        """Number events for subscribers; one publisher at a time (architecture §3a.6)."""
+        while True:
+            async with self.db.write() as tx:
+                published = await events.publish(tx)
+            if not published:
+                await asyncio.sleep(0.5)
+
+    async def _calendar(self) -> None:
+        """What a new day brings: counts that take effect; answers that are old enough to be forgotten."""
+        while True:
+            now_ms = self.clock.now_ms()
+            async with self.db.write() as tx:
+                await counts.apply_due(tx, By("daemon", now_ms))
+                await idempotency.prune(tx, before_ms=now_ms - KEEP_ANSWERS_MS)
+            await asyncio.sleep(60.0)
+
+    async def _lag(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(0.25)
+            late_s = loop.time() - before - 0.25
+            if late_s > LAG_S:
+                log.warning("the event loop was late", late_s=round(late_s, 3))
+
+    async def _serve(self) -> None:
+        from controller.api.app import build  # noqa: PLC0415 (the API imports this module for its types)
+
+        config = uvicorn.Config(
+            build(self),
+            host=self.settings.api.host,
+            port=self.settings.api.port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=5,
+        )
+        self._server = _Server(config)
+        self._tasks.append(asyncio.create_task(self._server.run_here(), name="api"))
+        await self._server.up.wait()
+        if not self._server.started:
+            raise BadInput(
+                f"the API cannot listen on {self.settings.api.host}:{self.settings.api.port}",
+                field="api.port",
+                next_step="Choose another port, or stop who listens there.",
+            )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn as a task of ours: without signal handlers, and telling when it is up and when it is done."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+        self.done = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the daemon's."""
+        yield
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """See uvicorn; a port that is taken ends it by SystemExit, which is not ours to pass on."""
+        try:
+            await super().startup(sockets=None)
+        except SystemExit:
+            self.should_exit = True
+        finally:
+            self.up.set()
+
+    async def run_here(self) -> None:
+        """Serve until `should_exit`."""
+        try:
+            await self.serve()
+        finally:
+            self.up.set()
+            self.done.set()
+
+
+_KINDS: Final[Mapping[str, Literal["count", "rate"]]] = {"traffic-count": "count", "traffic-rate": "rate"}
+
+
+def _readings(beat: Beat) -> Iterator[HeartbeatReading]:
+    for seen in beat.heartbeat.statistics:
+        kind = _KINDS.get(seen.name)
+        if kind is not None:
+            yield HeartbeatReading(
+                adapter_id=beat.adapter_id,
+                entry_id=beat.entry_id,
+                received_ms=beat.received_ms,
+                monotonic_ms=beat.monotonic_ms,
+                ifindex=seen.index,
+                in_octets=seen.values[0],
+                out_octets=seen.values[1],
+                kind=kind,
+            )
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def asked() -> None:
+        if stop.is_set():  # a second signal ends at once, which must be as safe
+            sys.exit(1)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked)
+    daemon = await Daemon.open(settings)
+    try:
+        await daemon.start()
+        await stop.wait()
+    finally:
+        await daemon.stop()
+
+
+def run(settings: Settings) -> None:
+    """Run the daemon until SIGTERM or SIGINT."""
+    uvloop.run(_run(settings))

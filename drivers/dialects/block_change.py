@@ -1,0 +1,131 @@
+"""From one FortiOS config to another: first create and modify, referenced tables before their users, then delete.
+
+A reference to what is not there, or the deletion of what is still used, is refused by the device (§B.5).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from drivers.dialects.block_model import Table, volatile
+from drivers.dialects.block_words import quoted
+from drivers.dialects.tree import Node, Tree
+
+_SCOPES: Final = frozenset({"vdom", "global"})
+"""Tables that hold the tables of a virtual domain: the order of tables counts in each of them."""
+
+_RANKS: Final = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"system (?:global|settings|accprofile|replacemsg.*)",
+        r"system (?:interface|switch-interface|virtual-switch)|wireless-controller.*",
+        r"vpn certificate.*|certificate.*",
+        r"system zone|user (?:local|radius|ldap|tacacs\+|peer)",
+        r"user group|firewall (?:address6?|multicast-address6?|wildcard-fqdn.*|internet-service.*)",
+        r"firewall addrgrp6?|firewall service category",
+        r"firewall service custom",
+        r"firewall service group|firewall schedule (?:onetime|recurring)",
+        r"firewall schedule group|firewall shaper.*|firewall (?:vip6?|ippool6?)|.*profile.*|.*sensor",
+        r"firewall vipgrp6?|vpn ipsec phase1.*",
+        r"vpn ipsec phase2.*",
+        r"router (?:access-list6?|prefix-list6?|aspath-list|community-list)",
+        r"router route-map",
+    )
+)
+"""Tables from the referenced to the referrers; those not named here are the users of all."""
+
+
+def changes(base: Tree, intent: Tree) -> Tree:
+    """Statements that turn a device that holds `base` into one that holds `intent`."""
+    return Tree(tuple(_scope(Table.of(base.nodes), Table.of(intent.nodes))))
+
+
+def _scope(old: Table, new: Table) -> list[Node]:
+    """Changes of the tables of one scope: everything that creates or modifies first, then all that deletes."""
+    paths = sorted(dict.fromkeys((*new.tables, *old.tables)), key=_rank)
+    build = _settings(old, new)
+    tear_down: list[Node] = []
+    for path in paths:
+        before, after = old.tables.get(path, Table(path)), new.tables.get(path, Table(path))
+        if path in _SCOPES:
+            build += _nested_scope(before, after)
+            continue
+        build += _section(f"config {path}", [*_modify(before, after), *_moves(before, after)])
+        tear_down += _section(f"config {path}", _deletions(before, after))
+    return [*build, *reversed(tear_down)]
+
+
+def _rank(path: str) -> int:
+    return next((i for i, pattern in enumerate(_RANKS) if pattern.fullmatch(path)), len(_RANKS))
+
+
+def _nested_scope(old: Table, new: Table) -> list[Node]:
+    """`config vdom`: each domain is a scope of its own. `config global` holds its tables directly."""
+    inner = _scope(old, new)
+    for key in new.entries:
+        children = _scope(old.entries.get(key, Table()), new.entries[key])
+        if children or key not in old.entries:
+            inner.append(Node(f"edit {quoted(key)}", tuple(children)))
+    return _section(f"config {new.path}", [*inner, *_deletions(old, new)])
+
+
+def _section(text: str, children: list[Node]) -> list[Node]:
+    return [Node(text, tuple(children))] if children else []
+
+
+def _settings(old: Table, new: Table) -> list[Node]:
+    """What is set anew or differently, then what returns to its default."""
+    done = [
+        Node(" ".join(("set", quoted(name), *each.raw)))
+        for name, each in new.settings.items()
+        if not volatile(name, each) and _differs(old, name, new)
+    ]
+    done += [
+        Node(f"unset {quoted(name)}")
+        for name, each in old.settings.items()
+        if not volatile(name, each) and (name not in new.settings or volatile(name, new.settings[name]))
+    ]
+    return done
+
+
+def _modify(old: Table, new: Table) -> list[Node]:
+    """Settings, child tables and entries that are new or differ; child entries that go are deleted here."""
+    done = _settings(old, new)
+    for path in dict.fromkeys((*old.tables, *new.tables)):
+        before, after = old.tables.get(path, Table(path)), new.tables.get(path, Table(path))
+        inner = [*_deletions(before, after), *_modify(before, after), *_moves(before, after)]
+        done += _section(f"config {path}", inner)
+    for key, entry in new.entries.items():
+        inside = _modify(old.entries.get(key, Table()), entry)
+        if inside or key not in old.entries:
+            done.append(Node(f"edit {quoted(key)}", tuple(inside)))
+    return done
+
+
+def _differs(old: Table, name: str, new: Table) -> bool:
+    """Whether the setting is to be sent: also a secret in clear text where the device shows only its encoded form."""
+    before, after = old.settings.get(name), new.settings[name]
+    if before is None or before.comparable(name) != after.comparable(name):
+        return True
+    return after.clear_secret(name) and before.values != after.values
+
+
+def _deletions(old: Table, new: Table) -> list[Node]:
+    return [Node(f"delete {quoted(key)}") for key in reversed(old.entries) if key not in new.entries]
+
+
+def _moves(old: Table, new: Table) -> list[Node]:
+    """Moves that bring the entries of an ordered table into their order; new ones were appended at the end."""
+    if not new.ordered:
+        return []
+    order = [*old.entries, *(key for key in new.entries if key not in old.entries)]
+    moves: list[Node] = []
+    follower: str | None = None
+    for key in reversed(list(new.entries)):
+        if follower is not None and order.index(key) > order.index(follower):
+            order.remove(key)
+            order.insert(order.index(follower), key)
+            moves.append(Node(f"move {quoted(key)} before {quoted(follower)}"))
+        follower = key
+    return moves

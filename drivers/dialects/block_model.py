@@ -1,0 +1,163 @@
+"""Our model of how FortiOS takes statements in: tables of settings, entries and child tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from drivers.dialects.block_secrets import SECRET_NAME
+from drivers.dialects.block_words import quoted, value, words
+from drivers.dialects.tree import Node
+from inventory.secrets import MASK
+
+_VOLATILE: Final = re.compile(r"uuid|snmp-index|last-login|login-time")
+_SETS: Final = re.compile(
+    r"member|exclude-member|(?:src|dst)(?:addr6?|intf)|service|allowaccess|groups|users|internet-service(?:-src)?-name"
+)
+"""Settings whose values have no order."""
+
+_ORDERED: Final = re.compile(r"firewall (?:.*-)?policy\d*|firewall (?:central-snat-map|acl6?)|router policy6?|rule")
+"""Tables whose entries are evaluated in their order; they have `move`. `rule` is the one of router lists and maps."""
+
+
+@dataclass(slots=True)
+class Setting:
+    """A value as it was written (`raw`, to be sent) and what it means (`values`)."""
+
+    raw: tuple[str, ...]
+    values: tuple[str, ...]
+
+    @classmethod
+    def of(cls, raw: Sequence[str]) -> Setting:
+        """From words as written."""
+        return cls(tuple(raw), tuple(value(word) for word in raw))
+
+    def clear_secret(self, name: str) -> bool:
+        """Whether this is a secret in clear text: nobody can tell whether the device holds it already."""
+        return bool(SECRET_NAME.fullmatch(name)) and self.values[:1] != ("ENC",) and not self._encrypted_key()
+
+    def comparable(self, name: str) -> tuple[str, ...]:
+        """Values in which two settings are compared: secrets masked (they re-encode each time), sets sorted."""
+        if self.values[:1] == ("ENC",) or SECRET_NAME.fullmatch(name) or self._encrypted_key():
+            return ("ENC", MASK)
+        return tuple(sorted(set(self.values))) if _SETS.fullmatch(name) else self.values
+
+    def _encrypted_key(self) -> bool:
+        return any("-----BEGIN ENCRYPTED" in each for each in self.values)
+
+
+def volatile(name: str, setting: Setting) -> bool:
+    """Whether devices fill in or change this setting by themselves."""
+    return (
+        bool(_VOLATILE.fullmatch(name)) or setting.values[:1] == () or setting.values[0].startswith("Error (No order")
+    )
+
+
+@dataclass(slots=True)
+class Table:
+    """What stands below one `config` or `edit`. `path` is the words of the `config`; keys of dicts are meanings."""
+
+    path: str = ""
+    settings: dict[str, Setting] = field(default_factory=dict)
+    entries: dict[str, Table] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, nodes: Sequence[Node]) -> Table:
+        """The state after `nodes` were entered at the top of an empty device."""
+        table = cls()
+        table.enter(nodes)
+        return table
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the order of the entries has a meaning."""
+        return bool(_ORDERED.fullmatch(self.path))
+
+    def enter(self, nodes: Sequence[Node]) -> None:
+        """What the device does with statements. `abort` drops what was entered in this section."""
+        if nodes and nodes[-1].text == "abort":
+            return
+        for node in nodes:
+            raw = words(node.text)
+            if raw and not node.text.startswith("#"):
+                self._statement(raw[0], raw[1:], node.children)
+
+    def _statement(self, keyword: str, raw: list[str], children: Sequence[Node]) -> None:
+        arguments = [value(word) for word in raw]
+        match keyword:
+            case "config":
+                path = " ".join(quoted(word) for word in arguments)
+                self.tables.setdefault(path, Table(path)).enter(children)
+            case "edit":
+                if children and children[-1].text == "abort":
+                    return
+                self.entries.setdefault(self._free_key(arguments[0]), Table()).enter(children)
+            case "set" | "unset" | "append" | "select" | "unselect":
+                self._setting(keyword, arguments[0], Setting.of(raw[1:]))
+            case "delete":
+                for key in arguments:
+                    self.entries.pop(key, None)
+            case "purge":
+                self.entries.clear()
+            case "rename" | "clone" | "move":
+                if len(arguments) == 3:
+                    self._rearrange(keyword, *arguments)
+            case _:
+                pass  # get and show only look
+
+    def _free_key(self, key: str) -> str:
+        """`edit 0` means the next free number."""
+        numbers = [int(k) for k in self.entries if k.isascii() and k.isdecimal() and len(k) < 20]
+        return str(max(numbers, default=0) + 1) if key == "0" else key
+
+    def _setting(self, keyword: str, name: str, given: Setting) -> None:
+        now = self.settings.get(name)
+        if keyword == "unset":
+            self.settings.pop(name, None)
+        elif keyword in {"append", "unselect"} and now is not None:
+            kept = list(zip(now.raw, now.values, strict=True))
+            kept = [pair for pair in kept if pair[1] not in given.values]
+            if keyword == "append":
+                kept += zip(given.raw, given.values, strict=True)
+            self.settings[name] = Setting(tuple(r for r, _ in kept), tuple(v for _, v in kept))
+        elif keyword != "unselect":
+            self.settings[name] = given
+
+    def _rearrange(self, keyword: str, key: str, how: str, other: str) -> None:
+        if key not in self.entries or (how in {"before", "after"} and other not in self.entries) or key == other:
+            return
+        if keyword == "clone" and other not in self.entries:
+            self.entries[other] = Table()
+            self.entries[other].enter(self.entries[key].nodes())
+        elif keyword == "rename" and other not in self.entries:
+            self.entries = {other if k == key else k: v for k, v in self.entries.items()}
+        elif keyword == "move" and how in {"before", "after"}:
+            order = [k for k in self.entries if k != key]
+            order.insert(order.index(other) + (how == "after"), key)
+            self.entries = {k: self.entries[k] for k in order}
+
+    def nodes(self) -> tuple[Node, ...]:
+        """The state as statements, spelled as they came."""
+        return (
+            *(Node(" ".join(("set", quoted(name), *each.raw))) for name, each in self.settings.items()),
+            *(Node(f"config {path}", table.nodes()) for path, table in self.tables.items()),
+            *(Node(f"edit {quoted(key)}", entry.nodes()) for key, entry in self.entries.items()),
+        )
+
+    def canonical(self) -> tuple[Node, ...]:
+        """The state in the form of comparison: sorted but for ordered tables, spelled one way, no empty tables."""
+        settings = sorted(
+            " ".join(("set", quoted(name), *(quoted(v) for v in each.comparable(name))))
+            for name, each in self.settings.items()
+            if not volatile(name, each)
+        )
+        tables = [Node(f"config {path}", table.canonical()) for path, table in sorted(self.tables.items())]
+        keys = list(self.entries) if self.ordered else sorted(self.entries)
+        return (
+            *(Node(text) for text in settings),
+            *(node for node in tables if node.children),
+            *(Node(f"edit {quoted(key)}", self.entries[key].canonical()) for key in keys),
+        )

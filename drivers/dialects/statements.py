@@ -1,0 +1,175 @@
+"""SEIL legacy (X1, X2, B1, BPV4, x86 Fuji): one statement per line, words split by blanks (devices-seil §3.3, §3.4).
+
+The unit of change is the whole text; only the printed form is canonical, so we compare in a normal form of our own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from drivers.dialects.secrets import mask_common
+from drivers.dialects.tree import Node, Tree, text_lines
+from inventory.errors import ConfigSyntax
+from inventory.secrets import MASK
+
+_PIECE: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|([^ \t"]+)')
+_WORD: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^ \t"])+')
+_NEEDS_NO_QUOTES: Final = re.compile(r'[^ \t"\\!#]+')
+
+
+class Statements:
+    """Dialect `statements`. A flat list; lines that begin with `!` or `#` are comments, kept but never sent."""
+
+    name = "statements"
+
+    def parse(self, text: str) -> Tree:
+        """Refuses an open quote."""
+        nodes: list[Node] = []
+        for number, line in enumerate(text_lines(text), start=1):
+            start = line.strip(" \t")
+            if start.startswith(("!", "#")):
+                nodes.append(Node(start))
+            elif start:
+                nodes.append(Node(" ".join(_words_of_line(line, number))))
+        return Tree(tuple(node for node in nodes if node.text != "!"))
+
+    def render(self, tree: Tree) -> str:
+        """One statement per line, one blank between words; words keep their spelling."""
+        return "".join(f"{node.text}\n" for node in tree.nodes)
+
+    def canonical(self, tree: Tree) -> Tree:
+        """No comments, quotes only where needed, parameters in one order without defaults, host keys by their kind.
+
+        Statements are sorted by what they configure; where the order has a meaning (filters, routes, NAT, CBQ, lists of
+        servers) they keep it among themselves.
+        """
+        statements = dict.fromkeys(_normal(node.text) for node in tree.nodes if not _comment(node.text))
+        return Tree(tuple(Node(text) for text in sorted(statements, key=_group)))
+
+    def remediate(self, base: Tree, intent: Tree) -> tuple[str, ...]:
+        """The lines of the whole intent, without comments, whatever `base` is."""
+        return tuple(node.text for node in intent.nodes if not _comment(node.text))
+
+    def apply(self, tree: Tree, lines: Sequence[str]) -> Tree:
+        """A whole text takes the place of all that was held."""
+        return self.parse("\n".join(lines))
+
+    def redact(self, text: str) -> str:
+        """Mask the secrets of devices-seil §5; a quoted word that is cut is masked to the end of its line."""
+        for rule in _SECRETS:
+            text = rule.sub(rf"\g<1>{MASK}", text)
+        return mask_common(text)
+
+
+def _comment(text: str) -> bool:
+    return text.startswith(("!", "#"))
+
+
+def _words_of_line(line: str, number: int) -> list[str]:
+    found: list[str] = []
+    at = 0
+    while at < len(line):
+        if line[at] in " \t":
+            at += 1
+            continue
+        word = _WORD.match(line, at)
+        at_quote = word.end() if word else at
+        if line.startswith('"', at_quote):
+            raise ConfigSyntax("the quote is never closed on its line", line=number, column=at_quote + 1)
+        found.append(line[at:at_quote])
+        at = at_quote
+    return found
+
+
+def _value(word: str) -> str:
+    return "".join(
+        plain if double is None else re.sub(r"\\(.)", r"\1", double)
+        for double, plain in ((piece[1], piece[2]) for piece in _PIECE.finditer(word))
+    )
+
+
+def _quoted(value: str) -> str:
+    if _NEEDS_NO_QUOTES.fullmatch(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+_FILTER_PARAMETERS: Final = (
+    "interface", "direction", "action", "protocol", "icmp-type", "src", "srcport", "dst", "dstport",
+    "ipopts", "exthdr", "state", "state-ttl", "keepalive", "logging", "label",
+)  # fmt: skip
+_FILTER_DEFAULTS: Final = {"state": ["disable"], "logging": ["off"]}
+_PAIRS_AFTER_NAME: Final = (
+    ["ppp", "add"],
+    ["ike", "proposal", "add"],
+    ["ipsec", "security-association", "proposal", "add"],
+)
+
+
+def _normal(text: str) -> str:
+    """One spelling for statements that mean the same."""
+    words = [_value(word) for word in _WORD.findall(text)]
+    if words[:2] in (["filter", "add"], ["filter6", "add"]):
+        words = _normal_filter(words)
+    for head in _PAIRS_AFTER_NAME:
+        rest = words[len(head) + 1 :]
+        if words[: len(head)] == head and len(rest) % 2 == 0:
+            pairs = sorted(zip(rest[::2], rest[1::2], strict=True))
+            words = [*words[: len(head) + 1], *(word for pair in pairs for word in pair)]
+    if words[:2] == ["sshd", "hostkey"] and len(words) > 3 and words[3] != "none":
+        words = [*words[:3], "auto"]  # devices print the key that `auto` made
+    return " ".join(_quoted(word) for word in words)
+
+
+def _normal_filter(words: list[str]) -> list[str]:
+    """Parameters in the printed order, without those that are the default; unknown forms stay as they are."""
+    rest = words[3:]
+    switch = rest.pop() if rest and rest[-1] in {"enable", "disable"} and rest[-2:-1] != ["state"] else "enable"
+    found: dict[str, list[str]] = {}
+    while rest:
+        name = rest.pop(0)
+        if name not in _FILTER_PARAMETERS or not rest or name in found:
+            return words
+        found[name] = [rest.pop(0)]
+        if name == "action" and found[name] == ["forward"] and rest:
+            found[name].append(rest.pop(0))
+    kept = {
+        name: found[name] for name in _FILTER_PARAMETERS if name in found and found[name] != _FILTER_DEFAULTS.get(name)
+    }
+    return [*words[:3], *(word for name, values in kept.items() for word in (name, *values)), switch]
+
+
+_ORDER_COUNTS: Final = re.compile(
+    r"filter6? add|route6? add|route dynamic route-filter|nat \S+ add|cbq (?:class|filter)|(?:mac)?filter|bridge filter"
+    r"|dns forwarder add|resolver address|ntp server|dhcp interface \S+ (?:dns|ntp|server)|snmp trap add"
+    r"|syslog (?:add|remote-server)"
+)
+
+
+def _group(text: str) -> str:
+    """Sorting key: the same for statements whose order among each other has a meaning."""
+    found = _ORDER_COUNTS.match(text)
+    return found[0] if found else text
+
+
+_QUOTED_OR_WORD: Final = r'(?:"(?:[^"\\\r\n]|\\.)*"?|[^ \t\r\n"]+)+'
+
+
+def _secret(head: str) -> re.Pattern[str]:
+    return re.compile(rf"((?<![\w-])(?:{head})[ \t]+){_QUOTED_OR_WORD}")
+
+
+_SECRETS: Final = (
+    _secret(r"encrypted-password(?:-\w+)*[ \t]+\S+"),
+    _secret(rf"preshared-key[ \t]+add[ \t]+{_QUOTED_OR_WORD}"),
+    _secret(r"(?<!authentication )(?:ipsec-)?preshared-key(?![ \t]+add\b)"),
+    re.compile(r"((?<![\w-])hostkey[ \t]+\S+[ \t]+)(?!(?:none|auto)\b)[^\r\n]+"),
+    _secret(r"community|(?:\w+-)*passphrase|(?:\w+-)*password(?!-\w)(?![ \t]+(?:on|off)\b)|(?:\w+-)*secret"),
+    _secret(r"floatlink-key|authentication[ \t]+md5|private-key|auth-key[ \t]+\S+[ \t]+\S+[ \t]+password"),
+    _secret(r"pin(?![ \t]+none\b)"),
+)
+
+STATEMENTS: Final = Statements()

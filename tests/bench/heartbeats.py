@@ -1,0 +1,176 @@
+"""Heartbeats accepted and durable per second, one process, against bare UDP receive and HMAC on the same loop."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import multiprocessing
+import socket
+import struct
+import time
+from collections.abc import Awaitable, Callable
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+
+from controller.main import Daemon
+from controller.settings import ApiSettings, ArmsSettings, Settings
+from controller.store import adapters, contractors, counts, phonehome, slots
+from controller.store.scope import By, Scope
+from tests.bench.figure import Figure
+
+ADAPTERS = 200
+OUTSTANDING = 512
+"""Datagrams on their way at most, so that the kernel's buffer loses none and the receiver sets the pace."""
+DEADLINE_S = 300.0
+Sender = tuple[bytes, bytes]
+"""Distribution id in binary, passphrase."""
+
+
+def datagram(sender: Sender, octets: int) -> bytes:
+    """A heartbeat with one interface's counters (arms-protocol §9)."""
+    identity, passphrase = sender
+    body = struct.pack(">HH", 0x0011, 16) + identity
+    body += struct.pack(">HHH6Q", 0x0038, 50, 0, octets, octets, 1, 1, 0, 0)
+    head = struct.pack(">HH", 0x0001, 20)
+    return head + hmac.digest(passphrase, head + bytes(20) + body, "sha1") + body
+
+
+def send(port: int, senders: list[Sender], count: int, taken: Synchronized[int]) -> None:
+    """The load: `count` different heartbeats, never more than OUTSTANDING ahead of what was taken."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.connect(("127.0.0.1", port))
+        ends = time.monotonic() + DEADLINE_S
+        for number in range(count):
+            while number - taken.value > OUTSTANDING:
+                if time.monotonic() > ends:
+                    return
+                time.sleep(0.0002)
+            out.send(datagram(senders[number % len(senders)], number * 1000))
+
+
+class Bare(asyncio.DatagramProtocol):
+    """The baseline: receive, look the key up, verify the HMAC, count."""
+
+    def __init__(self, senders: list[Sender], taken: Synchronized[int], count: int) -> None:
+        self._keys = dict(senders)
+        self._taken = taken
+        self._count = count
+        self.done = asyncio.Event()
+
+    def datagram_received(self, data: bytes, _addr: object) -> None:
+        """See `asyncio.DatagramProtocol`."""
+        want = hmac.digest(self._keys[data[28:44]], data[:4] + bytes(20) + data[24:], hashlib.sha1)
+        if hmac.compare_digest(want, data[4:24]):
+            self._taken.value += 1
+            if self._taken.value >= self._count:
+                self.done.set()
+
+
+async def bare(senders: list[Sender], count: int) -> float:
+    """Baseline datagrams per second."""
+    taken = multiprocessing.get_context("spawn").Value("q", 0)
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_datagram_endpoint(
+        lambda: Bare(senders, taken, count), local_addr=("127.0.0.1", 0)
+    )
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    port = transport.get_extra_info("socket").getsockname()[1]
+    try:
+        return await _rate(port, senders, count, taken, protocol.done.wait)
+    finally:
+        transport.close()
+
+
+async def _rate(
+    port: int, senders: list[Sender], count: int, taken: Synchronized[int], done: Callable[[], Awaitable[object]]
+) -> float:
+    load = multiprocessing.get_context("spawn").Process(target=send, args=(port, senders, count, taken))
+    load.start()
+    while taken.value == 0:  # noqa: ASYNC110 (another process counts)
+        await asyncio.sleep(0.001)
+    begun = time.perf_counter()
+    async with asyncio.timeout(DEADLINE_S):
+        await done()
+    seconds = time.perf_counter() - begun
+    await asyncio.to_thread(load.join)
+    return float(count / seconds)
+
+
+async def measure(folder: Path, *, count: int) -> list[Figure]:
+    """Accepted, verified, paired into slots and committed to disk, per second; beside the bare receiver."""
+    settings = Settings(
+        data_directory=folder,
+        log_level="error",
+        api=ApiSettings(port=0),
+        arms=ArmsSettings(ls_port=0, rs_port=0, heartbeat_port=0),
+    )
+    daemon = await Daemon.open(settings)
+    try:
+        await daemon.start()
+        senders = await _register(daemon)
+        taken = multiprocessing.get_context("spawn").Value("q", 0)
+        received = daemon.phonehome.heartbeats
+
+        async def durable() -> None:
+            while received.counts["accepted"] < count:  # noqa: ASYNC110 (a counter has no event)
+                await asyncio.sleep(0.001)
+            await received.flush()
+
+        async def started() -> float:
+            watch = asyncio.create_task(_follow(received.counts, taken))
+            try:
+                return await _rate(daemon.phonehome.ports[2], senders, count, taken, durable)
+            finally:
+                watch.cancel()
+
+        ours = await started()
+        base = await bare(senders, count)
+    finally:
+        await daemon.stop()
+    return [Figure("heartbeats accepted and durable, one process", ours, "/s", "bare UDP receive + HMAC", base)]
+
+
+async def _follow(counted: dict[str, int], taken: Synchronized[int]) -> None:
+    while True:
+        taken.value = counted["accepted"]
+        await asyncio.sleep(0.001)
+
+
+async def _register(daemon: Daemon) -> list[Sender]:
+    """Adapters in entries, straight through the store."""
+    senders = []
+    by, everything = By("bench", daemon.clock.now_ms()), Scope.everything()
+    async with daemon.db.write() as tx:
+        owner = await contractors.create(tx, everything, by, name="bench")
+        management = await counts.create_management(
+            tx,
+            everything,
+            by,
+            contractor_id=owner.id,
+            service="mpc",
+            classes=["I"],
+            name="bench",
+            entry_count=ADAPTERS,
+            standby_count=0,
+        )
+        for number in range(ADAPTERS):
+            made = await adapters.register(
+                tx,
+                everything,
+                by,
+                serial=f"BENCH-{number:05d}",
+                contractor_id=owner.id,
+                service="mpc",
+                device_class="I",
+                model="SA-W2",
+                distribution_id=f"0001-0000-0101-0080-0000-0000-0000-{number + 1:04X}",
+            )
+            await daemon.provision(tx, made)
+            await slots.assign(tx, everything, by, made.id, management_id=management.id)
+    async with daemon.db.read() as tx:
+        found = await phonehome.by_adapter(tx, daemon.keyring, list(range(1, ADAPTERS + 1)))
+    for identity in found:
+        raw = bytes.fromhex(identity.distribution_id.replace("-", ""))
+        senders.append((raw, identity.passphrase.reveal().encode()))
+    return senders

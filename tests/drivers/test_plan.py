@@ -1,0 +1,130 @@
+"""What a plan says before anything is sent (architecture §4)."""
+
+from __future__ import annotations
+
+import pytest
+
+from drivers.ios import DRIVER as IOS
+from drivers.ios import identity, revert_minutes
+from drivers.plan import compute, difference_shown, digest
+from inventory.errors import ConfigSyntax
+from inventory.plans import ConfigText
+
+pytestmark = pytest.mark.fast
+BASE = """Building configuration...
+
+Current configuration : 300 bytes
+!
+! Last configuration change at 10:00:00 UTC Sun Nov 22 2026 by op
+version 15.2
+hostname osaka-edge-01
+username op privilege 15 secret 9 $9$abcdefghijklmn$opqrstuvwxyz
+interface GigabitEthernet0/0
+ ip address 192.0.2.1 255.255.255.0
+interface GigabitEthernet0/1
+ ip address 198.51.100.1 255.255.255.0
+line vty 0 4
+ login local
+end
+"""
+
+
+def ios(text: str) -> ConfigText:
+    return ConfigText.single(text)
+
+
+def changed(before: str, after: str) -> ConfigText:
+    assert before in BASE
+    return ios(BASE.replace(before, after))
+
+
+ADDED = changed("interface GigabitEthernet0/1\n", "interface GigabitEthernet0/1\n description to the warehouse\n")
+
+
+def test_a_change_is_proven_forth_and_back() -> None:
+    computed = compute(IOS, ios(BASE), ADDED)
+
+    assert computed.remediation[:2] == ("interface GigabitEthernet0/1", " description to the warehouse")
+    assert computed.rollback[:2] == ("interface GigabitEthernet0/1", " no description to the warehouse")
+    assert computed.proven
+    assert computed.proof == "3 lines lead from what runs to what is wanted, 3 lead back"
+    assert "+ description to the warehouse" in computed.diff_shown
+
+
+def test_a_harmless_change_does_not_touch_our_own_way() -> None:
+    assert compute(IOS, ios(BASE), ADDED).management_path == ""
+
+
+def test_nothing_to_do_is_an_empty_plan() -> None:
+    computed = compute(IOS, ios(BASE), ios(BASE.replace("10:00:00", "11:30:00")))
+
+    assert computed.remediation == ()
+    assert computed.diff_shown == ""
+    assert computed.base_digest == computed.intent_digest
+    assert computed.proven
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        ("192.0.2.1", "192.0.2.9", "ip address 192.0.2.9"),
+        (" login local\n", " login local\n transport input none\n", "transport input none"),
+        ("line vty", "ip route 0.0.0.0 0.0.0.0 192.0.2.254\nline vty", "ip route 0.0.0.0 0.0.0.0"),
+        ("line vty", "ip access-list extended in\n deny ip any any\nline vty", "ip access-list extended in"),
+        ("interface GigabitEthernet0/0\n", "interface GigabitEthernet0/0\n shutdown\n", "shutdown"),
+        ("username op privilege 15 secret 9 $9$abcdefghijklmn$opqrstuvwxyz\n", "", "no username op"),
+    ],
+)
+def test_what_could_cut_us_off_is_named(before: str, after: str, named: str) -> None:
+    verdict = compute(IOS, ios(BASE), changed(before, after)).management_path
+
+    assert verdict.startswith("touches our own way to the device")
+    assert named in verdict
+
+
+def test_what_the_timer_does_not_take_back_is_named_with_the_reason() -> None:
+    verdict = compute(IOS, ios(BASE), changed("line vty", "archive\n path flash:other\nline vty")).management_path
+
+    assert "the guard does not take back: `archive`" in verdict
+    assert "moves the archive" in verdict
+
+
+def test_secrets_are_sent_and_never_shown() -> None:
+    computed = compute(IOS, ios(BASE), changed("line vty", "snmp-server community tango RO\nline vty"))
+
+    shown = "\n".join([computed.diff_shown, *computed.remediation_shown, *computed.rollback_shown, computed.proof])
+    assert any("tango" in line for line in computed.remediation)
+    assert any("tango" in line for line in computed.rollback)
+    assert "snmp-server community" in shown
+    assert "tango" not in shown + computed.management_path
+
+
+def test_a_text_that_does_not_parse_is_refused_with_its_place() -> None:
+    with pytest.raises(ConfigSyntax) as refused:
+        compute(IOS, ios(BASE), changed("line vty", "banner motd ^C\nnever closed\nline vty"))
+
+    assert refused.value.line > 0
+
+
+def test_the_digest_is_of_what_counts() -> None:
+    assert digest(IOS, ios(BASE)) == digest(IOS, ios(BASE.replace("300 bytes", "301 bytes")))
+    assert digest(IOS, ios(BASE)) != digest(IOS, ADDED)
+    assert difference_shown(IOS, ios(BASE), ios(BASE)) == ""
+
+
+@pytest.mark.parametrize(("guard_s", "minutes"), [(1, 1), (60, 1), (61, 2), (120, 2), (100_000, 120)])
+def test_the_revert_timer_is_never_shorter_than_the_guard(guard_s: int, minutes: int) -> None:
+    assert revert_minutes(guard_s) == minutes
+
+
+def test_the_chassis_says_who_a_device_is() -> None:
+    who = identity(
+        "Cisco IOS Software, C2960 Software, Version 15.2(4)E5, RELEASE SOFTWARE\n"
+        "sw1 uptime is 1 day\ncisco WS-C2960X-24TS-L (APM86XXX) processor (revision A0)\n"
+        "Processor board ID FOC1111BOARD\n",
+        'NAME: "1", DESCR: "WS-C2960X"\nPID: WS-C2960X-24TS-L  , VID: V02  , SN: FOC1932X0K1\n'
+        '\nNAME: "Chassis", DESCR: "x"\nPID: WS-C2960X-24TS-L  , VID: V02  , SN: FOC2222CHAS\n',
+    )
+
+    assert (who.serial, who.model, who.version) == ("FOC2222CHAS", "WS-C2960X-24TS-L", "15.2(4)E5")
+    assert who.hostname == "sw1"
