@@ -25,6 +25,7 @@ from controller.push.identifying import Identifier
 from controller.push.reaching import FleetReach
 from controller.push.service import Policy, PushService
 from controller.push.texts import TextPlanner
+from controller.reports.service import ReportService
 from controller.settings import Settings
 from controller.store import api_keys, audit, configs, counts, events, idempotency, migrate, phonehome, ssh
 from controller.store.database import Database, Tx
@@ -84,6 +85,10 @@ class Daemon:
                 four_eyes_unproven=settings.push.four_eyes_unproven,
             ),
         )
+        self.node = node.name(settings.data_directory, settings.node)
+        self.reports = ReportService(
+            db, traffic, self.metering, self.clock, folder=settings.report_directory(), node=self.node
+        )
         self._engine: DbosEngine | None = None
         self._server: _Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -113,7 +118,7 @@ class Daemon:
         await self.phonehome.start()
         self._engine = await DbosEngine.open(
             self.settings.engine_url(),
-            node_id=node.name(directory, self.settings.node),
+            node_id=self.node,
             advance=self.pushes.advance,
         )
         self._loop("push dispatcher", lambda: self.pushes.run(self._running_engine()))
@@ -122,6 +127,7 @@ class Daemon:
         self._loop("event publisher", self._publish)
         self._loop("calendar", self._calendar)
         self._loop("loop lag", self._lag)
+        self.reports.start()
         await self._serve()
         location, resource, heartbeat = self.phonehome.ports
         ports = {"api": self.api_port, "ls": location, "rs": resource, "heartbeat": heartbeat}
@@ -134,6 +140,7 @@ class Daemon:
         if self._server is not None:
             self._server.should_exit = True
             await self._server.done.wait()
+        self.reports.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

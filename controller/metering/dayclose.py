@@ -17,12 +17,14 @@ from inventory import linkdays
 from inventory.linkdays import LinkDay
 from inventory.links import Capacity, Direction, Link, governing
 from inventory.metering import RULE_VERSION
-from inventory.periods import day_of, day_start_ms
+from inventory.periods import TOKYO, day_of, day_start_ms
 from inventory.slotday import DAY_MS, window
 
 FINAL_AFTER_MS = 900_000
 """A slot, and so a day, is final 15 minutes after its end (§2.4)."""
 HISTORY_DAYS = 400
+RECENT_DAYS = 3
+"""Older days wait for no neighbour any more, whatever their zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class DayCloser:
         made = 0
         for changed in await self._changed():
             made += await self._close_link(changed)
+        recent = day_of(self._clock.now_ms(), TOKYO) - timedelta(days=RECENT_DAYS)
+        self._made = {key: revisions for key, revisions in self._made.items() if key[1] >= recent}
         return made
 
     async def _changed(self) -> list[_Changed]:

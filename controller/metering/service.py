@@ -136,10 +136,17 @@ class MeteringService:
         return await self._ingestor.add(found)
 
     async def ingest_polled(self, readings: Iterable[PolledReading]) -> Added:
-        """Add counters that were polled."""
+        """Add counters that were polled. A port speed that the inventory knows wins over what the device says."""
         found: dict[Interface, list[Kept]] = {}
         for r in readings:
             found.setdefault((r.entry_id, r.interface), []).append(r.reading)
+        if not found:
+            return Added(0, 0, 0)
+        async with self._database.read() as tx:
+            known = await links.by_interface(tx, Scope.everything(), found)
+        for name, link in known.items():
+            if link.port_speed_bps:
+                found[name] = [replace(kept, speed_bps=link.port_speed_bps) for kept in found[name]]
         return await self._ingestor.add(found)
 
     async def close_days(self) -> int:

@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import Row, Select, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from controller.store import contractors
+from controller.store import links as store_links
 from controller.store.database import Tx
 from controller.store.scope import Scope
 from controller.store.tables.base import to_json
@@ -48,6 +50,7 @@ class ReportRun:
     subject: Subject
     period: Period
     first_day: date
+    zone: str
     state: str
     """claimed, provisional, final, failed, skipped."""
     action: str
@@ -78,6 +81,14 @@ async def add_schedule(tx: Tx, now_ms: int, schedule: Schedule, subject: Subject
         raise Conflict(f"a schedule {schedule.id} exists", next_step="Use another id.", field="id") from None
 
 
+async def require_subject(tx: Tx, scope: Scope, subject: Subject) -> None:
+    """Raises NotFound unless the contractor or link exists in the scope."""
+    if subject.link_id is not None:
+        await store_links.get(tx, scope, subject.link_id)
+    elif subject.contractor_id is not None:
+        await contractors.get(tx, scope, subject.contractor_id)
+
+
 async def schedules(tx: Tx) -> list[ActiveSchedule]:
     """Schedules that are active."""
     c = report_schedules.c
@@ -100,6 +111,7 @@ async def claim(
     subject: Subject,
     period: Period,
     first_day: date,
+    zone: str,
     action: str,
     node: str,
     now_ms: int,
@@ -112,6 +124,7 @@ async def claim(
         link_id=subject.link_id,
         period=period.value,
         first_day=first_day.isoformat(),
+        zone=zone,
         state="skipped" if action == "skipped" else "claimed",
         action=action,
         node=node,
@@ -129,9 +142,14 @@ async def reclaim(tx: Tx, key: str, *, node: str, now_ms: int, states: Sequence[
     done = await tx.execute(
         update(report_runs)
         .where(c.key == key, c.state.in_(states))
-        .values(state="claimed", node=node, claimed_ms=now_ms, done_ms=None, failure=None)
+        .values(state="claimed", node=node, claimed_ms=now_ms, done_ms=None, failure=None, sha256=None)
     )
     return done.rowcount == 1
+
+
+async def renew(tx: Tx, key: str, *, node: str, now_ms: int) -> None:
+    """A report is made again from other data: it is as of now."""
+    await tx.execute(update(report_runs).where(report_runs.c.key == key).values(node=node, claimed_ms=now_ms))
 
 
 async def finish(
@@ -201,6 +219,7 @@ def _run(row: Row[Any]) -> ReportRun:
         Subject(row.contractor_id, row.link_id),
         Period(row.period),
         date.fromisoformat(row.first_day),
+        row.zone,
         row.state,
         row.action,
         row.node,

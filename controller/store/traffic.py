@@ -194,6 +194,21 @@ async def slot_days_between(tx: Tx, interface_id: int, start_ms: int, end_ms: in
     return await slot_days(tx, interface_id, list(starts))
 
 
+async def first_slot_day(tx: Tx, interface_id: int) -> int | None:
+    """UTC midnight of an interface's oldest slot-day."""
+    c = t.slot_days.c
+    found: int | None = await tx.scalar(select(func.min(c.start_ms)).where(c.interface_id == interface_id))
+    return found
+
+
+async def newest_revision_ms(tx: Tx, interface_id: int, start_ms: int, end_ms: int) -> int | None:
+    """When the slots of [start_ms, end_ms) changed last."""
+    c = t.slot_days.c
+    within = and_(c.interface_id == interface_id, c.start_ms > start_ms - DAY_MS, c.start_ms < end_ms)
+    found: int | None = await tx.scalar(select(func.max(c.updated_ms)).where(within))
+    return found
+
+
 async def save_slot_day(tx: Tx, kept: KeptDay, now_ms: int) -> None:
     """Keep a changed slot-day as its next revision; the old one goes into the history if figures rest on it.
 

@@ -138,6 +138,7 @@ report_runs: Final = Table(
     reference("link_id", "links", nullable=True),
     base.text("period"),
     day("first_day"),
+    base.text("zone"),
     base.text("state"),
     base.text("action"),
     base.text("node"),

@@ -103,6 +103,7 @@ async def place(database: Database, traffic: TrafficDatabase, clock: ManualClock
             holding="own",
             path="ssh",
             life="in-service",
+            life_at_ms=now,
             registered_ms=now,
             version=1,
         )
