@@ -14,7 +14,17 @@ from controller.demo.roster import Family, Unit
 from controller.demo.world import World
 
 PUSH_S: Final = 60.0
-PASSED: Final = ("PREFLIGHT", "BASELINED", "ARMED", "APPLYING", "APPLIED", "REACHABLE", "VERIFIED", "CONFIRMED", "SAVED")
+PASSED: Final = (
+    "PREFLIGHT",
+    "BASELINED",
+    "ARMED",
+    "APPLYING",
+    "APPLIED",
+    "REACHABLE",
+    "VERIFIED",
+    "CONFIRMED",
+    "SAVED",
+)
 """States that every family passes on the straight way; VERIFIED and CONFIRMED change places over ARMS."""
 
 
@@ -130,7 +140,10 @@ def _in_order(wanted: tuple[str, ...], seen: list[str]) -> bool:
 def _differing(wanted: str, held: str) -> str:
     if wanted == held:
         return "equal"
-    missing, extra = set(wanted.splitlines()) - set(held.splitlines()), set(held.splitlines()) - set(wanted.splitlines())
+    missing, extra = (
+        set(wanted.splitlines()) - set(held.splitlines()),
+        set(held.splitlines()) - set(wanted.splitlines()),
+    )
     return f"missing {sorted(missing)[:3]}, too many {sorted(extra)[:3]}"
 
 

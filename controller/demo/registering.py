@@ -24,7 +24,9 @@ async def register(world: World, found: Findings) -> None:
     await _in_turn(world, [unit for unit in world.units if unit.slot == "entry"])
     await _in_turn(world, [unit for unit in world.units if unit.slot == "standby"])
     listed = {one["serial_number"]: one for one in await world.rest.every("/adapters")}
-    found.api(f"{len(world.units)} adapters", f"{len(listed)} adapters", listed.keys() == {u.serial for u in world.units})
+    found.api(
+        f"{len(world.units)} adapters", f"{len(listed)} adapters", listed.keys() == {u.serial for u in world.units}
+    )
     astray = [s for s, place in world.places.items() if listed.get(s, {}).get("place") != place]
     found.api("each in the slot it was meant for", f"astray: {astray or 'none'}", not astray)
     not_installed = [s for s, one in listed.items() if one["life"] != "installed"]

@@ -26,7 +26,18 @@ LEAST: Final = 10
 MOST: Final = 500
 WAN_IFINDEX: Final = 1
 """Index by which heartbeats name the WAN interface."""
-_CITIES: Final = ("Sapporo", "Sendai", "Niigata", "Kanazawa", "Nagoya", "Kyoto", "Osaka", "Kobe", "Hiroshima", "Fukuoka")
+_CITIES: Final = (
+    "Sapporo",
+    "Sendai",
+    "Niigata",
+    "Kanazawa",
+    "Nagoya",
+    "Kyoto",
+    "Osaka",
+    "Kobe",
+    "Hiroshima",
+    "Fukuoka",
+)
 ARMS_MODELS: Final[dict[Family, ArmsModel]] = {"seil": SEIL_X1, "ayame": AYAME, "sa-w2": SA_W2}
 
 

@@ -57,7 +57,9 @@ async def promotion(world: World, found: Findings) -> None:
     held = running(await world.fleet.truth(new.serial))
     found.device("the new unit runs the startup config of the place", _same(held, wanted), held == wanted)
     plan = await planned(world, old, modules_with(world, old, texts.NTP, texts.AFTERWARDS), found)
-    found.api("a plan for the place is one for the new unit", plan["serial_number"], plan["serial_number"] == new.serial)
+    found.api(
+        "a plan for the place is one for the new unit", plan["serial_number"], plan["serial_number"] == new.serial
+    )
     done = await carried_out(world, plan, found)
     found.api("the place goes on being changed", f"{done['state']}: {done['said']}", done["outcome"] == "done")
     held = running(await world.fleet.truth(new.serial))

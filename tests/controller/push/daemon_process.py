@@ -1,15 +1,12 @@
 """A daemon with nothing but its pushes, in a process of its own that a test may kill at any moment.
 
-    python -m tests.controller.push.daemon_process FOLDER PACE
-
-Opens the databases, key file and node id in FOLDER, prints `ready`, and carries out what is due until it is killed.
+Opens the databases, key file and node id in a folder, says that it is ready, and carries out what is due.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import uvloop
@@ -42,7 +39,13 @@ class NoLink:
         raise Unreachable("nobody phones home here")
 
 
-async def serve(folder: Path, pace: float) -> None:
+def main(told: Connection, folder: Path, pace: float) -> None:
+    """Be the daemon of `folder` until killed."""
+    logging.basicConfig(filename=folder / "daemon.log", level=logging.INFO)
+    uvloop.run(serve(told, folder, pace))
+
+
+async def serve(told: Connection, folder: Path, pace: float) -> None:
     """Carry out pushes for ever."""
     clock = SystemClock(pace)
     keyring = Keyring.open(folder / "master.key")
@@ -57,11 +60,5 @@ async def serve(folder: Path, pace: float) -> None:
         )
         url = f"sqlite:///{folder / 'engine.db'}"
         engine = await DbosEngine.open(url, node_id=node.node_id, advance=service.advance)
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        await asyncio.shield(service.run(engine))
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
-    uvloop.run(serve(Path(sys.argv[1]), float(sys.argv[2])))
+        told.send("ready")
+        await service.run(engine)

@@ -3,60 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import sqlite3
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, Final
 
 from inventory.plans import Phase, PushState
 from tests.controller.waiting import until
 
-ROOT = Path(__file__).parents[3]
-
-
-class Child:
-    """One process of ours. `first_line` is what it printed when it was ready."""
-
-    def __init__(self, process: asyncio.subprocess.Process, first_line: str) -> None:
-        self._process = process
-        self.first_line = first_line
-
-    async def kill(self) -> None:
-        """`kill -9`."""
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
+_FORKS: Final = multiprocessing.get_context("forkserver")
+# A process that has imported everything and has no thread forks the children: one start costs no seconds of imports.
+_FORKS.set_forkserver_preload(["tests.controller.push.daemon_process", "tests.controller.push.router_process"])
 
 
 @asynccontextmanager
-async def child(module: str, *arguments: str, log: Path, deadline_s: float = 60.0) -> AsyncIterator[Child]:
-    """Run `python -m module`, wait for its first line, and kill it at the end. Its standard error goes to `log`."""
-    with log.open("ab") as errors:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            module,
-            *arguments,
-            cwd=ROOT,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=errors,
-        )
-    assert process.stdout is not None
-    one: Child | None = None
+async def child(main: Callable[..., None], *arguments: object, deadline_s: float = 60.0) -> AsyncIterator[Any]:
+    """Run `main(told, *arguments)` in a process of its own; yields what it tells first. `kill -9` at the end."""
+    ours, theirs = _FORKS.Pipe(duplex=False)
+    process = _FORKS.Process(target=main, args=(theirs, *arguments), daemon=True)
+    await asyncio.to_thread(process.start)
+    theirs.close()
     try:
-        async with asyncio.timeout(deadline_s):
-            first_line = (await process.stdout.readline()).decode()
-        assert first_line, f"{module} ended before it was ready: {log.read_text()}"
-        one = Child(process, first_line)
-        yield one
+        assert await asyncio.to_thread(ours.poll, deadline_s), f"{main} says nothing"
+        yield ours.recv()
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-        assert process.stdin is not None
-        process.stdin.close()
+        process.kill()
+        await asyncio.to_thread(process.join)
+        process.close()
+        ours.close()
 
 
 class Journal:

@@ -1,15 +1,9 @@
-"""A simulated Cisco IOS router in a process of its own, so that it lives through the deaths of the daemon.
-
-    python -m tests.controller.push.router_process PACE
-
-Prints its SSH port and its control port as one JSON line, and runs until its standard input ends.
-"""
+"""A simulated Cisco IOS router in a process of its own, so that it lives through the deaths of the daemon."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
+from multiprocessing.connection import Connection
 
 from drivers.simulator.ios_cli import IosDevice
 
@@ -32,8 +26,13 @@ BEFORE = "interface GigabitEthernet0/1\n"
 CHANGE = " description to the warehouse\n"
 
 
-async def serve(pace: float) -> None:
-    """Be a router until nobody listens any more."""
+def main(told: Connection, pace: float) -> None:
+    """Be a router until killed; tells its SSH port and its control port."""
+    asyncio.run(serve(told, pace))
+
+
+async def serve(told: Connection, pace: float) -> None:
+    """See `main`."""
     router = IosDevice(
         hostname="osaka-edge-01",
         serial=SERIAL,
@@ -45,10 +44,5 @@ async def serve(pace: float) -> None:
         management="GigabitEthernet0/0",
     )
     async with router, await router.serve_control() as control:
-        sys.stdout.write(json.dumps({"port": router.port, "control": control.port}) + "\n")
-        sys.stdout.flush()
-        await asyncio.to_thread(sys.stdin.read)
-
-
-if __name__ == "__main__":
-    asyncio.run(serve(float(sys.argv[1])))
+        told.send((router.port, control.port))
+        await asyncio.Event().wait()
