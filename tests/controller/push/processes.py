@@ -50,8 +50,8 @@ class Journal:
         return self._query("SELECT outcome, state FROM pushes WHERE id = 1 AND finished_ms IS NOT NULL") != []
 
     async def intends(self, state: PushState, deadline_s: float = 60.0) -> None:
-        """Return as soon as the intention to enter `state` is on disk."""
-        await until(lambda: (state.value, Phase.INTENTION.value) in self.rows(), deadline_s)
+        """Return as soon as the intention to enter `state` is the last row on disk."""
+        await until(lambda: self.rows()[-1] == (state.value, Phase.INTENTION.value), deadline_s)
 
     async def ends(self, deadline_s: float = 60.0) -> None:
         """Return as soon as the push is over."""

@@ -21,7 +21,7 @@ from controller.store import adapters, configs
 from controller.store.database import Database
 from drivers.sessions.contract import Endpoint
 from drivers.simulator.control import ask_control
-from inventory.plans import ConfigText, Outcome, PushState
+from inventory.plans import ConfigText, Outcome, Phase, PushState
 from inventory.secrets import Secret
 from tests.controller.push import daemon_process
 from tests.controller.push import router_process as router
@@ -44,7 +44,7 @@ STATES = (
     PushState.SAVED,
     PushState.DONE,
 )
-SLOW_ANSWERS_S = 1.5
+SLOW_ANSWERS_S = 1.0
 """Protocol seconds before each answer of the router, so that every state lasts long enough to be killed in."""
 
 
@@ -63,6 +63,7 @@ class Site:
         """A daemon runs until it has written that it is about to enter `state`; then it is killed."""
         async with child(daemon_process.main, self.folder, self.pace):
             await Journal(self.folder / "kajitori.db").intends(state)
+        assert Journal(self.folder / "kajitori.db").rows()[-1] == (state.value, Phase.INTENTION.value)
 
     async def daemon_to_the_end(self) -> None:
         async with child(daemon_process.main, self.folder, self.pace):
