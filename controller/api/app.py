@@ -21,7 +21,7 @@ from controller.api import (
     problems,
     pushes,
 )
-from controller.web import pages
+from controller.web import manual, pages
 from inventory.errors import BadInput
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def build(daemon: Daemon) -> FastAPI:
         title="Kajitori",
         version="1",
         description=DESCRIPTION,
-        docs_url="/api/docs",
+        docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
         generate_unique_id_function=_operation,
@@ -64,6 +64,7 @@ def build(daemon: Daemon) -> FastAPI:
         api.include_router(noun.router)
     app.include_router(api)
     app.include_router(pages.router)
+    app.include_router(manual.router)
     app.add_middleware(LimitedBody)
     return app
 

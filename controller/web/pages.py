@@ -55,7 +55,8 @@ async def reader(request: Request) -> Caller:
 Reader = Annotated[Caller, Depends(reader)]
 
 
-def _page(name: str, **values: object) -> HTMLResponse:
+def rendered(name: str, **values: object) -> HTMLResponse:
+    """A template as an answer, under the closed content policy."""
     html = templates.get_template(name).render(**values)
     return HTMLResponse(html, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
 
@@ -85,7 +86,7 @@ async def status(request: Request, caller: Reader, after: Annotated[int, Query(g
     words: dict[str, int] = {}
     for one in told:
         words[one.word] = words.get(one.word, 0) + 1
-    return _page(
+    return rendered(
         "status.html",
         words=sorted(words.items(), key=lambda pair: (-pair[1], pair[0])),
         adapters=list(zip(found, told, strict=False)),
@@ -104,12 +105,12 @@ async def adapter(serial: str, request: Request, caller: Reader) -> HTMLResponse
         found = await adapters.by_serial(tx, caller.scope, SerialNumber.parse(serial))
         (told,) = await explaining.adapters(tx, daemon, [found])
         news = await events.latest(tx, Scope.everything(), limit=50, adapter_id=found.id)
-    return _page("adapter.html", adapter=found, told=told, news=news)
+    return rendered("adapter.html", adapter=found, told=told, news=news)
 
 
 def refusal(error: FleetError) -> HTMLResponse:
     """A refusal as a page; 401 makes the browser ask for the key."""
-    answer = _page("refusal.html", error=error)
+    answer = rendered("refusal.html", error=error)
     answer.status_code = error.http_status
     if isinstance(error, Unauthenticated):
         answer.headers["WWW-Authenticate"] = 'Basic realm="Kajitori: any user name, an API key as password"'

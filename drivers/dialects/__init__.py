@@ -62,6 +62,12 @@ class Dialect(Protocol):
         """What we believe a device that holds `tree` holds after `lines`. Raises ConfigSyntax for broken lines."""
         ...
 
+    def caveat(self, base: Tree, lines: Sequence[str]) -> str:
+        """Why `lines` may not do on a device that holds `base` what `apply` says, though our model agrees, or why they
+        cannot be taken back; empty if nothing is known against them.
+        """
+        ...
+
     def redact(self, text: str) -> str:
         """`text` with every secret masked; works on fragments, console output and broken text, and never raises."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from drivers.dialects.block_change import changes
+from drivers.dialects.block_change import changes, unchangeable
 from drivers.dialects.block_model import Table
 from drivers.dialects.block_secrets import redact
 from drivers.dialects.block_words import WORD, words
@@ -59,6 +59,10 @@ class Block:
         state = Table.of(tree.nodes)
         state.enter(self.parse("\n".join(lines)).nodes)
         return Tree(state.nodes())
+
+    def caveat(self, base: Tree, lines: Sequence[str]) -> str:
+        """Settings that cannot be changed once an interface is there (§B.5)."""
+        return unchangeable(Table.of(base.nodes), self.parse("\n".join(lines)).nodes)
 
     def redact(self, text: str) -> str:
         """See `block_secrets`."""

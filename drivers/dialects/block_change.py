@@ -6,10 +6,11 @@ A reference to what is not there, or the deletion of what is still used, is refu
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from drivers.dialects.block_model import Table, volatile
-from drivers.dialects.block_words import quoted
+from drivers.dialects.block_words import quoted, value, words
 from drivers.dialects.tree import Node, Tree
 
 _SCOPES: Final = frozenset({"vdom", "global"})
@@ -36,9 +37,37 @@ _RANKS: Final = tuple(
 """Tables from the referenced to the referrers; those not named here are the users of all."""
 
 
+_FIXED: Final = frozenset({"type", "vdom", "vlanid"})
+
+
 def changes(base: Tree, intent: Tree) -> Tree:
     """Statements that turn a device that holds `base` into one that holds `intent`."""
     return Tree(tuple(_scope(Table.of(base.nodes), Table.of(intent.nodes))))
+
+
+def unchangeable(base: Table, nodes: Sequence[Node]) -> str:
+    """The first statement that changes type, domain or VLAN of an interface that `base` holds, or nothing."""
+    for node in nodes:
+        keyword, *rest = words(node.text)
+        path = " ".join(quoted(value(word)) for word in rest)
+        inside = base.entries.get(value(rest[0]) if rest else "") if keyword == "edit" else base.tables.get(path)
+        if inside is None:
+            continue
+        if path != "system interface":
+            found = unchangeable(inside, node.children)
+        else:
+            found = next((text for edit in node.children for text in _fixed_settings(inside, edit)), "")
+        if found:
+            return found
+    return ""
+
+
+def _fixed_settings(interfaces: Table, edit: Node) -> Iterator[str]:
+    keyword, *key = words(edit.text)
+    if keyword == "edit" and value(key[0]) in interfaces.entries:
+        for node in edit.children:
+            if not _FIXED.isdisjoint(words(node.text)[1:2]):
+                yield f"a device refuses to change an interface so: {edit.text}, {node.text}"
 
 
 def _scope(old: Table, new: Table) -> list[Node]:

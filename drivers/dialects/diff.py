@@ -1,66 +1,88 @@
-"""What differs between two configurations, for people: secrets are masked, whoever reads it."""
+"""What differs between two configurations, for people, and whether they differ at all.
+
+Everything is computed on the canonical form, so volatile lines and re-salted secrets never show. Not to be imported by
+the simulator.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
-from drivers.dialects import Dialect, Node, Tree
+from drivers.dialects import Dialect
+from drivers.dialects.tree import Node, Tree
+
+Sign = Literal["+", "-", " "]
 
 
 @dataclass(frozen=True, slots=True)
 class DiffLine:
-    """One line: `+` comes, `-` goes, blank is a section that holds a difference. `text` is indented by its depth."""
+    """One line of a difference, secrets masked. `path` is the sections it stands in; a blank `sign` marks a section
+    that is the same itself and is shown because something in it differs."""
 
-    sign: Literal["+", "-", " "]
+    sign: Sign
     text: str
+    path: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """The line to print: sign, indentation, text."""
+        return f"{self.sign}{' ' * len(self.path)}{self.text}"
 
 
-def digest(dialect: Dialect, text: str) -> str:
-    """SHA-256 of the canonical form: equal for texts that a device would show alike. Raises ConfigSyntax."""
-    form = dialect.render(dialect.canonical(dialect.parse(text)))
-    return hashlib.sha256(form.encode("utf-8", "surrogateescape")).hexdigest()
+def lines(d: Dialect, old: Tree, new: Tree) -> tuple[DiffLine, ...]:
+    """What leads from `old` to `new`, each line below the sections it stands in; empty if they are equal.
+
+    Always redacted: a secret that changes shows as a masked line gone and a masked line come.
+    """
+    before, after = d.canonical(old), d.canonical(new)
+    return tuple(_compare(d, (), before.nodes, after.nodes))
 
 
-def equal(dialect: Dialect, one: str, other: str) -> bool:
-    """Whether two texts have the same canonical form. Raises ConfigSyntax."""
-    return dialect.canonical(dialect.parse(one)) == dialect.canonical(dialect.parse(other))
+def difference(d: Dialect, old: Tree, new: Tree) -> str:
+    """`lines` as a text to print: a sign, the indentation, the statement."""
+    return "\n".join(each.line for each in lines(d, old, new))
 
 
-def lines(dialect: Dialect, old: Tree, new: Tree) -> tuple[DiffLine, ...]:
-    """The lines that go and come, each below the sections that it stands in; empty if the trees are equal."""
-    return tuple(DiffLine(line.sign, dialect.redact(line.text)) for line in _nodes(old.nodes, new.nodes, 0))
+def digest(d: Dialect, text: str) -> str:
+    """SHA-256 (hex) of the canonical text: equal for configurations that mean the same. Raises ConfigSyntax."""
+    canonical = d.render(d.canonical(d.parse(text)))
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def difference(dialect: Dialect, old: Tree, new: Tree) -> str:
-    """`lines` as a text, a sign before each."""
-    return "\n".join(f"{line.sign}{line.text}" for line in lines(dialect, old, new))
+def equal(d: Dialect, a: str, b: str) -> bool:
+    """Whether two texts mean the same configuration. Raises ConfigSyntax."""
+    return d.canonical(d.parse(a)) == d.canonical(d.parse(b))
 
 
-def _nodes(old: tuple[Node, ...], new: tuple[Node, ...], depth: int) -> Iterator[DiffLine]:
+def _compare(d: Dialect, path: tuple[str, ...], old: Sequence[Node], new: Sequence[Node]) -> Iterator[DiffLine]:
     matcher = SequenceMatcher(None, [node.text for node in old], [node.text for node in new], autojunk=False)
-    for verb, i1, i2, j1, j2 in matcher.get_opcodes():
-        if verb == "equal":
+    for operation, i1, i2, j1, j2 in matcher.get_opcodes():
+        if operation == "equal":
             for before, after in zip(old[i1:i2], new[j1:j2], strict=True):
-                below = list(_nodes(before.children, after.children, depth + 1))
-                if below:
-                    yield DiffLine(" ", _indented(after.text, depth))
-                    yield from below
-        else:
-            for node in old[i1:i2]:
-                yield from _whole("-", node, depth)
-            for node in new[j1:j2]:
-                yield from _whole("+", node, depth)
+                if before.children != after.children:
+                    yield from _shown(d, " ", before.text, path)
+                    yield from _compare(d, (*path, before.text), before.children, after.children)
+            continue
+        for node in old[i1:i2]:
+            yield from _whole(d, "-", node, path)
+        for node in new[j1:j2]:
+            yield from _whole(d, "+", node, path)
 
 
-def _whole(sign: Literal["+", "-"], node: Node, depth: int) -> Iterator[DiffLine]:
-    yield DiffLine(sign, _indented(node.text, depth))
+def _whole(d: Dialect, sign: Sign, node: Node, path: tuple[str, ...]) -> Iterator[DiffLine]:
+    yield from _shown(d, sign, node.text, path)
     for child in node.children:
-        yield from _whole(sign, child, depth + 1)
+        yield from _whole(d, sign, child, (*path, node.text))
 
 
-def _indented(text: str, depth: int) -> str:
-    return "  " * depth + text
+def _shown(d: Dialect, sign: Sign, text: str, path: tuple[str, ...]) -> Iterator[DiffLine]:
+    """A statement line by line; redacted with its sections around it, because some secrets are known only by them."""
+    above = "".join(f"{section}\n" for section in path)
+    masked = d.redact(f"{above}{text}").split("\n", above.count("\n"))[-1]
+    sections = tuple(d.redact(section) for section in path)
+    for line in masked.split("\n"):
+        yield DiffLine(sign, line, sections)

@@ -11,6 +11,7 @@ from typing import Final
 
 from drivers.dialects.indented_canonical import canonical
 from drivers.dialects.indented_change import apply, remediate
+from drivers.dialects.indented_rules import NOT_REVERTIBLE
 from drivers.dialects.indented_secrets import redact
 from drivers.dialects.tree import MAX_DEPTH, Growing, Node, Tree, text_lines
 from inventory.errors import ConfigSyntax
@@ -60,6 +61,13 @@ class Indented:
     def apply(self, tree: Tree, lines: Sequence[str]) -> Tree:
         """See `indented_change`. Lines say by their indentation to which section they belong."""
         return apply(tree, self.parse("\n".join(lines)))
+
+    def caveat(self, base: Tree, lines: Sequence[str]) -> str:
+        """Lines that a rollback does not bring back, or that survive it (§A.3.3)."""
+        for line in lines:
+            if NOT_REVERTIBLE.match(line.lstrip(_BLANKS)):
+                return f"not revertible: {redact(line.partition(chr(10))[0]).strip(_BLANKS)!r}"
+        return ""
 
     def redact(self, text: str) -> str:
         """See `indented_secrets`."""

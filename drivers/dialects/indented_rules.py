@@ -41,7 +41,7 @@ def comparable_text(text: str) -> str:
     head, newline, body = text.partition("\n")
     if head.startswith("certificate ") and newline:
         digits = "".join(body.split()).removesuffix("quit").removesuffix("exit").upper()
-        return f"{head} ‹{hashlib.sha256(digits.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}›"
+        return f"{head} ‹{hashlib.sha256(digits.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}›"
     banner = re.match(r"(banner \S+) +(\^C(?=.*\^C)|\S)", text, re.DOTALL)
     if banner:
         said = text[banner.end() :].partition(banner[2])[0]

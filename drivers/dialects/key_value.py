@@ -76,6 +76,10 @@ class KeyValue:
         """A whole text takes the place of all that was held."""
         return self.parse("\n".join(lines))
 
+    def caveat(self, base: Tree, lines: Sequence[str]) -> str:
+        """An empty text would leave the device without any configuration."""
+        return "" if lines else "the whole text is empty"
+
     def redact(self, text: str) -> str:
         """Mask values of the keys of devices-seil §5."""
         return mask_common(_SECRET_KEY.sub(rf"\g<1>{MASK}", text))

@@ -21,4 +21,4 @@ def mask_common(text: str) -> str:
 
 def fingerprint(secret: str) -> str:
     """Stands for a secret where two are compared: equal for equal secrets, and not the secret."""
-    return f"‹{hashlib.sha256(secret.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}›"
+    return f"‹{hashlib.sha256(secret.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}›"

@@ -56,6 +56,10 @@ class Statements:
         """A whole text takes the place of all that was held."""
         return self.parse("\n".join(lines))
 
+    def caveat(self, base: Tree, lines: Sequence[str]) -> str:
+        """An empty text would leave the device without any configuration."""
+        return "" if lines else "the whole text is empty"
+
     def redact(self, text: str) -> str:
         """Mask the secrets of devices-seil §5; a quoted word that is cut is masked to the end of its line."""
         for rule in _SECRETS:
@@ -112,7 +116,7 @@ _PAIRS_AFTER_NAME: Final = (
 def _normal(text: str) -> str:
     """One spelling for statements that mean the same."""
     words = [_value(word) for word in _WORD.findall(text)]
-    if words[:2] in (["filter", "add"], ["filter6", "add"]):
+    if words[:2] in (["filter", "add"], ["filter6", "add"]) and len(words) > 2:
         words = _normal_filter(words)
     for head in _PAIRS_AFTER_NAME:
         rest = words[len(head) + 1 :]

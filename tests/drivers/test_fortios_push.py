@@ -50,7 +50,7 @@ ADDED = """    edit "warehouse"
     next
 """
 PACE = 600.0
-LIMITS = Limits(connect_s=1.0, handshake_s=1.0, authentication_s=2.0, prompt_s=2.0, command_s=3.0, line_s=1.0)
+LIMITS = Limits(connect_s=5.0, handshake_s=5.0, authentication_s=5.0, prompt_s=5.0, command_s=10.0, line_s=5.0)
 SENDING = SSH_ORDER[1:-1]
 Reach = Callable[[], CommandLineDevice]
 
@@ -205,7 +205,7 @@ async def test_in_silence_the_unit_goes_back_and_is_then_taken_out_of_its_guard(
 ) -> None:
     device = reach()
     before = unit.running_text()
-    job = await job_for(device, guard_s=900)
+    job = await job_for(device, guard_s=1800)
     await enter(device, job, *up_to(PushState.APPLIED))
     await device.close()
 

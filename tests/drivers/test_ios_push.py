@@ -45,7 +45,8 @@ CHANGE = ("interface GigabitEthernet0/1", " description to the warehouse", " exi
 BACK = ("interface GigabitEthernet0/1", " no description to the warehouse")
 PACE = 600.0
 """A revert minute takes a tenth of a second."""
-LIMITS = Limits(connect_s=1.0, handshake_s=1.0, authentication_s=2.0, prompt_s=2.0, command_s=3.0, line_s=1.0)
+LIMITS = Limits(connect_s=5.0, handshake_s=5.0, authentication_s=5.0, prompt_s=5.0, command_s=10.0, line_s=5.0)
+SHORT = Limits(handshake_s=1.0, line_s=1.0)
 SENDING = SSH_ORDER[1:-1]
 
 
@@ -69,13 +70,13 @@ async def router() -> AsyncIterator[IosDevice]:
 
 
 @pytest.fixture
-async def reach(router: IosDevice) -> AsyncIterator[Callable[[], CommandLineDevice]]:
+async def reach(router: IosDevice) -> AsyncIterator[Callable[..., CommandLineDevice]]:
     """Makes devices as the controller holds them; each has no contact yet."""
     made: list[CommandLineDevice] = []
 
-    def device(serial: str = SERIAL, host_key: str | None = None) -> CommandLineDevice:
-        endpoint = Endpoint("127.0.0.1", router.port, "op", Secret(PASSWORD), host_key=host_key)
-        made.append(over_ssh("ios", endpoint, serial, wait=wait, limits=LIMITS))
+    def device(limits: Limits = LIMITS) -> CommandLineDevice:
+        endpoint = Endpoint("127.0.0.1", router.port, "op", Secret(PASSWORD))
+        made.append(over_ssh("ios", endpoint, SERIAL, wait=wait, limits=limits))
         return made[-1]
 
     yield device
@@ -103,7 +104,7 @@ def up_to(state: PushState) -> tuple[PushState, ...]:
 
 
 async def test_a_push_is_verified_confirmed_and_saved(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
     device = reach()
     job = await job_for(device)
@@ -124,7 +125,7 @@ async def test_a_push_is_verified_confirmed_and_saved(
 
 
 async def test_the_change_is_looked_at_over_a_login_of_its_own(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
     device = reach()
     job = await job_for(device)
@@ -137,7 +138,7 @@ async def test_the_change_is_looked_at_over_a_login_of_its_own(
 
 
 async def test_who_answers_is_known_before_anything_is_sent(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
     identity = await reach().identify()
 
@@ -146,7 +147,7 @@ async def test_who_answers_is_known_before_anything_is_sent(
 
 
 async def test_another_serial_number_is_never_written_to(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
     job = await job_for(reach())
     device = reach()
@@ -159,7 +160,7 @@ async def test_another_serial_number_is_never_written_to(
 
 
 async def test_another_serial_number_after_the_change_is_noticed_at_the_new_login(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
     device = reach()
     job = await job_for(device)
@@ -171,7 +172,7 @@ async def test_another_serial_number_after_the_change_is_noticed_at_the_new_logi
 
 
 async def test_the_key_learnt_at_first_contact_holds_for_the_second(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
     device = reach()
     job = await job_for(device)
@@ -187,7 +188,7 @@ async def test_the_key_learnt_at_first_contact_holds_for_the_second(
 
 
 async def test_a_refused_line_is_named_and_the_device_goes_back(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
     device = reach()
     before = router.running_text()
@@ -206,7 +207,7 @@ async def test_a_refused_line_is_named_and_the_device_goes_back(
     assert router.pending_undo() is None
 
 
-async def test_going_back_twice_does_no_harm(reach: Callable[[], CommandLineDevice], router: IosDevice) -> None:
+async def test_going_back_twice_does_no_harm(reach: Callable[..., CommandLineDevice], router: IosDevice) -> None:
     device = reach()
     before = router.running_text()
     job = await job_for(device)
@@ -219,7 +220,7 @@ async def test_going_back_twice_does_no_harm(reach: Callable[[], CommandLineDevi
     assert router.log.count("reverted") == 1
 
 
-async def test_a_moved_base_stops_the_push(reach: Callable[[], CommandLineDevice], router: IosDevice) -> None:
+async def test_a_moved_base_stops_the_push(reach: Callable[..., CommandLineDevice], router: IosDevice) -> None:
     device = reach()
     job = await job_for(device)
     stale = PushJob("P-8", SERIAL, job.intent, job.base, BACK, CHANGE)
@@ -237,7 +238,7 @@ async def test_a_moved_base_stops_the_push(reach: Callable[[], CommandLineDevice
     ids=["no archive", "locked"],
 )
 async def test_preflight_names_the_first_reason_and_touches_nothing(
-    reach: Callable[[], CommandLineDevice], router: IosDevice, switch: dict[str, object], reason: str
+    reach: Callable[..., CommandLineDevice], router: IosDevice, switch: dict[str, object], reason: str
 ) -> None:
     device = reach()
     job = await job_for(device)
@@ -250,7 +251,7 @@ async def test_preflight_names_the_first_reason_and_touches_nothing(
 
 
 async def test_somebody_elses_pending_timer_stops_the_push(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
     job = await job_for(reach())
     router.arm(120, "hanako")
@@ -260,7 +261,7 @@ async def test_somebody_elses_pending_timer_stops_the_push(
 
 
 async def test_a_lock_taken_in_between_stops_the_arming(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
     device = reach()
     job = await job_for(device)
@@ -274,11 +275,11 @@ async def test_a_lock_taken_in_between_stops_the_arming(
 
 
 async def test_without_a_confirmation_the_device_goes_back_by_itself(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
     device = reach()
     before = router.running_text()
-    job = await job_for(device, guard_s=600)
+    job = await job_for(device, guard_s=1800)
     await enter(device, job, *up_to(PushState.APPLIED))
     assert await device.guard_pending(job) is True
     await device.close()
@@ -291,7 +292,7 @@ async def test_without_a_confirmation_the_device_goes_back_by_itself(
 
 
 async def test_a_confirmation_that_comes_too_late_says_rolled_back(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
     device = reach()
     job = await job_for(device, guard_s=60)
@@ -303,17 +304,17 @@ async def test_a_confirmation_that_comes_too_late_says_rolled_back(
 
 
 async def test_a_change_that_cuts_us_off_is_undone_by_the_device(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
-    device = reach()
+    device = reach(SHORT)
     before = router.running_text()
-    job = await job_for(device, ("interface GigabitEthernet0/0", " shutdown"), guard_s=2400)
+    job = await job_for(device, ("interface GigabitEthernet0/0", " shutdown"), guard_s=3600)
     await enter(device, job, *up_to(PushState.ARMED))
 
     with pytest.raises(OutcomeUnknown):
         await device.enter(PushState.APPLYING, job)
     with pytest.raises(Unreachable):
-        await reach().identify()
+        await reach(SHORT).identify()
     await router.wait_for("reverted")
 
     again = reach()
@@ -323,7 +324,7 @@ async def test_a_change_that_cuts_us_off_is_undone_by_the_device(
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_a_connection_cut_in_the_change_is_unknown_and_a_reading_tells_the_truth(
-    reach: Callable[[], CommandLineDevice], router: IosDevice, moment: str
+    reach: Callable[..., CommandLineDevice], router: IosDevice, moment: str
 ) -> None:
     device = reach()
     before = router.running_text()
@@ -343,7 +344,7 @@ async def test_a_connection_cut_in_the_change_is_unknown_and_a_reading_tells_the
 
 
 async def test_applying_never_goes_on_in_a_session_of_its_own(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
     """After a restart the timer may run, but nobody knows which lines were sent."""
     device = reach()
@@ -356,7 +357,7 @@ async def test_applying_never_goes_on_in_a_session_of_its_own(
     assert router.log.count("line") == 0
 
 
-async def test_a_truncated_reading_is_discarded(reach: Callable[[], CommandLineDevice], router: IosDevice) -> None:
+async def test_a_truncated_reading_is_discarded(reach: Callable[..., CommandLineDevice], router: IosDevice) -> None:
     device = reach()
     router.throw(truncate_show_at=200)
 
@@ -365,7 +366,7 @@ async def test_a_truncated_reading_is_discarded(reach: Callable[[], CommandLineD
 
 
 async def test_a_reading_that_was_cut_once_is_taken_again(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
     device = reach()
     whole = await device.read()
@@ -375,7 +376,7 @@ async def test_a_reading_that_was_cut_once_is_taken_again(
 
 
 async def test_log_messages_and_time_stamps_do_not_get_into_a_reading(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
     device = reach()
     whole = await device.read()
@@ -387,7 +388,7 @@ async def test_log_messages_and_time_stamps_do_not_get_into_a_reading(
 
 
 async def test_a_difference_found_at_the_end_is_shown_and_not_confirmed(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
     device = reach()
     job = await job_for(device, ("interface GigabitEthernet0/1", " description something else"))
@@ -400,7 +401,7 @@ async def test_a_difference_found_at_the_end_is_shown_and_not_confirmed(
     assert router.log.count("confirmed") == 0
 
 
-async def test_a_busy_save_is_tried_again(reach: Callable[[], CommandLineDevice], router: IosDevice) -> None:
+async def test_a_busy_save_is_tried_again(reach: Callable[..., CommandLineDevice], router: IosDevice) -> None:
     device = reach()
     job = await job_for(device)
     await enter(device, job, *up_to(PushState.CONFIRMED))
@@ -414,7 +415,7 @@ async def test_a_busy_save_is_tried_again(reach: Callable[[], CommandLineDevice]
 
 @pytest.mark.parametrize(("kind", "failures"), [("busy", 3), ("no-ok", 1), ("failed", 1)])
 async def test_a_save_that_fails_is_never_called_saved(
-    reach: Callable[[], CommandLineDevice], router: IosDevice, kind: str, failures: int
+    reach: Callable[..., CommandLineDevice], router: IosDevice, kind: str, failures: int
 ) -> None:
     device = reach()
     job = await job_for(device)
@@ -429,7 +430,7 @@ async def test_a_save_that_fails_is_never_called_saved(
 
 
 async def test_a_slow_device_is_pushed_to_all_the_same(
-    reach: Callable[[], CommandLineDevice], router: IosDevice
+    reach: Callable[..., CommandLineDevice], router: IosDevice
 ) -> None:
     device = reach()
     job = await job_for(device)

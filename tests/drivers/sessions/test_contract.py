@@ -33,7 +33,7 @@ line vty 0 4
 end
 """
 SHORT = Limits(
-    connect_s=1.0, handshake_s=1.0, authentication_s=2.0, prompt_s=1.0, command_s=2.0, read_config_s=2.0, line_s=1.0
+    connect_s=5.0, handshake_s=5.0, authentication_s=5.0, prompt_s=5.0, command_s=5.0, read_config_s=5.0, line_s=5.0
 )
 Opener = Callable[..., Awaitable[ShellSession]]
 Login = Callable[..., Awaitable[CliSession]]
@@ -81,7 +81,7 @@ def shown_credentials(device: IosDevice) -> list[str]:
 async def test_a_session_says_what_the_device_says_and_nothing_else(login: Login, device: IosDevice) -> None:
     session = await login()
 
-    said = await session.command("show inventory", timeout_s=2)
+    said = await session.command("show inventory", timeout_s=10)
 
     assert (
         said == 'NAME: "Chassis", DESCR: "Cisco ISR4331 Chassis"\nPID: ISR4331           , VID: V01  , SN: FTX1840ALY0'
@@ -216,9 +216,9 @@ async def test_a_session_that_ends_right_after_login_is_reported_at_once(login: 
 
 async def test_lines_are_sent_one_by_one_until_the_first_refusal(login: Login, device: IosDevice) -> None:
     session = await login()
-    await session.command("configure terminal", timeout_s=2)
+    await session.command("configure terminal", timeout_s=10)
 
-    results = await session.lines(["interface Loopback7", "description seven", "bogus", "shutdown"], timeout_s=2)
+    results = await session.lines(["interface Loopback7", "description seven", "bogus", "shutdown"], timeout_s=10)
 
     assert [(result.number, result.failed) for result in results] == [(1, False), (2, False), (3, True)]
     assert "% Invalid input" in results[-1].said
@@ -228,7 +228,7 @@ async def test_lines_are_sent_one_by_one_until_the_first_refusal(login: Login, d
 
 async def test_a_banner_of_several_lines_arrives_as_it_is(login: Login, device: IosDevice) -> None:
     session = await login()
-    await session.command("configure terminal", timeout_s=2)
+    await session.command("configure terminal", timeout_s=10)
 
     results = await session.lines(
         ["banner motd ^C", "osaka-edge-01#", "keep out", "^C", "hostname kobe-edge-02"], timeout_s=2
@@ -241,41 +241,41 @@ async def test_a_banner_of_several_lines_arrives_as_it_is(login: Login, device: 
 
 async def test_a_new_host_name_in_the_middle_changes_nothing(login: Login, device: IosDevice) -> None:
     session = await login()
-    await session.command("configure terminal", timeout_s=2)
+    await session.command("configure terminal", timeout_s=10)
 
-    await session.lines(["hostname a-very-long-name-that-ios-will-cut", "interface Loopback1", "end"], timeout_s=2)
+    await session.lines(["hostname a-very-long-name-that-ios-will-cut", "interface Loopback1", "end"], timeout_s=10)
 
     assert session.mode == ""
-    assert "SN: FTX1840ALY0" in await session.command("show inventory", timeout_s=2)
+    assert "SN: FTX1840ALY0" in await session.command("show inventory", timeout_s=10)
 
 
 @pytest.mark.parametrize("chunk", [1, 7])
 async def test_output_in_small_pieces_reads_the_same(login: Login, device: IosDevice, chunk: int) -> None:
     session = await login()
-    whole = await session.command("show running-config", timeout_s=5)
+    whole = await session.command("show running-config", timeout_s=10)
     device.throw(output_chunk_bytes=chunk)
 
-    assert await session.command("show running-config", timeout_s=5) == whole
+    assert await session.command("show running-config", timeout_s=10) == whole
     assert whole.endswith("\nend")
     assert " description to osaka-edge-01#\n" in whole
 
 
 async def test_a_pager_that_cannot_be_switched_off_is_paged_through(login: Login, device: IosDevice) -> None:
     session = await login()
-    whole = await session.command("show running-config", timeout_s=5)
+    whole = await session.command("show running-config", timeout_s=10)
     await session.abort()
     device.throw(unauthorised=("terminal length",))
 
     paged = await login()
 
-    assert await paged.command("show running-config", timeout_s=5) == whole
+    assert await paged.command("show running-config", timeout_s=10) == whole
 
 
 async def test_a_slow_device_is_waited_for(login: Login, device: IosDevice) -> None:
     session = await login()
     device.throw(answer_delay_s=0.5)
 
-    assert "FTX1840ALY0" in await session.command("show inventory", timeout_s=5)
+    assert "FTX1840ALY0" in await session.command("show inventory", timeout_s=10)
 
 
 async def test_a_reading_that_is_cut_is_truncated(login: Login, device: IosDevice) -> None:
@@ -283,16 +283,16 @@ async def test_a_reading_that_is_cut_is_truncated(login: Login, device: IosDevic
     device.throw(cut_output_after=200)
 
     with pytest.raises(Truncated):
-        await session.command("show running-config", timeout_s=5)
+        await session.command("show running-config", timeout_s=10)
 
 
 async def test_a_write_that_is_cut_is_unknown(login: Login, device: IosDevice) -> None:
     session = await login()
-    await session.command("configure terminal", timeout_s=2)
+    await session.command("configure terminal", timeout_s=10)
     device.throw(strike_at="description seven", strike_when="after")
 
     with pytest.raises(OutcomeUnknown):
-        await session.lines(["interface Loopback7", "description seven", "shutdown"], timeout_s=2)
+        await session.lines(["interface Loopback7", "description seven", "shutdown"], timeout_s=10)
 
     assert "description seven" in device.running_text()
     assert "shutdown" not in device.running_text()
@@ -312,7 +312,7 @@ async def test_more_output_than_allowed_is_refused(login: Login, device: IosDevi
     session = await login(replace(SHORT, output_octets=100))
 
     with pytest.raises(Truncated, match="size limit"):
-        await session.command("show running-config", timeout_s=5)
+        await session.command("show running-config", timeout_s=10)
 
 
 async def test_closing_is_quick_and_can_be_repeated(login: Login, device: IosDevice) -> None:
@@ -335,7 +335,7 @@ async def test_nothing_secret_is_in_the_transcript(device: IosDevice, opener: Op
         redact=lambda text: text.replace("tango", "‹masked›"),
         transcript=lambda _direction, text: transcript.append(text),
     )
-    await session.command("configure terminal", timeout_s=2)
+    await session.command("configure terminal", timeout_s=10)
     await session.lines(
         [f"interface Loopback7\n description {PASSWORD}", "snmp-server community tango RO"], timeout_s=2
     )
@@ -359,7 +359,7 @@ async def test_ten_sessions_at_once_keep_apart(opener: Opener) -> None:
     ) as device:
         endpoint = Endpoint("127.0.0.1", device.port, "op", Secret(PASSWORD))
         sessions = await asyncio.gather(*(opener(DRIVER, endpoint, SHORT) for _ in range(10)))
-        said = await asyncio.gather(*(session.command("show inventory", timeout_s=5) for session in sessions))
+        said = await asyncio.gather(*(session.command("show inventory", timeout_s=10) for session in sessions))
         await asyncio.gather(*(session.close() for session in sessions))
         assert all(text.endswith("SN: FTX1") for text in said)
 

@@ -1,0 +1,166 @@
+"""Random configurations of each dialect, realistic enough to meet every rule, and small enough to collide often."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hypothesis import strategies as st
+
+WORD: Final = st.sampled_from(["a", "b", "c", "10", "up", "x-1", "é", "192.0.2.1"])
+_LEAF: Final = st.builds(" ".join, st.lists(WORD, min_size=1, max_size=3))
+_NEGATED: Final = st.builds("no {}".format, _LEAF)
+
+_IN_INTERFACE: Final = st.one_of(
+    st.sampled_from(
+        [
+            "shutdown",
+            "no shutdown",
+            "no ip address",
+            "no ip redirects",
+            "ip redirects",
+            "ip address dhcp",
+            "vrf forwarding RED",
+            "vrf forwarding BLUE",
+            "ip access-group IN in",
+            "ip access-group IN out",
+            "ip access-group OUT in",
+            "switchport mode access",
+        ]
+    ),
+    st.builds("ip address 192.0.2.{} 255.255.255.0".format, st.integers(1, 3)),
+    st.builds("ip address 198.51.100.{} 255.255.255.0 secondary".format, st.integers(1, 3)),
+    st.builds("description {}".format, _LEAF),
+)
+_ACL_ENTRY: Final = st.builds(
+    "{}{} ip host 192.0.2.{} any".format,
+    st.sampled_from(["", "", "10 ", "20 ", "30 "]),
+    st.sampled_from(["permit", "deny"]),
+    st.integers(1, 4),
+)
+_TOP: Final = st.one_of(
+    _LEAF,
+    _NEGATED,
+    st.builds("hostname {}".format, WORD),
+    st.builds("ip route 0.0.0.0 0.0.0.0 192.0.2.{}".format, st.integers(1, 3)),
+    st.builds("access-list {} permit 192.0.2.{}".format, st.integers(1, 2), st.integers(1, 4)),
+    st.builds(
+        "ip prefix-list P {}permit 192.0.2.{}/32".format, st.sampled_from(["", "seq 5 ", "seq 20 "]), st.integers(1, 3)
+    ),
+    st.builds("ip nat inside source static 10.0.0.{0} 192.0.2.{0}".format, st.integers(1, 4)),
+    st.builds("username {} secret 5 {}".format, WORD, WORD),
+    st.builds("enable secret 9 {}".format, WORD),
+    st.builds("banner motd ^C{}\n  {}\n^C".format, WORD, _LEAF),
+    st.builds("tacacs-server key {}".format, WORD),
+    st.sampled_from(["no ip http server", "ip http server", "ntp clock-period 1234", "! comment", "end"]),
+)
+
+
+def _section(head: st.SearchStrategy[str], body: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    lines = st.lists(body, max_size=5).map(lambda found: "".join(f"\n {line}" for line in found))
+    return st.builds("{}{}".format, head, lines)
+
+
+_NESTED: Final = _section(
+    st.sampled_from(["router bgp 65000", "router bgp 65001"]),
+    st.one_of(
+        st.builds("neighbor 192.0.2.{} remote-as {}".format, st.integers(1, 2), st.integers(1, 2)),
+        st.builds(
+            "address-family ipv4\n  network 192.0.2.{}\n  {}\n exit-address-family".format, st.integers(1, 3), _LEAF
+        ),
+    ),
+)
+INDENTED: Final = st.lists(
+    st.one_of(
+        _TOP,
+        _section(st.sampled_from(["interface Loopback0", "interface Vlan10"]), _IN_INTERFACE),
+        _section(st.sampled_from(["ip access-list extended IN", "ip access-list extended OUT"]), _ACL_ENTRY),
+        _section(
+            st.sampled_from(["policy-map QOS"]),
+            st.sampled_from(["class A\n  police 1", "class B", "class C\n  police 2"]),
+        ),
+        _section(st.sampled_from(["route-map R permit 10", "route-map R deny 10", "class-map match-any K"]), _LEAF),
+        _NESTED,
+    ),
+    max_size=8,
+).map("\n".join)
+
+_VALUE: Final = st.sampled_from(["enable", "10", '"two words"', '"a \\"quote\\""', "'single'", '"over\nlines"', '""'])
+_NAME: Final = st.sampled_from(["status", "member", "comment", "srcaddr", "uuid", "psksecret"])
+_SETTING: Final = st.builds(
+    "{} {} {}".format,
+    st.sampled_from(["set", "set", "set", "append"]),
+    _NAME,
+    st.lists(_VALUE, min_size=1, max_size=3).map(" ".join),
+)
+_KEY: Final = st.sampled_from(["1", "2", "3", "4", '"port1"', '"two words"'])
+
+
+def _entry(body: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.builds("edit {}\n{}\nnext".format, _KEY, st.lists(body, max_size=4).map("\n".join))
+
+
+_EDITING: Final = st.one_of(
+    st.builds("delete {}".format, _KEY),
+    st.builds("move {} {} {}".format, _KEY, st.sampled_from(["before", "after"]), _KEY),
+    st.builds("rename {} to {}".format, _KEY, _KEY),
+    st.builds("clone {} to {}".format, _KEY, _KEY),
+    st.sampled_from(["purge", "unset status", "unset comment", "# a comment"]),
+)
+
+
+def _table(path: st.SearchStrategy[str], body: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.builds("config {}\n{}\nend".format, path, st.lists(body, max_size=5).map("\n".join))
+
+
+_CHILD: Final = _table(st.sampled_from(["rule", "secondaryip"]), st.one_of(_SETTING, _entry(_SETTING), _EDITING))
+_TABLE: Final = _table(
+    st.sampled_from(["firewall address", "firewall addrgrp", "firewall policy", "system global"]),
+    st.one_of(_SETTING, _entry(st.one_of(_SETTING, _CHILD)), _EDITING),
+)
+BLOCK: Final = st.lists(
+    st.one_of(_TABLE, _table(st.just("vdom"), _entry(_TABLE)), _table(st.just("global"), _TABLE)), max_size=5
+).map("\n".join)
+
+STATEMENTS: Final = st.lists(
+    st.one_of(
+        st.lists(
+            st.one_of(WORD, st.sampled_from(['"two words"', '"\\"q\\""', "filter", "add"])), min_size=1, max_size=5
+        ).map(" ".join),
+        st.builds(
+            "filter add {} direction in action pass {} enable".format,
+            WORD,
+            st.sampled_from(["", "state disable", "logging on"]),
+        ),
+        st.builds("sshd hostkey rsa {}".format, st.sampled_from(["auto", "none", "12,00ff"])),
+        st.just("! comment"),
+    ),
+    max_size=8,
+).map("\n".join)
+
+KEY_VALUE: Final = st.dictionaries(
+    st.lists(st.sampled_from(["route", "ipv4", "0", "9", "10", "100", "password"]), min_size=1, max_size=3).map(
+        ".".join
+    ),
+    st.one_of(WORD, st.sampled_from(['"two words"', '"pem\\\\nline"', '""', "${ NAME}/24"])),
+    max_size=8,
+).map(lambda pairs: "\n".join(f"{key}: {value}" for key, value in pairs.items()))
+
+BY_NAME: Final = {"indented": INDENTED, "block": BLOCK, "statements": STATEMENTS, "key-value": KEY_VALUE}
+
+_SCRAPS: Final = st.one_of(
+    st.sampled_from(list("\n\r\t \ufeff\\\"'!#:.,@\x03\x00\udc80\ud800é\x0b\u2028a")),
+    st.sampled_from(
+        ["\r\n", "^C", "banner motd ", "certificate x", "quit", "0A 1B", "key-string", "macro name m", "exit"]
+    ),
+    st.sampled_from(
+        ["interface Vlan1", "ip access-list extended A", "10 permit", "ip prefix-list P ", "seq 5 ", "permit 1"]
+    ),
+    st.sampled_from(
+        ["config ", "edit ", "next", "end", "abort", "set ", "clone 1 to 2", "move 1 before 2", "no ", "default "]
+    ),
+    st.sampled_from(["password 7 ", "${ X}", "hostname", "route.1", "filter add ", "state ", "enable"]),
+)
+SCRAPS: Final = st.lists(_SCRAPS, max_size=30).map("".join)
+"""Text made of what the parsers look for, in any order."""
+
+ANY_TEXT: Final = st.one_of(SCRAPS, st.text(st.characters(exclude_categories=()), max_size=60))
