@@ -34,7 +34,7 @@ class Faults:
     cut_input_after: int | None = None
     """The same for bytes received: what came before byte n is carried out, the rest never arrived."""
     answer_delay_s: float = 0.0
-    """Seconds before each answer, divided by the pace (rows 17, 37)."""
+    """Seconds before each answer, divided by the pace (rows 17, 37); IOS: the prompt alone is one, too."""
     output_chunk_bytes: int | None = None
     """Output leaves in pieces of this size (row 35)."""
     truncate_show_at: int | None = None

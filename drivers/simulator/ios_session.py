@@ -34,6 +34,7 @@ class IosSession:
         self.rows = 24
         self.configure = ConfigureMode(self)
         self._left = False
+        self._answered = False
         self._timestamps: bool | None = None
         self._commands: dict[str, Callable[[tuple[str, ...]], Awaitable[None]]] = {
             "enable": self._enable,
@@ -112,6 +113,7 @@ class IosSession:
     async def answer(self, text: str, *, is_show: bool = False) -> None:
         """Print an answer, with whatever the switches do to answers."""
         faults = self.device.faults
+        self._answered = True
         await self.terminal.pause(faults.answer_delay_s)
         if is_show and faults.truncate_show_at is not None:
             text = text[: faults.truncate_show_at] + "\n"
@@ -144,10 +146,14 @@ class IosSession:
         """Carry out one line in the mode the session is in, with the strikes that wait for it."""
         if self.device.strikes(typed, "before"):
             self.terminal.cut()
+        self._answered = False
         if self.configure.active:
             await self.configure.line(typed)
         else:
             await self.exec_line(typed)
+        if not self._answered:
+            # The prompt alone is the answer of a command that says nothing.
+            await self.terminal.pause(self.device.faults.answer_delay_s)
         if self.device.strikes(typed, "after"):
             self.terminal.cut()
 

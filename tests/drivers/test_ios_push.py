@@ -41,7 +41,7 @@ line vty 0 4
  login local
 end
 """
-CHANGE = ("interface GigabitEthernet0/1", " description to the warehouse")
+CHANGE = ("interface GigabitEthernet0/1", " description to the warehouse", " exit")
 BACK = ("interface GigabitEthernet0/1", " no description to the warehouse")
 PACE = 600.0
 """A revert minute takes a tenth of a second."""

@@ -1,0 +1,65 @@
+"""Child processes of a test, and a look into the database of a daemon that lives or died."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from inventory.plans import Phase, PushState
+from tests.controller.waiting import until
+
+_FORKS: Final = multiprocessing.get_context("forkserver")
+# A process that has imported everything and has no thread forks the children: one start costs no seconds of imports.
+_FORKS.set_forkserver_preload(["tests.controller.push.daemon_process", "tests.controller.push.router_process"])
+
+
+@asynccontextmanager
+async def child(main: Callable[..., None], *arguments: object, deadline_s: float = 60.0) -> AsyncIterator[Any]:
+    """Run `main(told, *arguments)` in a process of its own; yields what it tells first. `kill -9` at the end."""
+    ours, theirs = _FORKS.Pipe(duplex=False)
+    process = _FORKS.Process(target=main, args=(theirs, *arguments), daemon=True)
+    await asyncio.to_thread(process.start)
+    theirs.close()
+    try:
+        assert await asyncio.to_thread(ours.poll, deadline_s), f"{main} says nothing"
+        yield ours.recv()
+    finally:
+        process.kill()
+        await asyncio.to_thread(process.join)
+        process.close()
+        ours.close()
+
+
+class Journal:
+    """The journal of push 1 in a daemon's SQLite file, read without asking the daemon."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def rows(self) -> list[tuple[str, str]]:
+        """State and phase of each row, oldest first."""
+        return self._query("SELECT state, phase FROM push_journal WHERE push_id = 1 ORDER BY seq")
+
+    def finished(self) -> bool:
+        """Whether the push is over."""
+        return self._query("SELECT outcome, state FROM pushes WHERE id = 1 AND finished_ms IS NOT NULL") != []
+
+    async def intends(self, state: PushState, deadline_s: float = 60.0) -> None:
+        """Return as soon as the intention to enter `state` is the last row on disk."""
+        await until(lambda: self.rows()[-1] == (state.value, Phase.INTENTION.value), deadline_s)
+
+    async def ends(self, deadline_s: float = 60.0) -> None:
+        """Return as soon as the push is over."""
+        await until(self.finished, deadline_s)
+
+    def _query(self, statement: str) -> list[tuple[str, str]]:
+        connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=10)
+        try:
+            return connection.execute(statement).fetchall()
+        finally:
+            connection.close()
