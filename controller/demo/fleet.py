@@ -107,7 +107,7 @@ class Fleet:
                 "state": device.state,
                 "boots": device.ground_truth.count("boot"),
                 "confirmed": device.ground_truth.count("confirmed"),
-                "heartbeats": device.heartbeats_sent,
+                "heartbeats": (await device.truth())["heartbeats_sent"],
                 "running": device.running(),
             }
             for serial, device in self._arms.items()
@@ -118,7 +118,7 @@ class Fleet:
                 "logins": sum(login.accepted for login in device.logins),
                 "refused_logins": sum(not login.accepted for login in device.logins),
                 "host_key": " ".join(device.host_key.export_public_key().decode().split()[:2]),
-                "running": device.running_text(),
+                "lines": device.log.count("line"),
             }
             for serial, device in self._cli.items()
         }
