@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from controller.api import (
     adapters,
     api_keys,
+    claims,
     configs,
     contractors,
     entries,
@@ -34,6 +35,7 @@ NOUNS = (
     contractors,
     entries,
     adapters,
+    claims,
     configs,
     plans,
     pushes,
