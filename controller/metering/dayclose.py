@@ -8,8 +8,9 @@ from datetime import date, timedelta
 from itertools import groupby
 
 from controller.clock import Clock
-from controller.store import links, traffic
+from controller.store import events, links, traffic
 from controller.store.database import Database
+from controller.store.events import NewEvent
 from controller.store.links import LevelChange, LinkLevel
 from controller.store.scope import Scope
 from controller.store.traffic import KeptDay, TrafficDatabase
@@ -146,7 +147,8 @@ class DayCloser:
                     row = LevelChange(
                         0, link.id, direction, change.day, change.before, change.after, proof, RULE_VERSION, now_ms
                     )
-                    await links.add_change(tx, row)
+                    if await links.add_change(tx, row):
+                        await events.record(tx, _event(link, row))
 
 
 def _local_days(start_ms: int, zone: str) -> list[date]:
@@ -157,6 +159,18 @@ def _local_days(start_ms: int, zone: str) -> list[date]:
 
 def _is_final(day: date, zone: str, now_ms: int) -> bool:
     return now_ms >= day_start_ms(day + timedelta(days=1), zone) + FINAL_AFTER_MS
+
+
+def _event(link: Link, change: LevelChange) -> NewEvent:
+    facts = {
+        "link": link.id,
+        "interface": link.interface,
+        "direction": change.direction.value,
+        "day": change.day.isoformat(),
+        "before": int(change.before),
+        "after": int(change.after),
+    }
+    return NewEvent("link.level", change.recorded_ms, entry_id=link.entry_id, facts=facts)
 
 
 def _judge(

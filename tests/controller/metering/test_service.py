@@ -271,15 +271,13 @@ async def test_thirty_five_days_of_overload_draft_one_proposal_and_no_second(pla
     assert await place.metering.draft_proposals() == []
     async with place.database.write() as tx:
         decided = await proposals.decide(
-            tx, EVERYTHING, draft.id, state="declined", version=draft.version, actor="ops", now_ms=place.clock.now_ms()
+            tx, EVERYTHING, place.by(), draft.id, state="declined", if_version=draft.version
         )
     assert decided.state == "declined"
     assert await place.metering.draft_proposals() == []
     with pytest.raises(Conflict, match="cannot become"):
         async with place.database.write() as tx:
-            await proposals.decide(
-                tx, EVERYTHING, draft.id, state="accepted", version=decided.version, actor="ops", now_ms=1
-            )
+            await proposals.decide(tx, EVERYTHING, place.by(), draft.id, state="accepted", if_version=None)
 
 
 async def test_a_calm_line_gets_neither_flag_nor_proposal(place: Place) -> None:
