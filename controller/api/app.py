@@ -16,10 +16,14 @@ from controller.api import (
     contractors,
     entries,
     events,
+    links,
     models,
     plans,
     problems,
+    proposals,
     pushes,
+    readings,
+    reports,
 )
 from controller.web import manual, pages
 from inventory.errors import BadInput
@@ -37,6 +41,10 @@ NOUNS = (
     configs,
     plans,
     pushes,
+    readings,
+    links,
+    proposals,
+    reports,
     events,
     models,
     api_keys,
