@@ -58,16 +58,14 @@ class DayCloser:
     async def _changed(self) -> list[_Changed]:
         async with self._traffic.read() as tx:
             rows = await traffic.changed_days(tx)
-            names = {row[0]: await traffic.interface_name(tx, row[0]) for row in rows}
-        wanted = [name for name in names.values() if name is not None]
         async with self._database.read() as tx:
-            known = await links.by_interface(tx, Scope.everything(), wanted) if wanted else {}
+            known = await links.by_interface(tx, Scope.everything(), {(row.entry_id, row.name) for row in rows})
         found = []
-        for interface_id, group in groupby(rows, key=lambda row: row[0]):
-            name = names[interface_id]
-            link = known.get(name) if name else None
+        for interface_id, group in groupby(rows, key=lambda row: row.interface_id):
+            mine = list(group)
+            link = known.get((mine[0].entry_id, mine[0].name))
             if link is not None:
-                found.append(_Changed(interface_id, link, tuple((start, rev) for _, start, rev in group)))
+                found.append(_Changed(interface_id, link, tuple((row.start_ms, row.revision) for row in mine)))
         return found
 
     async def _close_link(self, changed: _Changed) -> int:

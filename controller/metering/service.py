@@ -181,6 +181,7 @@ class MeteringService:
             await self.draft_proposals()
         async with self._traffic.write() as tx:
             await traffic.prune_readings(tx, self._clock.now_ms())
+            await traffic.prune_slot_days(tx, self._clock.now_ms())
 
     async def _by_ifindex(self, entry_ids: set[int]) -> Mapping[tuple[int, int], Link]:
         async with self._database.read() as tx:

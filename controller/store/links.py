@@ -17,7 +17,7 @@ from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.inventory import adapters, entries, managements, placements
 from controller.store.tables.metering import level_changes, link_capacities, link_levels, links
-from controller.store.traffic import upsert
+from controller.store.traffic import portions, upsert
 from inventory.congestion import Level
 from inventory.errors import Conflict, NotFound, StaleVersion
 from inventory.links import Capacity, CapacityKind, Direction, Link, LinkRole
@@ -177,8 +177,11 @@ async def page(
 
 async def by_interface(tx: Tx, scope: Scope, names: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Link]:
     """Links of (entry, interface), those that exist in the scope."""
-    query = _visible(scope).where(tuple_(links.c.entry_id, links.c.interface).in_(list(names)))
-    return {(row.entry_id, row.interface): _link(row) for row in await tx.execute(query)}
+    found: dict[tuple[int, str], Link] = {}
+    for part in portions(names):
+        query = _visible(scope).where(tuple_(links.c.entry_id, links.c.interface).in_(part))
+        found.update({(row.entry_id, row.interface): _link(row) for row in await tx.execute(query)})
+    return found
 
 
 async def of_entries(tx: Tx, scope: Scope, entry_ids: Iterable[int]) -> list[Link]:
