@@ -17,10 +17,14 @@ from controller.api import (
     contractors,
     entries,
     events,
+    links,
     models,
     plans,
     problems,
+    proposals,
     pushes,
+    readings,
+    reports,
 )
 from controller.web import manual, pages
 from inventory.errors import BadInput
@@ -39,6 +43,10 @@ NOUNS = (
     configs,
     plans,
     pushes,
+    readings,
+    links,
+    proposals,
+    reports,
     events,
     models,
     api_keys,

@@ -14,6 +14,7 @@ from controller.cli import (
     fleet,
     pushing,
     serving,
+    traffic,
 )
 from controller.cli.client import Exit
 from controller.cli.output import complain
@@ -30,7 +31,7 @@ conformance = typer.Typer(help="Run published vector files against this build.",
 for part in (conformance_arms, conformance_metering, conformance_dialect):
     part.register(conformance)
 app.add_typer(conformance, name="conformance")
-for room in (serving, database, fleet, pushing):
+for room in (serving, database, fleet, pushing, traffic):
     room.register(app)
 
 
