@@ -1,6 +1,6 @@
 """A daemon with nothing but its pushes, in a process of its own that a test may kill at any moment.
 
-Opens the databases, key file and node id in a folder, says that it is ready, and carries out what is due.
+Opens the databases, key file and node id in a folder, and carries out what is due.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class NoLink:
         raise Unreachable("nobody phones home here")
 
 
-def main(told: Connection, folder: Path, pace: float) -> None:
+def main(_told: Connection, folder: Path, pace: float) -> None:
     """Be the daemon of `folder` until killed."""
     logging.basicConfig(filename=folder / "daemon.log", level=logging.INFO)
-    uvloop.run(serve(told, folder, pace))
+    uvloop.run(serve(folder, pace))
 
 
-async def serve(told: Connection, folder: Path, pace: float) -> None:
+async def serve(folder: Path, pace: float) -> None:
     """Carry out pushes for ever."""
     clock = SystemClock(pace)
     keyring = Keyring.open(folder / "master.key")
@@ -60,5 +60,4 @@ async def serve(told: Connection, folder: Path, pace: float) -> None:
         )
         url = f"sqlite:///{folder / 'engine.db'}"
         engine = await DbosEngine.open(url, node_id=node.node_id, advance=service.advance)
-        told.send("ready")
         await service.run(engine)

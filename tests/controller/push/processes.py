@@ -7,6 +7,7 @@ import multiprocessing
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,19 +16,33 @@ from tests.controller.waiting import until
 
 _FORKS: Final = multiprocessing.get_context("forkserver")
 # A process that has imported everything and has no thread forks the children: one start costs no seconds of imports.
-_FORKS.set_forkserver_preload(["tests.controller.push.daemon_process", "tests.controller.push.router_process"])
+_FORKS.set_forkserver_preload(
+    [f"tests.controller.push.{name}_process" for name in ("daemon", "arms_daemon", "router", "adapter")]
+)
+
+
+class Child:
+    """A process of ours, by what it tells."""
+
+    def __init__(self, told: Connection) -> None:
+        self._told = told
+
+    async def tells(self, deadline_s: float = 60.0) -> Any:
+        """The next thing it tells; TimeoutError when it says nothing."""
+        if not await asyncio.to_thread(self._told.poll, deadline_s):
+            raise TimeoutError(f"nothing was told within {deadline_s} s")
+        return self._told.recv()
 
 
 @asynccontextmanager
-async def child(main: Callable[..., None], *arguments: object, deadline_s: float = 60.0) -> AsyncIterator[Any]:
-    """Run `main(told, *arguments)` in a process of its own; yields what it tells first. `kill -9` at the end."""
+async def child(main: Callable[..., None], *arguments: object) -> AsyncIterator[Child]:
+    """Run `main(told, *arguments)` in a process of its own; `kill -9` at the end."""
     ours, theirs = _FORKS.Pipe(duplex=False)
     process = _FORKS.Process(target=main, args=(theirs, *arguments), daemon=True)
     await asyncio.to_thread(process.start)
     theirs.close()
     try:
-        assert await asyncio.to_thread(ours.poll, deadline_s), f"{main} says nothing"
-        yield ours.recv()
+        yield Child(ours)
     finally:
         process.kill()
         await asyncio.to_thread(process.join)

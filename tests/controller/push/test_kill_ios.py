@@ -177,7 +177,8 @@ async def prepare(folder: Path, port: int, pace: float) -> None:
 async def site(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Site]:
     pace: float = request.param
     shutil.copyfile(sqlite_template, tmp_path / "kajitori.db")
-    async with child(router.main, pace) as (port, control):
+    async with child(router.main, pace) as device:
+        port, control = await device.tells()
         await prepare(tmp_path, port, pace)
         made = Site(tmp_path, control, pace)
         await made.fault("answer_delay_s", SLOW_ANSWERS_S)
