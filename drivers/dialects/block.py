@@ -9,6 +9,7 @@ from drivers.dialects.block_change import changes, unchangeable
 from drivers.dialects.block_model import Table
 from drivers.dialects.block_secrets import redact
 from drivers.dialects.block_words import WORD, words
+from drivers.dialects.secrets import sendable
 from drivers.dialects.tree import MAX_DEPTH, Growing, Node, Tree, text_lines
 from inventory.errors import ConfigSyntax
 
@@ -52,7 +53,7 @@ class Block:
 
     def remediate(self, base: Tree, intent: Tree) -> tuple[str, ...]:
         """See `block_change`."""
-        return tuple(_statements(changes(base, intent)))
+        return sendable(_statements(changes(base, intent)))
 
     def apply(self, tree: Tree, lines: Sequence[str]) -> Tree:
         """The tables after `lines` were entered at the top."""
