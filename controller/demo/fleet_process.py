@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import sys
 
@@ -36,4 +37,6 @@ async def _run() -> None:
 
 
 if __name__ == "__main__":
+    # Devices go on writing into connections that the other side has cut, as devices do; each would be a warning.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     asyncio.run(_run())

@@ -98,7 +98,7 @@ def _arms_truth(unit: Unit, before: Json, after: Json, records: list[Json] | obj
     wanted = as_held(unit, texts.changed(unit.family, texts.startup(unit)[0]))
     held = running(after)
     found.device("it runs the changed text, to the letter", _differing(wanted, held), held == wanted)
-    pushed = [one for one in _list(records) if one["what"] == "applied" and one["detail"].get("how") == "push"]
+    pushed = [one for one in _list(records) if one["what"] == "applied" and one["detail"].get("how") == "configure"]
     found.device("it took one push", f"{len(pushed)} applied", len({one["at_ms"] for one in pushed}) == 1)
     found.device("it did not restart", f"{after['boots']} boots", after["boots"] == before["boots"])
     open_ones = after["open_transactions"]
