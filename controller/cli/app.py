@@ -11,6 +11,7 @@ from controller.cli import (
     conformance_dialect,
     conformance_metering,
     database,
+    demo,
     fleet,
     pushing,
     serving,
@@ -30,7 +31,7 @@ conformance = typer.Typer(help="Run published vector files against this build.",
 for part in (conformance_arms, conformance_metering, conformance_dialect):
     part.register(conformance)
 app.add_typer(conformance, name="conformance")
-for room in (serving, database, fleet, pushing):
+for room in (serving, database, demo, fleet, pushing):
     room.register(app)
 
 

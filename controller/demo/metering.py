@@ -54,7 +54,7 @@ async def history(world: World, found: Findings) -> None:
     """Lines are entered with their rates, and 35 days of past readings are imported through the public API."""
     for unit in world.metered:
         await _link(world, unit)
-    done = await world.rest.post_lines("/readings", chain.from_iterable(map(lambda u: _lines(world, u), world.metered)))
+    done = await world.rest.post_lines("/readings", chain.from_iterable(_lines(world, u) for u in world.metered))
     expected = len(world.metered) * ((world.history_end_ms - world.history_start_ms) // SLOT_MS + 1)
     found.api(f"{expected} readings are new", f"{done['new']} new", done["new"] == expected)
     again = await world.rest.post_lines("/readings", _lines(world, world.metered[0]))
@@ -110,7 +110,7 @@ async def _days_closed(world: World, unit: Unit, found: Findings) -> None:
 
     async def look() -> dict[tuple[str, str], Json]:
         after = (wanted[-1] + timedelta(days=1)).isoformat()
-        days = await world.rest.list(f"/links/{link}/days", first=first.isoformat(), after=after)
+        days = await world.rest.array(f"/links/{link}/days", first=first.isoformat(), after=after)
         return {(one["day"], one["direction"]): one for one in days if one["valid"]}
 
     def enough(days: dict[tuple[str, str], Json]) -> bool:
@@ -189,7 +189,7 @@ async def congestion(world: World, found: Findings) -> None:
     found.api("explain says congested", told["summary"], told["word"] in {"congested", "critical"})
     drafts = await until(
         lambda: world.rest.every("/proposals", entry=world.entry_of(unit)),
-        lambda seen: bool(seen),
+        bool,
         timeout_s=CLOSED_S,
         what="the proposal",
     )
@@ -217,9 +217,7 @@ async def _truly_busy(world: World, unit: Unit, found: Findings, *, congested: b
     bears_bps = _figure(unit) * 0.6 if congested else unit.metered.line_bps
     truth = await true_octets(world, unit)
     today = day_of(world.history_end_ms, TOKYO)
-    shares = [
-        truth.busy_octets(today - timedelta(days=n)) * 8 / (SLOT_MS / 1000) / bears_bps for n in range(1, 8)
-    ]
+    shares = [truth.busy_octets(today - timedelta(days=n)) * 8 / (SLOT_MS / 1000) / bears_bps for n in range(1, 8)]
     full = sum(share >= CONGESTED_UTIL for share in shares)
     said = f"busy hours of the last week: {', '.join(f'{share:.0%}' for share in shares)}"
     if congested:

@@ -55,8 +55,8 @@ STAGES: Final[tuple[tuple[Step, ...], ...]] = (
 )
 """Steps of a stage run side by side, stages one after another."""
 
-Watcher = Callable[[str, "Step", "Result | None"], None]
-"""Hears `begins` and `ends` of each step."""
+Watcher = Callable[[Step, Result | None], None]
+"""Hears of each step twice: when it begins, and of its result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Wanted:
     port: int = 0
     pace: float = PACE
     faults: tuple[tuple[str, str, object], ...] = ()
-    """Serial number, switch, value: thrown before the changes are pushed, to see that the tour notices."""
+    """Serial number, switch, position: devices that misbehave, to see that the tour notices."""
 
 
 @asynccontextmanager
@@ -78,7 +78,7 @@ async def running(wanted: Wanted) -> AsyncIterator[World]:
     end_ms = now_ms - now_ms % SLOT_MS
     start_ms = day_start_ms(day_of(end_ms, TOKYO) - timedelta(days=HISTORY_DAYS), TOKYO)
     units = roster(wanted.adapters)
-    fleet = FleetProcess(wanted.adapters, pace=wanted.pace, history_start_ms=start_ms)
+    fleet = FleetProcess(wanted.adapters, pace=wanted.pace, history_start_ms=start_ms, faults=wanted.faults)
     daemon = DaemonProcess(wanted.directory, api_port=wanted.port, pace=wanted.pace)
     try:
         await asyncio.gather(fleet.start(), daemon.start())
@@ -102,9 +102,9 @@ async def _carry_out(world: World, step: Step, before: dict[str, Result], watch:
     lacking = [name for name in step.needs if not before[name].came_through]
     if lacking:
         result = Result(step.name, step.title, 0.0, error=f"not carried out: it needs {', '.join(lacking)}")
-        watch("ends", step, result)
+        watch(step, result)
         return result
-    watch("begins", step, None)
+    watch(step, None)
     found = Findings()
     error = ""
     started = time.monotonic()
@@ -116,7 +116,7 @@ async def _carry_out(world: World, step: Step, before: dict[str, Result], watch:
     result = Result(step.name, step.title, seconds, tuple(found.checks), error)
     if not result.true:
         result = Result(step.name, step.title, seconds, result.checks, error, tuple(world.daemon.last_lines()))
-    watch("ends", step, result)
+    watch(step, result)
     return result
 
 
