@@ -15,6 +15,7 @@ from controller.cli import (
     fleet,
     pushing,
     serving,
+    sim,
 )
 from controller.cli.client import Exit
 from controller.cli.output import complain
@@ -31,7 +32,7 @@ conformance = typer.Typer(help="Run published vector files against this build.",
 for part in (conformance_arms, conformance_metering, conformance_dialect):
     part.register(conformance)
 app.add_typer(conformance, name="conformance")
-for room in (serving, database, demo, fleet, pushing):
+for room in (serving, database, demo, fleet, pushing, sim):
     room.register(app)
 
 
