@@ -7,11 +7,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from controller.demo.checks import Findings, Result, Step
 from controller.demo.contacting import phone_home, reach_out
+from controller.demo.metering import HISTORY_DAYS, congestion, history, live, report
 from controller.demo.processes import PACE, DaemonProcess, FleetProcess
 from controller.demo.pushing import push
 from controller.demo.registering import register
@@ -20,14 +22,14 @@ from controller.demo.roster import roster
 from controller.demo.succeeding import awakening, promotion, silence
 from controller.demo.world import World
 from inventory.errors import FleetError
+from inventory.periods import TOKYO, day_of, day_start_ms
 
-DAY_MS: Final = 86_400_000
 SLOT_MS: Final = 300_000
-HISTORY_DAYS: Final = 35
 
 STAGES: Final[tuple[tuple[Step, ...], ...]] = (
     (Step("register", "adapters are registered by serial number", register),),
     (
+        Step("history", "35 days of readings are imported", history, ("register",)),
         Step("phone-home", "SEIL, Ayame and SA-W2 phone home over ARMS", phone_home, ("register",)),
         Step("reach-out", "Cisco IOS and FortiGate are reached and identified over SSH", reach_out, ("register",)),
     ),
@@ -38,14 +40,23 @@ STAGES: Final[tuple[tuple[Step, ...], ...]] = (
         Step("push-ios", "a change is pushed to a Cisco IOS", push("ios"), ("reach-out",)),
         Step("push-fortios", "a change is pushed to a FortiGate", push("fortios"), ("reach-out",)),
     ),
-    (Step("silence", "an entry falls silent", silence, ("push-sa-w2",)),),
-    (Step("promotion", "a standby takes its place, and the config follows", promotion, ("silence",)),),
-    (Step("awakening", "the old unit wakes and gets nothing", awakening, ("promotion",)),),
+    (
+        Step("silence", "an entry falls silent", silence, ("push-sa-w2",)),
+        Step("congestion", "an overloaded link is flagged and a switch of model drafted", congestion, ("history",)),
+    ),
+    (
+        Step("promotion", "a standby takes its place, and the config follows", promotion, ("silence",)),
+        Step("report", "a traffic report is made as HTML and CSV", report, ("history",)),
+    ),
+    (
+        Step("awakening", "the old unit wakes and gets nothing", awakening, ("promotion",)),
+        Step("live", "heartbeats go on where the import ends", live, ("history", "phone-home")),
+    ),
 )
 """Steps of a stage run side by side, stages one after another."""
 
-Watcher = Callable[[str, "Step", "Result | None"], None]
-"""Hears `begins` and `ends` of each step."""
+Watcher = Callable[[Step, Result | None], None]
+"""Hears of each step twice: when it begins, and of its result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +68,7 @@ class Wanted:
     port: int = 0
     pace: float = PACE
     faults: tuple[tuple[str, str, object], ...] = ()
-    """Serial number, switch, value: thrown before the changes are pushed, to see that the tour notices."""
+    """Serial number, switch, position: devices that misbehave, to see that the tour notices."""
 
 
 @asynccontextmanager
@@ -65,9 +76,9 @@ async def running(wanted: Wanted) -> AsyncIterator[World]:
     """Both processes, up and later stopped in order. Raises NotStarted, BadInput."""
     now_ms = time.time_ns() // 1_000_000
     end_ms = now_ms - now_ms % SLOT_MS
-    start_ms = end_ms - end_ms % DAY_MS - HISTORY_DAYS * DAY_MS
+    start_ms = day_start_ms(day_of(end_ms, TOKYO) - timedelta(days=HISTORY_DAYS), TOKYO)
     units = roster(wanted.adapters)
-    fleet = FleetProcess(wanted.adapters, pace=wanted.pace, history_start_ms=start_ms)
+    fleet = FleetProcess(wanted.adapters, pace=wanted.pace, history_start_ms=start_ms, faults=wanted.faults)
     daemon = DaemonProcess(wanted.directory, api_port=wanted.port, pace=wanted.pace)
     try:
         await asyncio.gather(fleet.start(), daemon.start())
@@ -91,9 +102,9 @@ async def _carry_out(world: World, step: Step, before: dict[str, Result], watch:
     lacking = [name for name in step.needs if not before[name].came_through]
     if lacking:
         result = Result(step.name, step.title, 0.0, error=f"not carried out: it needs {', '.join(lacking)}")
-        watch("ends", step, result)
+        watch(step, result)
         return result
-    watch("begins", step, None)
+    watch(step, None)
     found = Findings()
     error = ""
     started = time.monotonic()
@@ -105,7 +116,7 @@ async def _carry_out(world: World, step: Step, before: dict[str, Result], watch:
     result = Result(step.name, step.title, seconds, tuple(found.checks), error)
     if not result.true:
         result = Result(step.name, step.title, seconds, result.checks, error, tuple(world.daemon.last_lines()))
-    watch("ends", step, result)
+    watch(step, result)
     return result
 
 
