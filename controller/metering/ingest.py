@@ -56,6 +56,11 @@ class _Work:
     days: dict[int, KeptDay] = field(default_factory=dict)
     changed: Sequence[KeptDay] = ()
 
+    def told(self, oldest_ms: int) -> int:
+        """How many readings told something: a reading so old that its copy is forgotten did so if its day changed."""
+        days = {kept.day.start_ms for kept in self.changed}
+        return sum(1 for r in self.new if r.t_ms >= oldest_ms or r.t_ms - r.t_ms % DAY_MS in days)
+
 
 class Ingestor:
     """Adds readings to the traffic database. Keeps each interface's last reading in memory."""
@@ -94,16 +99,17 @@ class Ingestor:
                 work.days = await _days(tx, work)
         await self._compute(new, _add_up, works)
         now_ms = self._clock.now_ms()
+        oldest_ms = now_ms - traffic.READINGS_KEPT_MS
         async with self._database.write() as tx:
             for work in works:
                 for kept in work.changed:
                     await traffic.save_slot_day(tx, kept, now_ms)
-                oldest_ms = now_ms - traffic.READINGS_KEPT_MS
                 last = work.series[-1]
                 fresh = [r for r in work.new if r.t_ms >= oldest_ms or r is last]
                 await traffic.keep_readings(tx, work.interface_id, fresh)
         self._last.update({work.interface_id: work.series[-1] for work in works})
-        return Added(new, total - new, sum(len(work.changed) for work in works))
+        told = sum(work.told(oldest_ms) for work in works)
+        return Added(told, total - told, sum(len(work.changed) for work in works))
 
     async def _compute(self, size: int, step: Callable[[list[_Work], int], None], works: list[_Work]) -> None:
         if size > THREAD_FROM:
