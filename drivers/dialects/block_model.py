@@ -110,8 +110,10 @@ class Table:
 
     def _free_key(self, key: str) -> str:
         """`edit 0` means the next free number."""
+        if key != "0":
+            return key
         numbers = [int(k) for k in self.entries if k.isascii() and k.isdecimal() and len(k) < 20]
-        return str(max(numbers, default=0) + 1) if key == "0" else key
+        return str(max(numbers, default=0) + 1)
 
     def _setting(self, keyword: str, name: str, given: Setting) -> None:
         now = self.settings.get(name)

@@ -65,11 +65,12 @@ def _change(parent: str, base: tuple[Node, ...], intent: tuple[Node, ...]) -> li
     wanted = {comparable_text(node.text): node for node in intent}
     first, rebuilt = _reordered(parent, held, wanted)
     last: list[Node] = []
+    slots = {slot_of(key) for key in wanted}
     new = {_kind_and_name(key) for key in wanted if key not in held}
     for key, node in reversed(held.items()):
         if key in wanted or group_of(parent, node.text):
             continue
-        command = _removal(parent, node, wanted)
+        command = _removal(parent, node, wanted, slots)
         if command is not None:
             late = ADDED_FIRST.match(key) or (REMOVED_LAST.match(key) and _kind_and_name(key) not in new)
             (last if late and not parent else first).append(Node(command))
@@ -91,14 +92,14 @@ def _kind_and_name(key: str) -> tuple[str, str]:
     return words[0], words[-1]
 
 
-def _removal(parent: str, node: Node, wanted: dict[str, Node]) -> str | None:
+def _removal(parent: str, node: Node, wanted: dict[str, Node], slots: set[str | None]) -> str | None:
     """Command that makes `node` go; None if what is wanted pushes it out by itself."""
     if node.text.startswith("no "):
         target = node.text[3:]
         replaced = any(key == target or key.startswith(f"{target} ") for key in wanted)
         return None if replaced else f"default {target}"
     slot = slot_of(node.text)
-    if slot is not None and any(slot_of(key) == slot for key in wanted):
+    if slot is not None and slot in slots:
         return None
     if not parent and PHYSICAL.fullmatch(node.text):
         return f"default {node.text}"
@@ -113,11 +114,9 @@ def _reordered(parent: str, held: dict[str, Node], wanted: dict[str, Node]) -> t
     """
     removals: list[Node] = []
     again: set[str] = set()
-    for group in dict.fromkeys(group_of(parent, node.text) for node in held.values()):
-        if group is None:
-            continue
-        old = [key for key, node in held.items() if group_of(parent, node.text) == group]
-        new = [key for key, node in wanted.items() if group_of(parent, node.text) == group]
+    wanted_groups = _grouped(parent, wanted)
+    for group, old in _grouped(parent, held).items():
+        new = wanted_groups.get(group, [])
         kept = next(
             (i for i, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), min(len(old), len(new))
         )
@@ -130,3 +129,13 @@ def _reordered(parent: str, held: dict[str, Node], wanted: dict[str, Node]) -> t
             removals += [Node(negation(held[key].text)) for key in reversed(old[kept:])]
             again.update(old[kept:])
     return removals, again
+
+
+def _grouped(parent: str, nodes: dict[str, Node]) -> dict[str, list[str]]:
+    """Keys of the statements whose order has a meaning, by the group within which it has."""
+    groups: dict[str, list[str]] = {}
+    for key, node in nodes.items():
+        group = group_of(parent, node.text)
+        if group is not None:
+            groups.setdefault(group, []).append(key)
+    return groups

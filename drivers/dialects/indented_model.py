@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,29 +19,30 @@ from drivers.dialects.indented_rules import (
 )
 from drivers.dialects.tree import Node
 
-_NUMBER: Final = re.compile(r"(\d+) (.+)", re.DOTALL)
+_NUMBER: Final = re.compile(r"([0-9]{1,10}) (.+)", re.DOTALL)
 _PREFIX_LIST: Final = re.compile(
-    r"((?:ip|ipv6) prefix-list \S+) (?:seq (\d+) )?((?:permit|deny|description) .+)", re.IGNORECASE
+    r"((?:ip|ipv6) prefix-list \S+) (?:seq ([0-9]{1,10}) )?((?:permit|deny|description) .+)", re.IGNORECASE
 )
 
 
 @dataclass(slots=True)
 class Entry:
-    """One line that the device holds. `number` orders the lines of a list, `key` is what makes it the same line."""
+    """One line that the device holds, as it came. `number` orders the lines of a list."""
 
     text: str
-    key: str
     slot: str | None
-    number: int | None
+    number: int
     below: Section
 
 
 @dataclass(slots=True)
 class Section:
-    """What a device holds below one line, `parent` (empty at the top)."""
+    """What a device holds below one line, `parent` (empty at the top), by what makes a line the same line."""
 
     parent: str
-    entries: list[Entry] = field(default_factory=list)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    slots: dict[str, str] = field(default_factory=dict)
+    highest: int = 0
 
     @classmethod
     def of(cls, nodes: Sequence[Node], parent: str = "") -> Section:
@@ -53,23 +54,24 @@ class Section:
 
     def nodes(self) -> tuple[Node, ...]:
         """The state as statements, lists in the order of their numbers."""
-        return tuple(Node(entry.text, entry.below.nodes()) for entry in self.entries)
+        entries: Iterable[Entry] = self.entries.values()
+        if numbered(self.parent):
+            entries = sorted(entries, key=lambda entry: entry.number)
+        return tuple(Node(entry.text, entry.below.nodes()) for entry in entries)
 
     def enter(self, node: Node) -> None:
         """What the device does with one line and the lines below it."""
-        text = node.text
-        word, _, rest = text.partition(" ")
-        if volatile(self.parent, text):
+        word, _, rest = node.text.partition(" ")
+        if volatile(self.parent, node.text):
             if word == "no" and self.parent:
                 self._remove(rest)
-            return
-        if word == "no":
+        elif word == "no":
             if not self._remove(rest) and shown_when_absent(rest):
-                self._state(text, None, ())
+                self._state(node.text, None, ())
         elif word == "default":
             self._default(rest)
         else:
-            self._state(*self._split_number(text), node.children)
+            self._state(*self._split_number(node.text), node.children)
 
     def _split_number(self, text: str) -> tuple[str, int | None]:
         found = _NUMBER.fullmatch(text) if numbered(self.parent) else None
@@ -78,70 +80,71 @@ class Section:
     def _state(self, text: str, number: int | None, children: Sequence[Node]) -> None:
         if not self.parent:
             text = self._with_sequence(text)
-        key = comparable_text(text)
-        slot = slot_of(text)
-        self.entries = [e for e in self.entries if not _denies(e.key, key)]
-        entry = next((e for e in self.entries if e.key == key), None)
-        if entry is None and slot is not None:
-            entry = next((e for e in self.entries if e.slot == slot), None)
-        if entry is None and number is not None:
-            entry = next((e for e in self.entries if e.number == number), None)
+        key, slot = comparable_text(text), slot_of(text)
+        for denial in _denials(key):
+            self._drop(denial)
+        entry = self.entries.get(key)
         if entry is None:
-            entry = Entry(text, key, slot, self._number(number), Section(text))
-            place = len(self.entries)
-            if entry.number is not None:
-                place = next((i for i, e in enumerate(self.entries) if (e.number or 0) > entry.number), place)
-            self.entries.insert(place, entry)
-        entry.text, entry.key = text, key
+            if slot in self.slots:
+                self._drop(self.slots[slot])
+            if number is not None:
+                for taken in [k for k, e in self.entries.items() if e.number == number]:
+                    self._drop(taken)
+            entry = self.entries[key] = Entry(
+                text, slot, self.highest + 10 if number is None else number, Section(text)
+            )
+            self.highest = max(self.highest, entry.number)
+            if slot is not None:
+                self.slots[slot] = key
+        entry.text = text
         for child in children:
             entry.below.enter(child)
 
-    def _number(self, given: int | None) -> int | None:
-        if not numbered(self.parent):
-            return None
-        return given if given is not None else max((e.number or 0 for e in self.entries), default=0) + 10
+    def _drop(self, key: str) -> None:
+        entry = self.entries.pop(key, None)
+        if entry is not None and entry.slot is not None:
+            self.slots.pop(entry.slot, None)
 
     def _with_sequence(self, text: str) -> str:
         """A prefix list without `seq` is numbered by the device in steps of 5."""
         found = _PREFIX_LIST.fullmatch(text)
         if not found or found[2] or found[3].lower().startswith("description"):
             return text
-        others = (_PREFIX_LIST.fullmatch(e.text) for e in self.entries)
+        others = (_PREFIX_LIST.fullmatch(entry.text) for entry in self.entries.values())
         used = [int(other[2]) for other in others if other and other[2] and other[1].lower() == found[1].lower()]
         return f"{found[1]} seq {max(used, default=0) // 5 * 5 + 5} {found[3]}"
 
     def _remove(self, target: str) -> bool:
         """Whether `no target` removed something: that very line, else what the target sets or begins with."""
-        before = len(self.entries)
-        group = None if self.parent else group_of("", f"{target} ")
-        if group is not None and removed_as_one(group):
-            self.entries = [e for e in self.entries if group_of("", e.text) != group]
-            return len(self.entries) != before
         text, number = self._split_number(target)
-        if numbered(self.parent) and target.isdecimal():
+        if numbered(self.parent) and re.fullmatch("[0-9]{1,10}", target):
             number = int(target)
         key, slot = comparable_text(text), target.lower()
-        if any(e.key == key for e in self.entries):
-            self.entries = [e for e in self.entries if e.key != key]
-            return True
-        self.entries = [
-            e
-            for e in self.entries
-            if not (e.slot == slot or e.key.startswith(f"{key} ") or (number is not None and e.number == number))
-        ]
-        return len(self.entries) != before
+        group = None if self.parent else group_of("", f"{target} ")
+        if group is not None and removed_as_one(group):
+            gone = [k for k, entry in self.entries.items() if group_of("", entry.text) == group]
+        elif key in self.entries:
+            gone = [key]
+        else:
+            gone = [
+                k
+                for k, entry in self.entries.items()
+                if entry.slot == slot or k.startswith(f"{key} ") or (number is not None and entry.number == number)
+            ]
+        for each in gone:
+            self._drop(each)
+        return bool(gone)
 
     def _default(self, target: str) -> None:
         if not self.parent and PHYSICAL.fullmatch(target):
-            for entry in self.entries:
-                if entry.key == target:
-                    entry.below = Section(entry.text)
-            return
-        if not self._remove(target):
-            self.entries = [e for e in self.entries if e.key != f"no {target}"]
+            if target in self.entries:
+                self.entries[target].below = Section(target)
+        elif not self._remove(target):
+            self._drop(f"no {target}")
 
 
-def _denies(key: str, positive: str) -> bool:
-    """Whether the held line `key` is the `no` form of the line `positive`, or of what it sets."""
-    target = key.removeprefix("no ")
-    return target != key and (positive == target or positive.startswith(f"{target} "))
+def _denials(key: str) -> Iterator[str]:
+    """The `no` forms of a line, and of what it sets: a device that holds one of them gives it up for the line."""
+    words = key.split(" ")
+    for count in range(1, len(words) + 1):
+        yield f"no {' '.join(words[:count])}"

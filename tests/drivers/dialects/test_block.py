@@ -76,11 +76,7 @@ def policies(*keys: int) -> str:
 
 
 def test_policies_are_moved_into_their_order() -> None:
-    assert change(policies(1, 2, 3), policies(3, 1, 2)) == [
-        "config firewall policy",
-        "move 2 before 3",
-        "move 1 before 2",
-    ]
+    assert change(policies(1, 2, 3), policies(3, 1, 2)) == ["config firewall policy", "move 3 before 1"]
     assert not equal(FORTIOS, policies(1, 2), policies(2, 1))
 
 
@@ -117,10 +113,10 @@ def test_referenced_objects_come_before_and_go_after_their_users() -> None:
 
 
 def test_a_setting_that_goes_is_unset_and_a_child_table_is_changed_in_its_entry() -> None:
-    text = "config system interface\nedit port1\nset alias a\n{}config secondaryip\nedit 1\nset ip {}\nnext\nend\nnext\nend"
+    text = "config system interface\nedit a\nset alias a\n{}config secondaryip\nedit 1\nset ip {}\nnext\nend\nnext\nend"
     assert change(text.format("set mtu 1400\n", "192.0.2.1/24"), text.format("", "192.0.2.2/24")) == [
         "config system interface",
-        "edit port1",
+        "edit a",
         "unset mtu",
         "config secondaryip",
         "edit 1",

@@ -72,7 +72,8 @@ def test_a_certificate_is_kept_to_the_octet_and_compared_by_its_digits() -> None
 
 
 def test_what_a_router_changes_by_itself_is_no_difference() -> None:
-    noise = "Building configuration...\n\nCurrent configuration : 1366 bytes\n! Last configuration change at 18:41\nversion 15.5\n"
+    noise = "Building configuration...\n\nCurrent configuration : 1366 bytes\n! Last configuration change at 18:41\n"
+    noise += "version 15.5\n"
     assert equal(IOS, f"{noise}hostname a\nntp clock-period 17179738\nend\n", "hostname a\n")
 
 

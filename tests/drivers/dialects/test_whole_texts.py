@@ -80,7 +80,8 @@ def test_a_broken_recipe_is_refused_at_its_place(text: str, line: int, column: i
 
 
 def test_a_recipe_has_no_order_and_counts_its_indices() -> None:
-    text = "route.ipv4.1000.gateway: a\nroute.ipv4.200.gateway: b\nfilter.ipv4.100.state: enable\nfilter.ipv4.100.state.ttl: 9"
+    text = "route.ipv4.1000.gateway: a\nroute.ipv4.200.gateway: b\n"
+    text += "filter.ipv4.100.state: enable\nfilter.ipv4.100.state.ttl: 9"
     turned = "\n".join(reversed(text.splitlines()))
     assert equal(RECIPE, text, turned)
     assert [node.text.partition(":")[0] for node in RECIPE.canonical(RECIPE.parse(text)).nodes] == [
