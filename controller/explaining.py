@@ -92,6 +92,7 @@ async def _facts(
         quarantine=quarantine,
         quarantine_at_ms=quarantine_ms,
         proven_at_ms=proven_ms,
+        heartbeat_at_ms=None if arms is None else arms.last_heartbeat_ms,
         pace=pace,
     )
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Final
 
 from drivers.dialects import Dialect, Tree
+from drivers.dialects.diff import difference
 from drivers.driver import Driver
-from drivers.plan import difference
 from drivers.push import Guard, Identity, PushJob, Step, same_serial
 from drivers.sessions.contract import CliSession, Endpoint, Limits, LineResult
 from inventory.errors import (

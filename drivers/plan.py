@@ -5,7 +5,6 @@ Pure. The texts called `shown` have secrets masked; the lines that are sent do n
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,8 +12,9 @@ from typing import Final
 
 from drivers import dialects
 from drivers.dialects import Dialect, Node, Tree
+from drivers.dialects.diff import difference
+from drivers.dialects.remediation import prove
 from drivers.driver import Driver
-from inventory.errors import ConfigSyntax
 from inventory.plans import Computed, ConfigText
 
 _LISTED: Final = 5
@@ -47,15 +47,6 @@ def digest(driver: Driver, config: ConfigText) -> str:
     return whole.hexdigest()
 
 
-def difference(dialect: Dialect, before: Tree, after: Tree) -> str:
-    """Unified difference of two canonical trees, secrets masked; empty only when they are equal."""
-    if before == after:
-        return ""
-    one, other = (dialect.redact(dialect.render(tree)).splitlines() for tree in (before, after))
-    lines = list(difflib.unified_diff(one, other, lineterm="", n=3))[2:]
-    return "\n".join(lines) or "only values differ that are masked here"
-
-
 def difference_shown(driver: Driver, before: ConfigText, after: ConfigText) -> str:
     """Difference for people, secrets masked; empty when the digests are equal. Raises ConfigSyntax."""
     parts = []
@@ -76,8 +67,8 @@ def compute(driver: Driver, base: ConfigText, intent: ConfigText) -> Computed:
         forth, back = tuple(intent.text().splitlines()), tuple(base.text().splitlines())
         unproven = _unproven_whole(driver, dialect, intent, after)
     else:
-        forth, back = dialect.remediate(before, after), dialect.remediate(after, before)
-        unproven = _unproven(dialect, before, after, forth, back)
+        proof = prove(dialect, base.text(), intent.text())
+        forth, back, unproven = proof.remediation, proof.rollback, proof.reason
     return Computed(
         base_digest=digest(driver, base),
         intent_digest=digest(driver, intent),
@@ -116,18 +107,6 @@ def verdict(driver: Driver, before: Tree, after: Tree, forth: Sequence[str]) -> 
 def _tree(driver: Driver, text: str) -> Tree:
     dialect = dialect_of(driver)
     return dialect.canonical(dialect.parse(text))
-
-
-def _unproven(dialect: Dialect, before: Tree, after: Tree, forth: tuple[str, ...], back: tuple[str, ...]) -> str:
-    """Why the lines are not proven to lead forth and back; empty if they are."""
-    for start, lines, end, name in ((before, forth, after, "remediation"), (after, back, before, "rollback")):
-        try:
-            reached = dialect.canonical(dialect.apply(start, lines))
-        except ConfigSyntax as error:
-            return f"the {name} does not parse: {error.message}"
-        if reached != end:
-            return f"applied to what runs, the {name} does not give what is wanted"
-    return ""
 
 
 def _unproven_whole(driver: Driver, dialect: Dialect, intent: ConfigText, after: Tree) -> str:

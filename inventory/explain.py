@@ -87,6 +87,7 @@ class AdapterFacts:
     quarantine: str | None = None
     quarantine_at_ms: int | None = None
     proven_at_ms: int | None = None
+    heartbeat_at_ms: int | None = None
     pace: float = 1.0
 
 
@@ -184,6 +185,8 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, f"last refusal: {facts.refusal}", _source(facts)))
     if facts.proven_at_ms is not None:
         chain.append(Fact(facts.proven_at_ms, "its serial number was proven by the device itself", "device"))
+    if facts.heartbeat_at_ms is not None:
+        chain.append(Fact(facts.heartbeat_at_ms, "its last heartbeat came", "phone-home"))
     if facts.seat is Seat.ENTRY:
         chain.append(Fact(facts.config_at_ms or facts.seat_at_ms, _CONFIG[facts.config][0], "last complete reading"))
     if facts.quarantine:

@@ -11,9 +11,12 @@ from controller.cli import (
     conformance_dialect,
     conformance_metering,
     database,
+    demo,
     fleet,
     pushing,
     serving,
+    sim,
+    traffic,
 )
 from controller.cli.client import Exit
 from controller.cli.output import complain
@@ -30,7 +33,7 @@ conformance = typer.Typer(help="Run published vector files against this build.",
 for part in (conformance_arms, conformance_metering, conformance_dialect):
     part.register(conformance)
 app.add_typer(conformance, name="conformance")
-for room in (serving, database, fleet, pushing):
+for room in (serving, database, demo, fleet, pushing, traffic, sim):
     room.register(app)
 
 

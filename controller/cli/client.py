@@ -30,8 +30,13 @@ class Api:
     """A connection to one daemon. A refusal is printed as the API words it and ends the command."""
 
     def __init__(self, url: str, key: str, *, timeout_s: float = 60.0) -> None:
+        # A command asks a few times and ends: no connection is kept, so none is left open.
         self._http = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=timeout_s, trust_env=False
+            base_url=url,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=timeout_s,
+            trust_env=False,
+            limits=httpx.Limits(max_keepalive_connections=0),
         )
 
     def get(self, path: str, **query: object) -> Json:

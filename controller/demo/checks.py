@@ -68,6 +68,11 @@ class Result:
         return bool(own) and all(check.holds for check in own)
 
     @property
+    def came_through(self) -> bool:
+        """Whether it was carried out to its end, whatever the checks say."""
+        return not self.error
+
+    @property
     def true(self) -> bool:
         """Whether it came to its end and both sides say so."""
         return not self.error and all(self.holds(side) for side in SIDES)

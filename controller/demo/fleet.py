@@ -25,15 +25,22 @@ from inventory.secrets import Secret
 USERNAME = "kajitori"
 PASSWORD = "demo-password"  # noqa: S105 – of devices that do not exist outside this process
 Request = dict[str, object]
+Fault = tuple[str, str, object]
+"""Serial number, switch, position: thrown when the device is switched on."""
 
 
 class Fleet:
     """Devices of a roster. SSH devices are on from `start`; the others wait for `install`, which an installer does."""
 
-    def __init__(self, units: Iterable[Unit], *, pace: float, history_start_ms: int) -> None:
+    def __init__(
+        self, units: Iterable[Unit], *, pace: float, history_start_ms: int, faults: Iterable[Fault] = ()
+    ) -> None:
         self._units = {unit.serial: unit for unit in units}
+        for serial, _, _ in faults:
+            self._unit(serial)
         self._pace = pace
         self._history_start_ms = history_start_ms
+        self._faults = tuple(faults)
         self._cli: dict[str, CliDevice] = {}
         self._arms: dict[str, ArmsDevice] = {}
         self.quitting = asyncio.Event()
@@ -44,6 +51,8 @@ class Fleet:
             if not unit.is_arms:
                 self._cli[unit.serial] = device = _cli_device(unit, self._pace)
                 await device.start()
+                for name, value in self._faults_of(unit.serial):
+                    device.throw(**{name: value})
         return await serve_control(self._handlers())
 
     async def stop(self) -> None:
@@ -52,7 +61,7 @@ class Fleet:
         await asyncio.gather(*(device.stop() for device in self._arms.values()))
 
     def _handlers(self) -> dict[str, Handler]:
-        """`endpoints`, `install`, `overview`, `octets`, `quit`; and with `serial`: `truth`, `log`, `fault`, `unplug`, `plug`."""
+        """Commands; those that end in the name of a device's own take its `serial`."""
         return {
             "endpoints": self._endpoints,
             "install": self._install,
@@ -85,6 +94,8 @@ class Fleet:
             if not unit.is_arms or serial in self._arms:
                 raise Conflict(f"{serial} phones home already, or never does", next_step="Name other units.")
             self._arms[serial] = self._arms_device(unit, Secret(str(key)), url, root)
+            for name, value in self._faults_of(serial):
+                await self._arms[serial].set_fault(name, value)
             self._arms[serial].start()
         return {"on": len(self._arms)}
 
@@ -107,7 +118,7 @@ class Fleet:
                 "state": device.state,
                 "boots": device.ground_truth.count("boot"),
                 "confirmed": device.ground_truth.count("confirmed"),
-                "heartbeats": device.heartbeats_sent,
+                "heartbeats": (await device.truth())["heartbeats_sent"],
                 "running": device.running(),
             }
             for serial, device in self._arms.items()
@@ -118,7 +129,7 @@ class Fleet:
                 "logins": sum(login.accepted for login in device.logins),
                 "refused_logins": sum(not login.accepted for login in device.logins),
                 "host_key": " ".join(device.host_key.export_public_key().decode().split()[:2]),
-                "running": device.running_text(),
+                "lines": device.log.count("line"),
             }
             for serial, device in self._cli.items()
         }
@@ -154,6 +165,9 @@ class Fleet:
         if name not in handlers:
             raise NotFound(f"a device with a command line has no {name}", next_step="Use truth or fault.")
         return handlers[name]
+
+    def _faults_of(self, serial: str) -> list[tuple[str, object]]:
+        return [(name, value) for whose, name, value in self._faults if whose == serial]
 
     def _unit(self, serial: str) -> Unit:
         if serial not in self._units:

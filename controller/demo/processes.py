@@ -163,8 +163,10 @@ guard_s = {GUARD_S}
 class FleetProcess:
     """The simulated devices, and the questions that an examiner asks them."""
 
-    def __init__(self, adapters: int, *, pace: float, history_start_ms: int) -> None:
-        self._asked = {"adapters": adapters, "pace": pace, "history_start_ms": history_start_ms}
+    def __init__(
+        self, adapters: int, *, pace: float, history_start_ms: int, faults: Sequence[tuple[str, str, object]] = ()
+    ) -> None:
+        self._asked = {"adapters": adapters, "pace": pace, "history_start_ms": history_start_ms, "faults": faults}
         self._process: asyncio.subprocess.Process | None = None
         self._port = 0
 

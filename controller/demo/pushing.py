@@ -83,13 +83,13 @@ async def carried_out(world: World, plan: Json, found: Findings) -> Json:
 
 async def _api_words(world: World, unit: Unit, plan: Json, push: Json, found: Findings) -> None:
     found.api("the push is done", f"{push['state']}: {push['said']}", push["outcome"] == "done")
-    journal = await world.rest.list(f"/pushes/{push['id']}/journal")
+    journal = await world.rest.array(f"/pushes/{push['id']}/journal")
     passed = [row["state"] for row in journal if row["verdict"] == "ok"]
     missing = [state for state in PASSED if state not in {one.upper() for one in passed}]
     found.api("reached anew, verified, confirmed, saved", f"missing: {missing or 'none'} of {passed}", not missing)
     kinds = ("running", "startup") if unit.is_arms else ("running",)
     for kind in (*kinds, "truth"):
-        last = (await world.rest.list(f"/entries/{world.entry_of(unit)}/configs", kind=kind, limit=1))[:1]
+        last = (await world.rest.array(f"/entries/{world.entry_of(unit)}/configs", kind=kind, limit=1))[:1]
         same = bool(last) and last[0]["digest"] == plan["intent_digest"]
         found.api(f"the place's {kind} config is what was wanted", last and last[0]["reason"], same)
 
@@ -98,7 +98,7 @@ def _arms_truth(unit: Unit, before: Json, after: Json, records: list[Json] | obj
     wanted = as_held(unit, texts.changed(unit.family, texts.startup(unit)[0]))
     held = running(after)
     found.device("it runs the changed text, to the letter", _differing(wanted, held), held == wanted)
-    pushed = [one for one in _list(records) if one["what"] == "applied" and one["detail"].get("how") == "push"]
+    pushed = [one for one in _list(records) if one["what"] == "applied" and one["detail"].get("how") == "configure"]
     found.device("it took one push", f"{len(pushed)} applied", len({one["at_ms"] for one in pushed}) == 1)
     found.device("it did not restart", f"{after['boots']} boots", after["boots"] == before["boots"])
     open_ones = after["open_transactions"]

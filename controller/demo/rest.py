@@ -51,8 +51,8 @@ class Rest:
         """`GET` one thing."""
         return cast("Json", (await self._send("GET", path, params=_given(query))).json())
 
-    async def list(self, path: str, **query: object) -> list[Json]:
-        """`GET` a list that does not page."""
+    async def array(self, path: str, **query: object) -> list[Json]:
+        """`GET` a list that comes whole."""
         return cast("list[Json]", (await self._send("GET", path, params=_given(query))).json())
 
     async def every(self, path: str, **query: object) -> list[Json]:

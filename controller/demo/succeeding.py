@@ -89,8 +89,9 @@ async def awakening(world: World, found: Findings) -> None:
     truth = await world.fleet.truth(old.serial)
     found.device("it runs nothing", _same(running(truth), ""), not running(truth))
     marker = texts.marker(old.family, texts.AFTERWARDS)
-    stored = [module for module in truth["modules"] if marker in str(module)]
-    found.device("it holds nothing of what changed since", f"{len(stored)} modules hold it", not stored)
+    found.device("it holds nothing of what changed since", marker in str(truth), marker not in str(truth))
+    since = [one for one in (await world.fleet.records(old.serial))[seen_before:] if one["what"] == "applied"]
+    found.device("it was given no config at all", f"{len(since)} applied", not since)
     told, late = await explained(world, [old], lambda one: one["word"] in {"refused", "unseated"}, timeout_s=SILENT_S)
     said = told[old.serial]
     found.api("explain says that it sits in no slot", said["summary"], not late and "in no slot" in said["summary"])

@@ -8,8 +8,9 @@ from datetime import date, timedelta
 from itertools import groupby
 
 from controller.clock import Clock
-from controller.store import links, traffic
+from controller.store import events, links, traffic
 from controller.store.database import Database
+from controller.store.events import NewEvent
 from controller.store.links import LevelChange, LinkLevel
 from controller.store.scope import Scope
 from controller.store.traffic import KeptDay, TrafficDatabase
@@ -57,16 +58,14 @@ class DayCloser:
     async def _changed(self) -> list[_Changed]:
         async with self._traffic.read() as tx:
             rows = await traffic.changed_days(tx)
-            names = {row[0]: await traffic.interface_name(tx, row[0]) for row in rows}
-        wanted = [name for name in names.values() if name is not None]
         async with self._database.read() as tx:
-            known = await links.by_interface(tx, Scope.everything(), wanted) if wanted else {}
+            known = await links.by_interface(tx, Scope.everything(), {(row.entry_id, row.name) for row in rows})
         found = []
-        for interface_id, group in groupby(rows, key=lambda row: row[0]):
-            name = names[interface_id]
-            link = known.get(name) if name else None
+        for interface_id, group in groupby(rows, key=lambda row: row.interface_id):
+            mine = list(group)
+            link = known.get((mine[0].entry_id, mine[0].name))
             if link is not None:
-                found.append(_Changed(interface_id, link, tuple((start, rev) for _, start, rev in group)))
+                found.append(_Changed(interface_id, link, tuple((row.start_ms, row.revision) for row in mine)))
         return found
 
     async def _close_link(self, changed: _Changed) -> int:
@@ -146,7 +145,8 @@ class DayCloser:
                     row = LevelChange(
                         0, link.id, direction, change.day, change.before, change.after, proof, RULE_VERSION, now_ms
                     )
-                    await links.add_change(tx, row)
+                    if await links.add_change(tx, row):
+                        await events.record(tx, _event(link, row))
 
 
 def _local_days(start_ms: int, zone: str) -> list[date]:
@@ -157,6 +157,18 @@ def _local_days(start_ms: int, zone: str) -> list[date]:
 
 def _is_final(day: date, zone: str, now_ms: int) -> bool:
     return now_ms >= day_start_ms(day + timedelta(days=1), zone) + FINAL_AFTER_MS
+
+
+def _event(link: Link, change: LevelChange) -> NewEvent:
+    facts = {
+        "link": link.id,
+        "interface": link.interface,
+        "direction": change.direction.value,
+        "day": change.day.isoformat(),
+        "before": int(change.before),
+        "after": int(change.after),
+    }
+    return NewEvent("link.level", change.recorded_ms, entry_id=link.entry_id, facts=facts)
 
 
 def _judge(

@@ -19,6 +19,7 @@ from inventory.slots import parse_key
 
 MAX_LINES = 200_000
 MAX_LINE_BYTES = 4_096
+MAX_BYTES = 64 * 1024 * 1024
 SHOWN_ERRORS = 100
 AHEAD_MS = 60_000
 """How far a reading may lie in the future of the controller's clock."""
@@ -58,11 +59,12 @@ class _Wrong(Exception):
 async def split_lines(chunks: AsyncIterator[bytes] | bytes) -> list[bytes]:
     """Lines of a body, however it is cut into chunks. Raises BadInput for too many, or for one that is too long."""
     lines: list[bytes] = []
-    rest = b""
+    rest, size = b"", 0
     async for chunk in _chunks(chunks):
+        size += len(chunk)
         *whole, rest = (rest + chunk).split(b"\n")
         lines += whole
-        if len(rest) > MAX_LINE_BYTES or len(lines) > MAX_LINES:
+        if len(rest) > MAX_LINE_BYTES or len(lines) > MAX_LINES or size > MAX_BYTES:
             break
     lines.append(rest)
     long = next((i for i, line in enumerate(lines, 1) if len(line) > MAX_LINE_BYTES), None)
@@ -72,9 +74,11 @@ async def split_lines(chunks: AsyncIterator[bytes] | bytes) -> list[bytes]:
             next_step="Send one reading a line.",
             field=f"line {long}",
         )
-    if len(lines) > MAX_LINES + 1:
+    if len(lines) > MAX_LINES + 1 or size > MAX_BYTES:
         raise BadInput(
-            f"more than {MAX_LINES} lines", next_step="Send them in several requests.", field=f"line {MAX_LINES + 1}"
+            f"more than {MAX_LINES} lines or {MAX_BYTES} bytes",
+            next_step="Send them in several requests.",
+            field=f"line {MAX_LINES + 1}",
         )
     return lines
 

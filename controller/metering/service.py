@@ -84,6 +84,7 @@ class MeteringService:
         self._drafter = Drafter(database, traffic_database, clock)
         self._clocks: dict[tuple[int, int], tuple[int, int]] = {}
         self._restarts: dict[int, int] = {}
+        self._past_changed = asyncio.Event()
 
     async def import_readings(self, scope: Scope, lines: AsyncIterator[bytes] | bytes) -> ImportReport:
         """Import past readings, NDJSON, one a line. The same lines again change nothing.
@@ -103,6 +104,8 @@ class MeteringService:
             name = (line.entry_id, line.interface)
             readings[name].append(replace(line.reading, speed_bps=known[name].port_speed_bps))
         added = await self._ingestor.add(readings) if found else Added(0, 0, 0)
+        if added.slot_days:
+            self._past_changed.set()
         times = [line.reading.t_ms for line in found]
         return ImportReport(
             len(found),
@@ -158,10 +161,19 @@ class MeteringService:
         return await self._drafter.draft_all()
 
     async def run(self) -> None:
-        """Close days, draft proposals and forget old readings, again and again, until cancelled."""
+        """Close days, draft proposals and forget old readings until cancelled; at once after an import."""
         while True:
+            self._past_changed.clear()
             await self.tick()
-            await self._clock.wait(self._tick_s)
+            waits: list[asyncio.Future[object]] = [
+                asyncio.ensure_future(self._clock.wait(self._tick_s)),
+                asyncio.ensure_future(self._past_changed.wait()),
+            ]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
 
     async def tick(self) -> None:
         """One round of `run`."""
@@ -169,6 +181,7 @@ class MeteringService:
             await self.draft_proposals()
         async with self._traffic.write() as tx:
             await traffic.prune_readings(tx, self._clock.now_ms())
+            await traffic.prune_slot_days(tx, self._clock.now_ms())
 
     async def _by_ifindex(self, entry_ids: set[int]) -> Mapping[tuple[int, int], Link]:
         async with self._database.read() as tx:

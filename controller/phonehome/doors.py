@@ -39,6 +39,10 @@ from inventory.plans import ConfigText
 log = structlog.get_logger(__name__)
 
 _IDENTITY: Final = frozenset({UNKNOWN_ID, OTHER_ID, 401})
+STOP_S: Final = 2.0
+"""What a connection may still take when the node stops; those that are held at the gate are cut after it."""
+CONTEST_ECHOES: Final = 10
+"""Echo intervals within which a second replacement of a live tunnel means two units with one identity (MPC-11)."""
 _PHRASES: Final = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
 
 
@@ -57,7 +61,7 @@ class Doors:
     def __init__(self, context: Context, prover: Prover) -> None:
         self._context = context
         self._prover = prover
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: dict[asyncio.Task[None], Exchange] = {}
 
     async def location(self, reader: StreamReader, writer: StreamWriter) -> None:
         """A connection to the LS."""
@@ -70,24 +74,29 @@ class Doors:
     async def _serve(self, door: Door, reader: StreamReader, writer: StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._open.add(task)
         exchange = Exchange(reader, writer, pace=self._context.clock.pace)
+        self._open[task] = exchange
         try:
             await self._exchange(door, exchange)
         except asyncio.CancelledError:
             exchange.abort()
         except Exception:
+            # One connection must not take the listener down.
             log.exception("phonehome.connection-failed", source=exchange.source)
             exchange.abort()
         finally:
-            self._open.discard(task)
+            del self._open[task]
 
     async def stop(self) -> None:
-        """End every connection that is still served."""
-        tasks = list(self._open)
-        for task in tasks:
+        """End every connection that is still served: its socket first, so that what it is writing is written."""
+        for exchange in list(self._open.values()):
+            exchange.abort()
+        if self._open:
+            await asyncio.wait(list(self._open), timeout=STOP_S)
+        left = list(self._open)
+        for task in left:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
 
     # --- who is it ----------------------------------------------------------------------------------------------------
 
@@ -282,9 +291,10 @@ class Doors:
         """A result over HTTP; a configure-done waits for whoever stores it."""
         answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
-        def answer(response: Response) -> None:
+        def answer(response: Response) -> bool:
             if not answered.done():
                 answered.set_result(response)
+            return not answered.cancelled()
 
         self._context.peer(asked.identity).finished(asked.request, answer)
         await asked.exchange.answer(framing.response(200, "OK", rules.encode(await answered)))
@@ -295,7 +305,7 @@ class Doors:
             document = rules.encode(response)
         except BadInput as error:
             # Our own data breaks a rule of the protocol: the adapter keeps what it has and asks again.
-            log.error("phonehome.unsendable", adapter=str(asked.identity.serial), error=error.message)
+            log.exception("phonehome.unsendable", adapter=str(asked.identity.serial))
             self._context.ledger.event("phonehome.unsendable", asked.identity, field=error.field, words=error.message)
             document = rules.encode(Response(asked.request.type, BUSY, description=NAMES[BUSY]))
         await asked.exchange.answer(framing.response(200, "OK", document))
@@ -334,6 +344,15 @@ class Doors:
     async def _run_tunnel(self, exchange: Exchange, identity: ArmsIdentity) -> None:
         context = self._context
         peer = context.peer(identity)
+        echo_ms = context.settings.echo_interval_s * 1000 / context.clock.pace
+        present = peer.contested(answers.TUNNEL_PATH, window_ms=CONTEST_ECHOES * echo_ms, alive_ms=1.5 * echo_ms)
+        if present is not None:
+            refusal = Answer("http", 403, f"the same identity is in use from {present.source}")
+            context.ledger.event(
+                "phonehome.two-places", identity, sources=[present.source, exchange.source], rule="MPC-11"
+            )
+            await self._refuse_tunnel(exchange, refusal, identity, identity.distribution_id)
+            return
         tunnel = Tunnel(
             exchange,
             peer,
@@ -343,10 +362,6 @@ class Doors:
         )
         former = peer.opened(tunnel)
         if former is not None:
-            if former.source != tunnel.source:
-                context.ledger.event(
-                    "phonehome.two-places", identity, sources=[former.source, tunnel.source], rule="MPC-11"
-                )
             former.drop("a new tunnel of the same adapter replaces it")
         now_ms = context.clock.now_ms()
         context.ledger.contact(identity, tunnel_open=1, last_seen_ms=now_ms, source=exchange.source)

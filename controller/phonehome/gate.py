@@ -20,7 +20,7 @@ class Gate:
     def __init__(self, clock: Clock, *, rate: float) -> None:
         self._clock = clock
         self._rate = rate
-        self._burst = 2 * rate
+        self._burst = max(1.0, 2 * rate)
         self._tokens = self._burst
         self._at_ms = clock.monotonic_ms()
         self._held = 0

@@ -14,20 +14,17 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import structlog
-
 from controller.phonehome.context import Context
 from controller.phonehome.silence import Silence
+from controller.phonehome.undisturbed import undisturbed
 from controller.store import phonehome as rows
 from drivers.arms import heartbeat
 from drivers.arms.heartbeat import Heartbeat
 from drivers.arms.ids import DistributionId
 from inventory.adapters import FINAL
 from inventory.contacts import ArmsIdentity
-from inventory.errors import FleetError, ProtocolViolation
+from inventory.errors import ProtocolViolation
 from inventory.explain import Contact
-
-log = structlog.get_logger(__name__)
 
 BATCH_S: Final = 0.1
 SLICE: Final = 1000
@@ -125,7 +122,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
         while True:
             await self._wake.wait()
             await asyncio.sleep(BATCH_S)
-            await self.flush()
+            await undisturbed(self.flush())
 
     async def flush(self) -> None:
         """Judge and write everything that has come so far."""
@@ -231,7 +228,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
         """Declare silent whoever is, a tenth of an interval after it is due at the latest."""
         while True:
             await self._context.clock.wait(self._context.settings.heartbeat_interval_s / 10)
-            await self.look()
+            await undisturbed(self.look())
 
     async def look(self) -> None:
         """One look at the clock."""
@@ -243,15 +240,11 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
         silent = self.silence.due(now_ms)
         if not silent:
             return
-        try:
-            async with self._context.database.read() as tx:
-                identities = await rows.by_adapter(tx, self._context.keyring, silent)
-        except FleetError as error:
-            log.error("phonehome.look-failed", error=error.message)
-            return
+        async with self._context.database.read() as tx:
+            identities = await rows.by_adapter(tx, self._context.keyring, silent)
         for identity in identities:
-            peer = self._context.peers.get(identity.adapter_id)
-            tunnel = peer is not None and bool(peer.paths)
+            of_it = self._context.peers.get(identity.adapter_id)
+            tunnel = of_it is not None and bool(of_it.paths)
             cause = "its tunnel is still open: UDP is blocked, or its client hangs" if tunnel else "line or power"
             self._context.ledger.contact(identity, stage=Contact.SILENT, stage_ms=clock.now_ms())
             self._context.ledger.event("phonehome.silent", identity, tunnel_open=tunnel, cause=cause)

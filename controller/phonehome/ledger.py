@@ -9,6 +9,7 @@ from typing import Any, Final
 import structlog
 
 from controller.clock import Clock
+from controller.phonehome.undisturbed import undisturbed
 from controller.store import events
 from controller.store import phonehome as rows
 from controller.store.database import Database
@@ -97,7 +98,7 @@ class Ledger:
         while True:
             await self._wake.wait()
             await asyncio.sleep(FLUSH_S)
-            await self.flush()
+            await undisturbed(self.flush())
 
     async def flush(self) -> None:
         """Write what has been noted so far. A batch that cannot be written is kept for the next time."""

@@ -17,7 +17,7 @@ from inventory.errors import CommandRejected, IdentityMismatch, Unreachable
 
 
 class TunnelLink:
-    """Requests over the confirmed tunnel of an adapter, one at a time for each adapter."""
+    """Requests over the confirmed tunnel of an adapter, one at a time for each adapter. Time-outs are protocol time."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -30,7 +30,7 @@ class TunnelLink:
         peer = await self._peer(serial)
         self._require_no_quarantine(peer)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(self._real_s(timeout_s)):
                 await peer.ready.wait()
         except TimeoutError:
             self._require_no_quarantine(peer)
@@ -41,7 +41,7 @@ class TunnelLink:
 
         Id and result URL of the request are ours to fill. Raises BadInput for a request that must not be sent,
         Unreachable when nothing was sent, OutcomeUnknown when it was sent and not answered, CommandRejected for a code
-        other than 100 (`facts["code"]`), IdentityMismatch in quarantine.
+        other than 100 (`facts["result_code"]`), IdentityMismatch in quarantine.
         """
         peer = await self._peer(serial)
         async with peer.one_at_a_time:
@@ -52,7 +52,7 @@ class TunnelLink:
             filled = replace(
                 request, distribution_id=peer.identity.distribution_id, result_url=None, description="push"
             )
-            response = await path.ask(filled, timeout_s=timeout_s)
+            response = await path.ask(filled, timeout_s=self._real_s(timeout_s))
         if response.result_code != SUCCESS:
             raise self._rejected(serial, request.type, response)
         return response
@@ -64,13 +64,21 @@ class TunnelLink:
         again instead of finishing a configure.
         """
         peer = await self._peer(serial)
-        return await peer.wait_done(transaction_id, timeout_s=timeout_s)
+        return await peer.wait_done(transaction_id, timeout_s=self._real_s(timeout_s))
 
     async def acknowledge(self, serial: str, transaction_id: int) -> None:
-        """Our 100 to a configure-done: the adapter keeps the change. Raises Unreachable when its connection is gone;
-        it then tells the configure-done again, and `wait_done` and `acknowledge` may be repeated."""
+        """Our 100 to a configure-done: the adapter keeps the change.
+
+        Raises OutcomeUnknown when its connection is gone: the adapter then tells its configure-done again, and that is
+        answered at once. Raises Unreachable when there is no configure-done to answer.
+        """
         peer = await self._peer(serial)
         peer.acknowledge(transaction_id)
+
+    def _real_s(self, seconds: float) -> float:
+        """Real seconds of so many of protocol time. What a machine computes is not faster under a pace, so waits of up
+        to 10 s stay as they are."""
+        return max(seconds / self._context.clock.pace, min(seconds, 10.0))
 
     async def _peer(self, serial: str) -> Peer:
         key = SerialNumber.parse(serial).key
@@ -97,7 +105,7 @@ class TunnelLink:
             raise IdentityMismatch(
                 peer.quarantine,
                 serial=_shown(peer.identity),
-                next_step="Find out which unit stands there; correct the record or the unit, then clear the quarantine.",
+                next_step="Find out which unit stands there, correct record or unit, then clear the quarantine.",
             )
 
     def _unreachable(self, serial: str, words: str, step: str) -> Unreachable:
@@ -116,7 +124,7 @@ class TunnelLink:
             step=step,
             next_step="Nothing was started. Correct the request, or ask again when the adapter is not busy.",
         )
-        rejected.facts["code"] = response.result_code
+        rejected.facts["result_code"] = response.result_code
         return rejected
 
 

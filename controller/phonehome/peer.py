@@ -25,7 +25,8 @@ MAX_EARLY: Final = 16
 LEAVES_PUSH: Final = frozenset({"reboot", "pull-config", "configure-start"})
 """After 100 to one of these the path is not usable until the next confirmation (§6.6)."""
 
-Answer = Callable[[Response], None]
+Answer = Callable[[Response], bool]
+"""Sends our response to a `-done`; False when the connection that it came on is gone."""
 
 
 class Path(Protocol):
@@ -33,6 +34,8 @@ class Path(Protocol):
 
     key: str
     source: str
+    heard_ms: int
+    """Monotonic instant of the last bytes."""
 
     def drop(self, reason: str) -> None:
         """Close it without a word."""
@@ -73,8 +76,25 @@ class Peer:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     transactions: dict[int, Transaction] = field(default_factory=dict)
+    replaced_ms: int | None = None
+    """Monotonic instant at which a tunnel last took the place of one that was alive."""
 
     # --- paths ------------------------------------------------------------------------------------------------------
+
+    def contested(self, key: str, *, window_ms: float, alive_ms: float) -> Path | None:
+        """The live tunnel that a newcomer must not replace: it replaced another a short while ago itself.
+
+        Once is a reconnection of which the end of the old connection got lost; again within the window is two units
+        with one identity (MPC-11), which would throw each other out for ever.
+        """
+        now_ms = self.clock.monotonic_ms()
+        present = self.paths.get(key)
+        if present is None or now_ms - present.heard_ms > alive_ms:
+            return None
+        if self.replaced_ms is not None and now_ms - self.replaced_ms < window_ms:
+            return present
+        self.replaced_ms = now_ms
+        return None
 
     def opened(self, path: Path) -> Path | None:
         """A tunnel was opened; the one with the same key that it replaces is returned, already out of the books."""
@@ -204,7 +224,8 @@ class Peer:
             ) from None
 
     def acknowledge(self, id_: int) -> None:
-        """Our 100 to a configure-done. Raises Unreachable when its tunnel is gone: the adapter then tells it again."""
+        """Our 100 to a configure-done. Raises Unreachable when there is none, OutcomeUnknown when its tunnel is gone:
+        the adapter then tells it again, and is answered at once."""
         transaction = self.transactions.get(id_)
         if transaction is None or transaction.answer is None:
             raise Unreachable(
@@ -212,14 +233,14 @@ class Peer:
                 next_step="Wait for the adapter's next contact.",
                 **self._about("acknowledge"),
             )
-        if not transaction.acknowledged:
-            self._acknowledge(transaction)
+        if not transaction.acknowledged and not self._acknowledge(transaction):
+            raise self._unknown("acknowledge", "the tunnel was gone before configure-done could be answered")
 
-    def _acknowledge(self, transaction: Transaction) -> None:
+    def _acknowledge(self, transaction: Transaction) -> bool:
         assert transaction.answer is not None
         # Set first: should the connection be lost under us, a repeated configure-done is answered at once.
         transaction.acknowledged = True
-        transaction.answer(self._accept(transaction.done.result()))
+        return transaction.answer(self._accept(transaction.done.result()))
 
     def _accept(self, request: Request) -> Response:
         return Response(request.type, SUCCESS, transaction_id=request.transaction_id, description="Success")

@@ -24,7 +24,7 @@ BY_DISTRIBUTION_ID: Final = frozenset({"seil-x86-ayame", "seil-x86-fuji"})
 TRIES: Final = 3
 PAUSE_S: Final = 10.0
 TIMEOUT_S: Final = 60.0
-_LINE: Final = re.compile(r"^\s*([A-Za-z0-9 ]+?)\s*:\s(.*)$", re.MULTILINE)
+_LINE: Final = re.compile(r"^[ \t]*([A-Za-z0-9 ]+?)[ \t]*:[ \t](.*)$", re.MULTILINE)
 
 
 def shown(output: str, name: str) -> str | None:

@@ -25,6 +25,7 @@ from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.proof import Prover
 from controller.phonehome.tunnel import Tunnel
+from controller.phonehome.undisturbed import undisturbed
 from controller.settings import ArmsSettings
 from controller.store import phonehome as rows
 from controller.store.database import Database
@@ -176,7 +177,7 @@ class PhoneHome:
             await self._context.clock.wait(SWEEP_S)
             open_now = [adapter_id for adapter_id, peer in self._context.peers.items() if peer.paths]
             if open_now:
-                await self._recheck(open_now)
+                await undisturbed(self._recheck(open_now))
 
     async def _recheck(self, adapter_ids: Sequence[int]) -> None:
         async with self._context.database.read() as tx:
@@ -196,19 +197,22 @@ class PhoneHome:
 
     async def _issue(self) -> None:
         """Certificates that are missing; the key takes 50 ms, so it is made in a thread."""
-        context = self._context
         while True:
             await self._certificates.wait()
             self._certificates.clear()
-            while True:
-                async with context.database.read() as tx:
-                    missing = await rows.without_certificate(tx, CERTIFICATES_AT_ONCE)
-                if not missing:
-                    break
-                for adapter_id, distribution_id in missing:
-                    pair = await asyncio.to_thread(self.pki.issue, distribution_id, now_ms=context.clock.now_ms())
-                    async with context.database.write() as tx:
-                        await rows.put_certificate(tx, context.keyring, adapter_id, pair.certificate, pair.key)
+            while await undisturbed(self._issue_some()):
+                pass
+
+    async def _issue_some(self) -> bool:
+        """Make the next few; whether there were any."""
+        context = self._context
+        async with context.database.read() as tx:
+            missing = await rows.without_certificate(tx, CERTIFICATES_AT_ONCE)
+        for adapter_id, distribution_id in missing:
+            pair = await asyncio.to_thread(self.pki.issue, distribution_id, now_ms=context.clock.now_ms())
+            async with context.database.write() as tx:
+                await rows.put_certificate(tx, context.keyring, adapter_id, pair.certificate, pair.key)
+        return bool(missing)
 
 
 async def _again(work: Callable[[], Awaitable[None]], name: str, context: Context) -> None:
@@ -216,8 +220,8 @@ async def _again(work: Callable[[], Awaitable[None]], name: str, context: Contex
     while True:
         try:
             await work()
-        except (FleetError, OSError, SQLAlchemyError) as error:
-            log.error("phonehome.loop-failed", loop=name, error=str(error))
+        except (FleetError, OSError, SQLAlchemyError):
+            log.exception("phonehome.loop-failed", loop=name)
             await context.clock.wait(1.0)
 
 

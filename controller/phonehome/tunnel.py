@@ -50,6 +50,7 @@ class Tunnel:
     ) -> None:
         self.key = key
         self.source = exchange.source
+        self.heard_ms = peer.clock.monotonic_ms()
         self._exchange = exchange
         self._peer = peer
         self._clock = peer.clock
@@ -85,6 +86,7 @@ class Tunnel:
         while True:
             try:
                 async for piece in self._exchange.pieces(self._silence_s):
+                    self.heard_ms = self._clock.monotonic_ms()
                     for frame in self._decoder.feed(piece):
                         if not await self._take(frame):
                             return
@@ -158,10 +160,11 @@ class Tunnel:
         else:
             self._send(Response(request.type, _REFUSED, description="Server Busy"))
 
-    def _answer_done(self, response: Response) -> None:
-        """Our answer to a `-done` that came on this tunnel; a tunnel that is gone brings the `-done` again."""
+    def _answer_done(self, response: Response) -> bool:
+        """Our answer to a `-done` that came on this tunnel, if it is still there."""
         if self.ended is None:
             self._send(response)
+        return self.ended is None
 
     def _confirm(self, request: Request) -> None:
         """Both answers back to back (§6.4); the ids are random and bound to this tunnel."""

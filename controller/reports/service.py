@@ -23,7 +23,7 @@ from controller.reports.tables import csv_of
 from controller.store import reports
 from controller.store.database import Database
 from controller.store.reports import ActiveSchedule, ReportRun, Subject
-from controller.store.scope import Scope
+from controller.store.scope import By, Scope
 from controller.store.traffic import TrafficDatabase
 from inventory.errors import BadInput, FleetError, NotFound
 from inventory.periods import TOKYO, Period, Span, span_of
@@ -83,11 +83,10 @@ class ReportService:
             self._timer.shutdown(wait=False)
             self._timer = None
 
-    async def add_schedule(self, scope: Scope, schedule: Schedule, subject: Subject, actor: str) -> None:
+    async def add_schedule(self, scope: Scope, by: By, schedule: Schedule, subject: Subject) -> None:
         """Keep a schedule, active from now. Raises NotFound for a subject out of scope, Conflict for a taken id."""
         async with self._database.write() as tx:
-            await reports.require_subject(tx, scope, subject)
-            await reports.add_schedule(tx, self._clock.now_ms(), schedule, subject, actor)
+            await reports.add_schedule(tx, scope, by, schedule, subject)
 
     async def tick(self) -> list[ReportRun]:
         """Make what is due, catch up what was missed, settle what was provisional; the runs made now."""

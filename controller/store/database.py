@@ -72,8 +72,8 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:
-        """A transaction that may write. Commits at the end, rolls back on an exception."""
-        async with self._one_writer or nullcontext(), self._writer.begin() as tx:
+        """A transaction that may write. Commits at the end, rolls back on an exception or a cancellation."""
+        async with self._one_writer or nullcontext(), _transaction(self._writer) as tx:
             chain.begin(tx)
             yield tx
             await chain.settle(tx)
@@ -81,7 +81,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
         """A transaction that only reads; on SQLite it sees one snapshot."""
-        async with self._reader.begin() as tx:
+        async with _transaction(self._reader) as tx:
             yield tx
 
     async def close(self) -> None:
@@ -91,6 +91,19 @@ class Database:
         if self._lock_handle is not None:
             os.close(self._lock_handle)
             self._lock_handle = None
+
+
+@asynccontextmanager
+async def _transaction(engine: AsyncEngine) -> AsyncIterator[Tx]:
+    async with engine.connect() as tx:
+        try:
+            async with tx.begin():
+                yield tx
+        except asyncio.CancelledError:
+            # The driver may still be at work on what was cancelled: the connection is thrown away with whatever
+            # it holds, instead of coming back from the pool inside a transaction.
+            await asyncio.shield(tx.invalidate())
+            raise
 
 
 def parse_url(url: str) -> URL:

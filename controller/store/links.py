@@ -11,12 +11,13 @@ from typing import Any
 from sqlalchemy import Row, Select, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
+from controller.store import audit
 from controller.store.database import Tx
-from controller.store.scope import Scope
+from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.inventory import adapters, entries, managements, placements
 from controller.store.tables.metering import level_changes, link_capacities, link_levels, links
-from controller.store.traffic import upsert
+from controller.store.traffic import portions, upsert
 from inventory.congestion import Level
 from inventory.errors import Conflict, NotFound, StaleVersion
 from inventory.links import Capacity, CapacityKind, Direction, Link, LinkRole
@@ -33,6 +34,15 @@ class NewLink:
     ifindex: int | None
     line_type: str
     zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedLink:
+    """What may be changed of a link: its interface, place and role may not."""
+
+    port_speed_bps: int | None
+    ifindex: int | None
+    line_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +111,7 @@ async def require_entry(tx: Tx, scope: Scope, entry_id: int) -> None:
         raise NotFound(f"there is no entry E-{entry_id}", next_step="List the entries.", field="entry")
 
 
-async def add(tx: Tx, scope: Scope, now_ms: int, new: NewLink) -> Link:
+async def add(tx: Tx, scope: Scope, by: By, new: NewLink) -> Link:
     """Make a link. Raises NotFound for the entry, Conflict if interface or index are taken at that entry."""
     await require_entry(tx, scope, new.entry_id)
     values = {
@@ -112,7 +122,7 @@ async def add(tx: Tx, scope: Scope, now_ms: int, new: NewLink) -> Link:
         "ifindex": new.ifindex,
         "line_type": new.line_type,
         "zone": new.zone,
-        "created_ms": now_ms,
+        "created_ms": by.at_ms,
         "version": 1,
     }
     try:
@@ -123,7 +133,20 @@ async def add(tx: Tx, scope: Scope, now_ms: int, new: NewLink) -> Link:
             next_step="Change that link instead.",
             field="interface",
         ) from None
-    return _link(row)
+    link = _link(row)
+    after = {name: value for name, value in values.items() if name not in ("created_ms", "version")}
+    audit.record(tx, by, "link.add", f"link {link.id}", contractor_id=await _owner(tx, link), after=after)
+    return link
+
+
+async def _owner(tx: Tx, link: Link) -> int | None:
+    query = (
+        select(managements.c.contractor_id)
+        .join(entries, entries.c.management_id == managements.c.id)
+        .where(entries.c.id == link.entry_id)
+    )
+    found: int | None = await tx.scalar(query)
+    return found
 
 
 async def get(tx: Tx, scope: Scope, link_id: int) -> Link:
@@ -154,8 +177,11 @@ async def page(
 
 async def by_interface(tx: Tx, scope: Scope, names: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Link]:
     """Links of (entry, interface), those that exist in the scope."""
-    query = _visible(scope).where(tuple_(links.c.entry_id, links.c.interface).in_(list(names)))
-    return {(row.entry_id, row.interface): _link(row) for row in await tx.execute(query)}
+    found: dict[tuple[int, str], Link] = {}
+    for part in portions(names):
+        query = _visible(scope).where(tuple_(links.c.entry_id, links.c.interface).in_(part))
+        found.update({(row.entry_id, row.interface): _link(row) for row in await tx.execute(query)})
+    return found
 
 
 async def of_entries(tx: Tx, scope: Scope, entry_ids: Iterable[int]) -> list[Link]:
@@ -164,43 +190,48 @@ async def of_entries(tx: Tx, scope: Scope, entry_ids: Iterable[int]) -> list[Lin
     return [_link(row) for row in await tx.execute(query)]
 
 
-async def change(
-    tx: Tx, scope: Scope, link_id: int, version: int, *, port_speed_bps: int | None, ifindex: int | None, line_type: str
-) -> Link:
-    """Change what may change. Raises NotFound, StaleVersion, Conflict for an index that is taken."""
-    await get(tx, scope, link_id)
+async def change(tx: Tx, scope: Scope, by: By, link_id: int, wanted: ChangedLink, *, if_version: int | None) -> Link:
+    """Change what may change; `if_version` None: whatever it is now.
+
+    Raises NotFound, StaleVersion, or Conflict for an ifindex that another link of the entry has.
+    """
+    before = await get(tx, scope, link_id)
+    values = {
+        "port_speed_bps": wanted.port_speed_bps,
+        "ifindex": wanted.ifindex,
+        "line_type": wanted.line_type,
+    }
+    seen = before.version if if_version is None else if_version
+    statement = update(links).where(links.c.id == link_id, links.c.version == seen).values(**values, version=seen + 1)
     try:
-        done = await tx.execute(
-            update(links)
-            .where(links.c.id == link_id, links.c.version == version)
-            .values(port_speed_bps=port_speed_bps, ifindex=ifindex, line_type=line_type, version=version + 1)
-        )
+        done = (await tx.execute(statement.returning(links))).one_or_none()
     except IntegrityError:
         raise Conflict(
-            f"ifindex {ifindex} belongs to another link of that entry",
+            f"ifindex {wanted.ifindex} belongs to another link of that entry",
             next_step="Change that link first.",
             field="ifindex",
         ) from None
-    if done.rowcount != 1:
+    if done is None:
         raise StaleVersion(f"link {link_id} changed since you read it", next_step="Read it again.")
-    return await get(tx, scope, link_id)
+    was = {name: getattr(before, name) for name in values}
+    owner = await _owner(tx, before)
+    audit.record(tx, by, "link.change", f"link {link_id}", contractor_id=owner, before=was, after=values)
+    return _link(done)
 
 
-async def set_capacity(tx: Tx, scope: Scope, link_id: int, now_ms: int, capacity: Capacity) -> None:
-    """Record a capacity from a day on; an earlier row stays as it was. Raises NotFound."""
-    await get(tx, scope, link_id)
-    await tx.execute(
-        insert(link_capacities).values(
-            link_id=link_id,
-            kind=capacity.kind.value,
-            down_bps=capacity.down_bps,
-            up_bps=capacity.up_bps,
-            valid_from=capacity.valid_from.isoformat(),
-            actor=capacity.actor,
-            reason=capacity.reason,
-            recorded_ms=now_ms,
-        )
-    )
+async def set_capacity(tx: Tx, scope: Scope, by: By, link_id: int, new: Capacity) -> None:
+    """Record a capacity from a day on; an earlier row stays as it was. Raises NotFound. The actor is that of `by`."""
+    link = await get(tx, scope, link_id)
+    values = {
+        "kind": new.kind.value,
+        "down_bps": new.down_bps,
+        "up_bps": new.up_bps,
+        "valid_from": new.valid_from.isoformat(),
+        "reason": new.reason,
+    }
+    await tx.execute(insert(link_capacities).values(link_id=link_id, actor=by.actor, recorded_ms=by.at_ms, **values))
+    owner = await _owner(tx, link)
+    audit.record(tx, by, "link.capacity", f"link {link_id}", contractor_id=owner, after=values)
 
 
 async def capacities(tx: Tx, link_id: int) -> list[Capacity]:
@@ -267,6 +298,15 @@ async def levels(tx: Tx, link_id: int) -> list[LinkLevel]:
         )
         for row in rows
     ]
+
+
+async def hot(tx: Tx, scope: Scope, *, level: int, after: int = 0, limit: int = 100) -> list[tuple[Link, LinkLevel]]:
+    """Links with a direction at or above a level, by number of the link, after one; its highest direction."""
+    c = link_levels.c
+    ids = select(c.link_id).where(c.level >= level)
+    query = _visible(scope).where(links.c.id > after, links.c.id.in_(ids)).order_by(links.c.id).limit(limit)
+    found = [_link(row) for row in await tx.execute(query)]
+    return [(link, max(await levels(tx, link.id), key=lambda state: state.level)) for link in found]
 
 
 async def add_change(tx: Tx, change: LevelChange) -> bool:

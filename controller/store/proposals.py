@@ -10,8 +10,10 @@ from typing import Any, Literal, get_args
 from sqlalchemy import Row, Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from controller.store import audit, events
 from controller.store.database import Tx
-from controller.store.scope import Scope
+from controller.store.events import NewEvent
+from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.inventory import entries, managements
 from controller.store.tables.metering import proposals
@@ -95,6 +97,8 @@ async def draft(tx: Tx, now_ms: int, new: NewProposal) -> Proposal:
         raise Conflict(
             f"entry E-{new.entry_id} already has an open proposal", next_step="Decide that one first."
         ) from None
+    facts = {"proposal": row.id, "kind": new.kind, "model": new.model, "reason": new.reason}
+    await events.record(tx, NewEvent("proposal.drafted", now_ms, entry_id=new.entry_id, facts=facts))
     return _proposal(row)
 
 
@@ -124,10 +128,11 @@ async def page(
     return [_proposal(row) for row in await tx.execute(query)]
 
 
-async def decide(
-    tx: Tx, scope: Scope, proposal_id: int, *, state: State, version: int, actor: str, now_ms: int
-) -> Proposal:
-    """Move a proposal on. Raises NotFound, StaleVersion, or Conflict for a step that does not exist."""
+async def decide(tx: Tx, scope: Scope, by: By, proposal_id: int, *, state: State, if_version: int | None) -> Proposal:
+    """Move a proposal on; `if_version` None: whatever it is now.
+
+    Raises NotFound, StaleVersion, or Conflict for a step that does not exist.
+    """
     found = await get(tx, scope, proposal_id)
     if state not in NEXT.get(found.state, ()):
         raise Conflict(
@@ -135,14 +140,30 @@ async def decide(
             next_step="Look at the proposal; only open ones move on.",
             facts={"state": found.state, "possible": list(NEXT.get(found.state, ()))},
         )
-    done = await tx.execute(
+    seen = found.version if if_version is None else if_version
+    statement = (
         update(proposals)
-        .where(proposals.c.id == proposal_id, proposals.c.version == version)
-        .values(state=state, decided_ms=now_ms, actor=actor, version=version + 1)
+        .where(proposals.c.id == proposal_id, proposals.c.version == seen)
+        .values(state=state, decided_ms=by.at_ms, actor=by.actor, version=seen + 1)
     )
-    if done.rowcount != 1:
+    done = (await tx.execute(statement.returning(proposals))).one_or_none()
+    if done is None:
         raise StaleVersion(f"proposal {proposal_id} changed since you read it", next_step="Read it again.")
-    return await get(tx, scope, proposal_id)
+    owner: int | None = await tx.scalar(
+        select(managements.c.contractor_id)
+        .join(entries, entries.c.management_id == managements.c.id)
+        .where(entries.c.id == found.entry_id)
+    )
+    audit.record(
+        tx,
+        by,
+        "proposal.decide",
+        f"proposal {proposal_id}",
+        contractor_id=owner,
+        before={"state": found.state},
+        after={"state": state},
+    )
+    return _proposal(done)
 
 
 def _proposal(row: Row[Any]) -> Proposal:

@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import Row, Select, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from controller.store import contractors
+from controller.store import audit, contractors
 from controller.store import links as store_links
 from controller.store.database import Tx
-from controller.store.scope import Scope
+from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.inventory import entries, managements
 from controller.store.tables.metering import links, report_runs, report_schedules
@@ -62,8 +62,8 @@ class ReportRun:
     failure: str | None
 
 
-async def add_schedule(tx: Tx, now_ms: int, schedule: Schedule, subject: Subject, actor: str) -> None:
-    """Keep a schedule, active from now on. Raises Conflict if its id is taken."""
+async def add_schedule(tx: Tx, scope: Scope, by: By, schedule: Schedule, subject: Subject) -> None:
+    """Keep a schedule, active from now on. Raises NotFound for a subject out of scope, Conflict if its id is taken."""
     values = {
         "id": schedule.id,
         "contractor_id": subject.contractor_id,
@@ -72,13 +72,16 @@ async def add_schedule(tx: Tx, now_ms: int, schedule: Schedule, subject: Subject
         "at": schedule.at.strftime("%H:%M"),
         "delay_days": schedule.delay_days,
         "zone": schedule.zone,
-        "active_from_ms": now_ms,
-        "actor": actor,
+        "active_from_ms": by.at_ms,
+        "actor": by.actor,
     }
+    await require_subject(tx, scope, subject)
     try:
         await tx.execute(insert(report_schedules).values(**values))
     except IntegrityError:
         raise Conflict(f"a schedule {schedule.id} exists", next_step="Use another id.", field="id") from None
+    shown = {name: value for name, value in values.items() if name != "active_from_ms"}
+    audit.record(tx, by, "report-schedule.add", schedule.id, contractor_id=subject.contractor_id, after=shown)
 
 
 async def require_subject(tx: Tx, scope: Scope, subject: Subject) -> None:

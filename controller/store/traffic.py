@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Row, and_, delete, func, literal, or_, select, text, tuple_, update
@@ -23,6 +24,8 @@ from inventory.links import CapacityKind, Direction, Governing
 from inventory.slotday import DAY_MS, SlotDay, decode, encode
 
 READINGS_KEPT_MS: Final = 48 * 3_600_000
+SLOT_DAYS_KEPT_MS: Final = 400 * DAY_MS
+NAMES_AT_ONCE: Final = 5_000
 _SIGN: Final = 1 << 63
 
 
@@ -118,8 +121,18 @@ def upsert(tx: Tx, table: Any) -> Any:
 async def interface_ids(tx: Tx, names: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
     """Ids of the interfaces (entry, name) that are known."""
     c = t.interfaces.c
-    rows = await tx.execute(select(c.entry_id, c.name, c.id).where(tuple_(c.entry_id, c.name).in_(list(names))))
-    return {(row.entry_id, row.name): row.id for row in rows}
+    found: dict[tuple[int, str], int] = {}
+    for part in portions(names):
+        rows = await tx.execute(select(c.entry_id, c.name, c.id).where(tuple_(c.entry_id, c.name).in_(part)))
+        found.update({(row.entry_id, row.name): row.id for row in rows})
+    return found
+
+
+def portions(names: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    """Names in portions that one statement can hold: databases bound the number of its parameters."""
+    rest = iter(names)
+    while part := list(islice(rest, NAMES_AT_ONCE)):
+        yield part
 
 
 async def add_interfaces(tx: Tx, names: Iterable[tuple[int, str]]) -> None:
@@ -162,6 +175,12 @@ async def keep_readings(tx: Tx, interface_id: int, readings: Sequence[Kept]) -> 
     ]
     if rows:
         await tx.execute(upsert(tx, t.readings).on_conflict_do_nothing(), rows)
+
+
+async def prune_slot_days(tx: Tx, now_ms: int) -> None:
+    """Forget slot-days older than 400 days; the figures made from them stay (§3.3)."""
+    for table in (t.slot_day_history, t.slot_days):
+        await tx.execute(delete(table).where(table.c.start_ms < now_ms - SLOT_DAYS_KEPT_MS))
 
 
 async def prune_readings(tx: Tx, now_ms: int) -> None:
@@ -243,15 +262,28 @@ async def save_slot_day(tx: Tx, kept: KeptDay, now_ms: int) -> None:
         raise StaleVersion("another node changed this slot-day", next_step="Read it again.")
 
 
-async def changed_days(tx: Tx) -> list[tuple[int, int, int]]:
-    """(interface, UTC midnight, revision) of the slot-days whose figures are missing or stale, in order."""
-    c = t.slot_days.c
+@dataclass(frozen=True, slots=True)
+class ChangedDay:
+    """A slot-day whose figures are missing or stale."""
+
+    interface_id: int
+    entry_id: int
+    name: str
+    start_ms: int
+    """UTC midnight."""
+    revision: int
+
+
+async def changed_days(tx: Tx) -> list[ChangedDay]:
+    """Slot-days whose figures are missing or stale, by interface and day."""
+    c, i = t.slot_days.c, t.interfaces.c
     rows = await tx.execute(
-        select(c.interface_id, c.start_ms, c.revision)
+        select(c.interface_id, i.entry_id, i.name, c.start_ms, c.revision)
+        .join(t.interfaces, i.id == c.interface_id)
         .where(c.revision != c.closed_revision)
         .order_by(c.interface_id, c.start_ms)
     )
-    return [(row.interface_id, row.start_ms, row.revision) for row in rows]
+    return [ChangedDay(row.interface_id, row.entry_id, row.name, row.start_ms, row.revision) for row in rows]
 
 
 async def mark_closed(tx: Tx, days: Iterable[tuple[int, int, int]]) -> None:
@@ -263,13 +295,6 @@ async def mark_closed(tx: Tx, days: Iterable[tuple[int, int, int]]) -> None:
             .where(c.interface_id == interface_id, c.start_ms == start_ms)
             .values(closed_revision=revision)
         )
-
-
-async def interface_name(tx: Tx, interface_id: int) -> tuple[int, str] | None:
-    """(entry, name) of an interface."""
-    c = t.interfaces.c
-    row = (await tx.execute(select(c.entry_id, c.name).where(c.id == interface_id))).one_or_none()
-    return None if row is None else (row.entry_id, row.name)
 
 
 async def put_link_day(tx: Tx, made_ms: int, day: LinkDay) -> None:

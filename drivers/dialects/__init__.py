@@ -53,6 +53,9 @@ class Dialect(Protocol):
     def remediate(self, base: Tree, intent: Tree) -> tuple[str, ...]:
         """Commands, in order, that make a device that holds `base` hold `intent`.
 
+        Both are trees as `parse` gave them: a canonical one has lost its order and its secrets. Raises BadInput if a
+        mask would be sent in place of a secret.
+
         One item is one command; it holds LF only where the command itself spans lines (banner, quoted value), and is
         then to be sent whole. Whole-text dialects always give the lines of the whole intent.
         """

@@ -9,6 +9,7 @@ from drivers.dialects.block_change import changes, unchangeable
 from drivers.dialects.block_model import Table
 from drivers.dialects.block_secrets import redact
 from drivers.dialects.block_words import WORD, words
+from drivers.dialects.secrets import sendable
 from drivers.dialects.tree import MAX_DEPTH, Growing, Node, Tree, text_lines
 from inventory.errors import ConfigSyntax
 
@@ -52,7 +53,7 @@ class Block:
 
     def remediate(self, base: Tree, intent: Tree) -> tuple[str, ...]:
         """See `block_change`."""
-        return tuple(_statements(changes(base, intent)))
+        return sendable(_statements(changes(base, intent)))
 
     def apply(self, tree: Tree, lines: Sequence[str]) -> Tree:
         """The tables after `lines` were entered at the top."""
@@ -139,7 +140,8 @@ class _Reader:
     def _statement(self, found: list[str], at: int) -> None:
         keyword = found[0]
         if keyword not in _LEAVES and keyword not in {"config", "edit", "next", "end"}:
-            raise self._error(f"no statement begins with {keyword.partition(chr(10))[0][:40]!r}", at)
+            # The word is not repeated: it may be the second line of a secret whose quote is missing.
+            raise self._error("no statement begins with this word", at)
         inside = self._open[-1][0]
         if not inside and keyword not in _AT_TOP:
             raise self._error(f"{keyword} outside of any config", at)

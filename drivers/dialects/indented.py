@@ -6,13 +6,14 @@ Sources: devices-ios-fortios §A.3 (banners, certificates), §A.7 (what is compa
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from drivers.dialects.indented_canonical import canonical
 from drivers.dialects.indented_change import apply, remediate
 from drivers.dialects.indented_rules import NOT_REVERTIBLE
 from drivers.dialects.indented_secrets import redact
+from drivers.dialects.secrets import sendable
 from drivers.dialects.tree import MAX_DEPTH, Growing, Node, Tree, text_lines
 from inventory.errors import ConfigSyntax
 
@@ -56,7 +57,7 @@ class Indented:
 
     def remediate(self, base: Tree, intent: Tree) -> tuple[str, ...]:
         """See `indented_change`."""
-        return remediate(base, intent)
+        return sendable(remediate(base, intent))
 
     def apply(self, tree: Tree, lines: Sequence[str]) -> Tree:
         """See `indented_change`. Lines say by their indentation to which section they belong."""
@@ -125,10 +126,11 @@ class _Reader:
             last = self._end_of_hex()
             reason = "the hexadecimal block that follows is not closed by quit"
         elif _MACRO.fullmatch(text):
-            last = next(
-                (i for i in range(self._at + 1, len(self._lines)) if self._lines[i].rstrip(_BLANKS) == "@"), None
-            )
+            last = self._next(lambda line: line.rstrip(_BLANKS) == "@")
             reason = "the macro is not closed by a line with @"
+        elif text.startswith("-----BEGIN "):
+            last = self._next(lambda line: line.lstrip(_BLANKS).startswith("-----END "))
+            reason = "the PEM text that begins here is not closed by its END line"
         else:
             reason = ""
         if last is None:
@@ -138,6 +140,10 @@ class _Reader:
         self._at = last + 1
         # Blanks at the end of a banner's first line are part of the banner.
         return "\n".join([start if opener else text, *body]).rstrip(_BLANKS)
+
+    def _next(self, closes: Callable[[str], bool]) -> int | None:
+        """Index of the next line, after the present one, that closes a text."""
+        return next((i for i in range(self._at + 1, len(self._lines)) if closes(self._lines[i])), None)
 
     def _end_of_delimited(self, rest: str) -> int | None:
         """Index of the line with the closing delimiter: `^C` as devices print it, a real ETX, or any character."""

@@ -54,16 +54,20 @@ def comparable_text(text: str) -> str:
 _ONE_VALUE: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        r"(hostname|ip domain[ -]name|ip default-gateway|clock timezone|ntp source|ip ssh version|config-register) ",
+        r"(hostname|ip default-gateway|clock timezone|ntp source|ip ssh version|config-register) ",
+        r"(ip domain[ -]name) \S+$",
         r"(banner \S+) ",
-        r"(enable (?:secret|password)) ",
+        r"(enable (?:secret|password)(?: level \d+)?) ",
         r"(username \S+) (?:.* )?(?:password|secret) ",
-        r"(logging (?:buffered|console|monitor|trap|facility|source-interface)) ",
+        r"(logging (?:buffered|console|monitor|trap|facility)) ",
+        r"(logging source-interface) \S+( vrf \S+)?$",
         r"(snmp-server (?:location|contact|chassis-id|trap-source)) ",
         r"(aaa (?:authentication|authorization|accounting) \S+(?: \d+)? \S+) ",
-        r"(description|mtu|ip mtu|ipv6 mtu|bandwidth|delay|speed|duplex|encapsulation|load-interval|ip unnumbered) ",
-        r"(ip address)(?! .* secondary$) ",
-        r"(ip tcp adjust-mss|(?:ip )?vrf forwarding|ip policy route-map|crypto map) ",
+        r"(description|mtu|ip mtu|ipv6 mtu|bandwidth|delay(?: (?:up|down))?|speed|duplex|encapsulation) ",
+        r"(load-interval|ip unnumbered) ",
+        r"(ip address)(?!.* secondary\b) ",
+        r"(ip tcp adjust-mss|(?:ip )?vrf forwarding|ip policy route-map) ",
+        r"(crypto map) \S+$",
         r"(tunnel (?:source|destination|mode)) ",
         r"(switchport (?:mode|access vlan|voice vlan|trunk native vlan)) ",
         r"(ip ospf (?:cost|priority|network|hello-interval|dead-interval)) ",
@@ -75,7 +79,7 @@ _ONE_VALUE: Final = tuple(
         r"(neighbor \S+ (?:route-map|prefix-list|distribute-list|filter-list)) \S+ (in|out)$",
         r"(exec-timeout|session-timeout|transport (?:input|output|preferred)|password|login authentication) ",
         r"(access-class) \S+ (in|out)",
-        r"(maximum-paths|default-metric|rd) ",
+        r"(maximum-paths(?: e?ibgp)?|default-metric|rd) ",
     )
 )
 
@@ -85,7 +89,7 @@ def slot_of(text: str) -> str | None:
     for pattern in _ONE_VALUE:
         found = pattern.match(text)
         if found:
-            return " ".join(found.groups()).lower()
+            return " ".join(group.strip() for group in found.groups("")).strip().lower()
     return None
 
 
@@ -169,8 +173,8 @@ OPENS_SECTION: Final = re.compile(
 """Commands that change the mode even when nothing follows in it."""
 
 NOT_REVERTIBLE: Final = re.compile(
-    r"(?:no )?(?:crypto key|crypto pki certificate|certificate |license |reload|vlan database|aaa new-model"
-    r"|ip ssh (?:version|rsa))",
+    r"(?:no )?(?:crypto key (?:generate|import|zeroize)|crypto pki certificate|certificate |license |reload"
+    r"|vlan database|aaa new-model|ip ssh (?:version|rsa))",
     re.IGNORECASE,
 )
 """What a rollback does not bring back, or what survives it (§A.3.3)."""

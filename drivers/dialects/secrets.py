@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Final
 
+from inventory.errors import BadInput
 from inventory.secrets import MASK
 
 _PEM: Final = re.compile(
@@ -22,3 +24,22 @@ def mask_common(text: str) -> str:
 def fingerprint(secret: str) -> str:
     """Stands for a secret where two are compared: equal for equal secrets, and not the secret."""
     return f"‹{hashlib.sha256(secret.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}›"
+
+
+_MASKED: Final = re.compile(rf"{re.escape(MASK)}|‹[0-9a-f]{{16}}›")
+
+
+def sendable(lines: Sequence[str]) -> tuple[str, ...]:
+    """`lines`, if none of them holds a mask in place of a secret.
+
+    Raises BadInput otherwise: somebody pasted a redacted text, or handed a canonical tree on, and the device would take
+    the mask for the secret.
+    """
+    for number, line in enumerate(lines, start=1):
+        if _MASKED.search(line):
+            raise BadInput(
+                f"line {number} of the change would send a mask in place of a secret",
+                field="intent",
+                next_step="Put the secret itself where the text has a mask.",
+            )
+    return tuple(lines)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from drivers.dialects.secrets import mask_common
+from drivers.dialects.secrets import mask_common, sendable
 from drivers.dialects.tree import Node, Tree, text_lines
 from inventory.errors import ConfigSyntax
 from inventory.secrets import MASK
@@ -50,7 +50,7 @@ class Statements:
 
     def remediate(self, base: Tree, intent: Tree) -> tuple[str, ...]:
         """The lines of the whole intent, without comments, whatever `base` is."""
-        return tuple(node.text for node in intent.nodes if not _comment(node.text))
+        return sendable([node.text for node in intent.nodes if not _comment(node.text)])
 
     def apply(self, tree: Tree, lines: Sequence[str]) -> Tree:
         """A whole text takes the place of all that was held."""

@@ -14,7 +14,7 @@ from controller.metering.service import MeteringService
 from controller.store import links
 from controller.store.database import Database, Tx
 from controller.store.links import NewLink
-from controller.store.scope import Scope
+from controller.store.scope import By, Scope
 from controller.store.tables.inventory import adapters, contractors, entries, managements, placements
 from controller.store.traffic import TrafficDatabase
 from drivers.simulator.traffic import Profile, Traffic, ndjson
@@ -38,6 +38,10 @@ class Place:
     entry_id: int
     adapter_id: int
     link: Link
+
+    def by(self) -> By:
+        """An operator, now."""
+        return By("ops", self.clock.now_ms())
 
     def today_ms(self, days_ago: int = 0) -> int:
         """Begin of a day in Tokyo."""
@@ -109,10 +113,10 @@ async def place(database: Database, traffic: TrafficDatabase, clock: ManualClock
         )
         await _one(tx, placements, adapter_id=adapter, entry_id=entry, from_ms=now, cause="assign", actor="test")
         link = await links.add(
-            tx, EVERYTHING, now, NewLink(entry, "wan1", LinkRole.WAN, 1_000_000_000, 3, "dhcp", TOKYO)
+            tx, EVERYTHING, By("test", now), NewLink(entry, "wan1", LinkRole.WAN, 1_000_000_000, 3, "dhcp", TOKYO)
         )
         rate = Capacity(CapacityKind.LINE, 100_000_000, 100_000_000, date(2025, 1, 1), None, "test", "contract")
-        await links.set_capacity(tx, EVERYTHING, link.id, now, rate)
+        await links.set_capacity(tx, EVERYTHING, By("test", now), link.id, rate)
     service = MeteringService(database, traffic, clock)
     return Place(database, traffic, clock, service, contractor, entry, adapter, link)
 

@@ -85,7 +85,9 @@ async def test_the_same_report_again_is_the_same_bytes(place: Place, tmp_path: P
 async def test_fired_twice_and_on_two_nodes_a_report_is_made_once(place: Place, tmp_path: Path) -> None:
     await metered(place, 3)
     one, two = service(place, tmp_path / "one", "one"), service(place, tmp_path / "two", "two")
-    await one.add_schedule(EVERYTHING, Schedule("daily", Period.DAY, time(6, 0)), Subject(link_id=place.link.id), "ops")
+    await one.add_schedule(
+        EVERYTHING, place.by(), Schedule("daily", Period.DAY, time(6, 0)), Subject(link_id=place.link.id)
+    )
     place.clock.advance(DAY_MS / 1000)
     made = await asyncio.gather(one.tick(), two.tick(), one.tick(), two.tick())
     assert [len(runs) for runs in made].count(1) == 1
@@ -99,13 +101,13 @@ async def test_fired_twice_and_on_two_nodes_a_report_is_made_once(place: Place, 
 async def test_the_timer_of_the_library_makes_what_is_due(place: Place, tmp_path: Path) -> None:
     await metered(place, 3)
     made = service(place, tmp_path / "reports")
-    await made.add_schedule(EVERYTHING, Schedule("daily", Period.DAY), Subject(link_id=place.link.id), "ops")
+    await made.add_schedule(EVERYTHING, place.by(), Schedule("daily", Period.DAY), Subject(link_id=place.link.id))
     place.clock.advance(DAY_MS / 1000)
     made.start(every_s=0.05)
     try:
         async with asyncio.timeout(20):
-            while not names(tmp_path / "reports"):
-                await asyncio.sleep(0.02)  # files have no event
+            while not names(tmp_path / "reports"):  # noqa: ASYNC110  # files have no event
+                await asyncio.sleep(0.02)
     finally:
         made.stop()
     assert len(names(tmp_path / "reports")) == 3
@@ -114,7 +116,7 @@ async def test_the_timer_of_the_library_makes_what_is_due(place: Place, tmp_path
 async def test_missed_days_are_caught_up_each_for_its_own_period(place: Place, tmp_path: Path) -> None:
     await metered(place, 3)
     made = service(place, tmp_path / "reports")
-    await made.add_schedule(EVERYTHING, Schedule("daily", Period.DAY), Subject(link_id=place.link.id), "ops")
+    await made.add_schedule(EVERYTHING, place.by(), Schedule("daily", Period.DAY), Subject(link_id=place.link.id))
     place.clock.advance(40 * DAY_MS / 1000)
     runs = await made.tick()
     assert len(runs) == 35
@@ -257,9 +259,9 @@ async def test_a_period_that_has_not_begun_is_refused(place: Place, tmp_path: Pa
 async def test_a_schedule_s_id_is_taken_once(place: Place, tmp_path: Path) -> None:
     made = service(place, tmp_path / "reports")
     about = Subject(link_id=place.link.id)
-    await made.add_schedule(EVERYTHING, Schedule("m", Period.MONTH), about, "ops")
+    await made.add_schedule(EVERYTHING, place.by(), Schedule("m", Period.MONTH), about)
     with pytest.raises(Conflict, match="exists"):
-        await made.add_schedule(EVERYTHING, Schedule("m", Period.MONTH), about, "ops")
+        await made.add_schedule(EVERYTHING, place.by(), Schedule("m", Period.MONTH), about)
 
 
 async def test_a_full_disk_fails_the_report_and_says_so_and_it_is_tried_again(place: Place, tmp_path: Path) -> None:
@@ -267,7 +269,7 @@ async def test_a_full_disk_fails_the_report_and_says_so_and_it_is_tried_again(pl
     blocked = tmp_path / "reports"
     blocked.write_text("a file where the folder should be")
     made = service(place, blocked)
-    await made.add_schedule(EVERYTHING, Schedule("daily", Period.DAY), Subject(link_id=place.link.id), "ops")
+    await made.add_schedule(EVERYTHING, place.by(), Schedule("daily", Period.DAY), Subject(link_id=place.link.id))
     place.clock.advance(DAY_MS / 1000)
     (failed,) = await made.tick()
     assert failed.state == "failed"

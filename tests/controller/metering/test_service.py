@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
+from sqlalchemy import func, select
 
 from controller.metering.service import HeartbeatReading
 from controller.store import links, proposals, traffic
 from controller.store.scope import Scope
+from controller.store.tables.system import events
 from drivers.simulator.traffic import SLOT_MS, Profile, Traffic, ndjson
 from inventory.congestion import Level
 from inventory.counters import Flag
 from inventory.errors import BadInput, Conflict, NotFound
-from inventory.links import Direction
+from inventory.links import Capacity, CapacityKind, Direction
+from inventory.periods import TOKYO, day_of
 from inventory.slotday import flags_of, window
 from inventory.timeslots import SlotSeries
 from tests.controller.metering.conftest import DAY_MS, EVERYTHING, Place
@@ -271,15 +275,51 @@ async def test_thirty_five_days_of_overload_draft_one_proposal_and_no_second(pla
     assert await place.metering.draft_proposals() == []
     async with place.database.write() as tx:
         decided = await proposals.decide(
-            tx, EVERYTHING, draft.id, state="declined", version=draft.version, actor="ops", now_ms=place.clock.now_ms()
+            tx, EVERYTHING, place.by(), draft.id, state="declined", if_version=draft.version
         )
     assert decided.state == "declined"
     assert await place.metering.draft_proposals() == []
     with pytest.raises(Conflict, match="cannot become"):
         async with place.database.write() as tx:
-            await proposals.decide(
-                tx, EVERYTHING, draft.id, state="accepted", version=decided.version, actor="ops", now_ms=1
-            )
+            await proposals.decide(tx, EVERYTHING, place.by(), draft.id, state="accepted", if_version=None)
+
+
+async def test_a_firewall_that_inspects_more_than_it_can_is_to_be_replaced_and_its_line_stays(place: Place) -> None:
+    """The 40F's published 600 Mbit/s counts as 360; the line of 1 Gbit/s has room."""
+    rates = (
+        Capacity(CapacityKind.LINE, 1_000_000_000, 1_000_000_000, date(2025, 2, 1)),
+        Capacity(CapacityKind.MODEL, 600_000_000, None, date(2025, 2, 1)),
+    )
+    async with place.database.write() as tx:
+        for rate in rates:
+            await links.set_capacity(tx, EVERYTHING, place.by(), place.link.id, rate)
+    heavy = Profile(seed=14, kind="office", capacity_bps=1_000_000_000, busy_share=0.36, bursts=False)
+    await place.metering.import_readings(EVERYTHING, place.past(heavy, 35))
+    await place.metering.tick()
+    async with place.database.read() as tx:
+        (draft,) = await proposals.page(tx, EVERYTHING)
+        states = {state.direction: state.level for state in await links.levels(tx, place.link.id)}
+        happened = await tx.scalar(select(func.count()).where(events.c.kind.in_(("link.level", "proposal.drafted"))))
+    assert states == {Direction.DOWN: 0, Direction.UP: 0, Direction.DEVICE: 2}
+    assert (draft.kind, draft.monthly_delta_yen) == ("model", None)
+    assert draft.model in ("FortiGate 80F", "FortiGate 100F", "FortiGate 200F")
+    assert "a model of this kind" in draft.text
+    assert "the line can stay" in draft.text
+    assert happened is not None
+    assert happened >= 2
+
+
+async def test_slot_days_are_kept_for_400_days_and_their_figures_for_longer(place: Place) -> None:
+    await place.metering.import_readings(EVERYTHING, place.past(CALM, 2))
+    await place.metering.tick()
+    place.clock.advance(401 * DAY_MS / 1000)
+    await place.metering.tick()
+    day = day_of(place.today_ms(402), TOKYO)
+    async with place.traffic.read() as tx:
+        ids = await traffic.interface_ids(tx, [(place.entry_id, place.link.interface)])
+        assert await traffic.slot_days_between(tx, next(iter(ids.values())), 0, place.clock.now_ms()) == {}
+        figures = await traffic.link_days(tx, place.link.id, day, day + timedelta(days=1))
+    assert len(figures) == len(Direction)
 
 
 async def test_a_calm_line_gets_neither_flag_nor_proposal(place: Place) -> None:

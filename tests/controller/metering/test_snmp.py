@@ -79,7 +79,7 @@ async def test_polls_become_slots_and_a_restarted_agent_is_never_a_jump(agent: s
     async with place.database.write() as tx:
         # The loopback says it is a 10 Mbit/s port; the inventory knows better, and its word counts.
         lo = NewLink(place.entry_id, "lo", LinkRole.LAN, 10_000_000_000, None, "static", TOKYO)
-        await links.add(tx, EVERYTHING, place.clock.now_ms(), lo)
+        await links.add(tx, EVERYTHING, place.by(), lo)
     polled = PolledPlace(place.adapter_id, place.entry_id, target(agent), ("lo",))
     poller = SnmpPoller(place.metering, place.clock, [polled])
     start = place.clock.now_ms()

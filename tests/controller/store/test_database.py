@@ -184,3 +184,27 @@ async def test_a_database_of_a_newer_version_is_refused(database_url: str) -> No
     await database.close()
     with pytest.raises(Conflict, match="does not know"):
         await Database.open(database_url)
+
+
+async def test_a_cancelled_write_leaves_the_database_free_for_the_next(database: Database) -> None:
+    """A task that was cancelled in the middle of a transaction held the writer for ever."""
+    inside = asyncio.Event()
+
+    async def stuck() -> None:
+        async with database.write() as tx:
+            await tx.execute(sa.text("INSERT INTO contractors (name, created_ms, version) VALUES ('half', 1, 1)"))
+            inside.set()
+            await asyncio.Event().wait()
+
+    for _ in range(3):
+        inside.clear()
+        task = asyncio.create_task(stuck())
+        await inside.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(5), database.write() as tx:
+            await tx.execute(sa.text("INSERT INTO contractors (name, created_ms, version) VALUES ('whole', 1, 1)"))
+    async with database.read() as tx:
+        names = list(await tx.scalars(sa.text("SELECT name FROM contractors ORDER BY id")))
+    assert names == ["whole"] * 3

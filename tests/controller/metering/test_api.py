@@ -1,0 +1,201 @@
+"""Metering over REST and on the command line, as an operator and cron use it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+import typer
+import uvicorn
+from typer.testing import CliRunner
+
+from controller.api.app import build
+from controller.cli import traffic as commands
+from controller.keyring import Keyring
+from controller.reports.service import ReportService
+from controller.store import api_keys
+from controller.store.scope import By
+from drivers.simulator.traffic import Profile
+from inventory.errors import BadInput
+from inventory.periods import TOKYO, day_of
+from tests.controller.metering.conftest import Place
+
+BUSY = Profile(seed=3, kind="office", capacity_bps=100_000_000, busy_share=0.97, bursts=False)
+STRANGE = "E-999999"
+
+
+def daemon(place: Place, keyring: Keyring, folder: Path) -> SimpleNamespace:
+    reports = ReportService(place.database, place.traffic, place.metering, place.clock, folder=folder, node="one")
+    return SimpleNamespace(
+        db=place.database,
+        traffic=place.traffic,
+        clock=place.clock,
+        keyring=keyring,
+        metering=place.metering,
+        reports=reports,
+        started_ms=place.clock.now_ms(),
+    )
+
+
+@pytest.fixture
+async def api(place: Place, keyring: Keyring, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    parts = daemon(place, keyring, tmp_path / "reports")
+    async with place.database.write() as tx:
+        key = await api_keys.first_key(tx, keyring, By("first start", place.clock.now_ms()))
+    assert key is not None
+    transport = httpx.ASGITransport(build(parts))  # type: ignore[arg-type]  # the parts that these routers use
+    headers = {"Authorization": f"Bearer {key.reveal()}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1", headers=headers) as client:
+        yield client
+
+
+async def test_from_an_import_to_a_flag_a_proposal_and_a_report(api: httpx.AsyncClient, place: Place) -> None:
+    done = await api.post("/readings", content=place.past(BUSY, 35))
+    assert (done.status_code, done.json()["new"]) == (200, 35 * 288 + 1)
+    await place.metering.tick()
+
+    (hot,) = (await api.get("/congestion", params={"level": 2})).json()["items"]
+    assert (hot["link"]["interface"], hot["level"]["direction"]) == ("wan1", "down")
+    judged = (await api.get(f"/links/{place.link.id}/congestion")).json()
+    assert judged["changes"][0]["evidence"]["days"]
+    (draft,) = (await api.get("/proposals", params={"state": "draft"})).json()["items"]
+    told = (await api.get(f"/links/{place.link.id}/explain")).json()
+    assert f"proposal {draft['id']}" in told["next_action"].lower()
+
+    seen = await api.get(f"/proposals/{draft['id']}")
+    sent = await api.put(
+        f"/proposals/{draft['id']}/state", json={"state": "sent"}, headers={"If-Match": seen.headers["ETag"]}
+    )
+    assert sent.json()["state"] == "sent"
+    stale = await api.put(
+        f"/proposals/{draft['id']}/state", json={"state": "accepted"}, headers={"If-Match": seen.headers["ETag"]}
+    )
+    assert (stale.status_code, stale.json()["code"]) == (412, "stale-version")
+
+    day = day_of(place.today_ms(1), TOKYO).isoformat()
+    made = await api.post("/reports", json={"contractor": f"K-{place.contractor_id}", "period": "day", "day": day})
+    assert (made.status_code, made.json()["state"]) == (201, "final")
+    page = await api.get("/reports/file", params={"key": made.json()["key"], "kind": "html"})
+    assert page.headers["content-type"].startswith("text/html")
+    assert "script" not in page.text
+    assert [run["key"] for run in (await api.get("/reports")).json()["items"]] == [made.json()["key"]]
+
+
+async def test_a_wrong_line_is_a_problem_that_names_line_and_field(api: httpx.AsyncClient, place: Place) -> None:
+    refused = await api.post("/readings", content=place.past(BUSY, 1) + b'{"entry":"E-1"}\n')
+    problem = refused.json()
+    assert (refused.status_code, problem["code"], problem["field"]) == (422, "bad-input", "line 290, field at")
+    assert "nothing was imported" in problem["detail"]
+
+
+async def test_slots_and_days_show_gaps_and_origins(api: httpx.AsyncClient, place: Place) -> None:
+    await api.post("/readings", content=place.past(BUSY, 1))
+    await place.metering.tick()
+    first, after = (day_of(place.today_ms(n), TOKYO).isoformat() for n in (2, 0))
+    slots = (await api.get(f"/links/{place.link.id}/slots", params={"first": first, "after": after})).json()
+    assert len(slots["down"]["low"]) == 576
+    assert slots["down"]["covered_ms"][:288] == [0] * 288
+    assert slots["down"]["covered_ms"][288:] == [300_000] * 288
+    days = (await api.get(f"/links/{place.link.id}/days", params={"first": first, "after": after})).json()
+    assert {day["direction"] for day in days} == {"down", "up", "device"}
+    assert all(day["origins"] == ["import"] for day in days)
+    refused = await api.get(f"/links/{place.link.id}/slots", params={"first": after, "after": first})
+    assert refused.status_code == 422
+
+
+async def test_a_link_is_made_changed_and_given_a_capacity(api: httpx.AsyncClient, place: Place) -> None:
+    new = {"entry": f"E-{place.entry_id}", "interface": "wan2", "ifindex": 9, "port_speed_bps": 10**9}
+    made = await api.post("/links", json=new)
+    assert made.status_code == 201
+    assert (await api.post("/links", json=new)).status_code == 409
+    assert (await api.post("/links", json=new | {"entry": STRANGE})).status_code == 404
+    assert (await api.post("/links", json=new | {"zone": "Mars/Olympus"})).status_code == 422
+    number = made.json()["id"]
+    body = {"port_speed_bps": 10**8, "ifindex": 3, "line_type": "pppoe"}
+    taken = await api.put(f"/links/{number}", json=body, headers={"If-Match": "*"})
+    assert (taken.status_code, taken.json()["field"]) == (409, "ifindex")
+    changed = await api.put(f"/links/{number}", json=body | {"ifindex": None}, headers={"If-Match": '"1"'})
+    assert (changed.status_code, changed.headers["ETag"]) == (200, '"2"')
+    rate = {"kind": "line", "down_bps": 50_000_000, "up_bps": 20_000_000, "valid_from": "2025-10-01"}
+    assert (await api.post(f"/links/{number}/capacities", json=rate)).status_code == 201
+    faster = rate | {"down_bps": 80_000_000, "valid_from": "2025-11-01"}
+    await api.post(f"/links/{number}/capacities", json=faster)
+    shown = (await api.get(f"/links/{number}/capacities")).json()
+    assert [(c["down_bps"], c["valid_to"]) for c in shown] == [(50_000_000, "2025-11-01"), (80_000_000, None)]
+    nothing = {"kind": "line", "valid_from": "2025-10-01"}
+    assert (await api.post(f"/links/{number}/capacities", json=nothing)).status_code == 422
+    (one,) = [link for link in (await api.get("/links")).json()["items"] if link["id"] == number]
+    assert one["line_type"] == "pppoe"
+
+
+async def test_a_schedule_is_kept_and_names_its_subject(api: httpx.AsyncClient, place: Place) -> None:
+    wanted = {"id": "monthly", "period": "month", "link": place.link.id, "at": "07:30"}
+    assert (await api.post("/report-schedules", json=wanted)).status_code == 201
+    assert (await api.post("/report-schedules", json=wanted)).status_code == 409
+    both = wanted | {"id": "two", "contractor": f"K-{place.contractor_id}"}
+    assert (await api.post("/report-schedules", json=both)).status_code == 422
+    (kept,) = (await api.get("/report-schedules")).json()
+    assert (kept["at"], kept["link"]) == ("07:30", place.link.id)
+
+
+@asynccontextmanager
+async def served(parts: SimpleNamespace) -> AsyncIterator[str]:
+    """The application on a real port, as the command line meets it."""
+    server = uvicorn.Server(uvicorn.Config(build(parts), port=0, log_config=None, lifespan="off"))  # type: ignore[arg-type]  # as above
+    serving = asyncio.create_task(server.serve())
+    try:
+        async with asyncio.timeout(20):
+            while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
+                await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def test_cron_gets_exit_0_for_a_final_report_and_3_for_a_provisional_one(
+    place: Place, keyring: Keyring, tmp_path: Path
+) -> None:
+    async with place.database.write() as tx:
+        key = await api_keys.first_key(tx, keyring, By("first start", place.clock.now_ms()))
+    assert key is not None
+    app = typer.Typer()
+    commands.register(app)
+    past = tmp_path / "past.ndjson"
+    past.write_bytes(place.past(BUSY, 10))
+    async with served(daemon(place, keyring, tmp_path / "made")) as url:
+        options = ["--url", url]
+        environment = {"KAJITORI_API_KEY": key.reveal()}
+
+        async def run(*words: str) -> tuple[int, str]:
+            done = await asyncio.to_thread(CliRunner().invoke, app, [*words, *options], env=environment)
+            return done.exit_code, done.output
+
+        assert (await run("readings", str(past)))[0] == 0
+        yesterday, today = (day_of(place.today_ms(n), TOKYO).isoformat() for n in (1, 0))
+        about = ("report", "traffic", "--link", str(place.link.id), "--output", str(tmp_path / "out"))
+        status, said = await run(*about, "--day", yesterday)
+        assert (status, "final" in said) == (0, True)
+        assert await run(*about, "--day", yesterday) == (status, said)
+        assert (await run(*about, "--day", today))[0] == 3
+        status, said = await run("link", "congestion", "--level", "2")
+        assert (status, "wan1" in said) == (0, True)
+        status, said = await run("report", "list", "--json")
+        assert [run["state"] for run in json.loads(said)] == ["final", "provisional"]
+        assert (await run("proposal", "list"))[0] == 0
+        assert (await run("link", "list"))[0] == 0
+    assert len({path.suffix for path in (tmp_path / "out").iterdir()}) == 3  # a test's folder
+
+
+def test_a_report_command_without_a_period_is_bad_input() -> None:
+    app = typer.Typer()
+    commands.register(app)
+    done = CliRunner().invoke(app, ["report", "traffic", "--link", "1"])
+    assert isinstance(done.exception, BadInput)
+    assert "--month" in done.exception.message

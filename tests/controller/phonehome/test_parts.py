@@ -1,0 +1,208 @@
+"""The parts of phone-home by themselves: certificates, the gate, rows on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from controller.keyring import Keyring
+from controller.phonehome import answers
+from controller.phonehome.gate import Gate, own_interval_s
+from controller.phonehome.pki import Pki
+from controller.phonehome.proof import shown
+from controller.store import adapters, contractors
+from controller.store import phonehome as rows
+from controller.store.database import Database
+from controller.store.phonehome import Batch
+from drivers.arms.rules import MAX_PEM
+from inventory.adapters import Adapter
+from inventory.errors import BadInput, Conflict, NotFound
+from inventory.explain import Contact
+from inventory.secrets import Secret
+from tests.clock import ManualClock
+from tests.controller.phonehome.site import ALL, BY
+
+NOW_MS = 1_760_745_600_000
+
+
+def test_certificates_are_kept_and_their_keys_are_for_our_eyes_only(folder: Path) -> None:
+    pki = Pki.open(folder, now_ms=NOW_MS)
+    again = Pki.open(folder, now_ms=NOW_MS + 1)
+    assert pki.root_certificate == again.root_certificate
+    assert all(key.stat().st_mode & 0o077 == 0 for key in folder.glob("*.key"))
+
+    (folder / "kajitori-rs.key").chmod(0o644)
+    with pytest.raises(Conflict, match="can be read by others"):
+        Pki.open(folder, now_ms=NOW_MS)
+
+
+def test_subjects_are_those_that_clients_look_for_and_pems_fit_their_buffers(folder: Path) -> None:
+    pki = Pki.open(folder, now_ms=NOW_MS)
+    root = x509.load_pem_x509_certificate(pki.root_certificate.encode())
+    leaf = x509.load_pem_x509_certificate((folder / "location-server-1.crt").read_bytes())
+    assert "CN=ARMS Root CA" in root.subject.rfc4514_string()
+    assert "CN=Location Server " in leaf.subject.rfc4514_string()
+    pair = pki.issue("0001-0000-0101-0000-0200-00FF-FE12-3456", now_ms=NOW_MS)
+    assert x509.load_pem_x509_certificate(pair.certificate.encode()).subject.rfc4514_string() == (
+        "CN=0001-0000-0101-0000-0200-00FF-FE12-3456"
+    )
+    assert max(len(pair.certificate), len(pair.key.reveal())) <= MAX_PEM
+    assert "PRIVATE KEY" not in repr(pair)
+
+
+async def test_the_gate_lets_so_many_pass_a_second_and_holds_the_next_in_turn() -> None:
+    clock = ManualClock()
+    gate = Gate(clock, rate=2)
+    assert [await gate.enter("x") for _ in range(4)] == [True] * 4
+
+    held = [asyncio.create_task(gate.enter(f"SN-{number}")) for number in range(3)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not any(task.done() for task in held)
+    clock.advance(0.5)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert [task.done() for task in held] == [True, False, False]
+    clock.advance(1.0)
+    assert await asyncio.gather(*held) == [True] * 3
+
+
+async def test_whoever_is_too_far_back_is_held_for_a_time_of_its_own_and_refused() -> None:
+    clock = ManualClock()
+    gate = Gate(clock, rate=0.01)
+    assert await gate.enter("first")
+    late = [asyncio.create_task(gate.enter(f"SN-{number}")) for number in range(20)]
+    await asyncio.sleep(0)
+    clock.advance(9.9)
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in late)
+    clock.advance(10.2)
+    assert await asyncio.gather(*late) == [False] * 20
+    assert gate.refused == 20
+
+
+def test_retry_intervals_are_spread_and_legal() -> None:
+    intervals = {own_interval_s(30, f"SN-{number}") for number in range(500)}
+    assert min(intervals) == 30
+    assert max(intervals) == 60
+    assert len(intervals) > 25
+
+
+@pytest.mark.parametrize(
+    ("firmware", "version"),
+    [("5.40", "5.40.0-0"), ("4.10.2", "4.10.2-0"), (None, "0.0.0-0"), ("x", "0.0.0-0"), ("04.00", "4.0.0-0")],
+)
+def test_a_device_is_announced_the_version_that_it_runs(firmware: str | None, version: str) -> None:
+    assert answers.module_version(firmware) == version
+
+
+def test_the_serial_number_is_read_as_the_device_prints_it() -> None:
+    system = "SEIL/X1 ver 5.40\n\nSerial  : AD9010J-BAA0000000001\nHost    : x\n"
+    key = "Startup Key:\n  Distribution ID : 0001-0000\n"
+    assert shown(system, "Serial") == "AD9010J-BAA0000000001"
+    assert shown(key, "Distribution ID") == "0001-0000"
+    assert shown(key, "Serial") is None
+
+
+# --- rows, on SQLite and PostgreSQL ---------------------------------------------------------------------------------
+
+ID = "0001-0000-0101-000B-0200-5EFF-0000-0001"
+
+
+async def adapter_on_record(database: Database, keyring: Keyring, serial: str = "SN-1", id_: str = ID) -> Adapter:
+    async with database.write() as tx:
+        contractor = await contractors.create(tx, ALL, BY, name="North Foods")
+        return await adapters.register(
+            tx,
+            ALL,
+            BY,
+            serial=serial,
+            contractor_id=contractor.id,
+            service="mpc",
+            device_class="I",
+            model="SA-W2",
+            distribution_id=id_,
+            keyring=keyring,
+        )
+
+
+async def test_an_identity_is_made_once_and_its_keys_are_sealed(database: Database, keyring: Keyring) -> None:
+    adapter = await adapter_on_record(database, keyring)
+    async with database.write() as tx:
+        key = await rows.provision(tx, keyring, adapter.id, distribution_id=ID, at_ms=NOW_MS)
+    async with database.read() as tx:
+        identity = await rows.by_distribution_id(tx, keyring, ID)
+        assert await rows.by_distribution_id(tx, keyring, ID.replace("5EFF", "5EFE")) is None
+    assert identity is not None
+    assert keyring.matches(key, identity.ls_key_digest)
+    assert len(identity.rs_key.reveal()) >= 32
+    assert identity.rs_key.reveal() not in repr(identity)
+
+    async with database.write() as tx:
+        with pytest.raises(Conflict):
+            await rows.provision(tx, keyring, adapter.id, distribution_id=ID, at_ms=NOW_MS)
+        await tx.rollback()
+
+
+@pytest.mark.parametrize("bad", ["short", "with a blank in it", "x" * 65, "é" * 20])
+async def test_an_ls_key_that_clients_cannot_hold_is_refused(database: Database, keyring: Keyring, bad: str) -> None:
+    adapter = await adapter_on_record(database, keyring)
+    async with database.write() as tx:
+        with pytest.raises(BadInput):
+            await rows.provision(tx, keyring, adapter.id, distribution_id=ID, at_ms=NOW_MS, ls_key=Secret(bad))
+
+
+async def test_a_rotated_key_is_accepted_until_the_ls_was_asked_or_not_at_all(
+    database: Database, keyring: Keyring
+) -> None:
+    adapter = await adapter_on_record(database, keyring)
+    async with database.write() as tx:
+        await rows.provision(tx, keyring, adapter.id, distribution_id=ID, at_ms=NOW_MS)
+        (first,) = await rows.by_adapter(tx, keyring, [adapter.id])
+        await rows.rotate(tx, keyring, adapter.id, keep_previous=True)
+        (second,) = await rows.by_adapter(tx, keyring, [adapter.id])
+        assert second.previous_rs_key == first.rs_key != second.rs_key
+        await rows.forget_previous_key(tx, adapter.id)
+        (third,) = await rows.by_adapter(tx, keyring, [adapter.id])
+        assert (third.previous_rs_key, third.rs_key) == (None, second.rs_key)
+        await rows.rotate(tx, keyring, adapter.id, keep_previous=False)
+        (fourth,) = await rows.by_adapter(tx, keyring, [adapter.id])
+        assert fourth.previous_rs_key is None
+        assert fourth.rs_key != third.rs_key
+
+
+async def test_a_batch_is_written_whole_and_claims_are_counted(database: Database, keyring: Keyring) -> None:
+    adapter = await adapter_on_record(database, keyring)
+    async with database.write() as tx:
+        await rows.provision(tx, keyring, adapter.id, distribution_id=ID, at_ms=NOW_MS)
+        batch = Batch(
+            contacts={adapter.id: {"stage": Contact.READY, "stage_ms": 5, "tunnel_open": 1}},
+            refusals={adapter.id: 3},
+            claims={(ID, "192.0.2.1", "wrong key"): [1, 2, 2], ("", "192.0.2.1", "cut"): [1, 1, 1]},
+            boots=[(adapter.id, "power on boot", 4)],
+            boot_steps={(adapter.id, "ready_ms"): 6},
+        )
+        await rows.write(tx, batch)
+        await rows.write(tx, dataclasses.replace(batch, boots=[(adapter.id, "retry is over", 9)]))
+    async with database.read() as tx:
+        contact = await rows.contact(tx, ALL, adapter.id)
+        assert (contact.stage, contact.stage_ms, contact.tunnel_open) == (Contact.READY, 5, True)
+        assert contact.refusal_count == 6
+        assert [(claim.claimed, claim.count) for claim in await rows.claims(tx)] == [(ID, 4), ("", 2)]
+        boots = await rows.boots(tx, adapter.id)
+        assert [(boot.trigger, boot.ready_ms) for boot in boots] == [("retry is over", 6), ("power on boot", 6)]
+        with pytest.raises(NotFound):
+            await rows.contact(tx, ALL.of(adapter.contractor_id + 1), adapter.id)
+
+
+async def test_only_the_latest_claims_are_kept(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "MAX_CLAIMS", 5)
+    async with database.write() as tx:
+        for number in range(9):
+            await rows.write(tx, Batch(claims={(f"id {number}", "192.0.2.1", "unknown"): [number, number, 1]}))
+    async with database.read() as tx:
+        assert [claim.claimed for claim in await rows.claims(tx)] == [f"id {number}" for number in range(4, 9)]

@@ -1,0 +1,178 @@
+"""FortiOS: what is read in awkward texts, and what would be sent to a unit."""
+
+from __future__ import annotations
+
+import pytest
+
+from drivers.dialects import Node, Tree, dialect
+from drivers.dialects.diff import equal
+from drivers.dialects.remediation import prove
+from inventory.errors import ConfigSyntax
+from tests.drivers.dialects.corpus import CORPUS, text_of
+
+pytestmark = pytest.mark.fast
+FORTIOS = dialect("block")
+
+
+def change(base: str, intent: str) -> list[str]:
+    """Lines to send, after they are proven, without what closes tables and entries."""
+    proof = prove(FORTIOS, base, intent)
+    assert proof.proven, proof.reason
+    return [line.strip() for line in proof.remediation if line.strip() not in {"next", "end"}]
+
+
+def test_end_inside_an_edit_closes_the_table_too() -> None:
+    tree = FORTIOS.parse(
+        "config vdom\nedit root\nconfig system dns\nset primary 192.0.2.1\nend\nend\nconfig global\nend"
+    )
+    dns = Node("config system dns", (Node("set primary 192.0.2.1"),))
+    assert tree == Tree((Node("config vdom", (Node("edit root", (dns,)),)), Node("config global")))
+
+
+def test_a_quoted_value_spans_lines_and_may_hold_keywords() -> None:
+    text = 'config system replacemsg a b\n    set buffer "first \\"line\\"\nend\nnext\n  last"\nend\n'
+    assert FORTIOS.render(FORTIOS.parse(text)) == text
+
+
+def test_quotes_escapes_and_joined_lines_mean_what_the_device_takes_them_for() -> None:
+    text = text_of(CORPUS / "fortios-config/batfish__fortios_testconfigs_fortios_replacemsg")
+    buffer = [node.text for node in FORTIOS.canonical(FORTIOS.parse(text)).nodes[-1].children]
+    # Its comment says: "npre"''\\nabc\\\" "NEWLINElastline
+    assert buffer == [r'set buffer "\"npre\"' + "''" + r"\\\\nabc\\\\\\\" \"" + '\nlastline"']
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "reason"),
+    [
+        ("config a\nset b c", 1, 1, "config is never closed"),
+        ("config a\n    edit 1\n", 2, 5, "edit is never closed"),
+        ('config a\n  set b "cut', 2, 9, "the quote is never closed"),
+        ("config a\nset b it's\nend", 2, 9, "the quote is never closed"),
+        ("config a\nnext\nend", 2, 1, "next without edit"),
+        ("end", 1, 1, "end outside of any config"),
+        ("config a\nend\n  set b c", 3, 3, "set outside of any config"),
+        ("config a\nedit 1\nedit 2\nend", 3, 1, "edit inside an edit: next is missing"),
+        ("config a\nedit two words\nend", 2, 1, "edit takes one key; quote a key with blanks"),
+        ("config a\nset\nend", 2, 1, "set without a name"),
+        ("config a\nend now\n", 2, 1, "end stands alone"),
+        ("config a\nset b c\\", 2, 8, "nothing follows the backslash"),
+        ("\n".join(["config a"] * 65), 65, 1, "nested deeper than 64 levels"),
+    ],
+)
+def test_a_broken_text_is_refused_at_its_place(text: str, line: int, column: int, reason: str) -> None:
+    with pytest.raises(ConfigSyntax) as refusal:
+        FORTIOS.parse(text)
+    assert (refusal.value.line, refusal.value.column, refusal.value.reason) == (line, column, reason)
+
+
+def test_the_word_that_is_refused_is_not_repeated_because_it_may_be_a_secret() -> None:
+    with pytest.raises(ConfigSyntax) as refusal:
+        FORTIOS.parse("config a\nset psksecret first\nplanted-secret\nend")
+    assert "planted" not in str(refusal.value)
+
+
+def policies(*keys: int) -> str:
+    return "config firewall policy\n" + "".join(f"edit {key}\nset action accept\nnext\n" for key in keys) + "end"
+
+
+def test_policies_are_moved_into_their_order() -> None:
+    assert change(policies(1, 2, 3), policies(3, 1, 2)) == [
+        "config firewall policy",
+        "move 2 before 3",
+        "move 1 before 2",
+    ]
+    assert not equal(FORTIOS, policies(1, 2), policies(2, 1))
+
+
+def test_a_new_policy_is_moved_to_its_place() -> None:
+    assert change(policies(1, 2), policies(1, 9, 2)) == [
+        "config firewall policy",
+        "edit 9",
+        "set action accept",
+        "move 9 before 2",
+    ]
+
+
+def test_the_order_of_addresses_and_of_members_is_no_difference() -> None:
+    text = "config firewall addrgrp\nedit a\nset member {}\nnext\nedit b\nnext\nend"
+    other = "config firewall addrgrp\nedit b\nnext\nedit a\nset member {}\nnext\nend"
+    assert equal(FORTIOS, text.format('x "y z"'), other.format('"y z" "x"'))
+    assert not equal(FORTIOS, text.format("x"), other.format("y"))
+
+
+def test_referenced_objects_come_before_and_go_after_their_users() -> None:
+    policy = "config firewall policy\nedit 1\nset srcaddr new\nnext\nend\n"
+    address = "config firewall address\nedit new\nset subnet 192.0.2.0 255.255.255.0\nnext\nend\n"
+    other = "config system global\nset hostname a\nend\n"
+    assert [line for line in change(other, other + policy + address) if line.startswith("config")] == [
+        "config firewall address",
+        "config firewall policy",
+    ]
+    assert change(other + policy + address, other) == [
+        "config firewall policy",
+        "delete 1",
+        "config firewall address",
+        "delete new",
+    ]
+
+
+def test_a_setting_that_goes_is_unset_and_a_child_table_is_changed_in_its_entry() -> None:
+    text = "config system interface\nedit port1\nset alias a\n{}config secondaryip\nedit 1\nset ip {}\nnext\nend\nnext\nend"
+    assert change(text.format("set mtu 1400\n", "192.0.2.1/24"), text.format("", "192.0.2.2/24")) == [
+        "config system interface",
+        "edit port1",
+        "unset mtu",
+        "config secondaryip",
+        "edit 1",
+        "set ip 192.0.2.2/24",
+    ]
+
+
+def test_virtual_domains_are_changed_each_on_its_own() -> None:
+    text = "config vdom\nedit root\nconfig system dns\nset primary {}\nend\nnext\nedit two\nnext\nend"
+    assert change(text.format("192.0.2.1"), text.format("192.0.2.2")) == [
+        "config vdom",
+        "edit root",
+        "config system dns",
+        "set primary 192.0.2.2",
+    ]
+
+
+@pytest.mark.parametrize("name", ["rename", "policy_move", "policy_clone", "policy_delete", "addrgrp_rename"])
+def test_editing_statements_are_kept_in_the_tree_and_carried_out_for_comparing(name: str) -> None:
+    tree = FORTIOS.parse(text_of(CORPUS / f"fortios-config/batfish__fortios_testconfigs_{name}"))
+    done = FORTIOS.canonical(tree)
+    editing = ("rename ", "move ", "clone ", "delete ")
+    assert any(node.text.startswith(editing) for top in tree.nodes for node in top.walk())
+    assert not any(node.text.startswith(editing) for top in done.nodes for node in top.walk())
+
+
+def test_moves_and_deletions_give_the_order_that_the_device_has() -> None:
+    def order(name: str) -> list[str]:
+        tree = FORTIOS.canonical(FORTIOS.parse(text_of(CORPUS / f"fortios-config/batfish__fortios_testconfigs_{name}")))
+        (table,) = (node for node in tree.nodes if node.text == "config firewall policy")
+        return [node.text.removeprefix("edit ") for node in table.children]
+
+    assert order("policy_move") == ["5", "1", "2", "4", "3"]
+    assert order("policy_clone") == ["1", "2", "3", "4"]
+    assert order("policy_delete") == ["2", "1"]
+
+
+def test_what_a_unit_changes_by_itself_is_no_difference() -> None:
+    text = "{}config system interface\nedit port1\nset alias a\nset snmp-index {}\nset uuid {}\nnext\nend\n"
+    assert equal(FORTIOS, text.format("#conf_file_ver=1\n", 1, "a-b"), text.format("#conf_file_ver=2\n", 2, "c-d"))
+
+
+def test_abort_leaves_a_table_without_a_trace() -> None:
+    text = "config system global\nset hostname a\nend\nconfig system global\nset hostname b\nabort\n"
+    assert FORTIOS.render(FORTIOS.parse(text)).endswith("abort\n")
+    assert equal(FORTIOS, text, "config system global\nset hostname a\nend")
+
+
+def test_a_change_that_an_interface_does_not_take_is_not_proven() -> None:
+    text = "config system interface\nedit vlan1\nset vlanid {}\nnext\nend"
+    proof = prove(FORTIOS, text.format(1), text.format(2))
+    assert (proof.proven, proof.reason) == (
+        False,
+        "a device refuses to change an interface so: edit vlan1, set vlanid 2",
+    )

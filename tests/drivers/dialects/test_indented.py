@@ -1,0 +1,186 @@
+"""IOS: what is read in awkward texts, and what would be sent to a router."""
+
+from __future__ import annotations
+
+import pytest
+
+from drivers.dialects import Node, Tree, dialect
+from drivers.dialects.diff import equal, lines
+from drivers.dialects.remediation import Proof, prove
+from inventory.errors import ConfigSyntax
+from tests.drivers.dialects.corpus import CORPUS, text_of
+
+pytestmark = pytest.mark.fast
+IOS = dialect("indented")
+
+
+def change(base: str, intent: str) -> list[str]:
+    """Lines to send, after they are proven."""
+    proof = prove(IOS, base, intent)
+    assert proof.proven, proof.reason
+    return [line for line in proof.remediation if line.strip() != "exit"]
+
+
+def test_a_comment_in_a_section_does_not_close_it() -> None:
+    tree = IOS.parse("interface Vlan1\n ip address dhcp\n!\n mtu 1400\n! why\n shutdown\nhostname a\n")
+    assert tree == Tree(
+        (
+            Node("interface Vlan1", (Node("ip address dhcp"), Node("mtu 1400"), Node("shutdown"))),
+            Node("! why"),
+            Node("hostname a"),
+        )
+    )
+
+
+@pytest.mark.parametrize("mark", ["^C", "\x03", "#", "@"])
+def test_a_banner_keeps_its_text_whatever_its_delimiter(mark: str) -> None:
+    text = f"banner motd {mark}\n  !  keep\nhostname not-a-command\n\n{mark}\nhostname real\n"
+    tree = IOS.parse(text)
+    assert [node.text.partition("\n")[0] for node in tree.nodes] == [f"banner motd {mark}", "hostname real"]
+    assert IOS.render(tree) == text
+    assert equal(IOS, text, text.replace(mark, "^C"))
+
+
+def test_a_banner_is_sent_with_a_delimiter_that_a_terminal_lets_through() -> None:
+    (sent,) = prove(IOS, "hostname a", "hostname a\nbanner motd ^C\n# 100 % private\n^C").remediation
+    assert sent == "banner motd @\n# 100 % private\n@"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        ("hostname a\nbanner motd ^C\ncut off", 2, 13),
+        ("crypto pki certificate chain A\n certificate ca 01\n  3082 0201\n  3082", 2, 2),
+        ("macro name m\nswitchport\n", 1, 1),
+        ("\n".join(" " * depth + "x" for depth in range(80)), 65, 65),
+    ],
+)
+def test_a_text_that_is_cut_off_is_refused_where_it_opened(text: str, line: int, column: int) -> None:
+    with pytest.raises(ConfigSyntax) as refusal:
+        IOS.parse(text)
+    assert (refusal.value.line, refusal.value.column) == (line, column)
+
+
+def test_a_certificate_is_kept_to_the_octet_and_compared_by_its_digits() -> None:
+    text = (
+        "crypto pki certificate chain A\n certificate self-signed 01\n  30820201 0A\n  FF00 \t\n  \tquit\nhostname a\n"
+    )
+    (chain, _) = IOS.parse(text).nodes
+    assert chain.children[0].text == "certificate self-signed 01\n  30820201 0A\n  FF00 \t\n  \tquit"
+    assert equal(IOS, text, text.replace("30820201 0A\n  FF00", "3082 0201 0aff 00"))
+    assert not equal(IOS, text, text.replace("FF00", "FF01"))
+
+
+def test_what_a_router_changes_by_itself_is_no_difference() -> None:
+    noise = "Building configuration...\n\nCurrent configuration : 1366 bytes\n! Last configuration change at 18:41\nversion 15.5\n"
+    assert equal(IOS, f"{noise}hostname a\nntp clock-period 17179738\nend\n", "hostname a\n")
+
+
+def test_an_address_is_replaced_in_one_step_so_that_the_session_survives() -> None:
+    base = "interface Vlan1\n description old\n ip address 192.0.2.1 255.255.255.0\n shutdown"
+    intent = "interface Vlan1\n description new\n ip address 192.0.2.2 255.255.255.0\n no shutdown"
+    assert change(base, intent) == [
+        "interface Vlan1",
+        " no shutdown",
+        " description new",
+        " ip address 192.0.2.2 255.255.255.0",
+    ]
+
+
+def test_the_new_default_route_comes_before_the_old_one_goes() -> None:
+    assert change("ip route 0.0.0.0 0.0.0.0 192.0.2.1", "ip route 0.0.0.0 0.0.0.0 192.0.2.2") == [
+        "ip route 0.0.0.0 0.0.0.0 192.0.2.2",
+        "no ip route 0.0.0.0 0.0.0.0 192.0.2.1",
+    ]
+
+
+def test_an_access_list_is_entered_anew_from_the_first_difference() -> None:
+    base = "ip access-list extended A\n permit ip host 192.0.2.1 any\n deny ip any any"
+    intent = "ip access-list extended A\n permit ip host 192.0.2.1 any\n permit ip host 192.0.2.2 any\n deny ip any any"
+    assert change(base, intent) == [
+        "ip access-list extended A",
+        " no deny ip any any",
+        " permit ip host 192.0.2.2 any",
+        " deny ip any any",
+    ]
+
+
+def test_the_order_of_an_access_list_is_a_difference_and_its_numbers_are_not() -> None:
+    one, two = "permit ip host 192.0.2.1 any", "deny ip any any"
+    text = "ip access-list extended A\n {}{}\n {}{}"
+    assert equal(IOS, text.format("10 ", one, "20 ", two), text.format("", one, "", two))
+    assert equal(IOS, text.format("20 ", two, "10 ", one), text.format("", one, "", two))
+    assert not equal(IOS, text.format("", two, "", one), text.format("", one, "", two))
+
+
+def test_a_numbered_access_list_goes_as_a_whole_unless_it_only_grows() -> None:
+    base = "access-list 10 permit 192.0.2.1\naccess-list 10 permit 192.0.2.2"
+    assert change(base, f"{base}\naccess-list 10 deny any") == ["access-list 10 deny any"]
+    assert change(base, "access-list 10 permit 192.0.2.2") == ["no access-list 10", "access-list 10 permit 192.0.2.2"]
+
+
+def test_what_others_refer_to_goes_after_them() -> None:
+    base = "policy-map P\n class class-default\n  police 1\ninterface Vlan1\n service-policy input P"
+    assert change(base, "interface Vlan1") == ["interface Vlan1", " no service-policy input P", "no policy-map P"]
+
+
+def test_addresses_follow_a_change_of_the_vrf() -> None:
+    text = (
+        "vrf definition A\nvrf definition B\ninterface Vlan1\n vrf forwarding {}\n ip address 192.0.2.1 255.255.255.0"
+    )
+    assert change(text.format("A"), text.format("B")) == [
+        "interface Vlan1",
+        " vrf forwarding B",
+        " ip address 192.0.2.1 255.255.255.0",
+    ]
+
+
+def test_removing_a_user_repeats_no_secret() -> None:
+    assert change("username a secret 9 $9$x\nhostname h", "hostname h") == ["no username a"]
+
+
+def test_every_section_is_left_again() -> None:
+    sent = prove(IOS, "hostname a", "hostname a\nrouter bgp 1\n address-family ipv4\n  network 192.0.2.0").remediation
+    assert sent == ("router bgp 1", " address-family ipv4", "  network 192.0.2.0", "  exit", " exit")
+
+
+@pytest.mark.parametrize(
+    ("base", "intent", "reason"),
+    [
+        ("aaa new-model\nhostname a", "hostname a", "not revertible: 'no aaa new-model'"),
+        ("interface GigabitEthernet1\n mtu 9000\nhostname a", "hostname a", "the change would not lead there"),
+        ("crypto pki certificate chain A\n certificate ca 1\n  30\n  quit", "hostname a", "not revertible"),
+    ],
+)
+def test_what_cannot_be_taken_back_is_not_proven(base: str, intent: str, reason: str) -> None:
+    proof = prove(IOS, base, intent)
+    assert not proof.proven
+    assert reason in proof.reason
+
+
+def test_a_difference_shows_the_section_it_stands_in() -> None:
+    old, new = (IOS.parse(f"interface Vlan1\n mtu {mtu}\n shutdown\nhostname a") for mtu in (1400, 1500))
+    shown = lines(IOS, old, new)
+    assert [each.line for each in shown] == [" interface Vlan1", "- mtu 1400", "+ mtu 1500"]
+    assert [each.path for each in shown] == [(), ("interface Vlan1",), ("interface Vlan1",)]
+
+
+def test_a_proof_does_not_print_its_lines() -> None:
+    assert "planted" not in repr(Proof(("enable secret planted",), ("x planted",), True, ""))
+
+
+def test_a_whole_router_of_another_project_is_changed_and_changed_back() -> None:
+    folder = CORPUS / "ios-config"
+    base, intent = (text_of(folder / f"napalm__ios_ios_{name}.conf") for name in ("initial", "new_good"))
+    assert change(base, intent) == [
+        "interface GigabitEthernet2",
+        " ip address 172.20.0.1 255.255.255.0",
+        "router bgp 65000",
+        " bgp log-neighbor-changes",
+        " neighbor 1.1.1.1 remote-as 12345",
+    ]
+    assert change(intent, base) == [
+        "no router bgp 65000",
+        "interface GigabitEthernet2",
+        " no ip address 172.20.0.1 255.255.255.0",
+    ]
