@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import socket
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,14 +12,25 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-from inventory.plans import Phase, PushState
+from inventory.plans import Phase
+from tests.controller.push import daemon_process
+from tests.controller.push.daemon_process import Orders
 from tests.controller.waiting import until
 
 _FORKS: Final = multiprocessing.get_context("forkserver")
 # A process that has imported everything and has no thread forks the children: one start costs no seconds of imports.
-_FORKS.set_forkserver_preload(
-    [f"tests.controller.push.{name}_process" for name in ("daemon", "arms_daemon", "router", "adapter")]
-)
+_FORKS.set_forkserver_preload([f"tests.controller.push.{name}_process" for name in ("daemon", "router", "adapter")])
+
+
+def free_ports() -> tuple[int, int, int]:
+    """Two TCP ports and a UDP port that are free now: a daemon that comes back must be found where it was."""
+    held = [socket.socket(socket.AF_INET, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+    for one in held:
+        one.bind(("127.0.0.1", 0))
+    first, second, third = (int(one.getsockname()[1]) for one in held)
+    for one in held:
+        one.close()
+    return first, second, third
 
 
 class Child:
@@ -32,6 +44,20 @@ class Child:
         if not await asyncio.to_thread(self._told.poll, deadline_s):
             raise TimeoutError(f"nothing was told within {deadline_s} s")
         return self._told.recv()
+
+
+async def killed_at(orders: Orders) -> None:
+    """A daemon runs until it stands still where it was ordered to, the intention on disk; then it is killed."""
+    assert orders.halt is not None
+    async with child(daemon_process.main, orders) as daemon:
+        assert await daemon.tells() == "halted"
+    assert Journal(orders.folder).rows()[-1] == (orders.halt.state.value, Phase.INTENTION.value)
+
+
+async def to_the_end(orders: Orders) -> None:
+    """A daemon runs until push 1 is over."""
+    async with child(daemon_process.main, orders):
+        await Journal(orders.folder).ends()
 
 
 @asynccontextmanager
@@ -53,8 +79,8 @@ async def child(main: Callable[..., None], *arguments: object) -> AsyncIterator[
 class Journal:
     """The journal of push 1 in a daemon's SQLite file, read without asking the daemon."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "kajitori.db"
 
     def rows(self) -> list[tuple[str, str]]:
         """State and phase of each row, oldest first."""
@@ -63,10 +89,6 @@ class Journal:
     def finished(self) -> bool:
         """Whether the push is over."""
         return self._query("SELECT outcome, state FROM pushes WHERE id = 1 AND finished_ms IS NOT NULL") != []
-
-    async def intends(self, state: PushState, deadline_s: float = 60.0) -> None:
-        """Return as soon as the intention to enter `state` is the last row on disk."""
-        await until(lambda: self.rows()[-1] == (state.value, Phase.INTENTION.value), deadline_s)
 
     async def ends(self, deadline_s: float = 60.0) -> None:
         """Return as soon as the push is over."""

@@ -5,11 +5,9 @@ After the restart the push ends in the true state, and the adapter's own log sho
 
 from __future__ import annotations
 
-import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +20,13 @@ from controller.store import adapters, checklist, configs, phonehome, pushes
 from controller.store.database import Database
 from drivers.simulator.control import ask_control
 from inventory import onboarding
-from inventory.plans import ConfigText, Outcome, Phase, PushState
-from tests.controller.push import adapter_process, arms_daemon_process
-from tests.controller.push.arms_daemon_process import Halt
+from inventory.plans import ConfigText, Outcome, PushState
+from tests.controller.push import adapter_process
+from tests.controller.push.daemon_process import Halt, Orders
 from tests.controller.push.place import ENTRY_ID
-from tests.controller.push.processes import Journal, child
+from tests.controller.push.processes import Journal, child, free_ports, killed_at, to_the_end
 from tests.controller.store.fleet import ALL, BY, Fleet
+from tests.controller.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -46,38 +45,32 @@ STATES = (
     PushState.CONFIRMED,
     PushState.VERIFIED,
     PushState.SAVED,
+    PushState.DONE,
 )
-LONG_AWAY_S = 12.0
-"""Real seconds after which an adapter that could not rebuild its tunnel has rolled back and pulls."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """An adapter, and the data directory of the daemon that it phones home to."""
+    """An adapter, and what the daemon that it phones home to shall do."""
 
-    folder: Path
-    arms: dict[str, Any]
+    orders: Orders
     control: int
 
-    @property
-    def journal(self) -> Journal:
-        return Journal(self.folder / "kajitori.db")
-
-    async def daemon_until(self, halt: Halt) -> None:
+    async def killed_at(self, halt: Halt) -> None:
         """A daemon plans and starts the push, and is killed where it stands still."""
-        arguments = (self.folder, PACE, self.arms, halt, True)
-        async with child(arms_daemon_process.main, *arguments) as daemon:
-            assert await daemon.tells() == "halted"
-        assert self.journal.rows()[-1] == (halt.state.value, Phase.INTENTION.value)
+        await killed_at(replace(self.orders, halt=halt, start=True))
 
-    async def daemon_to_the_end(self, *, start: bool = False) -> None:
-        async with child(arms_daemon_process.main, self.folder, PACE, self.arms, None, start):
-            await self.journal.ends()
+    async def log(self) -> list[Any]:
+        """The adapter's own record."""
+        answer: Any = await ask_control("127.0.0.1", self.control, "log")
+        records: list[Any] = answer["records"]
+        return records
 
     async def must_tell_the_truth(self) -> PushState:
-        """What is reported against what the adapter itself holds; returns the state."""
-        keyring = Keyring.open(self.folder / "master.key")
-        database = await Database.open(f"sqlite:///{self.folder / 'kajitori.db'}")
+        """What is reported against what the adapter itself holds; returns the state, which must be the one that the
+        adapter's record leads to."""
+        keyring = Keyring.open(self.orders.folder / "master.key")
+        database = await Database.open(f"sqlite:///{self.orders.folder / 'kajitori.db'}")
         try:
             async with database.read() as tx:
                 push = await pushes.get(tx, ALL, 1)
@@ -85,36 +78,22 @@ class Site:
         finally:
             await database.close()
         truth: Any = await ask_control("127.0.0.1", self.control, "truth")
-        log: Any = await ask_control("127.0.0.1", self.control, "log")
-        applied = [
-            record
-            for record in log["records"]
-            if record["what"] == "applied" and record["detail"]["how"] == "configure"
-        ]
+        log = await self.log()
+        applied = [one for one in log if one["what"] == "applied" and one["detail"]["how"] == "configure"]
+        undone = any(one["what"] == "rolled-back" for one in log)
         assert len(applied) <= 1, applied
         assert truth["open_transactions"] == {}
         assert startup is not None
         running = truth["modules"][0]["running"]
-        if push.outcome is Outcome.DONE:
+        if applied and not undone:
+            assert (push.state, push.outcome) == (PushState.DONE, Outcome.DONE)
             assert CHANGE in running
             assert CHANGE in startup.text()
-            assert len(applied) == 1
         else:
-            assert push.outcome is Outcome.NOT_DONE
+            assert (push.state, push.outcome) == (PushState.REVERTED, Outcome.NOT_DONE)
             assert CHANGE not in running
             assert CHANGE not in startup.text()
         return push.state
-
-
-def free_ports() -> tuple[int, int, int]:
-    """Ports that are free now; a daemon that comes back must be found where it was."""
-    held = [socket.socket(socket.AF_INET, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_DGRAM)]
-    for one in held:
-        one.bind(("127.0.0.1", 0))
-    location, resource, heartbeat = (int(one.getsockname()[1]) for one in held)
-    for one in held:
-        one.close()
-    return location, resource, heartbeat
 
 
 async def prepare(folder: Path) -> str:
@@ -170,38 +149,47 @@ async def site(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Site]:
     shutil.copyfile(sqlite_template, tmp_path / "kajitori.db")
     ls_key = await prepare(tmp_path)
     root = Pki.open(tmp_path, now_ms=SystemClock().now_ms()).root_certificate
-    location, resource, heartbeat = free_ports()
-    arms = {"ls_port": location, "rs_port": resource, "heartbeat_port": heartbeat}
-    url = f"https://127.0.0.1:{location}/"
+    ports = free_ports()
+    url = f"https://127.0.0.1:{ports[0]}/"
     async with child(adapter_process.main, url, root, ls_key, PACE) as adapter:
-        yield Site(tmp_path, arms, await adapter.tells())
+        yield Site(Orders(tmp_path, PACE, ports), await adapter.tells())
 
 
 async def test_not_killed_it_goes_straight_to_its_end(site: Site) -> None:
-    await site.daemon_to_the_end(start=True)
+    await to_the_end(replace(site.orders, start=True))
     assert await site.must_tell_the_truth() is PushState.DONE
-    assert "reconcile" not in {state for state, _ in site.journal.rows()}
+    assert "reconcile" not in {state for state, _ in Journal(site.orders.folder).rows()}
 
 
 @pytest.mark.parametrize("state", STATES)
-async def test_killed_and_started_again_at_once(site: Site, state: PushState) -> None:
-    await site.daemon_until(Halt(state, "after"))
-    await site.daemon_to_the_end()
-    ended = await site.must_tell_the_truth()
-    assert ended is (PushState.REVERTED if state is PushState.ARMED else PushState.DONE)
+async def test_killed_at_a_state_and_started_again_at_once(site: Site, state: PushState) -> None:
+    await site.killed_at(Halt(state))
+    await to_the_end(site.orders)
+    await site.must_tell_the_truth()
 
 
 @pytest.mark.parametrize("state", [PushState.APPLYING, PushState.REACHABLE, PushState.CONFIRMED])
 async def test_killed_before_the_adapter_was_asked(site: Site, state: PushState) -> None:
-    await site.daemon_until(Halt(state, "before"))
-    await site.daemon_to_the_end()
+    await site.killed_at(Halt(state, "before"))
+    await to_the_end(site.orders)
     ended = await site.must_tell_the_truth()
-    assert ended is (PushState.REVERTED if state is PushState.APPLYING else PushState.DONE)
+    assert ended is PushState.REVERTED or state is not PushState.APPLYING
 
 
 @pytest.mark.parametrize("state", [PushState.APPLYING, PushState.REACHABLE])
 async def test_killed_and_away_until_the_adapter_has_rolled_back(site: Site, state: PushState) -> None:
-    await site.daemon_until(Halt(state, "after"))
-    await asyncio.sleep(LONG_AWAY_S)  # the adapter's own patience, which no event ends
-    await site.daemon_to_the_end()
+    await site.killed_at(Halt(state))
+
+    async def rolled_back() -> bool:
+        return any(one["what"] == "rolled-back" for one in await site.log())
+
+    await until(rolled_back, 60)
+    await to_the_end(site.orders)
     assert await site.must_tell_the_truth() is PushState.REVERTED
+
+
+async def test_killed_again_while_it_reconciles(site: Site) -> None:
+    await site.killed_at(Halt(PushState.APPLIED))
+    await killed_at(replace(site.orders, halt=Halt(PushState.RECONCILE)))
+    await to_the_end(site.orders)
+    await site.must_tell_the_truth()

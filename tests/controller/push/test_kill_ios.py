@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -21,13 +21,12 @@ from controller.store import adapters, configs
 from controller.store.database import Database
 from drivers.sessions.contract import Endpoint
 from drivers.simulator.control import ask_control
-from inventory.plans import ConfigText, Outcome, Phase, PushState
+from inventory.plans import ConfigText, Outcome, PushState
 from inventory.secrets import Secret
-from tests.controller.push import daemon_process
 from tests.controller.push import router_process as router
-from tests.controller.push.daemon_process import NoLink
+from tests.controller.push.daemon_process import Halt, NoLink, Orders
 from tests.controller.push.place import ENTRY_ID
-from tests.controller.push.processes import Journal, child
+from tests.controller.push.processes import Journal, child, killed_at, to_the_end
 from tests.controller.store.fleet import ALL, BY, Fleet
 
 pytestmark = pytest.mark.slow
@@ -44,37 +43,23 @@ STATES = (
     PushState.SAVED,
     PushState.DONE,
 )
-SLOW_ANSWERS_S = 1.0
-"""Protocol seconds before each answer of the router, so that every state lasts long enough to be killed in."""
+PACE = 10.0
+"""Two minutes of guard are 12 s, and the next daemon is there long before."""
 
 
 @dataclass(frozen=True)
 class Site:
     """A router, and a data directory in which push 1 to it is due."""
 
-    folder: Path
+    orders: Orders
     control: int
-    pace: float
-
-    async def fault(self, name: str, value: object) -> None:
-        await ask_control("127.0.0.1", self.control, "fault", name=name, value=value)
-
-    async def daemon_until(self, state: PushState) -> None:
-        """A daemon runs until it has written that it is about to enter `state`; then it is killed."""
-        async with child(daemon_process.main, self.folder, self.pace):
-            await Journal(self.folder / "kajitori.db").intends(state)
-        assert Journal(self.folder / "kajitori.db").rows()[-1] == (state.value, Phase.INTENTION.value)
-
-    async def daemon_to_the_end(self) -> None:
-        async with child(daemon_process.main, self.folder, self.pace):
-            await Journal(self.folder / "kajitori.db").ends()
 
     async def reported(self) -> tuple[PushState, Outcome | None, str | None]:
         """State, outcome and the startup config of the entry, as our database has them."""
-        keyring = Keyring.open(self.folder / "master.key")
-        database = await Database.open(f"sqlite:///{self.folder / 'kajitori.db'}")
+        keyring = Keyring.open(self.orders.folder / "master.key")
+        database = await Database.open(f"sqlite:///{self.orders.folder / 'kajitori.db'}")
         try:
-            push = await service(database, keyring, self.pace).status(ALL, 1)
+            push = await service(database, keyring, self.orders.pace).status(ALL, 1)
             async with database.read() as tx:
                 startup = await configs.latest_text(tx, ALL, keyring, ENTRY_ID, "startup")
         finally:
@@ -82,25 +67,24 @@ class Site:
         return push.state, push.outcome, None if startup is None else startup.text()
 
     async def must_tell_the_truth(self) -> PushState:
-        """What is reported against what the router itself holds; returns the state."""
+        """What is reported against what the router itself holds; returns the state, which must be the one that the
+        router's record leads to."""
         state, outcome, startup = await self.reported()
         truth = await ask_control("127.0.0.1", self.control, "truth")
         running, saved, log = str(truth["running"]), str(truth["saved"]), truth["log"]
         assert isinstance(log, list)
         sent = [record for record in log if record["what"] == "line" and router.CHANGE.strip() in str(record["detail"])]
+        undone = any(record["what"] == "reverted" for record in log)
         assert len(sent) <= 1, sent
         assert truth["pending"] is None
-        if outcome is Outcome.DONE:
-            assert router.CHANGE in running
-            assert router.CHANGE in saved
+        if sent and not undone:
+            assert (state, outcome) == (PushState.DONE, Outcome.DONE)
             assert startup is not None
-            assert router.CHANGE in startup
-            assert len(sent) == 1
+            assert all(router.CHANGE in text for text in (running, saved, startup))
         else:
-            assert outcome is Outcome.NOT_DONE
-            assert router.CHANGE not in running
-            assert router.CHANGE not in saved
+            assert (state, outcome) == (PushState.REVERTED, Outcome.NOT_DONE)
             assert startup is None
+            assert all(router.CHANGE not in text for text in (running, saved))
         return state
 
 
@@ -174,56 +158,45 @@ async def prepare(folder: Path, port: int, pace: float) -> None:
 
 
 @pytest.fixture
-async def site(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Site]:
-    pace: float = request.param
+async def site(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Site]:
     shutil.copyfile(sqlite_template, tmp_path / "kajitori.db")
-    async with child(router.main, pace) as device:
+    async with child(router.main, PACE) as device:
         port, control = await device.tells()
-        await prepare(tmp_path, port, pace)
-        made = Site(tmp_path, control, pace)
-        await made.fault("answer_delay_s", SLOW_ANSWERS_S)
-        yield made
+        await prepare(tmp_path, port, PACE)
+        yield Site(Orders(tmp_path, PACE), control)
 
 
-WHILE_THE_GUARD_RUNS = 10.0
-"""Pace at which two minutes of guard are 12 s: the next daemon is there long before."""
-AFTER_THE_GUARD = 120.0
-"""Pace at which they are 1 s: the router has gone back before the next daemon has started."""
-
-
-@pytest.mark.parametrize("site", [WHILE_THE_GUARD_RUNS], indirect=True, ids=["guard runs"])
 async def test_not_killed_it_goes_straight_to_its_end(site: Site) -> None:
-    await site.daemon_to_the_end()
+    await to_the_end(site.orders)
     assert await site.must_tell_the_truth() is PushState.DONE
-    assert "reconcile" not in {state for state, _ in Journal(site.folder / "kajitori.db").rows()}
+    assert "reconcile" not in {state for state, _ in Journal(site.orders.folder).rows()}
 
 
-@pytest.mark.parametrize("site", [WHILE_THE_GUARD_RUNS], indirect=True, ids=["guard runs"])
 @pytest.mark.parametrize("state", STATES)
-async def test_killed_and_started_again_at_once(site: Site, state: PushState) -> None:
-    await site.daemon_until(state)
-    await site.daemon_to_the_end()
-    ended = await site.must_tell_the_truth()
-    if state is PushState.APPLYING:
-        # It depends on how many of its lines the router had taken when the daemon died.
-        assert ended in (PushState.REVERTED, PushState.DONE)
-    else:
-        assert ended is (PushState.REVERTED if state is PushState.ARMED else PushState.DONE)
-
-
-@pytest.mark.parametrize("site", [AFTER_THE_GUARD], indirect=True, ids=["guard has fired"])
-@pytest.mark.parametrize("state", [PushState.APPLYING, PushState.APPLIED, PushState.VERIFIED, PushState.CONFIRMED])
-async def test_killed_and_started_again_after_the_router_went_back(site: Site, state: PushState) -> None:
-    await site.fault("answer_delay_s", SLOW_ANSWERS_S * AFTER_THE_GUARD / WHILE_THE_GUARD_RUNS / 4)
-    await site.daemon_until(state)
-    await site.daemon_to_the_end()
+async def test_killed_at_a_state_and_started_again_at_once(site: Site, state: PushState) -> None:
+    await killed_at(replace(site.orders, halt=Halt(state)))
+    await to_the_end(site.orders)
     await site.must_tell_the_truth()
 
 
-@pytest.mark.parametrize("site", [WHILE_THE_GUARD_RUNS], indirect=True, ids=["guard runs"])
-async def test_killed_again_while_it_reconciles(site: Site) -> None:
-    await site.daemon_until(PushState.APPLIED)
-    await site.daemon_until(PushState.RECONCILE)
-    await site.daemon_until(PushState.CONFIRMED)
-    await site.daemon_to_the_end()
-    assert await site.must_tell_the_truth() is PushState.DONE
+@pytest.mark.parametrize("state", [PushState.ARMED, PushState.APPLYING, PushState.CONFIRMED, PushState.SAVED])
+async def test_killed_before_the_router_was_asked(site: Site, state: PushState) -> None:
+    await killed_at(replace(site.orders, halt=Halt(state, "before")))
+    await to_the_end(site.orders)
+    ended = await site.must_tell_the_truth()
+    assert ended is PushState.REVERTED or state in (PushState.CONFIRMED, PushState.SAVED)
+
+
+@pytest.mark.parametrize("state", [PushState.APPLYING, PushState.VERIFIED])
+async def test_killed_and_away_until_the_router_went_back(site: Site, state: PushState) -> None:
+    await killed_at(replace(site.orders, halt=Halt(state)))
+    await ask_control("127.0.0.1", site.control, "wait_for", what="reverted", timeout_s=60)
+    await to_the_end(site.orders)
+    assert await site.must_tell_the_truth() is PushState.REVERTED
+
+
+async def test_killed_again_while_it_reconciles_and_once_more_while_it_confirms(site: Site) -> None:
+    for state in (PushState.APPLIED, PushState.RECONCILE, PushState.CONFIRMED):
+        await killed_at(replace(site.orders, halt=Halt(state)))
+    await to_the_end(site.orders)
+    await site.must_tell_the_truth()
