@@ -26,6 +26,8 @@ DAYS_EXPECTED: Final = 34
 BUSY_SLOTS: Final = 12
 CONGESTED_UTIL: Final = 0.85
 REPORT_DAYS: Final = 7
+FINAL_AFTER_MS: Final = 900_000
+"""A period is final a quarter of an hour after its end (metering §2.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,7 @@ async def _truly_busy(world: World, unit: Unit, found: Findings, *, congested: b
 async def report(world: World, found: Findings) -> None:
     """A report of the last whole week, as HTML and CSV, with the origin of each day."""
     unit = overloaded(world)
-    today = day_of(world.history_end_ms, TOKYO)
+    today = day_of(world.history_end_ms - FINAL_AFTER_MS, TOKYO)
     day = today - timedelta(days=today.weekday() + REPORT_DAYS)
     body = {"contractor": world.contractors[unit.serial], "period": "week", "day": day.isoformat()}
     made = await world.rest.post("/reports", body)
