@@ -17,6 +17,7 @@ from rich.console import Console
 from controller.demo import show
 from controller.demo.checks import Result
 from controller.demo.tour import Wanted, play, running
+from inventory.errors import BadInput
 
 Value = TypeVar("Value")
 
@@ -67,8 +68,13 @@ async def _unless(asked_to_stop: asyncio.Event, work: Awaitable[Value]) -> Value
 
 @contextlib.contextmanager
 def data_directory(keep: Path | None) -> Iterator[Path]:
-    """`keep`, made if it is missing; else a temporary directory that is removed at the end."""
+    """`keep`, made if it is missing; else a temporary directory that is removed at the end.
+
+    Raises BadInput for one that holds something: the tour registers its adapters for ever.
+    """
     if keep is not None:
+        if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+            raise BadInput(f"{keep} is not empty", field="keep", next_step="Name a new directory.")
         keep.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield keep.resolve()
         return
