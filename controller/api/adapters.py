@@ -10,8 +10,9 @@ from controller import explaining
 from controller.api.auth import Operator, Viewer
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
-from controller.api.preconditions import IfMatch, tag
+from controller.api.preconditions import IfMatch, IfMatchOrAny, tag
 from controller.api.schemas import (
+    NO_NUL,
     AdapterView,
     ChecklistView,
     EndpointView,
@@ -63,6 +64,7 @@ async def register(body: NewAdapter, request: Request, caller: Operator, once: O
             hardware=body.hardware,
             path=body.path,
             distribution_id=body.distribution_id,
+            rented=body.rented,
             endpoint=None if body.endpoint is None else endpoint_of(body.endpoint),
             keyring=daemon.keyring,
         )
@@ -85,7 +87,7 @@ async def list_adapters(
     contractor: Annotated[str | None, Query(max_length=24)] = None,
     management: Annotated[str | None, Query(max_length=24)] = None,
     seated: bool | None = None,
-    text: Annotated[str | None, Query(max_length=100, description="Part of a serial number.")] = None,
+    text: Annotated[str | None, Query(max_length=100, pattern=NO_NUL, description="Part of a serial number.")] = None,
 ) -> Page[AdapterView]:
     """Adapters in the order of their registration; every filter given must hold."""
     async with daemon_of(request).db.read() as tx:
@@ -199,15 +201,22 @@ async def forget_host_key(serial: str, request: Request, caller: Operator, once:
 
 
 @router.post("/adapters/{serial}/life/{event}", response_model=AdapterView, tags=["adapters"])
-async def live(serial: str, event: LifeEvent, request: Request, caller: Operator, once: Once) -> Response:
+async def live(
+    serial: str, event: LifeEvent, request: Request, caller: Operator, once: Once, seen: IfMatchOrAny
+) -> Response:
     """Let an event happen to it: a failure reported, a loss, a return (service-terms §8)."""
+    daemon = daemon_of(request)
+    touched: list[int] = []
 
     async def work(tx: Tx) -> AdapterView:
         found = await _find(tx, caller.scope, serial)
-        await adapters.set_life(tx, caller.scope, acting(request, caller), found.id, event)
+        await adapters.set_life(tx, caller.scope, acting(request, caller), found.id, event, if_version=seen)
+        touched.append(found.id)
         return await _view(tx, caller.scope, await _find(tx, caller.scope, serial))
 
-    return await once.commit(work, status=200)
+    answer = await once.commit(work, status=200)
+    await daemon.places_changed(*touched)
+    return answer
 
 
 @router.get("/adapters/{serial}/checklist", tags=["adapters"])
@@ -227,16 +236,19 @@ async def tick(serial: str, item: str, body: Tick, request: Request, caller: Ope
 
 
 @router.get("/adapters/{serial}/endpoint", tags=["adapters"])
-async def read_endpoint(serial: str, request: Request, caller: Viewer) -> EndpointView:
+async def read_endpoint(serial: str, request: Request, response: Response, caller: Viewer) -> EndpointView:
     """Where it is reached; credentials are never shown."""
     daemon = daemon_of(request)
     async with daemon.db.read() as tx:
-        return await _endpoint(tx, daemon, caller.scope, await _find(tx, caller.scope, serial))
+        found = await _find(tx, caller.scope, serial)
+        view = await _endpoint(tx, daemon, caller.scope, found)
+    tag(response, found.version)
+    return view
 
 
 @router.put("/adapters/{serial}/endpoint", tags=["adapters"])
 async def change_endpoint(
-    serial: str, body: NewEndpoint, request: Request, caller: Operator, seen: IfMatch
+    serial: str, body: NewEndpoint, request: Request, response: Response, caller: Operator, seen: IfMatch
 ) -> EndpointView:
     """Change address or credential; a pinned host key stays unless a new one is given."""
     daemon = daemon_of(request)
@@ -246,7 +258,10 @@ async def change_endpoint(
         await endpoints.put(
             tx, caller.scope, acting(request, caller), found.id, endpoint=endpoint_of(body), keyring=daemon.keyring
         )
-        return await _endpoint(tx, daemon, caller.scope, found)
+        view = await _endpoint(tx, daemon, caller.scope, found)
+        changed = await _find(tx, caller.scope, serial)
+    tag(response, changed.version)
+    return view
 
 
 def endpoint_of(body: NewEndpoint) -> Endpoint:

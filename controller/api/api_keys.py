@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from controller.api.auth import Admin
 from controller.api.mutation import Once
+from controller.api.paging import Page, Window, page, window
 from controller.api.schemas import ApiKeyView, NewApiKey, instant
 from controller.api.state import acting, daemon_of
 from controller.store import api_keys
@@ -33,10 +34,13 @@ async def create_api_key(body: NewApiKey, request: Request, caller: Admin, once:
 
 
 @router.get("/api-keys")
-async def list_api_keys(request: Request, _caller: Admin) -> list[ApiKeyView]:
-    """All keys, the revoked ones included."""
+async def list_api_keys(
+    request: Request, _caller: Admin, wanted: Annotated[Window, Depends(window)]
+) -> Page[ApiKeyView]:
+    """Keys in the order of their numbers, the revoked ones included."""
     async with daemon_of(request).db.read() as tx:
-        return [_view(one) for one in await api_keys.page(tx)]
+        found = await api_keys.page(tx, after=wanted.after, limit=wanted.limit + 1)
+    return page([_view(one) for one in found], [one.id for one in found], wanted)
 
 
 @router.delete("/api-keys/{key_id}", status_code=204)

@@ -12,6 +12,7 @@ from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.preconditions import IfMatch, tag
 from controller.api.schemas import (
+    NO_NUL,
     ContractorView,
     Counts,
     ManagementView,
@@ -44,7 +45,7 @@ async def list_contractors(
     request: Request,
     caller: Viewer,
     wanted: Wanted,
-    text: Annotated[str | None, Query(max_length=200, description="Part of the name.")] = None,
+    text: Annotated[str | None, Query(max_length=200, pattern=NO_NUL, description="Part of the name.")] = None,
 ) -> Page[ContractorView]:
     """Contractors in the order of their numbers."""
     async with daemon_of(request).db.read() as tx:

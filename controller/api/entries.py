@@ -11,6 +11,7 @@ from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.preconditions import IfMatch, IfMatchOrAny, tag
 from controller.api.schemas import (
+    NO_NUL,
     AdapterMove,
     EntryChange,
     EntryView,
@@ -37,7 +38,7 @@ async def list_entries(
     wanted: Wanted,
     management: InManagement = None,
     occupied: bool | None = None,
-    text: Annotated[str | None, Query(max_length=200)] = None,
+    text: Annotated[str | None, Query(max_length=200, pattern=NO_NUL)] = None,
 ) -> Page[EntryView]:
     """Open entries in the order of their numbers."""
     owner = None if management is None else number(management, "M", "management")

@@ -11,10 +11,12 @@ from inventory.adapters import Adapter
 from inventory.explain import Explanation
 from inventory.slots import Contractor, Entry, Management, Placement, Standby
 
+NO_NUL = r"^[^\x00]*$"
+"""What any text must match: one of the databases takes no NUL character."""
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")
 ]
-Text = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
+Text = Annotated[str, StringConstraints(max_length=1000, pattern=NO_NUL)]
 Key = Annotated[str, StringConstraints(min_length=3, max_length=24)]
 Serial = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 
@@ -212,6 +214,7 @@ class NewAdapter(Body):
     hardware: Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00-\x1f]*$")] = ""
     path: Literal["arms", "ssh"] | None = None
     distribution_id: Annotated[str, StringConstraints(max_length=39)] | None = None
+    rented: bool | None = Field(default=None, description="smfsx only; left out: rented where the model can be.")
     endpoint: NewEndpoint | None = None
     place: NewPlace | None = None
 
