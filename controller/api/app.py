@@ -98,7 +98,7 @@ class LimitedBody:
             return
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if int(declared) > BODY_AT_MOST:  # the server refuses what is no number
-            await problems.plain(TOO_LONG.status_code, TOO_LONG.detail)(scope, receive, send)
+            await problems.plain(TOO_LONG.status_code, TOO_LONG.detail, field="body")(scope, receive, send)
             return
         seen = 0
 

@@ -34,7 +34,10 @@ def number(key: str, kind: str, field: str = "key") -> int:
 
     Raises BadInput for another kind or form, NotFound for a number that no sequence gives out.
     """
-    found, value = parse_key(key)
+    try:
+        found, value = parse_key(key)
+    except BadInput as error:
+        raise BadInput(error.message, field=field, next_step=f"Give a key of the form {kind}-12.") from None
     if found != kind:
         raise BadInput(f"{key} is a key of another noun", field=field, next_step=f"Give a key of the form {kind}-12.")
     if value > LARGEST:
