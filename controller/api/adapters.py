@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from controller import explaining
 from controller.api.auth import Operator, Viewer
@@ -15,8 +15,10 @@ from controller.api.schemas import (
     NO_NUL,
     AdapterView,
     ChecklistView,
+    ContractorKey,
     EndpointView,
     ExplanationView,
+    ManagementKey,
     NewAdapter,
     NewEndpoint,
     NewPlace,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 router = APIRouter()
 Wanted = Annotated[Window, Depends(window)]
+SerialPath = Annotated[str, Path(max_length=200, description="Serial number, in any spelling.")]
 
 
 @router.post("/adapters", status_code=201, response_model=AdapterView, tags=["adapters"])
@@ -84,8 +87,8 @@ async def list_adapters(
     model: Annotated[str | None, Query(max_length=100)] = None,
     life: Life | None = None,
     path: Literal["arms", "ssh"] | None = None,
-    contractor: Annotated[str | None, Query(max_length=24)] = None,
-    management: Annotated[str | None, Query(max_length=24)] = None,
+    contractor: ContractorKey | None = None,
+    management: ManagementKey | None = None,
     seated: bool | None = None,
     text: Annotated[str | None, Query(max_length=100, pattern=NO_NUL, description="Part of a serial number.")] = None,
 ) -> Page[AdapterView]:
@@ -111,7 +114,7 @@ async def list_adapters(
 
 
 @router.get("/adapters/{serial}", tags=["adapters"])
-async def read_adapter(serial: str, request: Request, response: Response, caller: Viewer) -> AdapterView:
+async def read_adapter(serial: SerialPath, request: Request, response: Response, caller: Viewer) -> AdapterView:
     """One adapter."""
     async with daemon_of(request).db.read() as tx:
         view = await _view(tx, caller.scope, await _find(tx, caller.scope, serial))
@@ -120,7 +123,7 @@ async def read_adapter(serial: str, request: Request, response: Response, caller
 
 
 @router.get("/adapters/{serial}/explain", tags=["adapters"])
-async def explain_adapter(serial: str, request: Request, caller: Viewer) -> ExplanationView:
+async def explain_adapter(serial: SerialPath, request: Request, caller: Viewer) -> ExplanationView:
     """Why it is as it is, and what to do next."""
     daemon = daemon_of(request)
     async with daemon.db.read() as tx:
@@ -129,7 +132,7 @@ async def explain_adapter(serial: str, request: Request, caller: Viewer) -> Expl
 
 
 @router.get("/adapters/{serial}/history", tags=["adapters"])
-async def adapter_history(serial: str, request: Request, caller: Viewer) -> list[PlacementView]:
+async def adapter_history(serial: SerialPath, request: Request, caller: Viewer) -> list[PlacementView]:
     """Where it sat, the oldest first."""
     async with daemon_of(request).db.read() as tx:
         found = await _find(tx, caller.scope, serial)
@@ -138,7 +141,7 @@ async def adapter_history(serial: str, request: Request, caller: Viewer) -> list
 
 
 @router.post("/adapters/{serial}/release", response_model=AdapterView, tags=["adapters"])
-async def release(serial: str, request: Request, caller: Operator, once: Once) -> Response:
+async def release(serial: SerialPath, request: Request, caller: Operator, once: Once) -> Response:
     """Take it out of its slot; it is unseated then and gets no config."""
     daemon = daemon_of(request)
     moved: list[int] = []
@@ -156,7 +159,7 @@ async def release(serial: str, request: Request, caller: Operator, once: Once) -
 
 
 @router.post("/adapters/{serial}/identify", response_model=ExplanationView, tags=["adapters"])
-async def identify(serial: str, request: Request, caller: Operator, once: Once) -> Response:
+async def identify(serial: SerialPath, request: Request, caller: Operator, once: Once) -> Response:
     """Connect over SSH, prove serial number and host key; the first contact puts the adapter in service."""
     daemon = daemon_of(request)
 
@@ -172,7 +175,7 @@ async def identify(serial: str, request: Request, caller: Operator, once: Once) 
 
 
 @router.post("/adapters/{serial}/clear-quarantine", response_model=ExplanationView, tags=["adapters"])
-async def clear_quarantine(serial: str, request: Request, caller: Operator, once: Once) -> Response:
+async def clear_quarantine(serial: SerialPath, request: Request, caller: Operator, once: Once) -> Response:
     """An operator has looked: the adapter may prove itself again."""
     daemon = daemon_of(request)
 
@@ -188,7 +191,7 @@ async def clear_quarantine(serial: str, request: Request, caller: Operator, once
 
 
 @router.post("/adapters/{serial}/forget-host-key", response_model=EndpointView, tags=["adapters"])
-async def forget_host_key(serial: str, request: Request, caller: Operator, once: Once) -> Response:
+async def forget_host_key(serial: SerialPath, request: Request, caller: Operator, once: Once) -> Response:
     """An operator's word that the unit may show a new host key; the next contact pins it."""
     daemon = daemon_of(request)
 
@@ -202,7 +205,7 @@ async def forget_host_key(serial: str, request: Request, caller: Operator, once:
 
 @router.post("/adapters/{serial}/life/{event}", response_model=AdapterView, tags=["adapters"])
 async def live(
-    serial: str, event: LifeEvent, request: Request, caller: Operator, once: Once, seen: IfMatchOrAny
+    serial: SerialPath, event: LifeEvent, request: Request, caller: Operator, once: Once, seen: IfMatchOrAny
 ) -> Response:
     """Let an event happen to it: a failure reported, a loss, a return (service-terms §8)."""
     daemon = daemon_of(request)
@@ -220,14 +223,14 @@ async def live(
 
 
 @router.get("/adapters/{serial}/checklist", tags=["adapters"])
-async def read_checklist(serial: str, request: Request, caller: Viewer) -> ChecklistView:
+async def read_checklist(serial: SerialPath, request: Request, caller: Viewer) -> ChecklistView:
     """What the customer has provided, and what is missing (MPC-7.1, SMF-8.1)."""
     async with daemon_of(request).db.read() as tx:
         return await _checklist(tx, caller.scope, await _find(tx, caller.scope, serial))
 
 
 @router.put("/adapters/{serial}/checklist/{item}", tags=["adapters"])
-async def tick(serial: str, item: str, body: Tick, request: Request, caller: Operator) -> ChecklistView:
+async def tick(serial: SerialPath, item: str, body: Tick, request: Request, caller: Operator) -> ChecklistView:
     """Tick an item off; ticking twice changes nothing. The last one makes a delivered adapter installed."""
     async with daemon_of(request).db.write() as tx:
         found = await _find(tx, caller.scope, serial)
@@ -236,7 +239,7 @@ async def tick(serial: str, item: str, body: Tick, request: Request, caller: Ope
 
 
 @router.get("/adapters/{serial}/endpoint", tags=["adapters"])
-async def read_endpoint(serial: str, request: Request, response: Response, caller: Viewer) -> EndpointView:
+async def read_endpoint(serial: SerialPath, request: Request, response: Response, caller: Viewer) -> EndpointView:
     """Where it is reached; credentials are never shown."""
     daemon = daemon_of(request)
     async with daemon.db.read() as tx:
@@ -248,7 +251,7 @@ async def read_endpoint(serial: str, request: Request, response: Response, calle
 
 @router.put("/adapters/{serial}/endpoint", tags=["adapters"])
 async def change_endpoint(
-    serial: str, body: NewEndpoint, request: Request, response: Response, caller: Operator, seen: IfMatch
+    serial: SerialPath, body: NewEndpoint, request: Request, response: Response, caller: Operator, seen: IfMatch
 ) -> EndpointView:
     """Change address or credential; a pinned host key stays unless a new one is given."""
     daemon = daemon_of(request)

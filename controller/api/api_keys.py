@@ -14,6 +14,7 @@ from controller.api.state import acting, daemon_of
 from controller.store import api_keys
 from controller.store.api_keys import ApiKey
 from controller.store.database import Tx
+from inventory.errors import Conflict
 
 router = APIRouter(tags=["api-keys"])
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
@@ -45,7 +46,9 @@ async def list_api_keys(
 
 @router.delete("/api-keys/{key_id}", status_code=204)
 async def revoke_api_key(key_id: Number, request: Request, caller: Admin) -> None:
-    """Revoke a key for ever; it is refused from the next request on."""
+    """Revoke a key for ever; it is refused from the next request on. A key does not revoke itself."""
+    if key_id == caller.key_id:
+        raise Conflict("a key does not revoke itself", next_step="Revoke it with another admin key.")
     async with daemon_of(request).db.write() as tx:
         await api_keys.revoke(tx, acting(request, caller), key_id)
 

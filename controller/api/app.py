@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from fastapi import APIRouter, FastAPI
@@ -17,6 +17,7 @@ from controller.api import (
     claims,
     configs,
     contractors,
+    document,
     entries,
     events,
     links,
@@ -76,6 +77,14 @@ def build(daemon: Daemon) -> FastAPI:
     app.include_router(api)
     app.include_router(pages.router)
     app.include_router(manual.router)
+    derived = app.openapi
+
+    def document_once() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = document.linked(derived())
+        return app.openapi_schema
+
+    app.openapi = document_once  # type: ignore[method-assign] # the framework's own way to extend the document
     app.add_middleware(LimitedBody)
     app.add_middleware(WholeSegments)
     return app

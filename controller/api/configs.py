@@ -15,7 +15,7 @@ from controller.api.auth import Operator, Viewer
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.preconditions import IfMatchOrAny, tag
-from controller.api.schemas import Body, Text, instant
+from controller.api.schemas import Body, EntryKey, Text, instant
 from controller.api.state import acting, daemon_of, number
 from controller.store import configs, entries, occupancy
 from controller.store.database import Tx
@@ -23,7 +23,7 @@ from controller.store.rows import require_version
 from controller.store.scope import Scope
 from drivers.dialects import Dialect, dialect
 from inventory.adapters import Adapter
-from inventory.errors import BadInput, Conflict, NotFound
+from inventory.errors import BadInput, Conflict
 from inventory.plans import ConfigText, ConfigVersion
 from inventory.secrets import MASK
 
@@ -91,7 +91,7 @@ class DiffView(BaseModel):
 
 @router.put("/entries/{key}/configs/working")
 async def write_working(
-    key: str, body: NewConfig, request: Request, response: Response, caller: Operator, seen: IfMatchOrAny
+    key: EntryKey, body: NewConfig, request: Request, response: Response, caller: Operator, seen: IfMatchOrAny
 ) -> ConfigVersionView:
     """Store the working config of a place. It is parsed by its adapter's dialect; a text that does not parse is
     refused with line and column, and nothing is stored. `If-Match` names the version that was edited; 0: none yet."""
@@ -124,7 +124,7 @@ async def write_working(
 
 
 @router.post("/entries/{key}/configs/startup", status_code=201, response_model=ConfigVersionView)
-async def release_startup(key: str, request: Request, caller: Operator, once: Once) -> Response:
+async def release_startup(key: EntryKey, request: Request, caller: Operator, once: Once) -> Response:
     """Make the working config of an ARMS place the one that its next boot gets. Nothing is pushed."""
     daemon = daemon_of(request)
     entry_id = number(key, "E")
@@ -164,7 +164,7 @@ async def release_startup(key: str, request: Request, caller: Operator, once: On
 
 @router.get("/entries/{key}/configs")
 async def list_configs(
-    key: str,
+    key: EntryKey,
     request: Request,
     caller: Viewer,
     wanted: Annotated[Window, Depends(window)],
@@ -180,29 +180,14 @@ async def list_configs(
     return page([ConfigVersionView.of(one) for one in found], [one.id for one in found], wanted)
 
 
-@router.get("/entries/{key}/configs/{kind}")
-async def read_latest_config(
-    key: str, kind: Kind, request: Request, response: Response, caller: Viewer
-) -> ConfigTextView:
-    """The newest version of a kind with its text, secrets masked."""
+@router.get("/configs/{version_id}")
+async def read_config(version_id: Number, request: Request, response: Response, caller: Viewer) -> ConfigTextView:
+    """One version with its text, secrets masked. Its `ETag` is what a change of the draft sends as `If-Match`."""
     daemon = daemon_of(request)
-    entry_id = number(key, "E")
     async with daemon.db.read() as tx:
-        await configs.require_entry(tx, caller.scope, entry_id)
-        last = await configs.latest(tx, caller.scope, entry_id, kind)
-        if last is None:
-            raise NotFound(f"E-{entry_id} has no {kind} config yet", next_step="Its versions are listed by /configs.")
-        view = await _shown(tx, daemon, caller.scope, last)
+        view = await _shown(tx, daemon, caller.scope, await configs.get(tx, caller.scope, version_id))
     tag(response, view.id)
     return view
-
-
-@router.get("/configs/{version_id}")
-async def read_config(version_id: Number, request: Request, caller: Viewer) -> ConfigTextView:
-    """One version with its text, secrets masked."""
-    daemon = daemon_of(request)
-    async with daemon.db.read() as tx:
-        return await _shown(tx, daemon, caller.scope, await configs.get(tx, caller.scope, version_id))
 
 
 @router.get("/configs/{version_id}/diff/{other_id}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel
 
 from controller.api.auth import Operator, Viewer
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
-from controller.api.schemas import Body, Key, instant
+from controller.api.schemas import Body, EntryKey, instant
 from controller.api.state import daemon_of, number
 from controller.store import plans
 from inventory.plans import Plan
@@ -23,7 +23,7 @@ Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 class NewPlan(Body):
     """A plan for the working config of a place."""
 
-    entry: Key
+    entry: EntryKey
 
 
 class ApprovalView(BaseModel):
@@ -117,7 +117,7 @@ async def list_plans(
     request: Request,
     caller: Viewer,
     wanted: Annotated[Window, Depends(window)],
-    entry: Annotated[str | None, Query(max_length=24, description="Key of the entry.")] = None,
+    entry: EntryKey | None = None,
 ) -> Page[PlanView]:
     """Plans, newest first."""
     about = None if entry is None else number(entry, "E", "entry")

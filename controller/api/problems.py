@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from controller.api import document
 from inventory.errors import FleetError
 
 MEDIA_TYPE = "application/problem+json"
@@ -78,12 +79,15 @@ def install(app: FastAPI, page: Callable[[FleetError], Response]) -> None:
         return plain(422, detail, field=field, next_step="Correct that field; /api/docs shows its form.")
 
     @app.exception_handler(HTTPException)
-    async def http_error(_request: Request, error: HTTPException) -> JSONResponse:
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
         # 400 is what the framework says of a body that it cannot read: no UTF-8, nested too deep, numbers too long.
         status = 422 if error.status_code == http.HTTPStatus.BAD_REQUEST else error.status_code
         detail = "the body cannot be read" if status != error.status_code else _said(error)
         answer = plain(status, detail, field="body" if status in (413, 422) else None)
         answer.headers.update(error.headers or {})
+        if status == http.HTTPStatus.METHOD_NOT_ALLOWED:  # the framework names the methods of one handler only
+            allowed = document.methods(request.app.openapi(), request.url.path)
+            answer.headers["Allow"] = ", ".join(sorted(allowed or {"GET"}))
         return answer
 
     @app.exception_handler(Exception)

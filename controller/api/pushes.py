@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
 from controller import explaining
 from controller.api.auth import Operator, Viewer
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
-from controller.api.schemas import Body, ExplanationView, instant
+from controller.api.schemas import Body, EntryKey, ExplanationView, instant
 from controller.api.state import daemon_of, number
 from controller.store import pushes
 from inventory.plans import JournalRow, Push
@@ -108,7 +108,7 @@ async def list_pushes(
     request: Request,
     caller: Viewer,
     wanted: Annotated[Window, Depends(window)],
-    entry: Annotated[str | None, Query(max_length=24)] = None,
+    entry: EntryKey | None = None,
 ) -> Page[PushView]:
     """Pushes, newest first."""
     about = None if entry is None else number(entry, "E", "entry")
