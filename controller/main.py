@@ -12,7 +12,6 @@ from typing import Final, Literal
 import structlog
 import uvicorn
 import uvloop
-from sqlalchemy.exc import SQLAlchemyError
 
 from controller import node
 from controller.clock import SystemClock
@@ -33,7 +32,7 @@ from controller.store.events import NewEvent
 from controller.store.scope import By, Scope
 from controller.store.traffic import TrafficDatabase
 from inventory.adapters import Adapter
-from inventory.errors import BadInput, FleetError
+from inventory.errors import BadInput
 from inventory.plans import ConfigText
 from inventory.secrets import Secret
 
@@ -112,10 +111,17 @@ class Daemon:
         directory = self.settings.data_directory
         async with self.db.write() as tx:
             first = await api_keys.first_key(tx, self.keyring, By("first start", self.clock.now_ms()))
-        if first is not None:
-            path = node.keep_admin_key(directory, first)
-            log.warning("the first admin key was written; it is shown nowhere else", file=str(path))
-        await self.phonehome.start()
+            if first is not None:  # before the commit: a crash in between must not leave a key that nobody has
+                path = node.keep_admin_key(directory, first)
+                log.warning("the first admin key was written; it is shown nowhere else", file=str(path))
+        try:
+            await self.phonehome.start()
+        except OSError as error:
+            raise BadInput(
+                f"the ARMS listeners cannot be opened: {error.strerror}",
+                field="arms",
+                next_step="Choose other ports in the section arms, or stop who listens there.",
+            ) from None
         self._engine = await DbosEngine.open(
             self.settings.engine_url(),
             node_id=self.node,
@@ -216,7 +222,7 @@ class Daemon:
         while True:
             try:
                 await work()
-            except (FleetError, OSError, SQLAlchemyError):
+            except Exception:  # also a defect of ours: a loop that has ended would be missed by nobody
                 log.exception("a loop failed and is started again", loop=name)
             await asyncio.sleep(1.0)
 

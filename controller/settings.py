@@ -20,6 +20,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from inventory.errors import BadInput
 
 PREFIX = "KAJITORI_"
+OF_THE_CLI = frozenset({"KAJITORI_SETTINGS", "KAJITORI_URL", "KAJITORI_API_KEY", "KAJITORI_PASSWORD"})
+"""Variables that the commands read; whoever exports them for `kajitori adapter …` may start a daemon too."""
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -171,7 +173,7 @@ def load(file: Path | None, environment: Mapping[str, str]) -> Settings:
     if file is not None:
         tree = _read(file)
     for name, text in environment.items():
-        if name.startswith(PREFIX) and name != f"{PREFIX}SETTINGS":
+        if name.startswith(PREFIX) and name not in OF_THE_CLI:
             _put(tree, name.removeprefix(PREFIX).lower().split("__"), text, name)
     _refuse_unknown(tree, Settings, (), file)
     try:

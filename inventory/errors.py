@@ -15,7 +15,7 @@ FleetError                  code, message, next_step; never a bare string
 ├ NotAllowed                the role does not allow it                         → 403
 ├ Unauthenticated           no valid API key                                   → 401
 ├ ConfigSyntax              a device configuration text does not parse: line and column → 422
-└ DeviceError               serial number, step, the last words of the device (secrets masked)
+└ DeviceError               serial number, step, the last words of the device (secrets masked) → 424
    ├ Unreachable            retry with back-off
    ├ AuthenticationFailed   do not retry (lock-out)
    ├ IdentityMismatch       quarantine: another serial number, or another host key
@@ -62,6 +62,16 @@ class FleetError(Exception):
         """Name of the input field, or its place (`line 3`, `row 7, column serial_number`)."""
         self.facts: dict[str, object] = facts or {}
         """JSON-ready facts that the decision rests on."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Whole through a process boundary, whatever the constructor of the class takes."""
+        return _again, (type(self), self.args, self.__dict__.copy())
+
+
+def _again(kind: type[FleetError], args: tuple[object, ...], facts: dict[str, object]) -> FleetError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(facts)
+    return error
 
 
 class BadInput(FleetError):
@@ -171,7 +181,7 @@ class DeviceError(FleetError):
     """Something a device did or failed to do, while `step` was under way."""
 
     code = "device-error"
-    http_status = 502
+    http_status = 424
 
     def __init__(
         self,

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from controller import explaining
 from controller.api.auth import Operator, Viewer
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
-from controller.api.preconditions import IfMatch, tag
+from controller.api.preconditions import IfMatch, IfMatchOrAny, tag
 from controller.api.schemas import (
+    NO_NUL,
     AdapterView,
     ChecklistView,
+    ContractorKey,
     EndpointView,
     ExplanationView,
+    ManagementKey,
     NewAdapter,
     NewEndpoint,
     NewPlace,
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
 router = APIRouter()
 Wanted = Annotated[Window, Depends(window)]
+SerialPath = Annotated[str, Path(max_length=200, description="Serial number, in any spelling.")]
 
 
 @router.post("/adapters", status_code=201, response_model=AdapterView, tags=["adapters"])
@@ -63,6 +67,7 @@ async def register(body: NewAdapter, request: Request, caller: Operator, once: O
             hardware=body.hardware,
             path=body.path,
             distribution_id=body.distribution_id,
+            rented=body.rented,
             endpoint=None if body.endpoint is None else endpoint_of(body.endpoint),
             keyring=daemon.keyring,
         )
@@ -82,10 +87,10 @@ async def list_adapters(
     model: Annotated[str | None, Query(max_length=100)] = None,
     life: Life | None = None,
     path: Literal["arms", "ssh"] | None = None,
-    contractor: Annotated[str | None, Query(max_length=24)] = None,
-    management: Annotated[str | None, Query(max_length=24)] = None,
+    contractor: ContractorKey | None = None,
+    management: ManagementKey | None = None,
     seated: bool | None = None,
-    text: Annotated[str | None, Query(max_length=100, description="Part of a serial number.")] = None,
+    text: Annotated[str | None, Query(max_length=100, pattern=NO_NUL, description="Part of a serial number.")] = None,
 ) -> Page[AdapterView]:
     """Adapters in the order of their registration; every filter given must hold."""
     async with daemon_of(request).db.read() as tx:
@@ -109,7 +114,7 @@ async def list_adapters(
 
 
 @router.get("/adapters/{serial}", tags=["adapters"])
-async def read_adapter(serial: str, request: Request, response: Response, caller: Viewer) -> AdapterView:
+async def read_adapter(serial: SerialPath, request: Request, response: Response, caller: Viewer) -> AdapterView:
     """One adapter."""
     async with daemon_of(request).db.read() as tx:
         view = await _view(tx, caller.scope, await _find(tx, caller.scope, serial))
@@ -118,7 +123,7 @@ async def read_adapter(serial: str, request: Request, response: Response, caller
 
 
 @router.get("/adapters/{serial}/explain", tags=["adapters"])
-async def explain_adapter(serial: str, request: Request, caller: Viewer) -> ExplanationView:
+async def explain_adapter(serial: SerialPath, request: Request, caller: Viewer) -> ExplanationView:
     """Why it is as it is, and what to do next."""
     daemon = daemon_of(request)
     async with daemon.db.read() as tx:
@@ -127,7 +132,7 @@ async def explain_adapter(serial: str, request: Request, caller: Viewer) -> Expl
 
 
 @router.get("/adapters/{serial}/history", tags=["adapters"])
-async def adapter_history(serial: str, request: Request, caller: Viewer) -> list[PlacementView]:
+async def adapter_history(serial: SerialPath, request: Request, caller: Viewer) -> list[PlacementView]:
     """Where it sat, the oldest first."""
     async with daemon_of(request).db.read() as tx:
         found = await _find(tx, caller.scope, serial)
@@ -136,7 +141,7 @@ async def adapter_history(serial: str, request: Request, caller: Viewer) -> list
 
 
 @router.post("/adapters/{serial}/release", response_model=AdapterView, tags=["adapters"])
-async def release(serial: str, request: Request, caller: Operator, once: Once) -> Response:
+async def release(serial: SerialPath, request: Request, caller: Operator, once: Once) -> Response:
     """Take it out of its slot; it is unseated then and gets no config."""
     daemon = daemon_of(request)
     moved: list[int] = []
@@ -154,7 +159,7 @@ async def release(serial: str, request: Request, caller: Operator, once: Once) -
 
 
 @router.post("/adapters/{serial}/identify", response_model=ExplanationView, tags=["adapters"])
-async def identify(serial: str, request: Request, caller: Operator, once: Once) -> Response:
+async def identify(serial: SerialPath, request: Request, caller: Operator, once: Once) -> Response:
     """Connect over SSH, prove serial number and host key; the first contact puts the adapter in service."""
     daemon = daemon_of(request)
 
@@ -170,7 +175,7 @@ async def identify(serial: str, request: Request, caller: Operator, once: Once) 
 
 
 @router.post("/adapters/{serial}/clear-quarantine", response_model=ExplanationView, tags=["adapters"])
-async def clear_quarantine(serial: str, request: Request, caller: Operator, once: Once) -> Response:
+async def clear_quarantine(serial: SerialPath, request: Request, caller: Operator, once: Once) -> Response:
     """An operator has looked: the adapter may prove itself again."""
     daemon = daemon_of(request)
 
@@ -186,7 +191,7 @@ async def clear_quarantine(serial: str, request: Request, caller: Operator, once
 
 
 @router.post("/adapters/{serial}/forget-host-key", response_model=EndpointView, tags=["adapters"])
-async def forget_host_key(serial: str, request: Request, caller: Operator, once: Once) -> Response:
+async def forget_host_key(serial: SerialPath, request: Request, caller: Operator, once: Once) -> Response:
     """An operator's word that the unit may show a new host key; the next contact pins it."""
     daemon = daemon_of(request)
 
@@ -199,26 +204,33 @@ async def forget_host_key(serial: str, request: Request, caller: Operator, once:
 
 
 @router.post("/adapters/{serial}/life/{event}", response_model=AdapterView, tags=["adapters"])
-async def live(serial: str, event: LifeEvent, request: Request, caller: Operator, once: Once) -> Response:
+async def live(
+    serial: SerialPath, event: LifeEvent, request: Request, caller: Operator, once: Once, seen: IfMatchOrAny
+) -> Response:
     """Let an event happen to it: a failure reported, a loss, a return (service-terms §8)."""
+    daemon = daemon_of(request)
+    touched: list[int] = []
 
     async def work(tx: Tx) -> AdapterView:
         found = await _find(tx, caller.scope, serial)
-        await adapters.set_life(tx, caller.scope, acting(request, caller), found.id, event)
+        await adapters.set_life(tx, caller.scope, acting(request, caller), found.id, event, if_version=seen)
+        touched.append(found.id)
         return await _view(tx, caller.scope, await _find(tx, caller.scope, serial))
 
-    return await once.commit(work, status=200)
+    answer = await once.commit(work, status=200)
+    await daemon.places_changed(*touched)
+    return answer
 
 
 @router.get("/adapters/{serial}/checklist", tags=["adapters"])
-async def read_checklist(serial: str, request: Request, caller: Viewer) -> ChecklistView:
+async def read_checklist(serial: SerialPath, request: Request, caller: Viewer) -> ChecklistView:
     """What the customer has provided, and what is missing (MPC-7.1, SMF-8.1)."""
     async with daemon_of(request).db.read() as tx:
         return await _checklist(tx, caller.scope, await _find(tx, caller.scope, serial))
 
 
 @router.put("/adapters/{serial}/checklist/{item}", tags=["adapters"])
-async def tick(serial: str, item: str, body: Tick, request: Request, caller: Operator) -> ChecklistView:
+async def tick(serial: SerialPath, item: str, body: Tick, request: Request, caller: Operator) -> ChecklistView:
     """Tick an item off; ticking twice changes nothing. The last one makes a delivered adapter installed."""
     async with daemon_of(request).db.write() as tx:
         found = await _find(tx, caller.scope, serial)
@@ -227,16 +239,19 @@ async def tick(serial: str, item: str, body: Tick, request: Request, caller: Ope
 
 
 @router.get("/adapters/{serial}/endpoint", tags=["adapters"])
-async def read_endpoint(serial: str, request: Request, caller: Viewer) -> EndpointView:
+async def read_endpoint(serial: SerialPath, request: Request, response: Response, caller: Viewer) -> EndpointView:
     """Where it is reached; credentials are never shown."""
     daemon = daemon_of(request)
     async with daemon.db.read() as tx:
-        return await _endpoint(tx, daemon, caller.scope, await _find(tx, caller.scope, serial))
+        found = await _find(tx, caller.scope, serial)
+        view = await _endpoint(tx, daemon, caller.scope, found)
+    tag(response, found.version)
+    return view
 
 
 @router.put("/adapters/{serial}/endpoint", tags=["adapters"])
 async def change_endpoint(
-    serial: str, body: NewEndpoint, request: Request, caller: Operator, seen: IfMatch
+    serial: SerialPath, body: NewEndpoint, request: Request, response: Response, caller: Operator, seen: IfMatch
 ) -> EndpointView:
     """Change address or credential; a pinned host key stays unless a new one is given."""
     daemon = daemon_of(request)
@@ -246,7 +261,10 @@ async def change_endpoint(
         await endpoints.put(
             tx, caller.scope, acting(request, caller), found.id, endpoint=endpoint_of(body), keyring=daemon.keyring
         )
-        return await _endpoint(tx, daemon, caller.scope, found)
+        view = await _endpoint(tx, daemon, caller.scope, found)
+        changed = await _find(tx, caller.scope, serial)
+    tag(response, changed.version)
+    return view
 
 
 def endpoint_of(body: NewEndpoint) -> Endpoint:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from controller.api.auth import Admin
 from controller.api.mutation import Once
+from controller.api.paging import Page, Window, page, window
 from controller.api.schemas import ApiKeyView, NewApiKey, instant
 from controller.api.state import acting, daemon_of
 from controller.store import api_keys
 from controller.store.api_keys import ApiKey
 from controller.store.database import Tx
+from inventory.errors import Conflict
 
 router = APIRouter(tags=["api-keys"])
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
@@ -33,15 +35,20 @@ async def create_api_key(body: NewApiKey, request: Request, caller: Admin, once:
 
 
 @router.get("/api-keys")
-async def list_api_keys(request: Request, _caller: Admin) -> list[ApiKeyView]:
-    """All keys, the revoked ones included."""
+async def list_api_keys(
+    request: Request, _caller: Admin, wanted: Annotated[Window, Depends(window)]
+) -> Page[ApiKeyView]:
+    """Keys in the order of their numbers, the revoked ones included."""
     async with daemon_of(request).db.read() as tx:
-        return [_view(one) for one in await api_keys.page(tx)]
+        found = await api_keys.page(tx, after=wanted.after, limit=wanted.limit + 1)
+    return page([_view(one) for one in found], [one.id for one in found], wanted)
 
 
 @router.delete("/api-keys/{key_id}", status_code=204)
 async def revoke_api_key(key_id: Number, request: Request, caller: Admin) -> None:
-    """Revoke a key for ever; it is refused from the next request on."""
+    """Revoke a key for ever; it is refused from the next request on. A key does not revoke itself."""
+    if key_id == caller.key_id:
+        raise Conflict("a key does not revoke itself", next_step="Revoke it with another admin key.")
     async with daemon_of(request).db.write() as tx:
         await api_keys.revoke(tx, acting(request, caller), key_id)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.api import (
@@ -15,6 +17,7 @@ from controller.api import (
     claims,
     configs,
     contractors,
+    document,
     entries,
     events,
     links,
@@ -27,7 +30,6 @@ from controller.api import (
     reports,
 )
 from controller.web import manual, pages
-from inventory.errors import BadInput
 
 if TYPE_CHECKING:
     from controller.main import Daemon
@@ -75,7 +77,16 @@ def build(daemon: Daemon) -> FastAPI:
     app.include_router(api)
     app.include_router(pages.router)
     app.include_router(manual.router)
+    derived = app.openapi
+
+    def document_once() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = document.linked(derived())
+        return app.openapi_schema
+
+    app.openapi = document_once  # type: ignore[method-assign] # the framework's own way to extend the document
     app.add_middleware(LimitedBody)
+    app.add_middleware(WholeSegments)
     return app
 
 
@@ -94,10 +105,9 @@ class LimitedBody:
         if scope["type"] != "http" or scope["path"] == f"{PREFIX}/readings":
             await self._app(scope, receive, send)
             return
-        request = Request(scope)
-        declared = request.headers.get("content-length", "0")
-        if not declared.isdigit() or int(declared) > BODY_AT_MOST:
-            await problems.problem(too_long())(scope, receive, send)
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if int(declared) > BODY_AT_MOST:  # the server refuses what is no number
+            await problems.plain(TOO_LONG.status_code, TOO_LONG.detail, field="body")(scope, receive, send)
             return
         seen = 0
 
@@ -106,12 +116,28 @@ class LimitedBody:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > BODY_AT_MOST:
-                raise too_long()
+                raise TOO_LONG
             return message
 
         await self._app(scope, counted, send)
 
 
-def too_long() -> BadInput:
-    """The refusal of a body over the limit."""
-    return BadInput(f"the body has more than {BODY_AT_MOST} octets", field="body", next_step="Send it in parts.")
+TOO_LONG = HTTPException(413, f"the body has more than {BODY_AT_MOST} octets")
+
+
+class WholeSegments:
+    """Keeps an encoded slash (`%2F`) inside its path segment: a serial number may hold one.
+
+    It goes on as the full-width form, which every key and serial number is folded back from (NFKC).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        raw: bytes = scope.get("raw_path") or b""
+        if scope["type"] == "http" and b"%2f" in raw.lower():
+            folded = re.sub(b"%2f", b"%EF%BC%8F", raw, flags=re.IGNORECASE)
+            scope = {**scope, "path": unquote(folded.decode("ascii"))}
+        await self._app(scope, receive, send)

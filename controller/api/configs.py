@@ -6,24 +6,29 @@ Texts leave the API with their secrets masked, always. A masked text cannot be s
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from controller.api.auth import Operator, Viewer
 from controller.api.mutation import Once
-from controller.api.preconditions import tag
-from controller.api.schemas import Body, Text, instant
+from controller.api.paging import Page, Window, page, window
+from controller.api.preconditions import IfMatchOrAny, tag
+from controller.api.schemas import Body, EntryKey, Text, instant
 from controller.api.state import acting, daemon_of, number
 from controller.store import configs, entries, occupancy
 from controller.store.database import Tx
+from controller.store.rows import require_version
 from controller.store.scope import Scope
 from drivers.dialects import Dialect, dialect
-from drivers.dialects.diff import difference, digest
+from inventory.adapters import Adapter
 from inventory.errors import BadInput, Conflict
 from inventory.plans import ConfigText, ConfigVersion
 from inventory.secrets import MASK
+
+if TYPE_CHECKING:
+    from controller.main import Daemon
 
 router = APIRouter(tags=["configs"])
 Kind = Literal["working", "startup", "running", "truth"]
@@ -84,32 +89,61 @@ class DiffView(BaseModel):
     lines: list[str]
 
 
-@router.put("/entries/{key}/configs/working", response_model=ConfigVersionView)
+@router.put("/entries/{key}/configs/working")
 async def write_working(
-    key: str, body: NewConfig, request: Request, response: Response, caller: Operator
+    key: EntryKey, body: NewConfig, request: Request, response: Response, caller: Operator, seen: IfMatchOrAny
 ) -> ConfigVersionView:
     """Store the working config of a place. It is parsed by its adapter's dialect; a text that does not parse is
-    refused with line and column, and nothing is stored."""
+    refused with line and column, and nothing is stored. `If-Match` names the version that was edited; 0: none yet."""
     daemon = daemon_of(request)
     entry_id = number(key, "E")
+    config = _config(body)
+    async with daemon.db.read() as tx:
+        spoken = (await _occupant(tx, caller.scope, entry_id)).model.family
+    digest = await daemon.planner.digest(spoken, config)
     async with daemon.db.write() as tx:
-        version = await _write(tx, request, caller.scope, entry_id, body, acting(request, caller).actor)
+        if (await _occupant(tx, caller.scope, entry_id)).model.family != spoken:
+            raise Conflict(f"E-{entry_id} has a new adapter", next_step="Write the config in its language.")
+        last = await configs.latest(tx, caller.scope, entry_id, "working")
+        require_version(f"the working config of E-{entry_id}", last.id if last else 0, seen)
+        by = acting(request, caller)
+        version = await configs.put(
+            tx,
+            caller.scope,
+            daemon.keyring,
+            entry_id,
+            kind="working",
+            config=config,
+            digest=digest,
+            author=by.actor,
+            reason=body.reason,
+            at_ms=by.at_ms,
+        )
     tag(response, version.id)
     return ConfigVersionView.of(version)
 
 
 @router.post("/entries/{key}/configs/startup", status_code=201, response_model=ConfigVersionView)
-async def release_startup(key: str, request: Request, caller: Operator, once: Once) -> Response:
+async def release_startup(key: EntryKey, request: Request, caller: Operator, once: Once) -> Response:
     """Make the working config of an ARMS place the one that its next boot gets. Nothing is pushed."""
     daemon = daemon_of(request)
     entry_id = number(key, "E")
 
     async def work(tx: Tx) -> ConfigVersionView:
         by = acting(request, caller)
-        await configs.require_entry(tx, caller.scope, entry_id)
+        occupant = await _occupant(tx, caller.scope, entry_id)
         draft = await configs.latest(tx, caller.scope, entry_id, "working")
         if draft is None:
             raise Conflict(f"E-{entry_id} has no working config", next_step="Write one first.")
+        if occupant.path != "arms":
+            raise Conflict(
+                f"{occupant.serial} keeps its startup config itself", next_step="Make a plan and push it instead."
+            )
+        if (await _author(tx, draft)).model.family != occupant.model.family:
+            raise Conflict(
+                f"the working config of E-{entry_id} was written for another model",
+                next_step=f"Write one in the language of {occupant.serial}.",
+            )
         text = await configs.text(tx, caller.scope, daemon.keyring, draft.id)
         made = await configs.put(
             tx,
@@ -125,59 +159,58 @@ async def release_startup(key: str, request: Request, caller: Operator, once: On
         )
         return ConfigVersionView.of(made)
 
-    answer = await once.commit(work)
-    await daemon.places_changed()
-    return answer
+    return await once.commit(work)
 
 
 @router.get("/entries/{key}/configs")
 async def list_configs(
-    key: str,
+    key: EntryKey,
     request: Request,
     caller: Viewer,
+    wanted: Annotated[Window, Depends(window)],
     kind: Kind | None = None,
-    before: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> list[ConfigVersionView]:
+) -> Page[ConfigVersionView]:
     """Versions of a place, newest first."""
+    entry_id = number(key, "E")
     async with daemon_of(request).db.read() as tx:
-        await configs.require_entry(tx, caller.scope, number(key, "E"))
-        found = await configs.versions(tx, caller.scope, number(key, "E"), kind=kind, before=before, limit=limit)
-    return [ConfigVersionView.of(one) for one in found]
+        await configs.require_entry(tx, caller.scope, entry_id)
+        found = await configs.versions(
+            tx, caller.scope, entry_id, kind=kind, before=wanted.before, limit=wanted.limit + 1
+        )
+    return page([ConfigVersionView.of(one) for one in found], [one.id for one in found], wanted)
 
 
 @router.get("/configs/{version_id}")
-async def read_config(version_id: Number, request: Request, caller: Viewer) -> ConfigTextView:
-    """One version with its text, secrets masked."""
+async def read_config(version_id: Number, request: Request, response: Response, caller: Viewer) -> ConfigTextView:
+    """One version with its text, secrets masked. Its `ETag` is what a change of the draft sends as `If-Match`."""
     daemon = daemon_of(request)
     async with daemon.db.read() as tx:
-        version = await configs.get(tx, caller.scope, version_id)
-        text = await configs.text(tx, caller.scope, daemon.keyring, version_id)
-        spoken = await _dialect_of(tx, caller.scope, version.entry_id)
-    return ConfigTextView(
-        **ConfigVersionView.of(version).model_dump(),
-        modules=[ModuleText(id=module, text=_redacted(spoken, module, one)) for module, one in text.modules],
-    )
+        view = await _shown(tx, daemon, caller.scope, await configs.get(tx, caller.scope, version_id))
+    tag(response, view.id)
+    return view
 
 
 @router.get("/configs/{version_id}/diff/{other_id}")
 async def diff_configs(version_id: Number, other_id: Number, request: Request, caller: Viewer) -> DiffView:
-    """What changed from one version to another, secrets masked."""
+    """What changed from one version of a place to another, secrets masked."""
     daemon = daemon_of(request)
     async with daemon.db.read() as tx:
-        version = await configs.get(tx, caller.scope, version_id)
+        one = await configs.get(tx, caller.scope, version_id)
+        other = await configs.get(tx, caller.scope, other_id)
+        family = (await _author(tx, one)).model.family
+        if one.entry_id != other.entry_id or (await _author(tx, other)).model.family != family:
+            raise Conflict(
+                f"versions {version_id} and {other_id} belong to two places or two languages",
+                next_step="Compare versions of one place, written for one model.",
+            )
         old = await configs.text(tx, caller.scope, daemon.keyring, version_id)
         new = await configs.text(tx, caller.scope, daemon.keyring, other_id)
-        spoken = await _dialect_of(tx, caller.scope, version.entry_id)
-    shown = difference(spoken, spoken.parse(old.text()), spoken.parse(new.text()))
+    shown = await daemon.planner.difference(family, old, new)
     return DiffView(from_version=version_id, to_version=other_id, lines=shown.splitlines())
 
 
-async def _write(tx: Tx, request: Request, scope: Scope, entry_id: int, body: NewConfig, actor: str) -> ConfigVersion:
-    daemon = daemon_of(request)
-    await configs.require_entry(tx, scope, entry_id)
-    spoken = await _dialect_of(tx, scope, entry_id)
-    config = ConfigText(tuple((module.id, module.text) for module in body.modules))
+def _config(body: NewConfig) -> ConfigText:
+    """The value of a body. Raises BadInput for masked secrets and for a module that comes twice."""
     for module in body.modules:
         if MASK in module.text:
             raise BadInput(
@@ -185,23 +218,22 @@ async def _write(tx: Tx, request: Request, scope: Scope, entry_id: int, body: Ne
                 field="modules",
                 next_step="Put the secrets in before you store the text; masks are never sent to a device.",
             )
-    known = digest(spoken, config.text())
-    return await configs.put(
-        tx,
-        scope,
-        daemon.keyring,
-        entry_id,
-        kind="working",
-        config=config,
-        digest=known,
-        author=actor,
-        reason=body.reason,
-        at_ms=daemon.clock.now_ms(),
+    if len({module.id for module in body.modules}) < len(body.modules):
+        raise BadInput("a module comes twice", field="modules", next_step="Send each module once.")
+    return ConfigText(tuple((module.id, module.text) for module in body.modules))
+
+
+async def _shown(tx: Tx, daemon: Daemon, scope: Scope, version: ConfigVersion) -> ConfigTextView:
+    text = await configs.text(tx, scope, daemon.keyring, version.id)
+    spoken = dialect((await _author(tx, version)).model.dialect)
+    return ConfigTextView(
+        **ConfigVersionView.of(version).model_dump(),
+        modules=[ModuleText(id=module, text=_redacted(spoken, module, one)) for module, one in text.modules],
     )
 
 
-async def _dialect_of(tx: Tx, scope: Scope, entry_id: int) -> Dialect:
-    """The language of the adapter that sits, or last sat, in the place."""
+async def _occupant(tx: Tx, scope: Scope, entry_id: int) -> Adapter:
+    """Who sits, or last sat, in the place: its language is that of the place's config. Raises NotFound, Conflict."""
     await entries.get(tx, scope, entry_id)
     occupant = await occupancy.latest_occupant(tx, entry_id)
     if occupant is None:
@@ -209,7 +241,14 @@ async def _dialect_of(tx: Tx, scope: Scope, entry_id: int) -> Dialect:
             f"E-{entry_id} never had an adapter, so the language of its config is not known",
             next_step="Assign an adapter first.",
         )
-    return dialect(occupant.model.dialect)
+    return occupant
+
+
+async def _author(tx: Tx, version: ConfigVersion) -> Adapter:
+    """Whose language a version is in: secrets are known only in the language that they were written in."""
+    found = await occupancy.latest_occupant(tx, version.entry_id, until_ms=version.at_ms)
+    assert found is not None, "a version is stored only where somebody sits or sat"
+    return found
 
 
 def _redacted(spoken: Dialect, module: int, text: str) -> str:

@@ -12,8 +12,11 @@ from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.preconditions import IfMatch, tag
 from controller.api.schemas import (
+    NO_NUL,
+    ContractorKey,
     ContractorView,
     Counts,
+    ManagementKey,
     ManagementView,
     NewContractor,
     NewManagement,
@@ -44,7 +47,7 @@ async def list_contractors(
     request: Request,
     caller: Viewer,
     wanted: Wanted,
-    text: Annotated[str | None, Query(max_length=200, description="Part of the name.")] = None,
+    text: Annotated[str | None, Query(max_length=200, pattern=NO_NUL, description="Part of the name.")] = None,
 ) -> Page[ContractorView]:
     """Contractors in the order of their numbers."""
     async with daemon_of(request).db.read() as tx:
@@ -53,7 +56,7 @@ async def list_contractors(
 
 
 @router.get("/contractors/{key}", tags=["contractors"])
-async def read_contractor(key: str, request: Request, response: Response, caller: Viewer) -> ContractorView:
+async def read_contractor(key: ContractorKey, request: Request, response: Response, caller: Viewer) -> ContractorView:
     """One contractor."""
     async with daemon_of(request).db.read() as tx:
         found = await contractors.get(tx, caller.scope, number(key, "K"))
@@ -87,7 +90,7 @@ async def list_managements(
     request: Request,
     caller: Viewer,
     wanted: Wanted,
-    contractor: Annotated[str | None, Query(max_length=24)] = None,
+    contractor: ContractorKey | None = None,
 ) -> Page[ManagementView]:
     """Managements in the order of their numbers."""
     owner = None if contractor is None else number(contractor, "K", "contractor")
@@ -99,7 +102,7 @@ async def list_managements(
 
 
 @router.get("/managements/{key}", tags=["managements"])
-async def read_management(key: str, request: Request, response: Response, caller: Viewer) -> ManagementView:
+async def read_management(key: ManagementKey, request: Request, response: Response, caller: Viewer) -> ManagementView:
     """One management."""
     async with daemon_of(request).db.read() as tx:
         found = await managements.get(tx, caller.scope, number(key, "M"))
@@ -109,7 +112,7 @@ async def read_management(key: str, request: Request, response: Response, caller
 
 @router.put("/managements/{key}/counts", tags=["managements"])
 async def change_counts(
-    key: str, body: Counts, request: Request, response: Response, caller: Operator, seen: IfMatch
+    key: ManagementKey, body: Counts, request: Request, response: Response, caller: Operator, seen: IfMatch
 ) -> ManagementView:
     """Change the number of entries or standbys, not below the slots in use (MPC-8, SMF-5.1)."""
     async with daemon_of(request).db.write() as tx:
@@ -128,7 +131,7 @@ async def change_counts(
 
 
 @router.post("/managements/{key}/suspend", response_model=ManagementView, tags=["managements"])
-async def suspend(key: str, body: Suspension, request: Request, caller: Admin, once: Once) -> Response:
+async def suspend(key: ManagementKey, body: Suspension, request: Request, caller: Admin, once: Once) -> Response:
     """Suspend a management (SMF-21): its data stay, its adapters are not controlled."""
 
     async def work(tx: Tx) -> ManagementView:
@@ -146,7 +149,7 @@ async def suspend(key: str, body: Suspension, request: Request, caller: Admin, o
 
 
 @router.post("/managements/{key}/resume", response_model=ManagementView, tags=["managements"])
-async def resume(key: str, request: Request, caller: Admin, once: Once) -> Response:
+async def resume(key: ManagementKey, request: Request, caller: Admin, once: Once) -> Response:
     """End a suspension."""
 
     async def work(tx: Tx) -> ManagementView:

@@ -11,11 +11,15 @@ from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.preconditions import IfMatch, IfMatchOrAny, tag
 from controller.api.schemas import (
+    NO_NUL,
     AdapterMove,
     EntryChange,
+    EntryKey,
     EntryView,
+    ManagementKey,
     PlacementView,
     Promotion,
+    StandbyKey,
     StandbyView,
 )
 from controller.api.state import acting, daemon_of, number
@@ -27,7 +31,7 @@ from inventory.adapters import SerialNumber
 
 router = APIRouter()
 Wanted = Annotated[Window, Depends(window)]
-InManagement = Annotated[str | None, Query(max_length=24, description="Key of the management.")]
+InManagement = ManagementKey | None
 
 
 @router.get("/entries", tags=["entries"])
@@ -37,7 +41,7 @@ async def list_entries(
     wanted: Wanted,
     management: InManagement = None,
     occupied: bool | None = None,
-    text: Annotated[str | None, Query(max_length=200)] = None,
+    text: Annotated[str | None, Query(max_length=200, pattern=NO_NUL)] = None,
 ) -> Page[EntryView]:
     """Open entries in the order of their numbers."""
     owner = None if management is None else number(management, "M", "management")
@@ -57,7 +61,7 @@ async def list_entries(
 
 
 @router.get("/entries/{key}", tags=["entries"])
-async def read_entry(key: str, request: Request, response: Response, caller: Viewer) -> EntryView:
+async def read_entry(key: EntryKey, request: Request, response: Response, caller: Viewer) -> EntryView:
     """One place."""
     async with daemon_of(request).db.read() as tx:
         view = await _entry(tx, caller.scope, number(key, "E"))
@@ -67,7 +71,7 @@ async def read_entry(key: str, request: Request, response: Response, caller: Vie
 
 @router.patch("/entries/{key}", tags=["entries"])
 async def change_entry(
-    key: str, body: EntryChange, request: Request, response: Response, caller: Operator, seen: IfMatch
+    key: EntryKey, body: EntryChange, request: Request, response: Response, caller: Operator, seen: IfMatch
 ) -> EntryView:
     """Change name, site or labels of a place."""
     async with daemon_of(request).db.write() as tx:
@@ -87,7 +91,7 @@ async def change_entry(
 
 
 @router.post("/entries/{key}/assign", response_model=EntryView, tags=["entries"])
-async def assign(key: str, body: AdapterMove, request: Request, caller: Operator, once: Once) -> Response:
+async def assign(key: EntryKey, body: AdapterMove, request: Request, caller: Operator, once: Once) -> Response:
     """Put an unseated adapter into this entry."""
 
     async def work(tx: Tx) -> EntryView:
@@ -100,7 +104,7 @@ async def assign(key: str, body: AdapterMove, request: Request, caller: Operator
 
 @router.post("/entries/{key}/promote", response_model=EntryView, tags=["entries"])
 async def promote(
-    key: str, body: Promotion, request: Request, caller: Operator, once: Once, seen: IfMatchOrAny
+    key: EntryKey, body: Promotion, request: Request, caller: Operator, once: Once, seen: IfMatchOrAny
 ) -> Response:
     """Let a standby take this place: its adapter moves in, the former occupant becomes unseated."""
     daemon = daemon_of(request)
@@ -128,7 +132,7 @@ async def promote(
 
 
 @router.get("/entries/{key}/history", tags=["entries"])
-async def entry_history(key: str, request: Request, caller: Viewer) -> list[PlacementView]:
+async def entry_history(key: EntryKey, request: Request, caller: Viewer) -> list[PlacementView]:
     """Who sat in this place, the oldest first."""
     async with daemon_of(request).db.read() as tx:
         past = await slots.history(tx, caller.scope, slot=SlotRef("entry", number(key, "E")))
@@ -152,14 +156,16 @@ async def list_standbys(
 
 
 @router.get("/standbys/{key}", tags=["standbys"])
-async def read_standby(key: str, request: Request, caller: Viewer) -> StandbyView:
+async def read_standby(key: StandbyKey, request: Request, caller: Viewer) -> StandbyView:
     """One standby."""
     async with daemon_of(request).db.read() as tx:
         return await _standby(tx, caller.scope, number(key, "S"))
 
 
 @router.post("/standbys/{key}/assign", response_model=StandbyView, tags=["standbys"])
-async def assign_standby(key: str, body: AdapterMove, request: Request, caller: Operator, once: Once) -> Response:
+async def assign_standby(
+    key: StandbyKey, body: AdapterMove, request: Request, caller: Operator, once: Once
+) -> Response:
     """Put an unseated adapter into this standby (MPC-3.2: class I only)."""
 
     async def work(tx: Tx) -> StandbyView:

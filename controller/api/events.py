@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from controller.api.auth import Admin, Viewer
 from controller.api.paging import Page, Window, page, window
-from controller.api.schemas import EventView, instant
+from controller.api.schemas import NO_NUL, EventView, instant
 from controller.api.state import daemon_of
 from controller.store import adapters, audit, events
 from inventory.adapters import SerialNumber
@@ -44,7 +44,7 @@ async def list_events(
     request: Request,
     caller: Viewer,
     wanted: Wanted,
-    kind: Annotated[str | None, Query(max_length=100)] = None,
+    kind: Annotated[str | None, Query(max_length=100, pattern=NO_NUL)] = None,
     adapter: Annotated[str | None, Query(max_length=80, description="Serial number.")] = None,
 ) -> Page[EventView]:
     """Published events in their order; resume with the `next` of the page before."""
@@ -64,7 +64,7 @@ async def list_audit(
     request: Request,
     caller: Admin,
     wanted: Wanted,
-    subject: Annotated[str | None, Query(max_length=80)] = None,
+    subject: Annotated[str | None, Query(max_length=80, pattern=NO_NUL)] = None,
 ) -> Page[AuditView]:
     """Changes in their order."""
     async with daemon_of(request).db.read() as tx:

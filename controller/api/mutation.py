@@ -20,6 +20,7 @@ from controller.api.auth import Caller, caller_of
 from controller.api.state import daemon_of
 from controller.store import idempotency
 from controller.store.database import Tx
+from inventory.errors import FleetError
 
 
 class Mutation:
@@ -65,7 +66,7 @@ class Mutation:
             return _again(past.status, past.body)
         try:
             text = (await work()).model_dump_json()
-        except BaseException:
+        except FleetError:  # anything else leaves the outcome unknown, so the key stays taken
             async with daemon.db.write() as tx:
                 await idempotency.release(tx, caller=self._caller, key=self._key)
             raise

@@ -9,6 +9,7 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Query
 from pydantic import BaseModel, Field
 
+from controller.api.state import LARGEST
 from inventory.errors import BadInput
 
 Item = TypeVar("Item", bound=BaseModel)
@@ -16,7 +17,7 @@ MOST = 1000
 
 
 class Page(BaseModel, Generic[Item]):
-    """One page, in the order of the noun's number."""
+    """One page, in the order of the noun's number, or of its age with the newest first."""
 
     items: list[Item]
     next: str | None = Field(default=None, description="Send as `after` for the next page; null on the last one.")
@@ -27,6 +28,11 @@ class Window(BaseModel):
 
     after: int
     limit: int
+
+    @property
+    def before(self) -> int | None:
+        """The same cursor where the newest comes first; None on the first page."""
+        return self.after or None
 
 
 def window(
@@ -53,7 +59,7 @@ def _decode(after: str | None) -> int:
         return 0
     try:
         raw = base64.b64decode(after + "=" * (-len(after) % 4), altchars=b"-_", validate=True)
-        if raw[:1] == b"a" and raw[1:].isdigit() and len(raw) < 20:
+        if raw[:1] == b"a" and raw[1:].isdigit() and len(raw) < 20 and int(raw[1:]) <= LARGEST:
             return int(raw[1:])
     except (binascii.Error, ValueError):
         pass

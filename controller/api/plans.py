@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel
 
 from controller.api.auth import Operator, Viewer
 from controller.api.mutation import Once
-from controller.api.schemas import Body, Key, instant
+from controller.api.paging import Page, Window, page, window
+from controller.api.schemas import Body, EntryKey, instant
 from controller.api.state import daemon_of, number
 from controller.store import plans
 from inventory.plans import Plan
@@ -22,7 +23,7 @@ Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 class NewPlan(Body):
     """A plan for the working config of a place."""
 
-    entry: Key
+    entry: EntryKey
 
 
 class ApprovalView(BaseModel):
@@ -115,13 +116,14 @@ async def make_plan(body: NewPlan, request: Request, caller: Operator, once: Onc
 async def list_plans(
     request: Request,
     caller: Viewer,
-    entry: Annotated[str, Query(max_length=24, description="Key of the entry.")],
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> list[PlanView]:
-    """Plans of a place, newest first."""
+    wanted: Annotated[Window, Depends(window)],
+    entry: EntryKey | None = None,
+) -> Page[PlanView]:
+    """Plans, newest first."""
+    about = None if entry is None else number(entry, "E", "entry")
     async with daemon_of(request).db.read() as tx:
-        found = await plans.of_entry(tx, caller.scope, number(entry, "E", "entry"), limit=limit)
-    return [PlanView.of(one) for one in found]
+        found = await plans.of_entry(tx, caller.scope, about, before=wanted.before, limit=wanted.limit + 1)
+    return page([PlanView.of(one) for one in found], [one.id for one in found], wanted)
 
 
 @router.get("/plans/{plan_id}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
@@ -13,10 +13,15 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from controller.api import document
 from inventory.errors import FleetError
 
 MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger(__name__)
+
+
+CODES: Final = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+"""Codes of refusals that the framework makes; all others are `bad-input`."""
 
 
 class Problem(BaseModel):
@@ -70,33 +75,31 @@ def install(app: FastAPI, page: Callable[[FleetError], Response]) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
-        return _plain(422, "bad-input", *_first(error), next_step="Correct that field; /api/docs shows its form.")
+        detail, field = _first(error)
+        return plain(422, detail, field=field, next_step="Correct that field; /api/docs shows its form.")
 
     @app.exception_handler(HTTPException)
-    async def http_error(_request: Request, error: HTTPException) -> JSONResponse:
-        phrase = http.HTTPStatus(error.status_code).phrase
-        code = phrase.lower().replace(" ", "-")
-        answer = _plain(error.status_code, code, str(error.detail or phrase), None, next_step="See /api/docs.")
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        # 400 is what the framework says of a body that it cannot read: no UTF-8, nested too deep, numbers too long.
+        status = 422 if error.status_code == http.HTTPStatus.BAD_REQUEST else error.status_code
+        detail = "the body cannot be read" if status != error.status_code else _said(error)
+        answer = plain(status, detail, field="body" if status in (413, 422) else None)
         answer.headers.update(error.headers or {})
+        if status == http.HTTPStatus.METHOD_NOT_ALLOWED:  # the framework names the methods of one handler only
+            allowed = document.methods(request.app.openapi(), request.url.path)
+            answer.headers["Allow"] = ", ".join(sorted(allowed or {"GET"}))
         return answer
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> JSONResponse:
         # The text of an unforeseen error may hold anything, so only the log gets it, through the secret filter.
         log.error("unforeseen error", method=request.method, path=request.url.path, exc_info=error)
-        return _plain(
-            500, "fleet-error", "an unforeseen error; it is in the log", None, next_step="Report it with the log line."
-        )
+        return plain(500, "an unforeseen error; it is in the log", next_step="Report it with the log line.")
 
 
-def _first(error: RequestValidationError) -> tuple[str, str]:
-    """Sentence and place of the first thing wrong; the value itself is never repeated."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part not in ("body",)) or "body"
-    return f"{place}: {first['msg']}", place
-
-
-def _plain(status: int, code: str, detail: str, field: str | None = None, *, next_step: str) -> JSONResponse:
+def plain(status: int, detail: str, *, field: str | None = None, next_step: str = "See /api/docs.") -> JSONResponse:
+    """The refusal of a request that did not get as far as our own errors."""
+    code = CODES.get(status, "bad-input" if status < http.HTTPStatus.INTERNAL_SERVER_ERROR else "fleet-error")
     body = Problem(
         type=f"/docs/errors#{code}",
         title=code.replace("-", " ").capitalize(),
@@ -107,3 +110,25 @@ def _plain(status: int, code: str, detail: str, field: str | None = None, *, nex
         next_step=next_step,
     )
     return JSONResponse(body.model_dump(mode="json"), status_code=status, media_type=MEDIA_TYPE)
+
+
+def _first(error: RequestValidationError) -> tuple[str, str]:
+    """Sentence and place of the first thing wrong; the value itself is never repeated."""
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return f"the body is not JSON: {first['ctx']['error']} at character {first['loc'][-1]}", "body"
+    if first["loc"] == ("body",):
+        return "the body is no JSON object with Content-Type: application/json", "body"
+    where, *inside = (str(part) for part in first["loc"])
+    place = ".".join(inside) or where
+    return f"{place}: {first['msg']}", place
+
+
+def _said(error: HTTPException) -> str:
+    match error.status_code:
+        case http.HTTPStatus.NOT_FOUND:
+            return "there is nothing at this path"
+        case http.HTTPStatus.METHOD_NOT_ALLOWED:
+            return "this path does not take that method"
+        case _:
+            return str(error.detail)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
 from controller import explaining
 from controller.api.auth import Operator, Viewer
 from controller.api.mutation import Once
-from controller.api.schemas import Body, ExplanationView, instant
+from controller.api.paging import Page, Window, page, window
+from controller.api.schemas import Body, EntryKey, ExplanationView, instant
 from controller.api.state import daemon_of, number
 from controller.store import pushes
 from inventory.plans import JournalRow, Push
@@ -106,15 +107,14 @@ async def start_push(body: NewPush, request: Request, caller: Operator, once: On
 async def list_pushes(
     request: Request,
     caller: Viewer,
-    entry: Annotated[str | None, Query(max_length=24)] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> list[PushView]:
+    wanted: Annotated[Window, Depends(window)],
+    entry: EntryKey | None = None,
+) -> Page[PushView]:
     """Pushes, newest first."""
+    about = None if entry is None else number(entry, "E", "entry")
     async with daemon_of(request).db.read() as tx:
-        found = await pushes.find(
-            tx, caller.scope, entry_id=None if entry is None else number(entry, "E", "entry"), limit=limit
-        )
-    return [PushView.of(one) for one in found]
+        found = await pushes.find(tx, caller.scope, entry_id=about, before=wanted.before, limit=wanted.limit + 1)
+    return page([PushView.of(one) for one in found], [one.id for one in found], wanted)
 
 
 @router.get("/pushes/{push_id}")

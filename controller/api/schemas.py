@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from inventory.adapters import Adapter
 from inventory.explain import Explanation
 from inventory.slots import Contractor, Entry, Management, Placement, Standby
 
+NO_NUL = r"^[^\x00]*$"
+"""What any text must match: one of the databases takes no NUL character."""
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")
 ]
-Text = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
-Key = Annotated[str, StringConstraints(min_length=3, max_length=24)]
+Text = Annotated[str, StringConstraints(max_length=1000, pattern=NO_NUL)]
 Serial = Annotated[str, StringConstraints(min_length=1, max_length=80)]
+
+
+def _key(kind: str) -> Any:
+    # The pattern is for readers of the document; what is read is also `e-012`, in any width (`parse_key`).
+    shown: dict[str, JsonValue] = {"pattern": f"^{kind}-[1-9][0-9]{{0,8}}$", "examples": [f"{kind}-1"]}
+    return Field(min_length=3, max_length=24, json_schema_extra=shown)
+
+
+ContractorKey = Annotated[str, _key("K")]
+ManagementKey = Annotated[str, _key("M")]
+EntryKey = Annotated[str, _key("E")]
+StandbyKey = Annotated[str, _key("S")]
 
 
 def instant(at_ms: int) -> datetime:
@@ -58,7 +71,7 @@ class ContractorView(BaseModel):
 class NewManagement(Body):
     """A management: so many entries, so many standbys."""
 
-    contractor: Key
+    contractor: ContractorKey
     service: Literal["mpc", "smfsx"]
     classes: list[Literal["I", "II", "III"]] = Field(default_factory=list, max_length=3)
     name: Name = "management"
@@ -195,23 +208,26 @@ class EndpointView(BaseModel):
 class NewPlace(Body):
     """Where the new adapter sits: any free slot of a management, or one named slot."""
 
-    management: Key | None = None
+    management: ManagementKey | None = None
     slot: Literal["entry", "standby"] = "entry"
-    entry: Key | None = None
-    standby: Key | None = None
+    entry: EntryKey | None = None
+    standby: StandbyKey | None = None
 
 
 class NewAdapter(Body):
     """A registration by serial number."""
 
     serial_number: Serial
-    contractor: Key
+    contractor: ContractorKey
     service: Literal["mpc", "smfsx"]
     device_class: Literal["I", "II", "III"] | None = None
-    model: Name
+    model: Annotated[Name, Field(examples=["SEIL/X4"])]
     hardware: Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00-\x1f]*$")] = ""
     path: Literal["arms", "ssh"] | None = None
-    distribution_id: Annotated[str, StringConstraints(max_length=39)] | None = None
+    distribution_id: Annotated[str, StringConstraints(max_length=39)] | None = Field(
+        default=None, examples=["0001-0000-0101-000B-0200-5EFF-FE00-5301"]
+    )
+    rented: bool | None = Field(default=None, description="smfsx only; left out: rented where the model can be.")
     endpoint: NewEndpoint | None = None
     place: NewPlace | None = None
 
@@ -264,7 +280,7 @@ class AdapterMove(Body):
 class Promotion(Body):
     """Which standby takes the entry's place."""
 
-    standby: Key
+    standby: StandbyKey
 
 
 class ChecklistView(BaseModel):

@@ -104,11 +104,11 @@ def _following(group: typer.Typer) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Pushes, newest first."""
-        found = api(url, key_file).get("/pushes", entry=entry)
+        found = list(api(url, key_file).every("/pushes", entry=entry))
         if as_json:
             show_json(found)
         else:
-            show_table(found, ("id", "plan", "entry", "state", "outcome", "said"))  # type: ignore[arg-type]
+            show_table(found, ("id", "plan", "entry", "state", "outcome", "said"))
 
     @group.command("show")
     def shown(push: Number, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:

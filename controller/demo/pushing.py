@@ -89,7 +89,7 @@ async def _api_words(world: World, unit: Unit, plan: Json, push: Json, found: Fi
     found.api("reached anew, verified, confirmed, saved", f"missing: {missing or 'none'} of {passed}", not missing)
     kinds = ("running", "startup") if unit.is_arms else ("running",)
     for kind in (*kinds, "truth"):
-        last = (await world.rest.array(f"/entries/{world.entry_of(unit)}/configs", kind=kind, limit=1))[:1]
+        last = (await world.rest.get(f"/entries/{world.entry_of(unit)}/configs", kind=kind, limit=1))["items"]
         same = bool(last) and last[0]["digest"] == plan["intent_digest"]
         found.api(f"the place's {kind} config is what was wanted", last and last[0]["reason"], same)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Final, ParamSpec, TypeVar
 
 from drivers import plan
 from drivers.registry import driver
+from inventory.errors import Conflict
 from inventory.plans import Computed, ConfigText
 
 LONG_LINES: Final = 500
@@ -47,9 +50,18 @@ class TextPlanner:
         if lines <= LONG_LINES:
             return work(*args, **kwargs)
         if self._worker is None:
-            self._worker = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+            # Ctrl-C reaches every process of a terminal; the worker ends with us, not before.
+            self._worker = ProcessPoolExecutor(
+                1, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
+            )
         assert not kwargs
-        return await asyncio.get_running_loop().run_in_executor(self._worker, work, *args)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._worker, work, *args)
+        except BrokenProcessPool:
+            self._worker = None
+            raise Conflict(
+                "the process that reads long texts has died", next_step="Ask again; if it dies again, report the text."
+            ) from None
 
 
 def _lines(*configs: ConfigText) -> int:

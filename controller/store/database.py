@@ -57,7 +57,11 @@ class Database:
             database = cls("sqlite", _sqlite_writer(address), _sqlite_reader(address), handle)
         else:
             engine = create_async_engine(
-                address, isolation_level="READ COMMITTED", pool_size=POSTGRESQL_CONNECTIONS, pool_pre_ping=True
+                address,
+                isolation_level="READ COMMITTED",
+                pool_size=POSTGRESQL_CONNECTIONS,
+                pool_pre_ping=True,
+                hide_parameters=True,
             )
             database = cls("postgresql", engine, engine.execution_options(postgresql_readonly=True), None)
         try:
@@ -133,7 +137,7 @@ def write_engine(address: URL) -> AsyncEngine:
     """An engine for one-off work (migrations): the same transaction rules as `Database.write`."""
     if address.get_backend_name() == "sqlite":
         return _sqlite_writer(address)
-    return create_async_engine(address, isolation_level="READ COMMITTED", pool_size=1)
+    return create_async_engine(address, isolation_level="READ COMMITTED", pool_size=1, hide_parameters=True)
 
 
 @asynccontextmanager
@@ -162,7 +166,9 @@ def _hold_alone(path: Path) -> int:
 
 
 def _sqlite_writer(address: URL) -> AsyncEngine:
-    engine = create_async_engine(address, pool_size=1, max_overflow=0, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    engine = create_async_engine(
+        address, pool_size=1, max_overflow=0, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
+    )
     _prepare_sqlite(engine, "BEGIN IMMEDIATE", ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"))
     return engine
 
@@ -171,7 +177,11 @@ def _sqlite_reader(address: URL) -> AsyncEngine:
     # SQLite itself refuses to write on such a connection, whatever is sent.
     read_only = address.set(database=f"file:{address.database}", query={"mode": "ro", "uri": "true"})
     engine = create_async_engine(
-        read_only, pool_size=SQLITE_READERS, max_overflow=0, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
+        read_only,
+        pool_size=SQLITE_READERS,
+        max_overflow=0,
+        hide_parameters=True,
+        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
     )
     _prepare_sqlite(engine, "BEGIN", ("query_only=ON",))
     return engine

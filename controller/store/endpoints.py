@@ -13,17 +13,19 @@ from controller.store.events import NewEvent
 from controller.store.rows import adapter_row, not_found
 from controller.store.scope import By, Scope
 from controller.store.tables.base import AnyRow
-from controller.store.tables.inventory import endpoints
+from controller.store.tables.inventory import adapters, endpoints
 from drivers.sessions.contract import Endpoint
 from inventory.errors import BadInput, Conflict
 
 
 async def put(tx: Tx, scope: Scope, by: By, adapter_id: int, *, endpoint: Endpoint, keyring: Keyring) -> None:
     """Set or replace an adapter's endpoint; a pinned key stays with the adapter if the new endpoint names none.
+    The adapter's version rises.
 
     Raises BadInput for an empty host or user name or a port outside 1–65535, NotFound.
     """
     adapter = await adapter_row(tx, scope, adapter_id)
+    await tx.execute(update(adapters).where(adapters.c.id == adapter_id).values(version=adapters.c.version + 1))
     for field, wrong in (
         ("host", not endpoint.host.strip()),
         ("username", not endpoint.username),

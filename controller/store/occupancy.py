@@ -51,17 +51,19 @@ async def named(tx: Tx, adapter_ids: Collection[int]) -> dict[int, Adapter]:
     return found
 
 
-async def latest_occupant(tx: Tx, entry_id: int) -> Adapter | None:
-    """Who sits in an entry, or sat there last; None if nobody ever did. The caller has checked the entry's scope."""
-    row = (
-        await tx.execute(
-            select(adapters)
-            .join(placements, placements.c.adapter_id == adapters.c.id)
-            .where(placements.c.entry_id == entry_id)
-            .order_by(placements.c.to_ms.is_(None).desc(), placements.c.id.desc())
-            .limit(1)
-        )
-    ).one_or_none()
+async def latest_occupant(tx: Tx, entry_id: int, *, until_ms: int | None = None) -> Adapter | None:
+    """Who sits in an entry, or sat there last, now or at an instant; None if nobody ever did.
+
+    The caller has checked the entry's scope.
+    """
+    query = (
+        select(adapters)
+        .join(placements, placements.c.adapter_id == adapters.c.id)
+        .where(placements.c.entry_id == entry_id)
+    )
+    if until_ms is not None:
+        query = query.where(placements.c.from_ms <= until_ms)
+    row = (await tx.execute(query.order_by(placements.c.id.desc()).limit(1))).one_or_none()
     return None if row is None else adapter_of(row)
 
 

@@ -1,0 +1,38 @@
+"""200 registrations at once into 10 free slots fill exactly 10 (architecture §3a.2)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+
+from tests.controller.house import Fleet, House, ok, refused
+
+pytestmark = pytest.mark.xdist_group("daemon")
+FREE, ASKED = 10, 200
+
+
+async def test_two_hundred_registrations_at_once_fill_exactly_the_free_slots(house: House, fleet: Fleet) -> None:
+    management = fleet.management(entries=FREE)
+    bodies = [fleet.arms(place={"management": management}) for _ in range(ASKED)]
+    limits = httpx.Limits(max_connections=ASKED)
+    headers = {"Authorization": f"Bearer {house.key}"}
+    async with httpx.AsyncClient(
+        base_url=f"{house.url}/api/v1", headers=headers, limits=limits, timeout=100, trust_env=False
+    ) as crowd:
+        answers = await asyncio.gather(*(crowd.post("/adapters", json=body) for body in bodies))
+    seated = [one.json() for one in answers if one.status_code == 201]
+    assert len(seated) == FREE
+    assert len({one["place"] for one in seated}) == FREE
+    assert all(one["ls_key"] for one in seated)
+    for answer in answers:
+        if answer.status_code != 201:
+            problem = refused(answer, 409, "no-free-slot")
+            assert problem["rule"]
+    left = ok(fleet.api.get("/adapters", params={"contractor": fleet.contractor(), "limit": 1000}))["items"]
+    assert {one["serial_number"] for one in left} == {one["serial_number"] for one in seated}
+    places = ok(fleet.api.get("/entries", params={"management": management}))["items"]
+    assert {one["occupant"] for one in places} == {one["serial_number"] for one in seated}
+    first = next(body for body, answer in zip(bodies, answers, strict=True) if answer.status_code != 201)
+    ok(fleet.api.post("/adapters", json={**first, "place": None}))
