@@ -16,6 +16,7 @@ import uvloop
 from controller import node
 from controller.clock import SystemClock
 from controller.engine.dbos_engine import DbosEngine
+from controller.engine.node import NodeId
 from controller.keyring import Keyring
 from controller.metering.service import HeartbeatReading, MeteringService
 from controller.phonehome.heartbeat import Beat
@@ -24,6 +25,7 @@ from controller.push.identifying import Identifier
 from controller.push.reaching import FleetReach
 from controller.push.service import Policy, PushService
 from controller.push.texts import TextPlanner
+from controller.push.truth import TruthReader
 from controller.reports.service import ReportService
 from controller.settings import Settings
 from controller.store import api_keys, audit, configs, counts, events, idempotency, migrate, phonehome, ssh
@@ -49,7 +51,9 @@ KEEP_ANSWERS_MS = 7 * 86_400_000
 class Daemon:
     """All parts of one node. `start` opens it to the world, `stop` ends it so that nothing acknowledged is lost."""
 
-    def __init__(self, settings: Settings, db: Database, traffic: TrafficDatabase, keyring: Keyring) -> None:
+    def __init__(
+        self, settings: Settings, held: NodeId, db: Database, traffic: TrafficDatabase, keyring: Keyring
+    ) -> None:
         self.settings = settings
         self.db = db
         self.traffic = traffic
@@ -67,6 +71,7 @@ class Daemon:
             folder=settings.data_directory / "pki",
             startup=self._startup,
             on_beats=self._meter,
+            on_power_on=self.metering.declare_restart,
         )
         self.reach = FleetReach(db, keyring, self.clock, self.phonehome.link)
         self.identifier = Identifier(db, self.clock, self.reach)
@@ -82,11 +87,13 @@ class Daemon:
                 guard_s=settings.push.guard_s,
                 plan_valid_s=settings.push.plan_valid_s,
                 four_eyes_unproven=settings.push.four_eyes_unproven,
+                client_rollback_s=(settings.arms.rs_retry_max + 1) * settings.arms.rs_retry_interval_s,
             ),
         )
-        self.node = node.name(settings.data_directory, settings.node)
+        self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner)
+        self.node = held
         self.reports = ReportService(
-            db, traffic, self.metering, self.clock, folder=settings.report_directory(), node=self.node
+            db, traffic, self.metering, self.clock, folder=settings.report_directory(), node=held.node_id
         )
         self._engine: DbosEngine | None = None
         self._server: _Server | None = None
@@ -97,14 +104,16 @@ class Daemon:
         """Keys and databases, made at the first start. Raises FleetError with the next step if one does not fit."""
         node.prepare(settings.data_directory)
         keyring = Keyring.open(settings.data_directory / "master.key")
-        await migrate.upgrade(settings.database_url())
-        db = await Database.open(settings.database_url())
-        try:
+        async with contextlib.AsyncExitStack() as opened:
+            held = opened.enter_context(NodeId.claim(settings.data_directory / "node", chosen=settings.node or None))
+            await migrate.upgrade(settings.database_url())
+            db = await Database.open(settings.database_url())
+            opened.push_async_callback(db.close)
             traffic = await TrafficDatabase.open(settings.traffic_url())
-        except BaseException:
-            await db.close()
-            raise
-        return cls(settings, db, traffic, keyring)
+            opened.push_async_callback(traffic.close)
+            daemon = cls(settings, held, db, traffic, keyring)
+            opened.pop_all()  # from here on `stop` closes them
+        return daemon
 
     async def start(self) -> None:
         """First key, listeners, engine, loops, API: in this order, so that nobody is answered too early."""
@@ -124,12 +133,13 @@ class Daemon:
             ) from None
         self._engine = await DbosEngine.open(
             self.settings.engine_url(),
-            node_id=self.node,
+            node_id=self.node.node_id,
             advance=self.pushes.advance,
         )
         self._loop("push dispatcher", lambda: self.pushes.run(self._running_engine()))
         self._loop("metering", self.metering.run)
         self._loop("ssh watch", self.identifier.watch)
+        self._loop("truth", self.truth.run)
         self._loop("event publisher", self._publish)
         self._loop("calendar", self._calendar)
         self._loop("loop lag", self._lag)
@@ -159,6 +169,7 @@ class Daemon:
         self.planner.close()
         await self.traffic.close()
         await self.db.close()
+        self.node.release()
 
     @property
     def api_port(self) -> int:

@@ -1,10 +1,9 @@
-"""What makes this process one node: its name, its lock, its first key, the ports it listens on."""
+"""The data directory of this node: made for its owner only, with the first key and the ports it listens on."""
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
 from pathlib import Path
 
 from inventory.secrets import Secret
@@ -13,19 +12,6 @@ from inventory.secrets import Secret
 def prepare(directory: Path) -> None:
     """Make the data directory, readable by its owner only."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def name(directory: Path, wished: str) -> str:
-    """The node's unique name: from the settings, else a random one that is kept in the data directory."""
-    if wished:
-        return wished
-    kept = directory / "node"
-    try:
-        with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(f"node-{secrets.token_hex(6)}")
-    except FileExistsError:
-        pass
-    return kept.read_text(encoding="ascii").strip()
 
 
 def keep_admin_key(directory: Path, key: Secret) -> Path:

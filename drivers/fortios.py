@@ -141,7 +141,8 @@ class FortiGate(CommandLineDevice):
         return step
 
     async def _undo_by_lines(self, session: CliSession, found: ConfigText, job: PushJob) -> bool:
-        inverse = self._dialect.remediate(self._canonical(found.text()), self._canonical(job.base.text()))
+        # The trees as read, not their canonical form: an entry that is made again needs its secrets, not masks.
+        inverse = self._dialect.remediate(self._dialect.parse(found.text()), self._dialect.parse(job.base.text()))
         results = await session.lines(inverse, timeout_s=self._limits.line_s)
         if results and results[-1].failed:
             await self._to_top(session)

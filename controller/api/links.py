@@ -13,7 +13,7 @@ from controller.api.auth import Operator, Viewer
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.preconditions import IfMatch, tag
-from controller.api.schemas import Body, ExplanationView, Key, instant
+from controller.api.schemas import Body, EntryKey, ExplanationView, instant
 from controller.api.state import acting, daemon_of, number
 from controller.store import links, traffic
 from controller.store.database import Tx
@@ -38,7 +38,7 @@ SLOT_DAYS = 31
 class NewLinkBody(Body):
     """An interface of an entry to be judged."""
 
-    entry: Key
+    entry: EntryKey
     interface: Interface
     role: Literal["wan", "lan"] = "wan"
     port_speed_bps: Bps | None = None

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from controller.api.auth import Operator, Viewer
 from controller.api.mutation import Once
-from controller.api.schemas import Body, Key, instant
+from controller.api.schemas import Body, ContractorKey, instant
 from controller.api.state import acting, daemon_of, number
 from controller.store import reports
 from controller.store.database import Tx
@@ -31,7 +31,7 @@ MEDIA = {"json": "application/json", "csv": "text/csv; charset=utf-8", "html": "
 class SubjectBody(Body):
     """What a report is about: exactly one of the two."""
 
-    contractor: Key | None = None
+    contractor: ContractorKey | None = None
     link: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
 
     def subject(self) -> Subject:

@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 Startup = Callable[[int], Awaitable[ConfigText | None]]
 """The startup config of an entry; None when it has none."""
+OnPowerOn = Callable[[int, int], None]
+"""Told of an adapter that was powered on, and when: its counters began anew (metering §2.3)."""
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class Context:
     ledger: Ledger
     gate: Gate
     startup: Startup
+    on_power_on: OnPowerOn
     peers: dict[int, Peer] = field(default_factory=dict)
     """By adapter; one is made when its first tunnel opens or its first result comes."""
     ls_port: int = 0

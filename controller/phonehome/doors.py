@@ -36,6 +36,8 @@ from inventory.errors import BadInput, FleetError, ProtocolViolation
 from inventory.explain import Contact
 from inventory.plans import ConfigText
 
+POWER_ON: Final = "power on boot"
+"""Trigger of a pull after power came on (arms-protocol §6.9)."""
 log = structlog.get_logger(__name__)
 
 _IDENTITY: Final = frozenset({UNKNOWN_ID, OTHER_ID, 401})
@@ -264,6 +266,8 @@ class Doors:
             refusal_ms=None,
         )
         context.ledger.boot(identity, parameters.trigger)
+        if parameters.trigger == POWER_ON:
+            context.on_power_on(identity.adapter_id, context.clock.now_ms())
         context.ledger.event(
             "phonehome.pulled", identity, source=asked.exchange.source, trigger=parameters.trigger[:80]
         )

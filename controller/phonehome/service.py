@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.clock import Clock
 from controller.keyring import Keyring
-from controller.phonehome.context import Context, Startup
+from controller.phonehome.context import Context, OnPowerOn, Startup
 from controller.phonehome.doors import Doors
 from controller.phonehome.exchange import STAGE_S
 from controller.phonehome.gate import Gate
@@ -47,6 +47,10 @@ async def _nobody(_beats: Sequence[Beat]) -> None:
     """Takes beats where no metering runs."""
 
 
+def _no_one(_adapter_id: int, _at_ms: int) -> None:
+    """Takes power-ons where no metering runs."""
+
+
 class PhoneHome:
     """LS, RS, tunnels and heartbeats of one node.
 
@@ -63,6 +67,7 @@ class PhoneHome:
         folder: Path,
         startup: Startup,
         on_beats: OnBeats = _nobody,
+        on_power_on: OnPowerOn = _no_one,
     ) -> None:
         self.pki = Pki.open(folder, now_ms=clock.now_ms())
         self._context = Context(
@@ -74,6 +79,7 @@ class PhoneHome:
             ledger=Ledger(database, clock),
             gate=Gate(clock, rate=settings.pulls_per_s),
             startup=startup,
+            on_power_on=on_power_on,
         )
         self.link = TunnelLink(self._context)
         self.heartbeats = HeartbeatReceiver(self._context, on_beats)

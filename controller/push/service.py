@@ -307,7 +307,9 @@ class PushService:
                 reason="read for a plan",
                 at_ms=now_ms,
             )
-        if computed.base_digest == computed.intent_digest:
+        # A secret that only the device can compare (FortiOS `ENC`) shows in the lines to send and not in the digest.
+        lines_matter = device.guard != "client rollback" and bool(computed.remediation)
+        if computed.base_digest == computed.intent_digest and not lines_matter:
             raise Conflict(f"entry E-{entry_id} runs what is wanted already", next_step="Nothing to do.")
         two = self._policy.four_eyes_unproven and (not computed.proven or bool(computed.management_path))
         new = plans.NewPlan(
