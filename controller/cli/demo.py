@@ -52,7 +52,7 @@ def register(app: typer.Typer) -> None:
                 wanted = Wanted(directory, adapters=adapters, port=chosen, faults=faults)
                 results, seconds = run.timed(wanted, console, stay=stay, kept=keep is not None)
         except NotStarted as error:
-            complain(str(error), "Is the port free? Try --port 0.")
+            complain(str(error), "Its last words say why; if the port is taken, try --port 0.")
             raise typer.Exit(Exit.FAILED) from None
         except run.Interrupted:
             complain("stopped before the tour was over")

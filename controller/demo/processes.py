@@ -137,8 +137,13 @@ guard_s = {GUARD_S}
             if await self._answers():
                 return
             await asyncio.sleep(0.1)
+        why = f"did not answer within {START_TIMEOUT_S:g} s"
+        if self._process.returncode is not None:
+            assert self._reading is not None
+            await self._reading
+            why = f"ended with status {self._process.returncode} before it answered"
         words = "\n".join(self.last_lines())
-        raise NotStarted(f"the daemon did not come up within {START_TIMEOUT_S:g} s; its last words:\n{words}")
+        raise NotStarted(f"the daemon {why}; its last words:\n{words}")
 
     async def _answers(self) -> bool:
         try:

@@ -78,6 +78,9 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
         self._on_beats = on_beats
         self._queue: deque[_Datagram] = deque()
         self._wake = asyncio.Event()
+        self._judged: deque[Beat] = deque()
+        self._judged_some = asyncio.Event()
+        self._handing_on = asyncio.Lock()
         self._senders: dict[bytes, _Sender] = {}
         self._unknown: dict[bytes, int] = {}
         self._interval_ms = context.settings.heartbeat_interval_s * 1000 / context.clock.pace
@@ -122,10 +125,27 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
         while True:
             await self._wake.wait()
             await asyncio.sleep(BATCH_S)
-            await undisturbed(self.flush())
+            await undisturbed(self._judge_all())
+
+    async def hand_on(self) -> None:
+        """Give what was judged to `on_beats`, beside `run`: whoever takes them may be busy, contact is judged on."""
+        while True:
+            await self._judged_some.wait()
+            await undisturbed(self._hand_on_all())
 
     async def flush(self) -> None:
-        """Judge and write everything that has come so far."""
+        """Judge, write and hand on everything that has come so far."""
+        await self._judge_all()
+        await self._hand_on_all()
+
+    async def _hand_on_all(self) -> None:
+        async with self._handing_on:
+            self._judged_some.clear()
+            while self._judged:
+                beats = [self._judged.popleft() for _ in range(min(SLICE, len(self._judged)))]
+                await self._on_beats(beats)
+
+    async def _judge_all(self) -> None:
         self._wake.clear()
         while self._queue:
             taken = [self._queue.popleft() for _ in range(min(SLICE, len(self._queue)))]
@@ -133,8 +153,16 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
             beats = [beat for datagram in taken if (beat := self._judge(datagram)) is not None]
             if beats:
                 await self._context.ledger.flush()
-                await self._on_beats(beats)
+                self._keep(beats)
             await asyncio.sleep(0)
+
+    def _keep(self, beats: Sequence[Beat]) -> None:
+        """For `hand_on`; the oldest are dropped when nobody takes them: counters only lose resolution by that."""
+        self._judged.extend(beats)
+        while len(self._judged) > MAX_QUEUED:
+            self._judged.popleft()
+            self._drop("not-taken")
+        self._judged_some.set()
 
     async def _look_up(self, datagrams: Iterable[_Datagram]) -> None:
         """Keys and places of senders that are not known, or not lately."""

@@ -109,6 +109,7 @@ class PhoneHome:
         for work, name in (
             (context.ledger.run, "ledger"),
             (self.heartbeats.run, "heartbeats"),
+            (self.heartbeats.hand_on, "hand-on"),
             (self.heartbeats.watch, "silence"),
             (self._sweep, "sweep"),
             (self._issue, "certificates"),

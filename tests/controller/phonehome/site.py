@@ -79,6 +79,9 @@ class Site:
         self.clock = SystemClock(pace)
         self.startups: dict[int, ConfigText] = {}
         self.beats: list[Beat] = []
+        self.takes_beats = asyncio.Event()
+        """Cleared: whoever the beats are for is busy."""
+        self.takes_beats.set()
         self.home = PhoneHome(
             settings=settings,
             clock=self.clock,
@@ -93,6 +96,7 @@ class Site:
         return self.startups.get(entry_id)
 
     async def _on_beats(self, beats: Sequence[Beat]) -> None:
+        await self.takes_beats.wait()
         self.beats += beats
 
     # --- records ------------------------------------------------------------------------------------------------------

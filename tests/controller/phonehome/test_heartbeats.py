@@ -102,6 +102,20 @@ async def test_a_storm_of_heartbeats_is_written_a_row_an_adapter(site: Site) -> 
     await until(lambda: len(site.beats) == 120)
 
 
+async def test_contact_goes_on_while_metering_is_busy_and_nothing_is_lost(site: Site) -> None:
+    """An import of past readings takes seconds; nobody is silent only because nobody takes its counters."""
+    unit = await site.unit()
+    site.takes_beats.clear()
+    send(site, beat(unit))
+    await until(lambda: site.home.heartbeats.counts["accepted"] == 1)
+    send(site, beat(unit))
+    await until(lambda: site.home.heartbeats.counts["accepted"] == 2)
+    assert site.beats == []
+    site.takes_beats.set()
+    await until(lambda: len(site.beats) == 2)
+    assert site.beats[0].received_ms <= site.beats[1].received_ms
+
+
 async def test_silence_is_told_once_within_two_and_a_half_intervals_and_so_is_its_end(site: Site) -> None:
     unit = await site.unit()
     interval_s = 10 / site.clock.pace
