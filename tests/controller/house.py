@@ -93,7 +93,7 @@ def serving(directory: Path, **settings: str) -> Iterator[House]:
         yield house
     finally:
         if process.poll() is None:
-            (house.stop if house else process.kill)()
+            (process.kill if house is None else house.stop)()
         process.wait(30)
 
 

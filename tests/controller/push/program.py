@@ -235,8 +235,8 @@ class FakePlanner(Planner):
         return Computed(
             base_digest=await self.digest(family, base),
             intent_digest=await self.digest(family, intent),
-            remediation=tuple(intent.text().splitlines()),
-            rollback=tuple(base.text().splitlines()),
+            remediation=() if base == intent else tuple(intent.text().splitlines()),
+            rollback=() if base == intent else tuple(base.text().splitlines()),
             proven=self.proven,
             proof="",
             management_path="",
