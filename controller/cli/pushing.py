@@ -53,7 +53,8 @@ def _planning(app: typer.Typer) -> None:
                 out.print(f"── {title}", markup=False)
                 for line in text:
                     out.print(line, markup=False)
-            out.print(f"── {'proven' if proof.proven else 'NOT proven'}: {proof.reason}", markup=False)
+            said = "proven: the lines lead from what runs to what is wanted, and the way back leads back"
+            out.print(f"── {said if proof.proven else f'NOT proven: {proof.reason}'}", markup=False)
         raise typer.Exit(Exit.DONE if proof.proven else Exit.NOT_SETTLED)
 
 
