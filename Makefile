@@ -20,7 +20,7 @@ check: setup-dev ## format, lint, types, architecture and fast tests; under a mi
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m fast -p no:cacheprovider
+	$(BIN)/python -m pytest -q -n 2 -m fast -p no:cacheprovider
 
 format: setup-dev ## rewrite the code in the house format
 	$(BIN)/ruff format .
