@@ -1,10 +1,11 @@
 """`/entries/{key}/configs`: the texts of a place, as versions for ever, and the difference between any two.
 
-Texts leave the API with their secrets masked, always. A masked text cannot be sent back: the masks are refused.
+Texts leave the API with their secrets masked, always. An edited text may come back masked: see `write_working`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,8 +23,9 @@ from controller.store.database import Tx
 from controller.store.rows import require_version
 from controller.store.scope import Scope
 from drivers.dialects import Dialect, dialect
+from drivers.dialects.unmask import unmask
 from inventory.adapters import Adapter
-from inventory.errors import BadInput, Conflict
+from inventory.errors import BadInput, ConfigSyntax, Conflict
 from inventory.plans import ConfigText, ConfigVersion
 from inventory.secrets import MASK
 
@@ -94,12 +96,23 @@ async def write_working(
     key: EntryKey, body: NewConfig, request: Request, response: Response, caller: Operator, seen: IfMatchOrAny
 ) -> ConfigVersionView:
     """Store the working config of a place. It is parsed by its adapter's dialect; a text that does not parse is
-    refused with line and column, and nothing is stored. `If-Match` names the version that was edited; 0: none yet."""
+    refused with line and column, and nothing is stored. `If-Match` names the version that was edited; 0: none yet.
+
+    Texts are shown with masks, so an edited text holds masks: each gets back the secret that stood in the same line of
+    the place's last working config or reading. A mask that cannot be told is refused by its line."""
     daemon = daemon_of(request)
     entry_id = number(key, "E")
     config = _config(body)
     async with daemon.db.read() as tx:
-        spoken = (await _occupant(tx, caller.scope, entry_id)).model.family
+        occupant = await _occupant(tx, caller.scope, entry_id)
+        spoken = occupant.model.family
+        if any(MASK in text for _, text in config.modules):
+            known = [
+                text
+                for kind in ("working", "truth", "startup")
+                if (text := await configs.latest_text(tx, caller.scope, daemon.keyring, entry_id, kind)) is not None
+            ]
+            config = _unmasked(dialect(occupant.model.dialect), config, known)
     digest = await daemon.planner.digest(spoken, config)
     async with daemon.db.write() as tx:
         if (await _occupant(tx, caller.scope, entry_id)).model.family != spoken:
@@ -210,17 +223,32 @@ async def diff_configs(version_id: Number, other_id: Number, request: Request, c
 
 
 def _config(body: NewConfig) -> ConfigText:
-    """The value of a body. Raises BadInput for masked secrets and for a module that comes twice."""
-    for module in body.modules:
-        if MASK in module.text:
-            raise BadInput(
-                f"module {module.id} holds masked secrets",
-                field="modules",
-                next_step="Put the secrets in before you store the text; masks are never sent to a device.",
-            )
+    """The value of a body. Raises BadInput for a module that comes twice."""
     if len({module.id for module in body.modules}) < len(body.modules):
         raise BadInput("a module comes twice", field="modules", next_step="Send each module once.")
     return ConfigText(tuple((module.id, module.text) for module in body.modules))
+
+
+def _unmasked(spoken: Dialect, config: ConfigText, known: Sequence[ConfigText]) -> ConfigText:
+    """The text with its secrets back in. Raises ConfigSyntax by line, BadInput for a module that was shown as a mask."""
+    return ConfigText(tuple((module, _secrets_back(spoken, module, text, known)) for module, text in config.modules))
+
+
+def _secrets_back(spoken: Dialect, module: int, text: str, known: Sequence[ConfigText]) -> str:
+    if module != 0:
+        if text == MASK and known:
+            return known[0].text(module)
+        if MASK in text:
+            raise BadInput(f"module {module} holds a mask", field="modules", next_step="Write its text anew.")
+        return text
+    refused: ConfigSyntax | None = None
+    for one in known or (ConfigText.single(""),):
+        try:
+            return unmask(spoken, text, one.text())
+        except ConfigSyntax as error:
+            refused = refused or error
+    assert refused is not None
+    raise refused
 
 
 async def _shown(tx: Tx, daemon: Daemon, scope: Scope, version: ConfigVersion) -> ConfigTextView:
