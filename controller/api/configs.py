@@ -230,7 +230,7 @@ def _config(body: NewConfig) -> ConfigText:
 
 
 def _unmasked(spoken: Dialect, config: ConfigText, known: Sequence[ConfigText]) -> ConfigText:
-    """The text with its secrets back in. Raises ConfigSyntax by line, BadInput for a module that was shown as a mask."""
+    """The text with its secrets back in. Raises ConfigSyntax by line, BadInput for a module shown as one mask."""
     return ConfigText(tuple((module, _secrets_back(spoken, module, text, known)) for module, text in config.modules))
 
 
