@@ -13,11 +13,14 @@ from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.schemas import Body, EntryKey, instant
 from controller.api.state import daemon_of, number
-from controller.store import plans
+from controller.store import entries, plans, slots
+from controller.store.seats import SlotRef
 from inventory.plans import Plan
 
 router = APIRouter(tags=["plans"])
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+READY_S = 15.0
+"""Protocol seconds to wait for a push path."""
 
 
 class NewPlan(Body):
@@ -106,8 +109,14 @@ async def make_plan(body: NewPlan, request: Request, caller: Operator, once: Onc
     daemon = daemon_of(request)
 
     async def work() -> PlanView:
-        made = await daemon.pushes.make_plan(caller.scope, number(body.entry, "E", "entry"), caller.actor)
-        return PlanView.of(made)
+        entry_id = number(body.entry, "E", "entry")
+        async with daemon.db.read() as tx:
+            await entries.get(tx, caller.scope, entry_id)
+            occupant = await slots.occupant(tx, caller.scope, SlotRef("entry", entry_id))
+        if occupant is not None and occupant.path == "arms":
+            # A push waits long for a device that reboots; a person who asks for a plan is told soon that it is away.
+            await daemon.phonehome.link.wait_ready(occupant.serial.shown, timeout_s=READY_S)
+        return PlanView.of(await daemon.pushes.make_plan(caller.scope, entry_id, caller.actor))
 
     return await once.carry_out(work)
 

@@ -16,18 +16,19 @@ def tag(response: Response, version: int) -> None:
 
 
 def if_match(
-    if_match: Annotated[
-        str | None, Header(description='The `ETag` last read, such as `"3"`; `*` for any version.')
-    ] = None,
+    header: Annotated[
+        str,
+        Header(
+            alias="If-Match",
+            description='The `ETag` last read, such as `"3"`; `*` for any version.',
+            json_schema_extra={"pattern": r'^(\*|"[0-9]{1,18}")$', "examples": ["*"]},
+        ),
+    ],
 ) -> int | None:
     """Version the caller has seen; None for `*`. Raises BadInput when the header is missing or malformed."""
-    if if_match is None:
-        raise BadInput(
-            "If-Match is missing", field="If-Match", next_step='Read the thing, then send its ETag: If-Match: "3".'
-        )
-    if if_match.strip() == "*":
+    if header.strip() == "*":
         return None
-    found = re.fullmatch(r'\s*"(\d{1,18})"\s*', if_match)
+    found = re.fullmatch(r'\s*"(\d{1,18})"\s*', header)
     if found is None:
         raise BadInput(
             "If-Match is not an ETag of this API", field="If-Match", next_step="Send the ETag as it was read."
@@ -36,12 +37,17 @@ def if_match(
 
 
 def if_match_or_any(
-    if_match_header: Annotated[
-        str | None, Header(alias="If-Match", description="The `ETag` last read, if you care.")
+    header: Annotated[
+        str | None,
+        Header(
+            alias="If-Match",
+            description="The `ETag` last read, if you care.",
+            json_schema_extra={"pattern": r'^(\*|"[0-9]{1,18}")$', "examples": ["*"]},
+        ),
     ] = None,
 ) -> int | None:
     """Version the caller has seen; None without the header. For moves, which check the state of the place anyway."""
-    return None if if_match_header is None else if_match(if_match_header)
+    return None if header is None else if_match(header)
 
 
 IfMatchOrAny = Annotated[int | None, Depends(if_match_or_any)]

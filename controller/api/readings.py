@@ -34,9 +34,12 @@ class ImportView(BaseModel):
     "/readings",
     openapi_extra={
         "requestBody": {
-            "required": True,
-            "description": "One JSON object a line; `at_ms` may stand in place of `at`.",
-            "content": {"application/x-ndjson": {"schema": {"type": "string"}, "example": EXAMPLE}},
+            "description": "One JSON object a line; `at_ms` may stand in place of `at`. What counts are the lines: a "
+            "client that does not know the first type may send the second.",
+            "content": {
+                "application/x-ndjson": {"schema": {"type": "string"}},
+                "text/plain": {"schema": {"type": "string"}, "example": EXAMPLE},
+            },
         }
     },
 )

@@ -1,0 +1,277 @@
+"""For each operation of the API one request that must succeed, and what has to be there for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from drivers.simulator.traffic import Profile, Traffic, ndjson
+from tests.controller.house import Fleet, House, Json, ok, serial
+from tests.controller.routers import USERNAME, router
+from tests.controller.waiting_here import until
+
+PASSWORD = "correct horse"
+DAY_MS = 86_400_000
+DAYS = 35
+
+
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """The parts of a request."""
+
+    path: Mapping[str, Any] = field(default_factory=dict)
+    body: Any = None
+    query: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """A fleet with everything that an operation may need."""
+
+    fleet: Fleet
+    management: str
+    entry: str
+    reachable: str
+    """Serial number of the router in that entry."""
+    running: str
+    draft: str
+    """What the router runs, and the same with one line changed."""
+    link: int
+    proposal: int
+    report: str
+
+
+@contextmanager
+def seeded(house: House) -> Iterator[Seeded]:
+    """Make it, over REST. The router is on until the block ends."""
+    fleet = Fleet(house.client())
+    name = serial()
+    with router(name, password=PASSWORD) as device:
+        management = fleet.management(entries=4, standbys=2)
+        place = {"management": management}
+        endpoint = {"host": "127.0.0.1", "port": device.port, "username": USERNAME, "password": PASSWORD}
+        fleet.register(fleet.ssh(serial_number=name, endpoint=endpoint, place=place))
+        for item in ("line", "site", "installation", "other", "device"):
+            ok(fleet.api.put(f"/adapters/{name}/checklist/{item}", json={}))
+        entry = ok(fleet.api.get(f"/adapters/{name}"))["place"]
+        ok(fleet.api.post(f"/adapters/{name}/identify"))
+        running = device.running_text()
+        draft = running.replace(" description uplink\n", " description uplink of Osaka\n")
+        assert draft != running
+        write(fleet, entry, draft)
+        link, proposal, report = metered(fleet, management)
+        yield Seeded(fleet, management, entry, name, running, draft, link, proposal, report)
+
+
+def write(fleet: Fleet, entry: str, text: str) -> int:
+    """Store a draft; its number."""
+    return int(ok(fleet.api.put(f"/entries/{entry}/configs/working", json={"modules": [{"text": text}]}))["id"])
+
+
+def metered(fleet: Fleet, management: str) -> tuple[int, int, str]:
+    """A link that was too busy for weeks: its number, that of the proposal drafted, and the key of a report."""
+    unit = fleet.ssh(model="FortiGate", hardware="40F", place={"management": management})
+    entry = fleet.register(unit)["place"]
+    made = ok(fleet.api.post("/links", json={"entry": entry, "interface": "wan1", "line_type": "static"}))["id"]
+    end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = end - timedelta(days=DAYS)
+    for rate in ({"kind": "line", "down_bps": 10**9, "up_bps": 10**9}, {"kind": "model", "down_bps": 600_000_000}):
+        body = {**rate, "valid_from": (start - timedelta(days=1)).date().isoformat(), "reason": "data sheet"}
+        ok(fleet.api.post(f"/links/{made}/capacities", json=body))
+    start_ms, end_ms = (int(at.timestamp() * 1000) for at in (start, end))
+    readings = Traffic(Profile(14, "office", 10**9, 0.95), start_ms).readings(start_ms, end_ms)
+    lines = b"".join(ndjson(entry, "wan1", readings))
+    ok(fleet.api.post("/readings", content=lines, headers={"Content-Type": "application/x-ndjson"}))
+    drafts = until(lambda: ok(fleet.api.get("/proposals", params={"entry": entry}))["items"], what="a proposal")
+    day = (end - timedelta(days=3)).date().isoformat()
+    report = ok(fleet.api.post("/reports", json={"link": made, "period": "day", "day": day}))
+    return made, drafts[0]["id"], report["key"]
+
+
+def plan(seed: Seeded) -> Json:
+    """A new plan of the entry."""
+    made: Json = ok(seed.fleet.api.post("/plans", json={"entry": seed.entry}))
+    return made
+
+
+def approved(seed: Seeded) -> int:
+    """Number of a plan that may be started."""
+    made = plan(seed)
+    assert made["approvals_needed"] == 1, made["proof"] + made["management_path"]
+    ok(seed.fleet.api.post(f"/plans/{made['id']}/approve"))
+    return int(made["id"])
+
+
+def later(seed: Seeded) -> int:
+    """Number of a push that is due in an hour."""
+    due = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    return int(ok(seed.fleet.api.post("/pushes", json={"plan": approved(seed), "not_before": due}))["id"])
+
+
+def loose(seed: Seeded, **more: Any) -> str:
+    """Serial number of a new adapter of class I that phones home; unseated unless `place` says otherwise."""
+    return str(seed.fleet.register(seed.fleet.arms(**more))["serial_number"])
+
+
+def alone(seed: Seeded, *, standby: bool = False) -> tuple[str, str, str]:
+    """A new management with one entry and one standby: their keys, and the serial number of who sits there."""
+    management = seed.fleet.management(entries=1, standbys=1)
+    slot = "standby" if standby else "entry"
+    sitting = loose(seed, place={"management": management, "slot": slot})
+    (entry,), (spare,) = (seed.fleet.slots(noun, management) for noun in ("entries", "standbys"))
+    return entry, spare, sitting
+
+
+def empty_slot(seed: Seeded, noun: str) -> str:
+    """A free entry or standby."""
+    return seed.fleet.slots(noun, seed.fleet.management(entries=1, standbys=1))[0]
+
+
+def startup(seed: Seeded) -> Arranged:
+    """A place of a SEIL with a draft in its language."""
+    entry, _, _ = alone(seed)
+    write(seed.fleet, entry, "hostname: osaka\n")
+    return Arranged({"key": entry})
+
+
+def suspended(seed: Seeded) -> Arranged:
+    """A management that can be resumed."""
+    key = seed.fleet.management()
+    ok(seed.fleet.api.post(f"/managements/{key}/suspend", json={"ground": 1}))
+    return Arranged({"key": key})
+
+
+def promotion(seed: Seeded) -> Arranged:
+    """An empty entry and a spare in the standby beside it."""
+    entry, spare, _ = alone(seed, standby=True)
+    return Arranged({"key": entry}, {"standby": spare})
+
+
+def two_versions(seed: Seeded) -> Arranged:
+    """Two drafts of one place."""
+    one = write(seed.fleet, seed.entry, seed.running)
+    return Arranged({"version_id": one, "other_id": write(seed.fleet, seed.entry, seed.draft)})
+
+
+def reading(seed: Seeded) -> Arranged:
+    """A line of the past, of a link that is known."""
+    ok(seed.fleet.api.post("/links", json={"entry": seed.entry, "interface": "ge0"}))
+    line = {"entry": seed.entry, "interface": "ge0", "at": "2026-10-18T00:00:00Z", "in_octets": 0, "out_octets": 0}
+    rest = {"counter_bits": 64, "uptime_cs": 8_640_000, "source": "import"}
+    return Arranged(body=json.dumps(line | rest) + "\n", media_type="text/plain")
+
+
+def key_number(seed: Seeded) -> int:
+    """Number of a key that may be revoked."""
+    return int(ok(seed.fleet.api.post("/api-keys", json={"name": "short-lived", "role": "viewer"}))["id"])
+
+
+def days(seed: Seeded) -> Mapping[str, str]:
+    """A range of days with readings."""
+    today = datetime.now(UTC).date()
+    return {"first": (today - timedelta(days=9)).isoformat(), "after": (today - timedelta(days=2)).isoformat()}
+
+
+ANY = {"If-Match": "*"}
+SOON = (datetime.now(UTC) + timedelta(days=3)).date().isoformat()
+ENDPOINT = {"host": "127.0.0.1", "port": 9, "username": "admin", "password": "another horse"}
+
+ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
+    "create_contractor": lambda _: Arranged(body={"name": "Example KK"}),
+    "list_contractors": lambda _: Arranged(query={"text": "fleet", "limit": 1}),
+    "read_contractor": lambda s: Arranged({"key": s.fleet.contractor()}),
+    "create_management": lambda s: Arranged(
+        body={"contractor": s.fleet.contractor(), "service": "smfsx", "entry_count": 2, "standby_count": 1}
+    ),
+    "list_managements": lambda s: Arranged(query={"contractor": s.fleet.contractor()}),
+    "read_management": lambda s: Arranged({"key": s.management}),
+    "change_counts": lambda s: Arranged(
+        {"key": s.fleet.management()}, {"entry_count": 3, "valid_from": SOON}, headers=ANY
+    ),
+    "suspend": lambda s: Arranged({"key": s.fleet.management()}, {"ground": 2}),
+    "resume": suspended,
+    "list_entries": lambda s: Arranged(query={"management": s.management, "occupied": True}),
+    "read_entry": lambda s: Arranged({"key": s.entry}),
+    "change_entry": lambda s: Arranged({"key": s.entry}, {"name": "Osaka", "labels": {"city": "Osaka"}}, headers=ANY),
+    "assign": lambda s: Arranged({"key": empty_slot(s, "entries")}, {"serial_number": loose(s)}),
+    "promote": promotion,
+    "entry_history": lambda s: Arranged({"key": s.entry}),
+    "list_standbys": lambda s: Arranged(query={"management": s.management}),
+    "read_standby": lambda s: Arranged({"key": empty_slot(s, "standbys")}),
+    "assign_standby": lambda s: Arranged({"key": empty_slot(s, "standbys")}, {"serial_number": loose(s)}),
+    "register": lambda s: Arranged(body=s.fleet.arms()),
+    "list_adapters": lambda s: Arranged(query={"service": "mpc", "path": "ssh", "seated": True}),
+    "read_adapter": lambda s: Arranged({"serial": s.reachable}),
+    "explain_adapter": lambda s: Arranged({"serial": s.reachable}),
+    "adapter_history": lambda s: Arranged({"serial": s.reachable}),
+    "release": lambda s: Arranged({"serial": alone(s)[2]}),
+    "identify": lambda s: Arranged({"serial": s.reachable}),
+    "clear_quarantine": lambda s: Arranged({"serial": s.reachable}),
+    "forget_host_key": lambda s: Arranged({"serial": s.reachable}),
+    "live": lambda s: Arranged({"serial": loose(s), "event": "failure-reported"}),
+    "read_checklist": lambda s: Arranged({"serial": s.reachable}),
+    "tick": lambda s: Arranged({"serial": loose(s), "item": "line"}, {"note": "seen"}),
+    "read_endpoint": lambda s: Arranged({"serial": s.reachable}),
+    "change_endpoint": lambda s: Arranged(
+        {"serial": s.fleet.register(s.fleet.ssh())["serial_number"]}, ENDPOINT, headers=ANY
+    ),
+    "list_claims": lambda _: Arranged(),
+    "read_contact": lambda s: Arranged({"serial": loose(s)}),
+    "shut_out": lambda s: Arranged({"serial": loose(s)}, {"reason": "stolen, says the police"}),
+    "admit": lambda s: Arranged({"serial": loose(s)}),
+    "write_working": lambda s: Arranged({"key": s.entry}, {"modules": [{"text": s.draft}], "reason": "a new name"}),
+    "release_startup": startup,
+    "list_configs": lambda s: Arranged({"key": s.entry}, query={"kind": "working"}),
+    "read_config": lambda s: Arranged({"version_id": write(s.fleet, s.entry, s.draft)}),
+    "diff_configs": two_versions,
+    "make_plan": lambda s: Arranged(body={"entry": s.entry}),
+    "list_plans": lambda s: Arranged(query={"entry": s.entry}),
+    "read_plan": lambda s: Arranged({"plan_id": plan(s)["id"]}),
+    "approve": lambda s: Arranged({"plan_id": plan(s)["id"]}),
+    "start_push": lambda s: Arranged(
+        body={"plan": approved(s), "not_before": (datetime.now(UTC) + timedelta(hours=2)).isoformat()}
+    ),
+    "list_pushes": lambda s: Arranged(query={"entry": s.entry}),
+    "read_push": lambda s: Arranged({"push_id": later(s)}),
+    "read_journal": lambda s: Arranged({"push_id": later(s)}),
+    "explain_push": lambda s: Arranged({"push_id": later(s)}),
+    "cancel_push": lambda s: Arranged({"push_id": later(s)}),
+    "import_readings": reading,
+    "create_link": lambda s: Arranged(body={"entry": s.entry, "interface": "GigabitEthernet0/0"}),
+    "list_links": lambda _: Arranged(query={"limit": 1}),
+    "read_link": lambda s: Arranged({"link_id": s.link}),
+    "change_link": lambda s: Arranged(
+        {"link_id": s.link}, {"port_speed_bps": 10**9, "ifindex": None, "line_type": "static"}, headers=ANY
+    ),
+    "set_capacity": lambda s: Arranged(
+        {"link_id": s.link},
+        {"kind": "line", "down_bps": 2 * 10**9, "up_bps": 10**9, "valid_from": SOON, "reason": "faster"},
+    ),
+    "list_capacities": lambda s: Arranged({"link_id": s.link}),
+    "read_congestion": lambda s: Arranged({"link_id": s.link}),
+    "list_congestion": lambda _: Arranged(query={"level": 2}),
+    "list_days": lambda s: Arranged({"link_id": s.link}, query=days(s)),
+    "list_slots": lambda s: Arranged({"link_id": s.link}, query=days(s)),
+    "explain_link": lambda s: Arranged({"link_id": s.link}),
+    "list_proposals": lambda _: Arranged(query={"state": "draft"}),
+    "read_proposal": lambda s: Arranged({"proposal_id": s.proposal}),
+    "decide_proposal": lambda s: Arranged({"proposal_id": s.proposal}, {"state": "sent"}, headers=ANY),
+    "make_report": lambda s: Arranged(body={"link": s.link, "period": "day", "day": days(s)["first"]}),
+    "list_reports": lambda _: Arranged(),
+    "read_report": lambda s: Arranged(query={"key": s.report, "kind": "csv"}),
+    "create_schedule": lambda s: Arranged(body={"id": "weekly-tokyo", "link": s.link, "period": "week"}),
+    "list_schedules": lambda _: Arranged(),
+    "list_events": lambda _: Arranged(query={"kind": "adapter"}),
+    "list_audit": lambda _: Arranged(query={"limit": 5}),
+    "verify_audit": lambda _: Arranged(),
+    "list_models": lambda _: Arranged(),
+    "create_api_key": lambda _: Arranged(body={"name": "a program", "role": "viewer"}),
+    "list_api_keys": lambda _: Arranged(),
+    "revoke_api_key": lambda s: Arranged({"key_id": key_number(s)}),
+}

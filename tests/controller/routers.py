@@ -1,0 +1,52 @@
+"""Simulated Cisco routers on real ports, for tests whose own thread talks to the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from drivers.simulator.ios_cli import IosDevice
+
+USERNAME = "kajitori"
+CONFIG = """version 15.2
+hostname osaka-edge-01
+archive
+ path flash:before
+ maximum 10
+interface GigabitEthernet0/0
+ description uplink
+ ip address 192.0.2.1 255.255.255.0
+interface GigabitEthernet0/1
+ ip address 198.51.100.1 255.255.255.0
+line vty 0 4
+ login local
+end
+"""
+
+
+@contextmanager
+def router(serial: str, *, password: str = "correct horse", pace: float = 50.0) -> Iterator[IosDevice]:
+    """A router that is on until the block ends, in a loop and thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name=f"router {serial}")
+    thread.start()
+    device = IosDevice(
+        hostname="osaka-edge-01",
+        serial=serial,
+        model="ISR4331",
+        config_text=CONFIG,
+        username=USERNAME,
+        password=password,
+        pace=pace,
+        management="GigabitEthernet0/0",
+    )
+    try:
+        asyncio.run_coroutine_threadsafe(device.start(), loop).result(20)
+        yield device
+    finally:
+        asyncio.run_coroutine_threadsafe(device.aclose(), loop).result(20)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(20)
+        loop.close()
