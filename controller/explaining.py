@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 STALE_DAYS = 5
 """Days without a valid one after which a level is stale (metering §5.3)."""
-ALL_LINKS = 1000
 
 
 async def adapters(tx: Tx, daemon: Daemon, wanted: Sequence[Adapter]) -> list[Explanation]:
@@ -145,14 +144,6 @@ def push(found: Push, journal: Sequence[JournalRow]) -> Explanation:
     return explain.explain_push(
         f"push {found.id} to E-{found.entry_id}", found.state, since_ms=since_ms, reason=found.said, journal=facts
     )
-
-
-async def links(tx: Tx, daemon: Daemon, scope: Scope) -> list[Explanation]:
-    """Explanations of the links in scope, the most congested first."""
-    found = await link_rows.page(tx, scope, limit=ALL_LINKS)
-    facts = [await _link_facts(tx, daemon, one) for one in found]
-    facts.sort(key=lambda one: -one.level)
-    return [explain.explain_link(one) for one in facts]
 
 
 async def link(tx: Tx, daemon: Daemon, found: Link) -> Explanation:

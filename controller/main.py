@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
@@ -115,8 +115,11 @@ class Daemon:
             opened.pop_all()  # from here on `stop` closes them
         return daemon
 
-    async def start(self) -> None:
-        """First key, listeners, engine, loops, API: in this order, so that nobody is answered too early."""
+    async def start(self) -> Mapping[str, int]:
+        """First key, listeners, engine, loops, API: in this order, so that nobody is answered too early.
+
+        Returns the bound ports: api, ls, rs, heartbeat. Raises BadInput for a port that is taken.
+        """
         directory = self.settings.data_directory
         async with self.db.write() as tx:
             first = await api_keys.first_key(tx, self.keyring, By("first start", self.clock.now_ms()))
@@ -149,6 +152,7 @@ class Daemon:
         ports = {"api": self.api_port, "ls": location, "rs": resource, "heartbeat": heartbeat}
         node.announce(directory, ports)
         log.info("listening", **ports, pace=self.clock.pace)
+        return ports
 
     async def stop(self) -> None:
         """Refuse new work, let pushes reach a journalled state, end tunnels, flush batches, close databases."""
@@ -336,25 +340,25 @@ def _readings(beat: Beat) -> Iterator[HeartbeatReading]:
             )
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, listening: Callable[[Mapping[str, int]], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def asked() -> None:
         if stop.is_set():  # a second signal ends at once, which must be as safe
-            sys.exit(1)
+            os._exit(1)
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked)
     daemon = await Daemon.open(settings)
     try:
-        await daemon.start()
+        listening(await daemon.start())
         await stop.wait()
     finally:
         await daemon.stop()
 
 
-def run(settings: Settings) -> None:
-    """Run the daemon until SIGTERM or SIGINT."""
-    uvloop.run(_run(settings))
+def run(settings: Settings, listening: Callable[[Mapping[str, int]], None] = lambda _ports: None) -> None:
+    """Run the daemon until SIGTERM or SIGINT; `listening` is told the bound ports."""
+    uvloop.run(_run(settings, listening))

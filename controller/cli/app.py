@@ -7,9 +7,7 @@ import sys
 import typer
 
 from controller.cli import (
-    conformance_arms,
-    conformance_dialect,
-    conformance_metering,
+    conformance,
     database,
     demo,
     fleet,
@@ -20,7 +18,7 @@ from controller.cli import (
 )
 from controller.cli.client import Exit
 from controller.cli.output import complain
-from inventory.errors import BadInput, FleetError
+from inventory.errors import BadInput, ConfigSyntax, FleetError
 
 app = typer.Typer(
     name="kajitori",
@@ -29,10 +27,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-conformance = typer.Typer(help="Run published vector files against this build.", no_args_is_help=True)
-for part in (conformance_arms, conformance_metering, conformance_dialect):
-    part.register(conformance)
-app.add_typer(conformance, name="conformance")
+vectors = typer.Typer(help="Run published vector files against this build.", no_args_is_help=True)
+conformance.register(vectors)
+app.add_typer(vectors, name="conformance")
 for room in (serving, database, demo, fleet, pushing, traffic, sim):
     room.register(app)
 
@@ -43,4 +40,4 @@ def main() -> None:
         app()
     except FleetError as error:
         complain(f"{error.message}" + (f" [{error.rule}]" if error.rule else ""), error.next_step)
-        sys.exit(Exit.BAD_INPUT if isinstance(error, BadInput) else Exit.FAILED)
+        sys.exit(Exit.BAD_INPUT if isinstance(error, BadInput | ConfigSyntax) else Exit.FAILED)

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 
 import httpx
 import typer
 
 from controller.cli.output import complain
+from inventory.errors import BadInput
 
 Json = dict[str, Any]
 
@@ -86,25 +88,42 @@ class Api:
         try:
             answer = self._http.request(method, f"/api/v1{path}", **how)
         except httpx.TransportError as error:
+            if method != "GET" and not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
+                complain(
+                    f"the connection to {self._http.base_url} ended before the answer came: {error}",
+                    "It may have been done or not: look at the thing before you ask again.",
+                )
+                raise typer.Exit(Exit.NOT_SETTLED) from None
             complain(
                 f"no answer from {self._http.base_url}: {error}",
                 "Is the daemon running? See --url and `kajitori serve`.",
             )
             raise typer.Exit(Exit.FAILED) from None
+        except httpx.InvalidURL as error:
+            raise BadInput(f"{self._http.base_url} is no address of a daemon: {error}", field="--url") from None
         if answer.is_success:
             return answer
-        _refused(answer)
-        raise typer.Exit(Exit.BAD_INPUT if answer.status_code in (400, 422) else Exit.FAILED)
+        raise typer.Exit(_refused(answer))
 
 
-def _refused(answer: httpx.Response) -> None:
+def _refused(answer: httpx.Response) -> Exit:
+    """Print a refusal as the API words it; the exit status that it means."""
     try:
         problem = answer.json()
-    except ValueError:
-        complain(f"the daemon answered {answer.status_code}", "Look at its log.")
-        return
+        code = problem["code"]
+    except (ValueError, KeyError, TypeError):
+        complain(f"{answer.request.url.host} answered {answer.status_code}, and not as this API", "Look at --url.")
+        return Exit.FAILED
     rule = f" [{problem['rule']}]" if problem.get("rule") else ""
     complain(f"{problem.get('detail', answer.status_code)}{rule}", problem.get("next_step", ""))
+    if code == "outcome-unknown":
+        return Exit.NOT_SETTLED
+    return Exit.BAD_INPUT if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY else Exit.FAILED
+
+
+def at(*segments: str) -> str:
+    """A path of the API; a serial number may hold any sign, also a slash."""
+    return "".join(f"/{quote(segment, safe='')}" for segment in segments)
 
 
 def connect(url: str, key_file: Path) -> Api:

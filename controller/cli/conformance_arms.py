@@ -16,9 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import typer
-
-from controller.cli.conformance_case import CaseResult, report
+from controller.cli.conformance_case import CaseResult
 from drivers.arms import framing, heartbeat, location, messages, xml
 from drivers.arms.ids import DistributionId, basic, grouped, read_basic, sa_code_of_mac
 from drivers.arms.messages import Message, Request
@@ -415,12 +413,3 @@ def _check_document(document: bytes, *, ours: bool) -> Message:
 
 
 # --- command ------------------------------------------------------------------------------------------------------
-
-
-def register(app: typer.Typer) -> None:
-    """Add `arms DIR` to the conformance commands."""
-
-    @app.command("arms")
-    def arms(directory: Path) -> None:
-        """Check the ARMS codec against a folder of vectors. Exit status 0 if every case passes, else 1."""
-        report(run_arms(directory))

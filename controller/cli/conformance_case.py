@@ -8,6 +8,8 @@ from typing import NoReturn
 
 import typer
 
+from controller.cli.output import show_json
+
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
@@ -23,12 +25,21 @@ class CaseResult:
         return f"{'ok' if self.ok else 'FAIL'} {self.id} {self.detail}".rstrip()
 
 
-def report(results: Iterable[CaseResult]) -> NoReturn:
-    """Print a line a case and the count, and end the command: 0 if there was a case and every one passed, else 1."""
+def report(results: Iterable[CaseResult], *, as_json: bool = False) -> NoReturn:
+    """Print a line a case and the count, and end the command: 0 if there was a case and every one passed, else 1.
+
+    With `as_json` one document: the cases and both counts.
+    """
     passed = failed = 0
+    cases = []
     for result in results:
-        print(result.line)
+        if not as_json:
+            print(result.line)
+        cases.append({"id": result.id, "ok": result.ok, "detail": result.detail})
         passed += result.ok
         failed += not result.ok
-    print(f"{passed} passed, {failed} failed")
+    if as_json:
+        show_json({"cases": cases, "passed": passed, "failed": failed})
+    else:
+        print(f"{passed} passed, {failed} failed")
     raise typer.Exit(0 if passed and not failed else 1)

@@ -10,11 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from controller.cli.conformance_case import CaseResult, report
+from controller.cli.conformance_case import CaseResult
 from drivers.dialects import Dialect, dialect
 from inventory.errors import BadInput, ConfigSyntax
 
@@ -76,15 +73,3 @@ def significant(name: str, text: str) -> Counter[str]:
     if name == "block":
         del words["next"], words["end"]
     return words
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command `dialect` to the group `conformance`."""
-
-    @app.command("dialect")
-    def check(
-        name: Annotated[str, typer.Argument(help="indented, block, statements or key-value.")],
-        files: Annotated[list[Path], typer.Argument(help="Configuration files.")],
-    ) -> None:
-        """Reads files of a dialect: a line a file, then the count; exit status 1 if one was read with a loss."""
-        report(run_dialect(name, files))

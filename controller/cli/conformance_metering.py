@@ -10,12 +10,9 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from controller.cli import metering_kinds
-from controller.cli.conformance_case import CaseResult, report
+from controller.cli.conformance_case import CaseResult
 from inventory.errors import FleetError
 from inventory.timeslots import OPEN_OCTETS
 
@@ -129,14 +126,3 @@ def _near(expected: float, got: float) -> bool:
 
 def _open(value: Json) -> bool:
     return value is None or (isinstance(value, int) and value >= OPEN_OCTETS)
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command `metering` to the group `conformance`."""
-
-    @app.command("metering")
-    def metering(
-        files: Annotated[list[Path], typer.Argument(help="Vector files, or index.json for all of them.")],
-    ) -> None:
-        """Runs metering vectors: a line a case, then the count; exit status 1 if any failed."""
-        report(run_metering(files))

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.client import Api
+from controller.cli.client import Api, at
 from controller.cli.options import ADMIN_KEY, HERE, AsJson, KeyFile, Url, api
 from controller.cli.output import out, show_fields, show_json, show_table
+from inventory.errors import BadInput
 
 Serial = Annotated[str, typer.Argument(help="Serial number.")]
 Entry = Annotated[str, typer.Argument(help="Key of the entry, such as E-12.")]
@@ -35,6 +36,21 @@ def register(app: typer.Typer) -> None:
     _places(groups["entry"])
     _adapters(groups["adapter"])
     _explaining(app)
+
+
+def text_of(path: Path) -> str:
+    """A text file; `-` is standard input. Raises BadInput with the place if it cannot be read as UTF-8."""
+    try:
+        raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}", field=str(path)) from None
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise BadInput(
+            f"{path} is not UTF-8: line {line}", field=str(path), next_step="Convert it: iconv -t UTF-8."
+        ) from None
 
 
 def show(value: dict[str, object], as_json: bool) -> None:
@@ -71,7 +87,7 @@ def _reading(group: typer.Typer, noun: str) -> None:
     @group.command("show")
     def shown(key: str, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
         """One of them."""
-        show(api(url, key_file).get(f"{path}/{key}"), as_json)
+        show(api(url, key_file).get(path + at(key)), as_json)
 
 
 def _contracts(contractor: typer.Typer, management: typer.Typer) -> None:
@@ -115,9 +131,9 @@ def _contracts(contractor: typer.Typer, management: typer.Typer) -> None:
     ) -> None:
         """Change the counts (MPC-8, SMF-5.1)."""
         connection = api(url, key_file)
-        seen = connection.get(f"/managements/{key}")
+        seen = connection.get(at("managements", key))
         body = {"entry_count": entries, "standby_count": standbys, "valid_from": valid_from}
-        show(connection.put(f"/managements/{key}/counts", body, version=seen["version"]), as_json)
+        show(connection.put(at("managements", key, "counts"), body, version=seen["version"]), as_json)
 
 
 def _places(group: typer.Typer) -> None:
@@ -126,7 +142,7 @@ def _places(group: typer.Typer) -> None:
         key: Entry, serial: Serial, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False
     ) -> None:
         """Put an unseated adapter into an entry."""
-        show(api(url, key_file).post(f"/entries/{key}/assign", {"serial_number": serial}), as_json)
+        show(api(url, key_file).post(at("entries", key, "assign"), {"serial_number": serial}), as_json)
 
     @group.command("promote")
     def promote(
@@ -137,21 +153,29 @@ def _places(group: typer.Typer) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Let a standby take the place of an entry's adapter."""
-        show(api(url, key_file).post(f"/entries/{key}/promote", {"standby": standby}), as_json)
+        show(api(url, key_file).post(at("entries", key, "promote"), {"standby": standby}), as_json)
 
     @group.command("config")
     def config(
         key: Entry,
         file: Annotated[Path, typer.Argument(help="Working config of module 0; - for standard input.")],
+        modules: Annotated[
+            list[str] | None, typer.Option("--module", help="Another module and its file, such as 1=accounts.txt.")
+        ] = None,
         reason: Annotated[str, typer.Option(help="Why.")] = "",
         url: Url = HERE,
         key_file: KeyFile = ADMIN_KEY,
         as_json: AsJson = False,
     ) -> None:
         """Store the working config of an entry."""
-        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        body = {"modules": [{"id": 0, "text": raw.decode("utf-8", "replace")}], "reason": reason}
-        show(api(url, key_file).put(f"/entries/{key}/configs/working", body), as_json)
+        texts = [{"id": 0, "text": text_of(file)}]
+        for one in modules or ():
+            number, _, name = one.partition("=")
+            if not (number.isascii() and number.isdigit() and name):
+                raise BadInput(f"--module {one} names no module and file", next_step="Write --module 1=FILE.")
+            texts.append({"id": int(number), "text": text_of(Path(name))})
+        body = {"modules": texts, "reason": reason}
+        show(api(url, key_file).put(at("entries", key, "configs", "working"), body), as_json)
 
 
 def _adapters(group: typer.Typer) -> None:
@@ -191,7 +215,7 @@ def _adapters(group: typer.Typer) -> None:
     @group.command("release")
     def release(serial: Serial, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
         """Take it out of its slot."""
-        show(api(url, key_file).post(f"/adapters/{serial}/release"), as_json)
+        show(api(url, key_file).post(at("adapters", serial, "release")), as_json)
 
     @group.command("tick")
     def tick(
@@ -205,7 +229,7 @@ def _adapters(group: typer.Typer) -> None:
         connection = api(url, key_file)
         told = {}
         for item in items:
-            told = connection.put(f"/adapters/{serial}/checklist/{item}", {})
+            told = connection.put(at("adapters", serial, "checklist", item), {})
         show(told, as_json)
 
 
@@ -220,7 +244,7 @@ def _explaining(app: typer.Typer) -> None:
     ) -> None:
         """Why it is as it is, and what to do next."""
         nouns = {"push": "pushes", "link": "links"}
-        path = f"/{nouns[what]}/{number}/explain" if what in nouns and number else f"/adapters/{what}/explain"
+        path = at(nouns[what], str(number), "explain") if what in nouns and number else at("adapters", what, "explain")
         explained(api(url, key_file), path, as_json)
 
     @app.command("events")

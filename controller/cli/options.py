@@ -13,6 +13,10 @@ Url = Annotated[str, typer.Option("--url", envvar="KAJITORI_URL", help="Address 
 KeyFile = Annotated[Path, typer.Option("--key-file", help="File with the API key; KAJITORI_API_KEY wins.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", envvar="KAJITORI_SETTINGS", help="Settings file (TOML).")
+]
+
 HERE = "http://127.0.0.1:8080"
 ADMIN_KEY = Path("kajitori-data/admin.key")
 

@@ -9,13 +9,9 @@ from typing import Annotated
 import typer
 
 from controller.cli.client import Api, Exit, Json
-from controller.cli.fleet import explained, show
+from controller.cli.fleet import explained, show, text_of
 from controller.cli.options import ADMIN_KEY, HERE, AsJson, KeyFile, Url, api
 from controller.cli.output import complain, out, show_json, show_table
-from drivers.dialects import dialect
-from drivers.dialects.diff import difference
-from drivers.dialects.remediation import prove
-from inventory.errors import BadInput
 
 Number = Annotated[int, typer.Argument(min=1)]
 EXITS = {"done": Exit.DONE, "not-done": Exit.FAILED, "unknown": Exit.NOT_SETTLED}
@@ -39,8 +35,12 @@ def _planning(app: typer.Typer) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Offline: difference, lines to send, way back and proof. Nothing is sent. Exit 3 if it cannot be proven."""
+        from drivers.dialects import dialect  # noqa: PLC0415 (slow to import; most commands are only clients)
+        from drivers.dialects.diff import difference  # noqa: PLC0415
+        from drivers.dialects.remediation import prove  # noqa: PLC0415
+
         known = dialect(spoken)
-        old, new = _read(base), _read(intent)
+        old, new = text_of(base), text_of(intent)
         proof = prove(known, old, new)
         lines = difference(known, known.parse(old), known.parse(new)).splitlines()
         sent = known.redact("\n".join(proof.remediation)).splitlines()
@@ -144,10 +144,3 @@ def _follow(connection: Api, push: int) -> Json:
         if told["outcome"] is not None:
             return told
         time.sleep(0.5)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8", "surrogateescape")
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}", field=str(path)) from None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from controller import logs, main, settings
+from controller.cli.options import SettingsFile
+from controller.cli.output import show_json
 
 
 def register(app: typer.Typer) -> None:
@@ -16,9 +16,15 @@ def register(app: typer.Typer) -> None:
 
     @app.command("serve")
     def serve(
-        file: Annotated[Path | None, typer.Option("--settings", help="Settings file (TOML).")] = None,
+        file: SettingsFile = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Print the bound ports as JSON once it listens.")] = False,
     ) -> None:
-        """Run the daemon until SIGTERM or Ctrl-C. The first start makes the database, the keys and `admin.key`."""
+        """Run the daemon until SIGTERM or Ctrl-C. The first start makes the database, the keys and `admin.key`.
+
+        The log goes to standard error.
+        """
+        from controller import logs, main, settings  # noqa: PLC0415 (slow to import; most commands are only clients)
+
         known = settings.load(file, os.environ)
         logs.configure(known.log_level)
-        main.run(known)
+        main.run(known, show_json if as_json else lambda _ports: None)

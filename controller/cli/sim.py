@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controller.cli.output import out, show_fields
+from controller.cli.fleet import show
+from controller.cli.options import AsJson
+from controller.cli.output import out
 from inventory.errors import BadInput
 from inventory.secrets import Secret
 
@@ -32,7 +34,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(sim, name="sim")
 
     @sim.command("ios")
-    def ios(number: Number = 1, config: Config = None, username: str = "admin", pace: Pace = 1.0) -> None:
+    def ios(
+        number: Number = 1, config: Config = None, username: str = "admin", pace: Pace = 1.0, as_json: AsJson = False
+    ) -> None:
         """A Cisco IOS router over SSH. Its password is in KAJITORI_PASSWORD, else `password`."""
         from drivers.simulator.ios_cli import IosDevice  # noqa: PLC0415 (only the simulator needs its libraries)
         from drivers.simulator.starting import MANAGEMENT, starting_config  # noqa: PLC0415
@@ -48,11 +52,14 @@ def register(app: typer.Typer) -> None:
                 password=_password(),
                 pace=pace,
                 management=MANAGEMENT["ios"] if config is None else None,
-            )
+            ),
+            as_json,
         )
 
     @sim.command("fortios")
-    def fortios(number: Number = 1, config: Config = None, username: str = "admin", pace: Pace = 1.0) -> None:
+    def fortios(
+        number: Number = 1, config: Config = None, username: str = "admin", pace: Pace = 1.0, as_json: AsJson = False
+    ) -> None:
         """A FortiGate over SSH. Its password is in KAJITORI_PASSWORD, else `password`."""
         from drivers.simulator.forti_cli import FortiDevice  # noqa: PLC0415
         from drivers.simulator.starting import MANAGEMENT, starting_config  # noqa: PLC0415
@@ -68,7 +75,8 @@ def register(app: typer.Typer) -> None:
                 password=_password(),
                 pace=pace,
                 management=MANAGEMENT["fortios"] if config is None else None,
-            )
+            ),
+            as_json,
         )
 
     @sim.command("arms")
@@ -78,26 +86,27 @@ def register(app: typer.Typer) -> None:
         model: Annotated[str, typer.Option(help="SEIL/X1, SEIL/x86 Ayame or SA-W2.")] = "SA-W2",
         number: Number = 1,
         pace: Pace = 1.0,
+        as_json: AsJson = False,
     ) -> None:
         """A service adapter that phones home. Its LS key, as its registration answered, is in KAJITORI_LS_KEY."""
-        asyncio.run(_arms(root_ca, ls_url, model, number, pace))
+        asyncio.run(_arms(root_ca, ls_url, model, number, pace, as_json))
 
 
 def _password() -> str:
     return os.environ.get(PASSWORD_VARIABLE, "password")
 
 
-def _shell(device: CliDevice) -> None:
+def _shell(device: CliDevice, as_json: bool) -> None:
     async def run() -> None:
         async with device, await device.serve_control() as control:
             key = " ".join(device.host_key.export_public_key().decode().split()[:2])
             said = {"serial_number": device.serial, "ssh": f"{device.host}:{device.port}", "username": device.username}
-            await _until_stopped(control, {**said, "host_key": key})
+            await _until_stopped(control, {**said, "host_key": key}, as_json)
 
     asyncio.run(run())
 
 
-async def _arms(root_ca: Path, ls_url: str, model: str, number: int, pace: float) -> None:
+async def _arms(root_ca: Path, ls_url: str, model: str, number: int, pace: float, as_json: bool) -> None:
     from drivers.simulator.arms_client import ArmsDevice, ArmsSettings  # noqa: PLC0415
     from drivers.simulator.arms_control import serve_device  # noqa: PLC0415
     from drivers.simulator.identity import ARMS_MODELS, fleet_member  # noqa: PLC0415
@@ -108,7 +117,7 @@ async def _arms(root_ca: Path, ls_url: str, model: str, number: int, pace: float
     said = {"serial_number": identity.serial_number, "distribution_id": identity.distribution_id}
     key = os.environ.get(KEY_VARIABLE)
     if key is None:
-        show_fields(said)
+        show(dict(said), as_json)
         raise BadInput(
             f"{KEY_VARIABLE} is not set",
             field=KEY_VARIABLE,
@@ -120,15 +129,16 @@ async def _arms(root_ca: Path, ls_url: str, model: str, number: int, pace: float
     device.start()
     try:
         async with await serve_device(device) as control:
-            await _until_stopped(control, said)
+            await _until_stopped(control, said, as_json)
     finally:
         await device.stop()
 
 
-async def _until_stopped(control: ControlServer, said: dict[str, str]) -> None:
+async def _until_stopped(control: ControlServer, said: dict[str, str], as_json: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    show_fields({**said, "control_port": control.port})
-    out.print('Ask it with one JSON line, such as {"cmd": "truth"}. Ctrl-C ends it.', markup=False)
+    show({**said, "control_port": control.port}, as_json)
+    if not as_json:
+        out.print('Ask it with one JSON line, such as {"cmd": "truth"}. Ctrl-C ends it.', markup=False)
     await stop.wait()

@@ -8,27 +8,28 @@ from __future__ import annotations
 
 import base64
 import binascii
+import pathlib
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from controller import explaining
 from controller.api.auth import Caller, caller_with
-from controller.api.state import daemon_of
-from controller.store import adapters, events
-from controller.store.scope import Scope
+from controller.api.state import LARGEST, daemon_of
+from controller.store import adapters, events, links, pushes
 from inventory.adapters import SerialNumber
 from inventory.errors import FleetError, Unauthenticated
 from inventory.secrets import Secret
 
 ROWS = 200
+PUSHES = 20
+Number = Annotated[int, Path(ge=1, le=LARGEST)]
 router = APIRouter(include_in_schema=False)
 templates = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape(default=True)
+    loader=FileSystemLoader(pathlib.Path(__file__).parent / "templates"), autoescape=select_autoescape(default=True)
 )
 
 
@@ -70,18 +71,20 @@ async def front() -> Response:
 @router.get("/static/kajitori.css")
 async def style() -> Response:
     """The one style sheet."""
-    css = (Path(__file__).parent / "static/kajitori.css").read_text(encoding="utf-8")
+    css = (pathlib.Path(__file__).parent / "static/kajitori.css").read_text(encoding="utf-8")
     return Response(css, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
 
 @router.get("/status")
-async def status(request: Request, caller: Reader, after: Annotated[int, Query(ge=0)] = 0) -> HTMLResponse:
+async def status(request: Request, caller: Reader, after: Annotated[int, Query(ge=0, le=LARGEST)] = 0) -> HTMLResponse:
     """The fleet: a count per word, then each adapter with what it is and what to do."""
     daemon = daemon_of(request)
     async with daemon.db.read() as tx:
         found = await adapters.page(tx, caller.scope, after=after, limit=ROWS + 1)
         told = await explaining.adapters(tx, daemon, found[:ROWS])
-        links = await explaining.links(tx, daemon, caller.scope)
+        last = await pushes.find(tx, caller.scope, limit=PUSHES)
+        lines = await links.page(tx, caller.scope, limit=ROWS)
+        judged = [(one.id, await explaining.link(tx, daemon, one)) for one in lines]
         news = await events.latest(tx, caller.scope, limit=30)
     words: dict[str, int] = {}
     for one in told:
@@ -90,8 +93,10 @@ async def status(request: Request, caller: Reader, after: Annotated[int, Query(g
         "status.html",
         words=sorted(words.items(), key=lambda pair: (-pair[1], pair[0])),
         adapters=list(zip(found, told, strict=False)),
-        links=links,
+        pushes=[(one.id, explaining.push(one, ())) for one in last],
+        links=judged,
         news=news,
+        paged=after > 0 or len(found) > ROWS,
         more=found[ROWS - 1].id if len(found) > ROWS else None,
         pace=daemon.clock.pace,
     )
@@ -104,8 +109,27 @@ async def adapter(serial: str, request: Request, caller: Reader) -> HTMLResponse
     async with daemon.db.read() as tx:
         found = await adapters.by_serial(tx, caller.scope, SerialNumber.parse(serial))
         (told,) = await explaining.adapters(tx, daemon, [found])
-        news = await events.latest(tx, Scope.everything(), limit=50, adapter_id=found.id)
-    return rendered("adapter.html", adapter=found, told=told, news=news)
+        news = await events.latest(tx, caller.scope, limit=50, adapter_id=found.id)
+    about = f"{found.model.name(found.service)}. "
+    return rendered("explained.html", told=told, about=about, news=news)
+
+
+@router.get("/status/pushes/{push_id}")
+async def push(push_id: Number, request: Request, caller: Reader) -> HTMLResponse:
+    """One push: its journal and the next action."""
+    daemon = daemon_of(request)
+    found = await daemon.pushes.status(caller.scope, push_id)
+    told = explaining.push(found, await daemon.pushes.journal(caller.scope, push_id))
+    return rendered("explained.html", told=told, about="")
+
+
+@router.get("/status/links/{link_id}")
+async def link(link_id: Number, request: Request, caller: Reader) -> HTMLResponse:
+    """One link: what it was judged by and the next action."""
+    daemon = daemon_of(request)
+    async with daemon.db.read() as tx:
+        told = await explaining.link(tx, daemon, await links.get(tx, caller.scope, link_id))
+    return rendered("explained.html", told=told, about="")
 
 
 def refusal(error: FleetError) -> HTMLResponse:

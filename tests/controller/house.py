@@ -68,8 +68,6 @@ class House:
 
     def stop(self, number: int = signal.SIGTERM, deadline_s: float = 30.0) -> int:
         """Ask it to end; its exit status."""
-        for client in self.clients:
-            client.close()
         self.process.send_signal(number)
         return self.process.wait(deadline_s)
 
@@ -87,13 +85,16 @@ def serving(directory: Path, **settings: str) -> Iterator[House]:
             stdout=written,
             stderr=written,
         )
-    house: House | None = None
     try:
         house = House(directory, process, log, _listening(directory, process, log))
-        yield house
+        try:
+            yield house
+        finally:
+            for client in house.clients:
+                client.close()
     finally:
         if process.poll() is None:
-            (process.kill if house is None else house.stop)()
+            process.terminate()
         process.wait(30)
 
 

@@ -14,7 +14,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from controller.cli.conformance_arms import register, run_arms
+from controller.cli.conformance import register
+from controller.cli.conformance_arms import run_arms
 
 pytestmark = pytest.mark.fast
 VECTORS = Path(__file__).parent.parent / "vectors" / "arms"

@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from controller.cli import conformance_dialect
+from controller.cli import conformance, conformance_dialect
 from controller.cli.conformance_dialect import run_dialect, significant
 from drivers.dialects import dialect
 from drivers.dialects.indented import Indented
@@ -28,7 +28,7 @@ def run(*arguments: str, cwd: Path = CORPUS) -> Result:
     """The command as `kajitori conformance` has it."""
     app = typer.Typer()
     app.callback()(lambda: None)
-    conformance_dialect.register(app)
+    conformance.register(app)
     with contextlib.chdir(cwd):
         return CliRunner().invoke(app, ["dialect", *arguments])
 

@@ -9,7 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from controller.cli.conformance_metering import agrees, register, run_metering
+from controller.cli.conformance import register
+from controller.cli.conformance_metering import agrees, run_metering
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "metering"
 

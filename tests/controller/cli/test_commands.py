@@ -1,0 +1,252 @@
+"""The CLI is a client of the API: what it prints, and the exit statuses of architecture §10."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.core import TyperGroup
+
+from controller.cli.app import app
+from tests.controller.house import Fleet, House, environment, ok, serial, serving
+
+pytestmark = pytest.mark.xdist_group("daemon")
+DONE, FAILED, BAD_INPUT, NOT_SETTLED = 0, 1, 2, 3
+
+
+def kajitori(directory: Path, *words: str, stdin: str = "", **settings: str) -> tuple[int, str, str]:
+    """Exit status, output and complaints of a command; a traceback is a failure."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "controller", *words],
+        cwd=directory.parent,
+        env=environment(directory, **settings),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in ran.stderr, ran.stderr
+    return ran.returncode, ran.stdout, ran.stderr
+
+
+def client(house: House, *words: str, stdin: str = "", **settings: str) -> tuple[int, str, str]:
+    """The same against a daemon, with its admin key."""
+    return kajitori(house.directory, *words, stdin=stdin, URL=house.url, API_KEY=house.key, **settings)
+
+
+def told(house: House, *words: str) -> Any:
+    """The JSON of a command that must be done."""
+    status, out, err = client(house, *words, "--json")
+    assert status == DONE, err
+    return json.loads(out)
+
+
+def test_every_command_takes_json() -> None:
+    without: list[str] = []
+
+    def walk(command: Any, path: str) -> None:
+        if isinstance(command, TyperGroup):
+            for name, below in command.commands.items():
+                walk(below, f"{path} {name}")
+        elif not any("--json" in option.opts for option in command.params):
+            without.append(path)
+
+    walk(typer.main.get_command(app), "kajitori")
+    assert without == []
+
+
+def test_a_fleet_is_made_and_looked_at_by_commands_alone(house: House) -> None:
+    contractor = told(house, "contractor", "add", "By hand")["key"]
+    management = told(
+        house,
+        *("management", "add", "--contractor", contractor, "--service", "mpc", "--classes", "I", "--entries", "2"),
+        "--standbys",
+        "1",
+    )["key"]
+    name = f"{serial()}/1"
+    made = told(
+        house,
+        *("adapter", "register", name, "--contractor", contractor, "--service", "mpc", "--class", "I"),
+        *("--model", "SEIL/X4", "--distribution-id", "0001-0000-0101-000B-0200-5EFF-FE00-53AA"),
+        *("--management", management),
+    )
+    assert made["ls_key"]
+    assert told(house, "adapter", "show", name)["place"] == made["place"]
+    assert told(house, "adapter", "tick", name, "line", "site")["missing"]
+    explained = told(house, "explain", name)
+    status, out, _ = client(house, "explain", name)
+    assert status == DONE
+    for text in (explained["summary"], explained["next_action"], explained["facts"][0]["source"]):
+        assert text in out
+    status, out, _ = client(house, "adapter", "list")
+    assert (status, name in out) == (DONE, True)
+    assert name in [one["serial_number"] for one in told(house, "adapter", "list")]
+    assert told(house, "adapter", "release", name)["place"] is None
+    assert told(house, "entry", "assign", made["place"], name)["occupant"] == name
+
+
+def test_bad_input_is_exit_2_and_names_the_next_step(house: House, tmp_path: Path) -> None:
+    for words in (
+        ("adapter", "show", " "),
+        ("entry", "show", "K-1"),
+        ("management", "add", "--contractor", "K-1", "--service", "isp", "--entries", "1"),
+        ("entry", "config", "E-1", str(tmp_path / "not-there")),
+        ("entry", "config", "E-1", str(tmp_path)),
+    ):
+        status, out, err = client(house, *words)
+        assert (status, out) == (BAD_INPUT, ""), err
+        assert err.startswith("kajitori: ")
+    assert client(house, "adapter", "show")[0] == BAD_INPUT
+    assert client(house, "adopter")[0] == BAD_INPUT
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes(b"hostname osaka\n! caf\xe9\n")
+    status, _, err = client(house, "entry", "config", "E-1", str(latin))
+    assert (status, "line 2" in err) == (BAD_INPUT, True)
+
+
+def test_what_is_refused_is_exit_1_with_its_rule(house: House, fleet: Fleet) -> None:
+    body = fleet.arms()
+    fleet.register(body)
+    again = ("--contractor", fleet.contractor(), "--service", "mpc", "--class", "I", "--model", "SEIL/X4")
+    status, _, err = client(
+        house, "adapter", "register", body["serial_number"], *again, "--distribution-id", body["distribution_id"]
+    )
+    assert (status, "[SMF-1]" in err, "→" in err) == (FAILED, True, True)
+    assert client(house, "adapter", "show", "NOBODY")[0] == FAILED
+    assert kajitori(house.directory, "adapter", "list", URL=house.url, API_KEY="x" * 43)[0] == FAILED
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        status, _, err = kajitori(tmp_path / "data", "adapter", "list", URL=url, API_KEY="x" * 43)
+    assert (status, "no answer" in err) == (FAILED, True)
+    status, _, err = kajitori(tmp_path / "data", "adapter", "list", URL="http://127.0.0.1:1")
+    assert (status, "KAJITORI_API_KEY" in err) == (BAD_INPUT, True)
+
+
+def test_a_change_whose_answer_never_came_is_not_settled(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        command = subprocess.Popen(
+            [sys.executable, "-m", "controller", "contractor", "add", "x"],
+            env=environment(tmp_path / "data", URL=f"http://127.0.0.1:{listener.getsockname()[1]}", API_KEY="x" * 43),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.recv(65536).startswith(b"POST /api/v1/contractors")
+        _, err = command.communicate(timeout=30)
+    assert (command.returncode, "may have been done or not" in err) == (NOT_SETTLED, True)
+
+
+def test_a_plan_offline_is_proven_or_exit_3_and_a_text_that_does_not_parse_is_exit_2(tmp_path: Path) -> None:
+    base, intent, broken = (tmp_path / name for name in ("base", "intent", "broken"))
+    base.write_text("hostname a\ninterface Gi0/0\n description x\n", encoding="utf-8")
+    intent.write_text("hostname a\ninterface Gi0/0\n description y\n", encoding="utf-8")
+    broken.write_text("config system global\n    set hostname\n", encoding="utf-8")
+    words = ("plan", "--dialect", "indented", str(base), str(intent))
+    status, out, _ = kajitori(tmp_path / "data", *words, "--json")
+    assert status == DONE
+    assert json.loads(out)["proven"]
+    status, _, err = kajitori(tmp_path / "data", "plan", "--dialect", "block", str(broken), str(broken))
+    assert (status, "line" in err) == (BAD_INPUT, True)
+    assert kajitori(tmp_path / "data", "plan", "--dialect", "klingon", str(base), str(base))[0] == BAD_INPUT
+
+
+def test_the_database_is_made_and_checked_without_a_daemon(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'fleet.db'}"
+    status, _, err = kajitori(tmp_path / "data", "db", "check", "--url", url)
+    assert (status, "db upgrade" in err) == (FAILED, True)
+    for _ in range(2):
+        assert kajitori(tmp_path / "data", "db", "upgrade", "--url", url)[0] == DONE
+    status, out, _ = kajitori(tmp_path / "data", "db", "check", "--url", url, "--json")
+    assert (status, json.loads(out)) == (DONE, {"at_head": True})
+    assert kajitori(tmp_path / "data", "db", "check", "--url", "mysql://x/y")[0] == BAD_INPUT
+
+
+def test_conformance_runs_through_the_module(tmp_path: Path) -> None:
+    sample = tmp_path / "router.cfg"
+    sample.write_text("hostname a\ninterface Gi0/0\n description x\n", encoding="utf-8")
+    status, out, _ = kajitori(tmp_path / "data", "conformance", "dialect", "indented", str(sample))
+    assert (status, out.splitlines()[-1]) == (DONE, "1 passed, 0 failed")
+    status, out, _ = kajitori(tmp_path / "data", "conformance", "dialect", "indented", str(sample), "--json")
+    assert (status, json.loads(out)["passed"]) == (DONE, 1)
+    strange = tmp_path / "strange.json"
+    strange.write_text('{"cases": [{"id": "x", "kind": "unheard-of"}]}', encoding="utf-8")
+    status, out, _ = kajitori(tmp_path / "data", "conformance", "metering", str(strange))
+    assert (status, out.splitlines()[-1]) == (FAILED, "0 passed, 1 failed")
+    assert kajitori(tmp_path / "data", "conformance", "arms", str(tmp_path / "nowhere"))[0] == FAILED
+
+
+def test_a_typo_in_the_settings_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    status, _, err = kajitori(tmp_path / "data", "serve", API__PROT="0")
+    assert (status, "api.port" in err) == (BAD_INPUT, True)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(("variable", "named"), [("API__PORT", "API"), ("ARMS__LS_PORT", "ARMS")])
+def test_a_port_that_is_taken_is_told_and_not_a_traceback(tmp_path: Path, variable: str, named: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        status, _, err = kajitori(tmp_path / "data", "serve", **{variable: str(taken.getsockname()[1])})
+    assert (status, named in err.splitlines()[-2]) == (BAD_INPUT, True), err
+
+
+@pytest.mark.slow
+def test_serve_stops_cleanly_and_starts_again_with_its_data(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    with serving(directory) as house:
+        made = Fleet(house.client())
+        name = made.register(made.arms())["serial_number"]
+        first = house.key
+        status, _, err = kajitori(directory, "serve")
+        assert (status, "another live process" in err) == (FAILED, True), err
+        asked = time.monotonic()
+        assert house.stop(signal.SIGTERM) == 0
+        assert time.monotonic() - asked < 10
+        assert not (directory / "listening.json").exists()
+    assert "Traceback" not in house.log.read_text(encoding="utf-8")
+    with sqlite3.connect(directory / "kajitori.db") as whole:
+        assert whole.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    whole.close()
+    before = (directory / "admin.key").stat().st_mtime_ns
+    with serving(directory) as house:
+        assert house.key == first
+        assert (directory / "admin.key").stat().st_mtime_ns == before
+        assert ok(house.client().get(f"/adapters/{name}"))["serial_number"] == name
+        assert len(ok(house.client().get("/api-keys"))["items"]) == 1
+        assert house.stop(signal.SIGINT) == 0
+
+
+@pytest.mark.slow
+def test_serve_tells_a_program_where_it_listens(tmp_path: Path) -> None:
+    command = subprocess.Popen(
+        [sys.executable, "-m", "controller", "serve", "--json"],
+        env=environment(tmp_path / "data", API_KEY="exported for the commands"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert command.stdout is not None
+    lines: list[str] = []
+    while not lines or lines[-1].rstrip() != "}":
+        lines.append(command.stdout.readline())
+        assert lines[-1], "it ended without a word"
+    ports = json.loads("".join(lines))
+    assert set(ports) == {"api", "ls", "rs", "heartbeat"}
+    with socket.create_connection(("127.0.0.1", ports["api"]), 10):
+        os.kill(command.pid, signal.SIGTERM)
+    assert command.wait(30) == 0
+    command.stdout.close()
