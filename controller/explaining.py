@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,13 @@ from controller.store import (
 )
 from controller.store.database import Tx
 from controller.store.scope import Scope
-from inventory import explain
+from inventory import explain, onboarding
 from inventory.adapters import Adapter, Life
 from inventory.calendar import tokyo_day
 from inventory.contacts import ContactRecord
 from inventory.explain import AdapterFacts, ConfigState, Contact, Explanation, Fact, LinkFacts, Seat
 from inventory.links import Capacity, Link
-from inventory.plans import JournalRow, Phase, Push
+from inventory.plans import ConfigVersion, JournalRow, Phase, Push
 from inventory.slots import Placement
 
 if TYPE_CHECKING:
@@ -37,42 +38,54 @@ STALE_DAYS = 5
 """Days without a valid one after which a level is stale (metering §5.3)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the store knows of the adapters asked for, by number of the adapter, seat or entry."""
+
+    seats: Mapping[int, Placement]
+    arms: Mapping[int, ContactRecord]
+    shells: Mapping[int, ssh.SshContact]
+    suspended: Mapping[int, str | None]
+    provided: Mapping[int, set[onboarding.ChecklistItem]]
+    held: Collection[int]
+    configs: Mapping[tuple[int, configs.Kind], ConfigVersion]
+
+
 async def adapters(tx: Tx, daemon: Daemon, wanted: Sequence[Adapter]) -> list[Explanation]:
     """Explanations of adapters, in their order. The caller has checked their scope."""
+    known = await _look(tx, wanted)
+    now_ms = daemon.clock.now_ms()
+    return [explain.explain_adapter(_facts(known, one, daemon.clock.pace), now_ms) for one in wanted]
+
+
+async def _look(tx: Tx, wanted: Sequence[Adapter]) -> _Known:
     numbers = [one.id for one in wanted]
     seats = await occupancy.seats(tx, numbers)
-    arms = {one.adapter_id: one for one in await phonehome.contacts(tx, numbers)}
-    shells = await ssh.contacts(tx, numbers)
-    now_ms = daemon.clock.now_ms()
-    told = []
-    for one in wanted:
-        facts = await _facts(tx, one, seats.get(one.id), arms.get(one.id), shells.get(one.id), daemon.clock.pace)
-        told.append(explain.explain_adapter(facts, now_ms))
-    return told
-
-
-async def _facts(
-    tx: Tx,
-    adapter: Adapter,
-    seat: Placement | None,
-    arms: ContactRecord | None,
-    shell: ssh.SshContact | None,
-    pace: float,
-) -> AdapterFacts:
+    owners = await occupancy.management_ids(tx, list(seats.values()))
     everything = Scope.everything()
+    reasons = {number: (await managements.get(tx, everything, number)).suspended for number in set(owners.values())}
+    return _Known(
+        seats=seats,
+        arms={one.adapter_id: one for one in await phonehome.contacts(tx, numbers)},
+        shells=await ssh.contacts(tx, numbers),
+        suspended={seat: reasons[management] for seat, management in owners.items()},
+        provided=await checklist.provided(tx, [one.id for one in wanted if one.life in (Life.ORDERED, Life.DELIVERED)]),
+        held=await pushes.held(tx, numbers),
+        configs=await configs.newest(tx, [one.slot_id for one in seats.values() if one.slot_kind == "entry"]),
+    )
+
+
+def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
+    seat, arms, shell = known.seats.get(adapter.id), known.arms.get(adapter.id), known.shells.get(adapter.id)
     kind = Seat.NONE if seat is None else Seat(seat.slot_kind)
-    suspended = None
-    if seat is not None:
-        management = await managements.get(tx, everything, await occupancy.management_id(tx, seat))
-        suspended = management.suspended
     missing: tuple[str, ...] = ()
-    if adapter.life in (Life.ORDERED, Life.DELIVERED):
-        missing = await checklist.missing(tx, everything, adapter.id)
+    if adapter.id in known.provided:
+        missing = onboarding.missing(adapter.device_class, known.provided[adapter.id])
     contact, at_ms, proven_ms, refusal, quarantine, quarantine_ms = _contact(adapter, arms, shell)
     if kind is Seat.STANDBY and arms is not None and arms.refusal_code is not None and contact is Contact.REFUSED:
         # To a standby the refusal is the answer it should get; its retries are its sign of life.
         contact, refusal = Contact.READY, None
-    config, config_ms = await _config(tx, adapter, seat)
+    config, config_ms = _config(known, adapter, seat)
     return AdapterFacts(
         serial=adapter.serial.shown,
         life=adapter.life.value,
@@ -86,7 +99,7 @@ async def _facts(
         config_at_ms=config_ms,
         path=adapter.path,
         missing=missing,
-        suspended=suspended,
+        suspended=None if seat is None else known.suspended[seat.id],
         refusal=refusal,
         quarantine=quarantine,
         quarantine_at_ms=quarantine_ms,
@@ -112,15 +125,14 @@ def _contact(
     return Contact.NEVER_SEEN, None, None, None, None, None
 
 
-async def _config(tx: Tx, adapter: Adapter, seat: Placement | None) -> tuple[ConfigState, int | None]:
+def _config(known: _Known, adapter: Adapter, seat: Placement | None) -> tuple[ConfigState, int | None]:
     """The config axis: truth of the place, read from this adapter, against what the place wants."""
     if seat is None or seat.slot_kind != "entry":
         return ConfigState.NONE, None
-    if await pushes.holder(tx, adapter.id) is not None:
+    if adapter.id in known.held:
         return ConfigState.PUSHING, None
-    everything = Scope.everything()
-    wanted = await configs.latest(tx, everything, seat.slot_id, "startup" if adapter.path == "arms" else "running")
-    truth = await configs.latest(tx, everything, seat.slot_id, "truth")
+    wanted = known.configs.get((seat.slot_id, "startup" if adapter.path == "arms" else "running"))
+    truth = known.configs.get((seat.slot_id, "truth"))
     if wanted is None and truth is None:
         return ConfigState.NONE, None
     if truth is None or truth.seen_ms < seat.from_ms:

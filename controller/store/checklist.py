@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import select
 
 from controller.store import adapters, audit
 from controller.store.database import Tx
-from controller.store.rows import adapter_row
+from controller.store.rows import adapter_row, in_parts
 from controller.store.scope import By, Scope
 from controller.store.tables.inventory import checklist_items
 from inventory import onboarding
@@ -35,6 +36,18 @@ async def ticks(tx: Tx, scope: Scope, adapter_id: int) -> list[Tick]:
         .order_by(checklist_items.c.at_ms, checklist_items.c.item)
     )
     return [Tick(row.item, row.at_ms, row.actor, row.note) for row in rows]
+
+
+async def provided(tx: Tx, adapter_ids: Collection[int]) -> dict[int, set[ChecklistItem]]:
+    """Adapter → items provided so far. The caller has checked the scope of the adapters."""
+    found: dict[int, set[ChecklistItem]] = {number: set() for number in adapter_ids}
+    for some in in_parts(adapter_ids):
+        rows = await tx.execute(
+            select(checklist_items.c.adapter_id, checklist_items.c.item).where(checklist_items.c.adapter_id.in_(some))
+        )
+        for row in rows:
+            found[row.adapter_id].add(row.item)
+    return found
 
 
 async def missing(tx: Tx, scope: Scope, adapter_id: int) -> tuple[ChecklistItem, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any, Final, Literal
 
-from sqlalchemy import Column, ColumnElement, RowMapping, insert, select, true, update
+from sqlalchemy import Column, ColumnElement, RowMapping, func, insert, select, true, update
 
 from controller.keyring import Keyring
 from controller.store.database import Tx
+from controller.store.rows import in_parts
 from controller.store.scope import Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.inventory import entries, managements
@@ -94,6 +96,21 @@ async def latest(tx: Tx, scope: Scope, entry_id: int, kind: Kind) -> ConfigVersi
     )
     row = found.mappings().one_or_none()
     return None if row is None else _version(row)
+
+
+async def newest(tx: Tx, entry_ids: Collection[int]) -> dict[tuple[int, Kind], ConfigVersion]:
+    """Newest version of each kind of these entries. The caller has checked their scope."""
+    found: dict[tuple[int, Kind], ConfigVersion] = {}
+    for some in in_parts(entry_ids):
+        last = (
+            select(func.max(config_versions.c.id))
+            .where(config_versions.c.entry_id.in_(some))
+            .group_by(config_versions.c.entry_id, config_versions.c.kind)
+        )
+        for row in (await tx.execute(select(*_FACTS).where(config_versions.c.id.in_(last)))).mappings():
+            version = _version(row)
+            found[version.entry_id, row["kind"]] = version
+    return found
 
 
 async def versions(

@@ -8,20 +8,18 @@ from sqlalchemy import select
 
 from controller.store.adapters import adapter_of
 from controller.store.database import Tx
+from controller.store.rows import in_parts
 from controller.store.seats import placement_of
 from controller.store.tables.inventory import adapters, entries, placements, standbys
 from inventory.adapters import Adapter
 from inventory.slots import Placement, SlotKind
-
-IN_ONE_QUERY = 500
-"""Numbers in one `IN`; both databases have a limit, and plans get no better with more."""
 
 
 async def occupants(tx: Tx, kind: SlotKind, slot_ids: Collection[int]) -> dict[int, Adapter]:
     """Slot → adapter that sits in it now; free slots are left out. The caller has checked the scope of the slots."""
     column = placements.c.entry_id if kind == "entry" else placements.c.standby_id
     found: dict[int, Adapter] = {}
-    for some in _parts(slot_ids):
+    for some in in_parts(slot_ids):
         rows = await tx.execute(
             select(column.label("slot_id"), adapters)
             .join(adapters, adapters.c.id == placements.c.adapter_id)
@@ -34,7 +32,7 @@ async def occupants(tx: Tx, kind: SlotKind, slot_ids: Collection[int]) -> dict[i
 async def seats(tx: Tx, adapter_ids: Collection[int]) -> dict[int, Placement]:
     """Adapter → where it sits now; unseated ones are left out. The caller has checked the scope of the adapters."""
     found: dict[int, Placement] = {}
-    for some in _parts(adapter_ids):
+    for some in in_parts(adapter_ids):
         rows = await tx.execute(
             select(placements).where(placements.c.adapter_id.in_(some), placements.c.to_ms.is_(None))
         )
@@ -45,7 +43,7 @@ async def seats(tx: Tx, adapter_ids: Collection[int]) -> dict[int, Placement]:
 async def named(tx: Tx, adapter_ids: Collection[int]) -> dict[int, Adapter]:
     """Adapters by number. The caller has checked the scope of what they sat in."""
     found: dict[int, Adapter] = {}
-    for some in _parts(adapter_ids):
+    for some in in_parts(adapter_ids):
         rows = await tx.execute(select(adapters).where(adapters.c.id.in_(some)))
         found.update((row.id, adapter_of(row)) for row in rows)
     return found
@@ -67,14 +65,12 @@ async def latest_occupant(tx: Tx, entry_id: int, *, until_ms: int | None = None)
     return None if row is None else adapter_of(row)
 
 
-def _parts(numbers: Collection[int]) -> list[list[int]]:
-    wanted = sorted(set(numbers))
-    return [wanted[i : i + IN_ONE_QUERY] for i in range(0, len(wanted), IN_ONE_QUERY)]
-
-
-async def management_id(tx: Tx, seat: Placement) -> int:
-    """Number of the management that a seat's slot belongs to."""
-    table = entries if seat.slot_kind == "entry" else standbys
-    found = await tx.scalar(select(table.c.management_id).where(table.c.id == seat.slot_id))
-    assert found is not None
-    return int(found)
+async def management_ids(tx: Tx, seated: Collection[Placement]) -> dict[int, int]:
+    """Placement → management that its slot belongs to."""
+    found: dict[int, int] = {}
+    for kind, table in (("entry", entries), ("standby", standbys)):
+        slots = {one.slot_id: one.id for one in seated if one.slot_kind == kind}
+        for some in in_parts(slots):
+            rows = await tx.execute(select(table.c.id, table.c.management_id).where(table.c.id.in_(some)))
+            found.update((slots[row.id], row.management_id) for row in rows)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from controller.store import audit, configs, events
 from controller.store.configs import entry_in_scope
 from controller.store.database import Tx
 from controller.store.events import NewEvent
+from controller.store.rows import in_parts
 from controller.store.scope import By, Scope
 from controller.store.tables.inventory import entries, placements, standbys
 from controller.store.tables.push import device_locks, push_journal, pushes
@@ -196,6 +197,14 @@ async def holder(tx: Tx, adapter_id: int) -> int | None:
     """Push that holds a device at present."""
     found = await tx.execute(select(device_locks.c.push_id).where(device_locks.c.adapter_id == adapter_id))
     return found.scalar_one_or_none()
+
+
+async def held(tx: Tx, adapter_ids: Collection[int]) -> set[int]:
+    """Those of the adapters that a push holds at present."""
+    found: set[int] = set()
+    for some in in_parts(adapter_ids):
+        found.update(await tx.scalars(select(device_locks.c.adapter_id).where(device_locks.c.adapter_id.in_(some))))
+    return found
 
 
 async def holding(tx: Tx) -> int:

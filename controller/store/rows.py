@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import Table, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -12,6 +12,9 @@ from controller.store.scope import Scope
 from controller.store.tables.base import AnyRow
 from controller.store.tables.inventory import adapters
 from inventory.errors import NotFound, StaleVersion
+
+IN_ONE_QUERY = 500
+"""Numbers in one `IN`; both databases have a limit, and plans get no better with more."""
 
 
 async def insert_new(tx: Tx, table: Table, values: Mapping[str, object]) -> int | None:
@@ -32,6 +35,12 @@ def require_version(subject: str, found: int, seen: int | None) -> None:
             next_step="Read it again, and decide again.",
             facts={"version": found, "seen": seen},
         )
+
+
+def in_parts(numbers: Collection[int]) -> list[list[int]]:
+    """Numbers for `IN`, in their order, so many as one query takes."""
+    wanted = sorted(set(numbers))
+    return [wanted[i : i + IN_ONE_QUERY] for i in range(0, len(wanted), IN_ONE_QUERY)]
 
 
 def not_found(what: str) -> NotFound:
