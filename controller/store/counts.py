@@ -66,6 +66,7 @@ async def create_management(
                 management_id=number,
                 kind=kind,
                 slots=count,
+                opening=1,
                 valid_from=tokyo_day(by.at_ms).isoformat(),
                 recorded_ms=by.at_ms,
                 actor=by.actor,
@@ -160,12 +161,14 @@ async def _change(tx: Tx, by: By, management: Management, kind: SlotKind, *, cou
         date.fromisoformat(text)
         for text in await tx.scalars(
             select(slot_counts.c.valid_from).where(
-                slot_counts.c.management_id == management.id, slot_counts.c.kind == kind
+                slot_counts.c.management_id == management.id,
+                slot_counts.c.kind == kind,
+                slot_counts.c.opening == 0,
             )
         )
     ]
-    require_day(management.service, today, valid_from, known)
     require_occupancy(management.service, kind, count, await occupants(tx, management.id, kind))
+    require_day(management.service, today, valid_from, known)
     row = await insert_new(
         tx,
         slot_counts,
@@ -173,6 +176,7 @@ async def _change(tx: Tx, by: By, management: Management, kind: SlotKind, *, cou
             "management_id": management.id,
             "kind": kind,
             "slots": count,
+            "opening": 0,
             "valid_from": valid_from.isoformat(),
             "recorded_ms": by.at_ms,
             "actor": by.actor,

@@ -310,6 +310,7 @@ def upgrade() -> None:
         sa.Column("management_id", sa.Integer(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("opening", sa.Integer(), nullable=False),
         sa.Column("valid_from", sa.Text(), nullable=False),
         sa.Column("recorded_ms", sa.BigInteger(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
@@ -321,9 +322,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(
-        "uq_slot_counts_management_id_kind_valid_from",
+        "uq_slot_counts_management_id_kind_valid_from_opening",
         "slot_counts",
-        ["management_id", "kind", "valid_from"],
+        ["management_id", "kind", "valid_from", "opening"],
         unique=True,
     )
     op.create_table(

@@ -47,13 +47,22 @@ slot_counts: Final = Table(
     reference("management_id", "managements"),
     base.text("kind"),
     number("slots"),
+    # 1: the count that the management was opened with. It is no change, so its day still allows one.
+    number("opening"),
     day("valid_from"),
     ms("recorded_ms"),
     base.text("actor"),
     ms("applied_ms", nullable=True),
     ms("blocked_ms", nullable=True),
     # One change per day and kind (MPC-8, SMF-5.1); the index decides races.
-    Index("uq_slot_counts_management_id_kind_valid_from", "management_id", "kind", "valid_from", unique=True),
+    Index(
+        "uq_slot_counts_management_id_kind_valid_from_opening",
+        "management_id",
+        "kind",
+        "valid_from",
+        "opening",
+        unique=True,
+    ),
     CheckConstraint("kind IN ('entry', 'standby') AND slots >= 0", name="kind_and_count"),
     **NEVER_REUSED,
 )

@@ -96,3 +96,17 @@ def test_a_life_event_on_a_stale_version_is_refused(fleet: Fleet) -> None:
     path = f"/adapters/{made['serial_number']}/life/failure-reported"
     ok(fleet.api.post(path, headers={"If-Match": f'"{made["version"]}"'}))
     refused(fleet.api.post(path, headers={"If-Match": f'"{made["version"]}"'}), 412, "stale-version")
+
+
+def test_counts_change_on_the_day_a_management_is_opened_and_once_a_day(fleet: Fleet) -> None:
+    key = fleet.management(entries=2)
+    fleet.register(fleet.arms(place={"management": key}))
+    fleet.register(fleet.arms(place={"management": key}))
+    path = f"/managements/{key}/counts"
+    below = refused(
+        fleet.api.put(path, json={"entry_count": 1}, headers={"If-Match": "*"}), 409, "count-below-occupancy"
+    )
+    assert len(below["facts"]["occupants"]) == 2
+    assert ok(fleet.api.put(path, json={"entry_count": 3}, headers={"If-Match": "*"}))["entry_count"] == 3
+    again = refused(fleet.api.put(path, json={"entry_count": 4}, headers={"If-Match": "*"}), 409, "rule-violation")
+    assert "one change per day" in again["detail"]

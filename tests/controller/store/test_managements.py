@@ -116,6 +116,8 @@ async def test_a_decrease_whose_slots_filled_up_meanwhile_is_told_once_and_made_
 
 async def test_a_count_changes_once_a_day_and_never_in_the_past(fleet: Fleet) -> None:
     osaka = await fleet.management(await fleet.contractor())
+    async with fleet.database.write() as tx:  # the count it was opened with today is no change
+        assert (await counts.change_counts(tx, ALL, BY, osaka.id, entry_count=4)).entry_count == 4
     for valid_from in (TODAY, date(2025, 10, 17)):
         with pytest.raises(RuleViolation) as refused:
             async with fleet.database.write() as tx:
