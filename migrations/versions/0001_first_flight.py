@@ -1,6 +1,6 @@
 """First flight: every table of the first version.
 
-Why: the first landing. Until then this file is written by `python -m migrations.regenerate`; afterwards it is history.
+Why: the first landing. It is history now: later revisions are appended by `python -m migrations.revise`.
 """
 
 from __future__ import annotations
