@@ -180,7 +180,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
             id_ = datagram.data[28:44]
             sender = self._senders.get(id_)
             if sender is None:
-                if self._unknown.get(id_, -1) < stale_ms and len(id_) == 16:
+                if self._unknown.get(id_, -math.inf) < stale_ms and len(id_) == 16:
                     wanted.add(id_)
             elif sender.looked_up_ms < stale_ms:
                 wanted.add(id_)

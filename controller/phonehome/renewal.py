@@ -71,7 +71,9 @@ class Renewal:
         by, cause = By("phone-home", now_ms), f"certificate {kept.role}"
         async with self._context.database.write() as tx:
             if told.standing is Standing.VALID:
-                await incidents.settle(tx, by, IncidentKind.CERTIFICATE, cause, "a certificate that lives longer is in use")
+                await incidents.settle(
+                    tx, by, IncidentKind.CERTIFICATE, cause, "a certificate that lives longer is in use"
+                )
                 return
             facts = {"subject": kept.read.subject, "until_ms": kept.read.not_after_ms, "next": told.next_action}
             await incidents.note(tx, by, NewIncident(IncidentKind.CERTIFICATE, cause, told.summary, facts=facts))

@@ -14,6 +14,7 @@ from controller.phonehome.context import Context
 from controller.phonehome.heartbeat import HeartbeatReceiver, grace_ms
 from controller.phonehome.undisturbed import undisturbed
 from controller.store import arms_keys, pushes
+from controller.store import phonehome as rows
 from controller.store.arms_keys import CertificateRecord
 from drivers.arms.messages import Request
 from drivers.arms.parameters import PullConfig
@@ -78,9 +79,7 @@ class Rotations:
         """One look at each of them."""
         ids = sorted(self._open)
         async with self._context.database.read() as tx:
-            identities = {
-                each.adapter_id: each for each in await arms_keys.by_adapter(tx, self._context.keyring, ids)
-            }
+            identities = {each.adapter_id: each for each in await rows.by_adapter(tx, self._context.keyring, ids)}
             certificates = await arms_keys.certificates(tx, ids)
         for adapter_id in ids:
             identity = identities.get(adapter_id)
@@ -92,11 +91,11 @@ class Rotations:
             await self._end_old_keys(identity, certificates[adapter_id])
             wanted = _wanted(identity, certificates[adapter_id])
             if wanted is not None:
-                await self._ask(identity, wanted, certificates[adapter_id])
+                self._ask(identity, wanted, certificates[adapter_id])
 
     async def _identity(self, adapter_id: int) -> ArmsIdentity | None:
         async with self._context.database.read() as tx:
-            found = await arms_keys.by_adapter(tx, self._context.keyring, [adapter_id])
+            found = await rows.by_adapter(tx, self._context.keyring, [adapter_id])
         return found[0] if found else None
 
     async def _end_old_keys(self, identity: ArmsIdentity, certificate: CertificateRecord) -> None:
@@ -106,8 +105,7 @@ class Rotations:
             self._put_out[identity.adapter_id] = rs.rotated_ms
             self._put(identity, "it did not fetch its new RS key in time")
         ends_heartbeat = (
-            heartbeat.previous is not None
-            and heartbeat.state(now_ms, grace_ms=self._grace_ms) is RotationState.SETTLED
+            heartbeat.previous is not None and heartbeat.state(now_ms, grace_ms=self._grace_ms) is RotationState.SETTLED
         )
         has_certificate = certificate.rotated_ms is not None and not certificate.making and not certificate.waiting
         if not (ends_heartbeat or has_certificate):
@@ -125,25 +123,25 @@ class Rotations:
             self._context.ledger.event("phonehome.put-out", identity, reason=why)
             peer.pulled(why)
 
-    async def _ask(self, identity: ArmsIdentity, start: Literal["LS", "RS"], certificate: CertificateRecord) -> None:
-        """Ask it to pull, once for the rotations that are open now."""
-        adapter_id = identity.adapter_id
-        reasons = frozenset(
-            {identity.rs_keys.rotated_ms, identity.passphrases.rotated_ms, certificate.rotated_ms}
-        )
-        peer = self._context.peers.get(adapter_id)
-        if self._asked.get(adapter_id) == reasons or peer is None or not peer.ready.is_set() or peer.configuring:
-            return
+    def _ask(self, identity: ArmsIdentity, start: Literal["LS", "RS"], certificate: CertificateRecord) -> None:
+        """Ask it to pull, once for the rotations that are open now; beside us, for it may take its time."""
+        reasons = frozenset({identity.rs_keys.rotated_ms, identity.passphrases.rotated_ms, certificate.rotated_ms})
+        peer = self._context.peers.get(identity.adapter_id)
+        ready = peer is not None and peer.ready.is_set() and not peer.configuring
+        if ready and self._asked.get(identity.adapter_id) != reasons:
+            self._asked[identity.adapter_id] = reasons
+            self._context.spawn(self._ask_one(identity, start), f"pull-config {identity.serial}")
+
+    async def _ask_one(self, identity: ArmsIdentity, start: Literal["LS", "RS"]) -> None:
         async with self._context.database.read() as tx:
-            if await pushes.held(tx, [adapter_id]):
-                return
-        self._asked[adapter_id] = reasons
+            held = await pushes.held(tx, [identity.adapter_id])
+        asked = Request("pull-config", "", PullConfig(start))
         try:
-            await self._link.request(
-                identity.serial.shown, Request("pull-config", "", PullConfig(start)), timeout_s=ANSWER_S
-            )
+            if held:
+                raise Unreachable("a push to it is under way", serial=identity.serial.shown, step="pull-config")
+            await self._link.request(identity.serial.shown, asked, timeout_s=ANSWER_S)
         except Unreachable:
-            self._asked.pop(adapter_id, None)  # nothing was sent
+            self._asked.pop(identity.adapter_id, None)  # nothing was sent; the next look asks again
         except FleetError as error:
             self._context.ledger.event("phonehome.not-asked-to-pull", identity, start=start, words=error.message)
         else:

@@ -1,4 +1,4 @@
-"""The TLS that adapters speak: who may speak an old version, and who has been talked down to one (arms-protocol §12)."""
+"""The TLS that adapters speak: who may speak an old version, who was talked down to one (arms-protocol §12)."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ from controller.store.rows import not_found
 from controller.store.tables.inventory import adapters
 from controller.store.tables.phonehome import arms_contacts, arms_identities
 from inventory.adapters import FINAL
-from inventory.contacts import ArmsIdentity
 from inventory.errors import Conflict
 from inventory.keys import KeyKind, Keys, deadline
 from inventory.secrets import Secret
@@ -35,12 +34,12 @@ class CertificateRecord:
     @property
     def making(self) -> bool:
         """A new one was asked for and is not made yet."""
-        return self.pem is None or (self.rotated_ms is not None and (self.made_ms or 0) < self.rotated_ms)
+        return self.pem is None or self.until_ms == 0
 
     @property
     def waiting(self) -> bool:
         """It was made and no config pull has fetched it yet."""
-        return not self.making and (self.delivered_ms is None or self.delivered_ms < (self.made_ms or 0))
+        return not self.making and (self.delivered_ms is None or self.delivered_ms <= (self.made_ms or 0))
 
 
 async def rotate(
@@ -68,6 +67,7 @@ async def rotate(
     def seal(secret: Secret | None, column: str) -> bytes | None:
         return None if secret is None else keyring.seal(secret, context=context(column, adapter_id))
 
+    done = True
     match kind:
         case "ls":
             before = identity.ls_keys.rotated_ms
@@ -109,7 +109,6 @@ async def rotate(
                 passphrase_delivered_ms=None,
             )
         case "certificate":
-            done = True
             await _set(tx, adapter_id, certificate_rotated_ms=at_ms, certificate_until_ms=0)
     if not done:
         raise Conflict("somebody rotates this key at the same moment", next_step="Look at the keys, and decide again.")
@@ -120,8 +119,8 @@ async def unseated(tx: Tx, keyring: Keyring, adapter_id: int, *, at_ms: int) -> 
     """The unit lost its place: what it was given to stand there ends now (architecture §6). No-op without identity."""
     if not await by_adapter(tx, keyring, [adapter_id]):
         return
-    for kind in ("rs", "heartbeat"):
-        await rotate(tx, keyring, adapter_id, kind, at_ms=at_ms, at_once=True)  # type: ignore[arg-type]  # literals
+    await rotate(tx, keyring, adapter_id, "rs", at_ms=at_ms, at_once=True)
+    await rotate(tx, keyring, adapter_id, "heartbeat", at_ms=at_ms, at_once=True)
 
 
 async def fetched(tx: Tx, adapter_id: int, rs: Keys[Secret]) -> None:
@@ -136,9 +135,7 @@ async def ls_key_used(tx: Tx, adapter_id: int, ls: Keys[bytes]) -> None:
 
 async def passphrase_delivered(tx: Tx, adapter_id: int, passphrases: Keys[Secret], *, at_ms: int) -> None:
     """A config pull has handed out this passphrase: the one before has its grace from now."""
-    await _set_of(
-        tx, adapter_id, "passphrase_rotated_ms", passphrases.rotated_ms, passphrase_delivered_ms=at_ms
-    )
+    await _set_of(tx, adapter_id, "passphrase_rotated_ms", passphrases.rotated_ms, passphrase_delivered_ms=at_ms)
 
 
 async def passphrase_settled(tx: Tx, adapter_id: int, passphrases: Keys[Secret]) -> None:
@@ -245,14 +242,6 @@ async def in_contact(tx: Tx) -> int:
         .where(arms_contacts.c.last_seen_ms.is_not(None), adapters.c.life.not_in([life.value for life in FINAL]))
     )
     return int(await tx.scalar(query) or 0)
-
-
-async def identity_of(tx: Tx, keyring: Keyring, adapter_id: int) -> ArmsIdentity:
-    """The identity of an adapter. Raises NotFound when it does not phone home."""
-    found = await by_adapter(tx, keyring, [adapter_id])
-    if not found:
-        raise not_found("ARMS identity of this adapter")
-    return found[0]
 
 
 async def _set(tx: Tx, adapter_id: int, **columns: Any) -> None:
