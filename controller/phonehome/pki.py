@@ -100,7 +100,7 @@ class Pki:
 
     def _server(self, leaf: str, authority: str, floor: TlsFloor) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.options |= _DONT_INSERT_EMPTY_FRAGMENTS
+        context.options |= _DONT_INSERT_EMPTY_FRAGMENTS | ssl.OP_NO_RENEGOTIATION
         if floor == "1.0":
             # Asked for by `arms.tls_floor`: these listeners alone serve clients that know nothing newer.
             context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
