@@ -10,8 +10,8 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
 from typing import Final
 
+from controller.phonehome.certificates import common_name
 from controller.phonehome.listener import Connection
-from controller.phonehome.pki import common_name
 from controller.phonehome.room import Held
 from drivers.arms import framing
 from drivers.arms.framing import Head, HeadDecoder
