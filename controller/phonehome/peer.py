@@ -247,7 +247,9 @@ class Peer:
         return transaction.answer(self._accept(transaction.done.result()))
 
     def _accept(self, request: Request) -> Response:
-        return Response(request.type, SUCCESS, transaction_id=request.transaction_id, description="Success")
+        id_ = request.transaction_id
+        named = id_ if id_ is not None and id_ > 0 else None  # 0 and less are none: there is nothing to name (§2.3)
+        return Response(request.type, SUCCESS, transaction_id=named, description="Success")
 
     def _transaction(self, id_: int) -> Transaction:
         found = self.transactions.get(id_)
