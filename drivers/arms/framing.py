@@ -233,6 +233,8 @@ class _ChunkReader:
         found: list[_Chunk] = []
         while (chunk := self._next()) is not None:
             found.append(chunk)
+            if chunk.body is None:  # what follows the end is not read, however it came
+                break
         return found
 
     @property
