@@ -15,6 +15,7 @@ from controller.phonehome.exchange import Exchange
 from controller.phonehome.listener import Connection
 from controller.phonehome.peer import CLAIM_S
 from controller.phonehome.proof import Prover
+from controller.phonehome.renewal import Renewal
 from controller.phonehome.tunnel import Tunnel
 from controller.store import adapters
 from controller.store.scope import By, Scope
@@ -64,9 +65,10 @@ class _Asked:
 class Doors:
     """Handlers of the listeners; one call a connection."""
 
-    def __init__(self, context: Context, prover: Prover) -> None:
+    def __init__(self, context: Context, prover: Prover, renewal: Renewal) -> None:
         self._context = context
         self._prover = prover
+        self._renewal = renewal
         self._open: dict[asyncio.Task[None], Exchange] = {}
 
     async def location(self, reader: StreamReader, writer: StreamWriter, connection: Connection) -> None:
@@ -285,6 +287,7 @@ class Doors:
     async def _config_answer(self, asked: _Asked, parameters: ConfigSolicitation, startup: ConfigText) -> None:
         context, identity = self._context, asked.identity
         self._left_push(asked)
+        identity = await self._renewal.have(identity)
         await self._answer(asked, SUCCESS, answers.its_config(context, identity, startup, parameters))
         self._seen(identity, asked.exchange.source, Contact.CONFIG_PULLED)
         await given.at_the_rs(context, identity)

@@ -81,10 +81,10 @@ class PhoneHome:
         )
         self.link = TunnelLink(self._context)
         self.heartbeats = HeartbeatReceiver(self._context, on_beats)
-        self._doors = Doors(self._context, Prover(self._context))
         self._listeners: list[Listener] = []
         self.crowd = Crowd(clock, at_most=room(settings.connections), per_source=settings.unproven_per_source)
         self.renewal = Renewal(self._context)
+        self._doors = Doors(self._context, Prover(self._context), self.renewal)
         self.rotations = Rotations(self._context, self.link, self.heartbeats)
 
     @property
@@ -155,7 +155,7 @@ class PhoneHome:
     # --- for the rest of the daemon -----------------------------------------------------------------------------------
 
     def provisioned(self) -> None:
-        """An adapter got its identity: make its certificate now, beside the loop."""
+        """Adapters got their identities, on record: make their certificates now, beside the loop."""
         self.renewal.wanted()
 
     async def key_rotated(self, adapter_id: int) -> None:
