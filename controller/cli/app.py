@@ -11,6 +11,7 @@ from controller.cli import (
     database,
     demo,
     fleet,
+    incidents,
     operating,
     pushing,
     serving,
@@ -31,7 +32,7 @@ app = typer.Typer(
 vectors = typer.Typer(help="Run published vector files against this build.", no_args_is_help=True)
 conformance.register(vectors)
 app.add_typer(vectors, name="conformance")
-for room in (serving, database, demo, fleet, pushing, operating, traffic, sim):
+for room in (serving, database, demo, fleet, incidents, pushing, operating, traffic, sim):
     room.register(app)
 
 
