@@ -13,6 +13,7 @@ import structlog
 from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.operations.masking import known_of, masked_result
+from controller.operations.pacing import protocol_s, real_s
 from controller.operations.settling import Settler
 from controller.push.texts import TextPlanner
 from controller.store import adapters, operations
@@ -39,8 +40,6 @@ log = structlog.get_logger(__name__)
 
 BUSY: Final = frozenset({301, 302, 406})
 """Codes by which an adapter says that it is busy: as after any code but 100 nothing was started (§6.5)."""
-MAX_RESULT_OCTETS: Final = 8 * 1024 * 1024
-"""Longer results are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,11 @@ class Limits:
     """How long a result that is no longer announced may still be on its way to us."""
     return_s: float = 900.0
     """How long a reboot or a pull may take."""
+    look_s: float = 5.0
+    """Pause between two questions while something is settled."""
     at_once: int = 64
+    kept_octets: int = 8 * 1024 * 1024
+    """Longer results are not kept."""
 
 
 class Carrier:
@@ -87,6 +90,7 @@ class Carrier:
             settle_s=limits.settle_s,
             early_s=limits.early_s,
             return_s=limits.return_s,
+            look_s=limits.look_s,
             answer_s=limits.answer_s or answer_within_s(OperationKind.CHECK_TRANSACTION),
         )
         self._slots = asyncio.Semaphore(limits.at_once)
@@ -241,8 +245,8 @@ class Carrier:
         result = result_of(message)
         state, said = judged(code, result)
         kept: OperationResult | None = None
-        if result.octets > MAX_RESULT_OCTETS:
-            said += f"; its {result.octets} octets are more than {MAX_RESULT_OCTETS} and were not kept"
+        if result.octets > self._limits.kept_octets:
+            said += f"; its {result.octets} octets are more than {self._limits.kept_octets} and were not kept"
         else:
             async with self._database.read() as tx:
                 adapter = await adapters.get(tx, Scope.everything(), operation.adapter_id)
@@ -277,13 +281,11 @@ class Carrier:
             return await operations.get(tx, Scope.everything(), operation_id)
 
     def _left_s(self, operation: Operation) -> float:
-        """Protocol seconds that it may still wait. As everywhere, waits of up to 10 s are not shortened by the pace."""
-        pace = self._clock.pace
-        whole_s = max(operation.wait_s / pace, min(operation.wait_s, 10.0))
-        passed_s = max(self._clock.now_ms() - operation.created_ms, 0) / 1000
+        """Protocol seconds that it may still wait; 0 or less: none."""
         if operation.wait_s == 0 and not operation.said:
             return 0.01  # at once or not at all
-        return (whole_s - passed_s) * pace
+        passed_s = max(self._clock.now_ms() - operation.created_ms, 0) / 1000
+        return protocol_s(real_s(operation.wait_s, self._clock.pace) - passed_s, self._clock.pace)
 
     @contextlib.contextmanager
     def _idle(self, operation: Operation) -> Iterator[None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from controller.clock import Clock
+from controller.operations.pacing import protocol_s, real_s
 from controller.store import phonehome
 from controller.store.database import Database
 from drivers.arms.messages import Request
@@ -16,7 +17,6 @@ from drivers.sessions.arms import ArmsLink
 from inventory.errors import DeviceError
 from inventory.operations import ASYNCHRONOUS, CHANGING, LEAVING, Operation, OperationState
 
-_LOOK_S: Final = 5.0
 _ASKED_BY_US: Final = "requested by rs"
 """Stands in the trigger of a pull that we asked for (§6.9); free text, so it is evidence and no proof."""
 
@@ -42,6 +42,7 @@ class Settler:
         early_s: float,
         return_s: float,
         answer_s: float,
+        look_s: float,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -50,6 +51,7 @@ class Settler:
         self._early_s = early_s
         self._return_s = return_s
         self._answer_s = answer_s
+        self._look_s = look_s
 
     async def settle(self, operation: Operation) -> Settled | Request:
         """The end of an operation, or its result after all."""
@@ -77,7 +79,7 @@ class Settler:
                 return later[-1].trigger
             if over:
                 return None
-            await self._clock.wait(_LOOK_S)
+            await self._clock.wait(self._look_s)
 
     async def _left(self, operation: Operation) -> Settled:
         trigger = await self.next_pull(operation)
@@ -102,8 +104,8 @@ class Settler:
     async def _until_known(self, operation: Operation, watch: asyncio.Task[Request | None]) -> Settled | Request:
         until_ms = self._clock.monotonic_ms() + 1000 * self._real_s(self._settle_s)
         while True:
-            left_s = (until_ms - self._clock.monotonic_ms()) / 1000 * self._clock.pace
-            asking = asyncio.create_task(self._still_open(operation, max(left_s, 0.01)))
+            left_s = self._left_s(until_ms)
+            asking = asyncio.create_task(self._still_open(operation, left_s))
             try:
                 await asyncio.wait((asking, watch), return_when=asyncio.FIRST_COMPLETED)
                 if not asking.done() and (result := _came(watch)) is not None:
@@ -122,14 +124,14 @@ class Settler:
                 return _lost(operation, "its result was lost, and the adapter no longer holds it open")
             if self._clock.monotonic_ms() >= until_ms:
                 return Settled(OperationState.UNKNOWN, "the adapter still holds it open, and its result does not come")
-            if (result := await self._shortly(watch, _LOOK_S)) is not None:
+            if (result := await self._shortly(watch, self._look_s)) is not None:
                 return result
 
     async def _still_open(self, operation: Operation, within_s: float) -> bool | None:
         """Whether the adapter will still report; None if it cannot be asked. Asking again changes nothing on it."""
         until_ms = self._clock.monotonic_ms() + 1000 * self._real_s(within_s)
         while True:
-            left_s = max((until_ms - self._clock.monotonic_ms()) / 1000 * self._clock.pace, 0.01)
+            left_s = self._left_s(until_ms)
             with contextlib.suppress(DeviceError):
                 await self._link.wait_ready(operation.serial, timeout_s=left_s)
                 asked = Request("check-transaction", "")
@@ -138,7 +140,7 @@ class Settler:
                 return bool(open_ids) if operation.transaction_id is None else operation.transaction_id in open_ids
             if self._clock.monotonic_ms() >= until_ms:
                 return None
-            await self._clock.wait(_LOOK_S)
+            await self._clock.wait(self._look_s)
 
     async def _shortly(self, watch: asyncio.Task[Request | None], seconds: float) -> Request | None:
         """The result, if it comes within so many seconds; the whole time passes otherwise."""
@@ -148,9 +150,12 @@ class Settler:
             await self._clock.wait(seconds)
         return _came(watch)
 
+    def _left_s(self, until_ms: float) -> float:
+        """Protocol time until an instant of the monotonic clock; a hundredth of a second at least."""
+        return max(protocol_s((until_ms - self._clock.monotonic_ms()) / 1000, self._clock.pace), 0.01)
+
     def _real_s(self, seconds: float) -> float:
-        """As in the link: what a machine computes is not faster under a pace, so short waits stay as they are."""
-        return max(seconds / self._clock.pace, min(seconds, 10.0))
+        return real_s(seconds, self._clock.pace)
 
 
 def _came(watch: asyncio.Task[Request | None]) -> Request | None:
