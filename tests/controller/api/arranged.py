@@ -35,7 +35,6 @@ class Arranged:
 class Seeded:
     """A fleet with everything that an operation may need."""
 
-    house: House
     fleet: Fleet
     management: str
     entry: str
@@ -69,7 +68,7 @@ def seeded(house: House) -> Iterator[Seeded]:
         assert draft != running
         write(fleet, entry, draft)
         link, proposal, report = metered(fleet, management)
-        yield Seeded(house, fleet, management, entry, name, running, draft, link, proposal, report, house)
+        yield Seeded(fleet, management, entry, name, running, draft, link, proposal, report, house)
 
 
 def write(fleet: Fleet, entry: str, text: str) -> int:

@@ -23,6 +23,7 @@ def phoning(house: House, fleet: Fleet, *, number: int = 41, startup: str = STAR
     command += ["--root-ca", str(house.directory / "pki/arms-root-ca.crt")]
     command += ["--ls-url", f"https://127.0.0.1:{house.ports['ls']}/"]
     env = environment(house.directory)
+    # Without its key it only says who it is.
     told = json.loads(subprocess.run([*command, "--json"], env=env, capture_output=True, check=False).stdout)
     place = {"management": fleet.management()}
     made = fleet.register(fleet.arms(**told, model="SA-W2", place=place))
@@ -32,9 +33,9 @@ def phoning(house: House, fleet: Fleet, *, number: int = 41, startup: str = STAR
     modules = [{"text": startup}]
     ok(fleet.api.put(f"/entries/{made['place']}/configs/working", json={"modules": modules}))
     ok(fleet.api.post(f"/entries/{made['place']}/configs/startup"))
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     env = environment(house.directory, LS_KEY=made["ls_key"])
-    with subprocess.Popen([*command, "--pace", "50"], env=env, **quiet) as device:
+    command += ["--pace", "50"]
+    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as device:
         try:
             until(
                 lambda: ok(fleet.api.get(f"/adapters/{name}/contact"))["stage"] == "ready",

@@ -11,9 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from controller.cli.app import app
+from inventory.errors import BadInput
 from tests.controller.api.phoning import SECRET, phoning
-from tests.controller.cli.test_commands import client
 from tests.controller.house import Fleet, House, Json, ok, refused
 from tests.controller.waiting_here import until
 
@@ -154,29 +156,42 @@ def test_a_viewer_sees_and_starts_nothing(house: House, phone: Phone) -> None:
     ok(operator.post("/operations", json={"adapter": phone.serial, "kind": "check-transaction"}))
 
 
-def test_by_command_with_the_exit_status_of_the_outcome(
-    house: House, phone: Phone, fleet: Fleet, tmp_path: Path
-) -> None:
-    start = ("operation", "start", phone.serial)
-    status, out, err = client(house, *start, "ping", "--address", "192.0.2.9", "--count", "1", "--wait")
-    assert (status, "1 answered, 0 lost" in out) == (DONE, True), err
-    status, out, _ = client(house, *start, "read-status", "--item", "0=show system", "--item", "4=x", "--wait")
+def command(phone: Phone, *words: str) -> tuple[int, str]:
+    """Exit status and output of `kajitori operation …`, in this process."""
+    known = {"KAJITORI_URL": str(phone.api.base_url).removesuffix("/api/v1/"), "KAJITORI_API_KEY": key_in(phone.api)}
+    ran = CliRunner().invoke(app, ["operation", *words], env=known)
+    if isinstance(ran.exception, BadInput):  # what `main` makes of it
+        return BAD_INPUT, ran.exception.message
+    assert ran.exception is None or isinstance(ran.exception, SystemExit), ran.exception
+    return ran.exit_code, ran.output
+
+
+def key_in(api: httpx.Client) -> str:
+    """The key that a client sends."""
+    return str(api.headers["Authorization"]).removeprefix("Bearer ")
+
+
+def test_by_command_with_the_exit_status_of_the_outcome(phone: Phone, fleet: Fleet, tmp_path: Path) -> None:
+    start = ("start", phone.serial)
+    status, out = command(phone, *start, "ping", "--address", "192.0.2.9", "--count", "1", "--wait")
+    assert (status, "1 answered, 0 lost" in out) == (DONE, True), out
+    status, out = command(phone, *start, "read-status", "--item", "0=show system", "--item", "4=x", "--wait")
     assert (status, phone.serial in out, "402 SA Failure" in out) == (DONE, True, True)
-    status, out, _ = client(house, *start, "md-command", "--module", "4", "--command", "x", "--wait", "--json")
-    assert (status, json.loads(out)["result_code"]) == (FAILED, 402)
-    assert client(house, *start, "configure")[0] == BAD_INPUT
-    assert client(house, *start, "read-status", "--item", "arp")[0] == BAD_INPUT
+    status, out = command(phone, *start, "md-command", "--module", "4", "--command", "x", "--wait")
+    assert (status, "402 SA Failure" in out) == (FAILED, True)
+    assert command(phone, *start, "configure")[0] == BAD_INPUT
+    assert command(phone, *start, "read-status", "--item", "arp")[0] == BAD_INPUT
     silent = fleet.register(fleet.arms(place={"management": fleet.management()}))["serial_number"]
-    status, out, _ = client(house, "operation", "start", silent, "dump-debug", "--wait-s", "86400", "--json")
+    status, out = command(phone, "start", silent, "dump-debug", "--wait-s", "86400", "--json")
     number = str(json.loads(out)["id"])
-    assert (status, client(house, "operation", "show", number)[0]) == (NOT_SETTLED, NOT_SETTLED)
-    assert client(house, "operation", "wait", number, "--timeout-s", "0")[0] == NOT_SETTLED
-    assert client(house, "operation", "cancel", number)[0] == DONE
-    assert client(house, "operation", "show", number)[0] == FAILED
-    status, out, _ = client(house, "operation", "list", "--adapter", phone.serial, "--kind", "ping", "--json")
+    assert (status, command(phone, "show", number)[0]) == (NOT_SETTLED, NOT_SETTLED)
+    assert command(phone, "wait", number, "--timeout-s", "0")[0] == NOT_SETTLED
+    assert command(phone, "cancel", number)[0] == DONE
+    assert command(phone, "show", number)[0] == FAILED
+    status, out = command(phone, "list", "--adapter", phone.serial, "--kind", "ping", "--json")
     assert (status, json.loads(out)[0]["kind"]) == (DONE, "ping")
     dump = phone.asks("dump-debug")
     file = tmp_path / "dump.bin"
-    assert client(house, "operation", "save", str(dump["id"]), str(file))[0] == DONE
+    assert command(phone, "save", str(dump["id"]), str(file))[0] == DONE
     assert file.read_text(encoding="utf-8").startswith("state dump")
-    assert client(house, "operation", "explain", number)[0] == DONE
+    assert command(phone, "explain", number)[0] == DONE
