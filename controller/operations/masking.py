@@ -37,7 +37,8 @@ async def known_of(tx: Tx, keyring: Keyring, adapter: Adapter, entry_id: int) ->
             texts += [text for _, text in found.modules if text]
     secrets: set[str] = set()
     for one in await phonehome.by_adapter(tx, keyring, [adapter.id]):
-        held = (one.rs_key, one.previous_rs_key, one.passphrase, one.certificate_key)
+        keys = (one.rs_keys, one.passphrases)
+        held = (one.certificate_key, *(key for both in keys for key in (both.current, both.previous)))
         secrets.update(secret.reveal() for secret in held if secret is not None)
     return Known(adapter.model.dialect, frozenset(secrets), tuple(dict.fromkeys(texts)))
 

@@ -46,9 +46,17 @@ def mask_known(text: str, secrets: Iterable[str]) -> str:
 
 
 def _spellings(secret: str) -> set[str]:
-    """With and without its quotes and escapes; of a secret over several lines each line."""
+    """With and without its quotes and escapes; of a secret over several lines each line; each also as ARMS text tells
+    it, with `?` for every octet beyond ASCII (arms-protocol §6.0)."""
     bare = secret.strip()
     if bare[:1] == '"':
         bare = bare[1:].removesuffix('"')
     plain = re.sub(r"\\(.)", r"\1", bare)
-    return {secret.strip(), bare, plain} | {line.strip() for line in secret.splitlines() if len(line.strip()) >= 16}
+    lines = {line.strip() for line in secret.splitlines() if len(line.strip()) >= 16}
+    found = {secret.strip(), bare, plain} | lines
+    return found | {told for told in map(_as_told, found) if told.strip("?")}
+
+
+def _as_told(text: str) -> str:
+    octets = text.encode("utf-8", "surrogateescape")
+    return bytes(octet if octet < 0x80 else 0x3F for octet in octets).decode("ascii")

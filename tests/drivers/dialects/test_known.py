@@ -41,6 +41,13 @@ def test_quotes_escapes_and_lines_of_a_key_are_known() -> None:
     assert MASK in mask_known("log: QWERTYUIOPASDFGHJ", secrets_in(dialect("indented"), pem))
 
 
+def test_a_secret_beyond_ascii_is_known_as_an_adapter_tells_it() -> None:
+    found = secrets_in(
+        dialect("key-value"), "ppp.0.password: p\u00e4ss-wort\nppp.1.password: \u65e5\u672c\u8a9e\u8a9e\n"
+    )
+    assert mask_known("up as p??ss-wort, why?????????????", found) == f"up as {MASK}, why?????????????"
+
+
 def test_a_text_without_secrets_knows_none_and_short_ones_are_left() -> None:
     for name in NAMES:
         assert secrets_in(dialect(name), "hostname a\n") == frozenset()
