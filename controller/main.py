@@ -19,6 +19,7 @@ from controller.engine.dbos_engine import DbosEngine
 from controller.engine.node import NodeId
 from controller.keyring import Keyring
 from controller.metering.service import HeartbeatReading, MeteringService
+from controller.operations.service import OperationService
 from controller.phonehome.heartbeat import Beat
 from controller.phonehome.service import PhoneHome
 from controller.push.identifying import Identifier
@@ -90,6 +91,9 @@ class Daemon:
                 client_rollback_s=(settings.arms.rs_retry_max + 1) * settings.arms.rs_retry_interval_s,
             ),
         )
+        self.operations = OperationService(
+            database=db, keyring=keyring, clock=self.clock, link=self.phonehome.link, planner=self.planner
+        )
         self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner)
         self.node = held
         self.reports = ReportService(
@@ -140,6 +144,7 @@ class Daemon:
             advance=self.pushes.advance,
         )
         self._loop("push dispatcher", lambda: self.pushes.run(self._running_engine()))
+        self._loop("operations", self.operations.run)
         self._loop("metering", self.metering.run)
         self._loop("ssh watch", self.identifier.watch)
         self._loop("truth", self.truth.run)
@@ -164,9 +169,9 @@ class Daemon:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        settled = await self.pushes.stop(deadline_s=STOP_S)
-        if not settled:
-            log.warning("pushes were left for reconcile at the next start")
+        settled = await asyncio.gather(self.pushes.stop(deadline_s=STOP_S), self.operations.stop(deadline_s=STOP_S))
+        if not all(settled):
+            log.warning("pushes or operations were left to be reconciled at the next start")
         if self._engine is not None:
             await self._engine.close()
         await self.phonehome.stop()
