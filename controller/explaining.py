@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from controller.clock import Clock
 from controller.store import (
+    boots,
     checklist,
     configs,
+    incidents,
     managements,
+    modules,
     occupancy,
     phonehome,
     proposals,
     pushes,
     ssh,
+    startups,
 )
 from controller.store import (
     links as link_rows,
@@ -24,18 +29,33 @@ from controller.store.database import Tx
 from controller.store.scope import Scope
 from inventory import explain, onboarding
 from inventory.adapters import Adapter, Life
+from inventory.boots import Boot, stages
 from inventory.calendar import tokyo_day
 from inventory.contacts import ContactRecord
 from inventory.explain import AdapterFacts, ConfigState, Contact, Explanation, Fact, LinkFacts, Seat
+from inventory.incidents import Incident, IncidentKind
 from inventory.links import Capacity, Link
+from inventory.modules import Reported, WantedModule, differences
 from inventory.plans import ConfigVersion, JournalRow, Phase, Push
 from inventory.slots import Placement
-
-if TYPE_CHECKING:
-    from controller.main import Daemon
+from inventory.startups import Trial
 
 STALE_DAYS = 5
 """Days without a valid one after which a level is stale (metering §5.3)."""
+
+
+class Daemon(Protocol):
+    """What is needed of the daemon."""
+
+    @property
+    def clock(self) -> Clock:
+        """Its clock."""
+        ...
+
+    @property
+    def started_ms(self) -> int:
+        """When it started."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +69,11 @@ class _Known:
     provided: Mapping[int, set[onboarding.ChecklistItem]]
     held: Collection[int]
     configs: Mapping[tuple[int, configs.Kind], ConfigVersion]
+    boots: Mapping[int, Boot]
+    incidents: Mapping[int, Sequence[Incident]]
+    trials: Mapping[int, Trial]
+    wanted: Mapping[int, tuple[WantedModule, ...]]
+    reported: Mapping[int, Reported]
 
 
 async def adapters(tx: Tx, daemon: Daemon, wanted: Sequence[Adapter]) -> list[Explanation]:
@@ -62,6 +87,7 @@ async def _look(tx: Tx, wanted: Sequence[Adapter]) -> _Known:
     numbers = [one.id for one in wanted]
     seats = await occupancy.seats(tx, numbers)
     owners = await occupancy.management_ids(tx, list(seats.values()))
+    places = [one.slot_id for one in seats.values() if one.slot_kind == "entry"]
     everything = Scope.everything()
     reasons = {number: (await managements.get(tx, everything, number)).suspended for number in set(owners.values())}
     return _Known(
@@ -71,7 +97,12 @@ async def _look(tx: Tx, wanted: Sequence[Adapter]) -> _Known:
         suspended={seat: reasons[management] for seat, management in owners.items()},
         provided=await checklist.provided(tx, [one.id for one in wanted if one.life in (Life.ORDERED, Life.DELIVERED)]),
         held=await pushes.held(tx, numbers),
-        configs=await configs.newest(tx, [one.slot_id for one in seats.values() if one.slot_kind == "entry"]),
+        configs=await configs.newest(tx, places),
+        boots=await boots.latest(tx, numbers),
+        incidents=await incidents.open_of_adapters(tx, numbers),
+        trials=await startups.trials(tx, places),
+        wanted=await modules.wanted_of(tx, places),
+        reported=await modules.reported(tx, numbers),
     )
 
 
@@ -86,6 +117,14 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
         # To a standby the refusal is the answer it should get; its retries are its sign of life.
         contact, refusal = Contact.READY, None
     config, config_ms = _config(known, adapter, seat)
+    place = seat.slot_id if seat is not None and seat.slot_kind == "entry" else 0
+    trial = known.trials.get(place) if adapter.path == "arms" else None
+    boot = known.boots.get(adapter.id)
+    loop = next((one for one in known.incidents.get(adapter.id, ()) if one.kind is IncidentKind.CLIENT_LOOP), None)
+    reported = known.reported.get(adapter.id)
+    unlike = ""
+    if reported is not None:
+        unlike = differences(known.wanted.get(place, ()), {one.id: one.version for one in reported.modules})
     return AdapterFacts(
         serial=adapter.serial.shown,
         life=adapter.life.value,
@@ -105,7 +144,28 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
         quarantine_at_ms=quarantine_ms,
         proven_at_ms=proven_ms,
         heartbeat_at_ms=None if arms is None else arms.last_heartbeat_ms,
+        boot=() if boot is None else _boot(boot),
+        loop=None if loop is None else str(loop.facts.get("asked", loop.title)),
+        loop_at_ms=None if loop is None else loop.last_ms,
+        trial=None if trial is None else trial.words,
+        trial_at_ms=None if trial is None else trial.failed_ms,
+        fell_back=trial is not None and trial.standing == "given-up",
+        modules=unlike or None,
+        modules_at_ms=None if reported is None else reported.at_ms,
         pace=pace,
+    )
+
+
+def _boot(boot: Boot) -> tuple[Fact, ...]:
+    """The stages of a boot as facts; one that was skipped says why."""
+    return tuple(
+        Fact(
+            one.at_ms if one.at_ms is not None else boot.rs_ms,
+            f"last boot, {one.stage.value.replace('-', ' ')}" + (f": {one.note}" if one.note else ""),
+            "phone-home",
+        )
+        for one in stages(boot)
+        if one.at_ms is not None or one.note
     )
 
 

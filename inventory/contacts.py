@@ -36,8 +36,18 @@ class ArmsIdentity:
     suspended: str | None
     shut_out: str | None
     quarantine: str | None
+    ls_ms: int | None = None
+    """When it asked the LS since its last pull; None when it did not."""
 
-    def caller(self, *, key_ok: bool, same_id: bool = True, startup: bool = False, overload: bool = False) -> Caller:
+    def caller(
+        self,
+        *,
+        key_ok: bool,
+        same_id: bool = True,
+        startup: bool = False,
+        overload: bool = False,
+        looping: str | None = None,
+    ) -> Caller:
         """The facts of a request for `admission.admit`."""
         return Caller(
             known=self.life not in FINAL,
@@ -51,6 +61,7 @@ class ArmsIdentity:
             quarantine=self.quarantine,
             startup=startup,
             overload=overload,
+            looping=looping,
         )
 
 
@@ -77,6 +88,10 @@ class ContactRecord:
     quarantine_ms: int | None
     trigger: str | None
     firmware: str | None
+    ls_ms: int | None = None
+    """When it asked the LS since the last config was pulled."""
+    asked_ms: int | None = None
+    """When it asked the RS since the last config was pulled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +106,3 @@ class Claim:
     first_ms: int
     last_ms: int
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Boot:
-    """One start of an adapter: when each step was answered with success; milliseconds UTC."""
-
-    id: int
-    adapter_id: int
-    trigger: str
-    rs_ms: int
-    method_ms: int | None
-    confirmed_ms: int | None
-    ready_ms: int | None

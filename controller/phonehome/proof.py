@@ -45,7 +45,7 @@ class Prover:
         """A path was confirmed."""
         context, identity = self._context, peer.identity
         now_ms = context.clock.now_ms()
-        context.ledger.boot_step(identity, "confirmed_ms")
+        context.boots.confirmed(identity)
         if peer.proven:
             context.ledger.contact(identity, stage=Contact.READY, stage_ms=now_ms, last_seen_ms=now_ms)
             return
@@ -103,7 +103,7 @@ class Prover:
                 proven_ms=now_ms,
                 last_seen_ms=now_ms,
             )
-            context.ledger.boot_step(identity, "ready_ms")
+            context.boots.ready(identity, told)
             context.ledger.event("phonehome.ready", identity, shown=told)
             return
         reason = f"the device shows {told!r}, on record is {identity.serial}"

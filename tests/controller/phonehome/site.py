@@ -12,12 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from controller import explaining
 from controller.clock import SystemClock
 from controller.keyring import Keyring
 from controller.phonehome.heartbeat import Beat
 from controller.phonehome.service import PhoneHome
 from controller.settings import ArmsSettings
-from controller.store import adapters, checklist, contractors, counts, events, managements, slots
+from controller.store import (
+    adapters,
+    boots,
+    checklist,
+    configs,
+    contractors,
+    counts,
+    events,
+    incidents,
+    managements,
+    slots,
+    startups,
+)
 from controller.store import phonehome as rows
 from controller.store.database import Database
 from controller.store.scope import By, Scope
@@ -28,9 +41,13 @@ from drivers.arms.parameters import CommandResult, CommandResults, MdCommand, Pu
 from drivers.arms.xml import DECLARATION
 from inventory import onboarding
 from inventory.adapters import Life, LifeEvent
+from inventory.boots import Boot
 from inventory.contacts import Claim, ContactRecord
+from inventory.explain import Explanation
+from inventory.incidents import Incident, IncidentKind
 from inventory.plans import ConfigText
 from inventory.secrets import Secret
+from inventory.startups import Served
 
 ALL = Scope.everything()
 BY = By("test", 1_760_745_600_000)
@@ -76,7 +93,9 @@ class Site:
     def __init__(self, database: Database, keyring: Keyring, folder: Path, settings: ArmsSettings, pace: float) -> None:
         self.database = database
         self.keyring = keyring
+        self.folder = folder
         self.clock = SystemClock(pace)
+        self.started_ms = self.clock.now_ms()
         self.startups: dict[int, ConfigText] = {}
         self.beats: list[Beat] = []
         self.takes_beats = asyncio.Event()
@@ -92,8 +111,12 @@ class Site:
             on_beats=self._on_beats,
         )
 
-    async def _startup(self, entry_id: int) -> ConfigText | None:
-        return self.startups.get(entry_id)
+    async def _startup(self, entry_id: int) -> Served | None:
+        """What a test has put there by hand; else what the database says."""
+        if entry_id in self.startups:
+            return Served(self.startups[entry_id])
+        async with self.database.read() as tx:
+            return await startups.served(tx, self.keyring, entry_id)
 
     async def _on_beats(self, beats: Sequence[Beat]) -> None:
         await self.takes_beats.wait()
@@ -210,6 +233,42 @@ class Site:
                 tx, ALL, kind="phonehome", adapter_id=unit.adapter_id if unit else None, limit=1000
             )
         return [(event.kind, dict(event.facts)) for event in found]
+
+    async def explained(self, unit: Unit) -> Explanation:
+        """What is said of the unit, all notes written."""
+        await self.home.ledger.flush()
+        async with self.database.read() as tx:
+            (told,) = await explaining.adapters(tx, self, [await adapters.get(tx, ALL, unit.adapter_id)])
+        return told
+
+    async def boots(self, unit: Unit) -> list[Boot]:
+        """Its boots, the newest first, all notes written."""
+        await self.home.ledger.flush()
+        async with self.database.read() as tx:
+            return await boots.page(tx, unit.adapter_id)
+
+    async def release(self, unit: Unit, text: str) -> int:
+        """Release a startup config for the place of the unit; the number of the version."""
+        assert unit.entry_id is not None
+        async with self.database.write() as tx:
+            made = await configs.put(
+                tx,
+                ALL,
+                self.keyring,
+                unit.entry_id,
+                kind="startup",
+                config=ConfigText.single(text),
+                digest=text,
+                author="test",
+                reason="",
+                at_ms=self.clock.now_ms(),
+            )
+        return made.id
+
+    async def incidents(self, kind: IncidentKind) -> list[Incident]:
+        """All incidents of a kind."""
+        async with self.database.read() as tx:
+            return await incidents.page(tx, ALL, kind=kind)
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
