@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from contextlib import closing
 
@@ -50,10 +51,12 @@ def catalogue(connection: sa.Connection, schema_name: str) -> set[tuple[str, ...
     if connection.dialect.name == "sqlite":
         rows = connection.execute(sa.text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all()
         return {
-            (row.name, line.strip().rstrip(","))
+            (row.name, part.strip().rstrip(","))
             for row in rows
             if not row.name.startswith(("alembic", "sqlite"))
             for line in row.sql.splitlines()
+            # A column that a later revision added stands behind the last one of its table, in the same line.
+            for part in re.split(r", (?=\w+ (?:TEXT|INTEGER|BIGINT|BLOB|FLOAT)\b)", line)
         }
     constraints = connection.execute(
         sa.text(
