@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from controller.api import (
     adapters,
     api_keys,
+    boots,
     claims,
     configs,
     contractors,
@@ -29,6 +30,7 @@ from controller.api import (
     pushes,
     readings,
     reports,
+    startups,
 )
 from controller.web import manual, pages
 
@@ -43,7 +45,9 @@ NOUNS = (
     entries,
     adapters,
     claims,
+    boots,
     configs,
+    startups,
     plans,
     pushes,
     readings,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import RowMapping, bindparam, exists, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.keyring import Keyring
-from controller.store import configs, incidents
+from controller.store import configs, incidents, occupancy
 from controller.store.database import Tx
 from controller.store.modules import unpack_wanted
 from controller.store.rows import in_parts
@@ -19,6 +19,8 @@ from controller.store.tables.push import config_versions, entry_modules, startup
 from inventory.incidents import IncidentKind, NewIncident
 from inventory.startups import Served, Standing, Trial
 
+LOOKED_BACK: Final = 20
+"""Proven versions that are looked through for one in the language of the adapter."""
 _same = startup_trials.alias("same")
 _PROVEN_TEXT = exists(
     select(_same.c.version_id).where(
@@ -116,7 +118,10 @@ async def failed(
     number = (row["failures"] or 0) + 1
     values: dict[str, Any] = {"failures": number, "failed_ms": by.at_ms, "failure": why}
     if number >= at_most:
-        values |= {"given_up_ms": by.at_ms, "instead_id": await _last_proven(tx, row["entry_id"], version_id)}
+        values |= {
+            "given_up_ms": by.at_ms,
+            "instead_id": await _last_proven(tx, row["entry_id"], version_id, adapter_id),
+        }
     made = (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(startup_trials)
     await tx.execute(
         made.values(
@@ -129,15 +134,22 @@ async def failed(
     return trial
 
 
-async def _last_proven(tx: Tx, entry_id: int, before: int) -> int | None:
-    found: int | None = await tx.scalar(
-        select(func.max(startup_trials.c.version_id)).where(
-            startup_trials.c.entry_id == entry_id,
-            startup_trials.c.proven_ms.is_not(None),
-            startup_trials.c.version_id < before,
-        )
+async def _last_proven(tx: Tx, entry_id: int, before: int, adapter_id: int) -> int | None:
+    """The newest proven version before this one in the language of the adapter: a place may have had another model."""
+    language = (await occupancy.named(tx, [adapter_id]))[adapter_id].model.family
+    rows = await tx.execute(
+        select(config_versions.c.id, config_versions.c.at_ms)
+        .join(startup_trials, startup_trials.c.version_id == config_versions.c.id)
+        .where(startup_trials.c.entry_id == entry_id, startup_trials.c.proven_ms.is_not(None))
+        .where(config_versions.c.id < before)
+        .order_by(config_versions.c.id.desc())
+        .limit(LOOKED_BACK)
     )
-    return found
+    for row in rows.all():
+        author = await occupancy.latest_occupant(tx, entry_id, until_ms=row.at_ms)
+        if author is not None and author.model.family == language:
+            return int(row.id)
+    return None
 
 
 def _incident(trial: Trial, adapter_id: int, serial: str) -> NewIncident:

@@ -134,20 +134,25 @@ class Site:
         serial: str | None = None,
         distribution_id: str | None = None,
         ls_key: Secret | None = None,
+        contractor_of: Unit | None = None,
     ) -> Unit:
-        """An adapter on record with an identity, in a management of its own with one entry and one standby."""
+        """An adapter on record with an identity, in a management of its own with one entry and one standby; of a
+        contractor of its own too, or of the one of another unit."""
         number = next(_NUMBERS)
         shown = serial or f"SN-{number:06}"
         id_ = distribution_id or f"0001-0000-0101-000B-0200-5EFF-{number // 65536:04X}-{number % 65536:04X}"
         service: Literal["mpc", "smfsx"] = "smfsx" if model == "SEIL/X1" else "mpc"
         device_class: Literal["I", "II"] = "II" if "x86" in model else "I"
         async with self.database.write() as tx:
-            contractor = await contractors.create(tx, ALL, BY, name=f"North Foods {number}")
+            if contractor_of is None:
+                owner = (await contractors.create(tx, ALL, BY, name=f"North Foods {number}")).id
+            else:
+                owner = (await adapters.get(tx, ALL, contractor_of.adapter_id)).contractor_id
             management = await counts.create_management(
                 tx,
                 ALL,
                 BY,
-                contractor_id=contractor.id,
+                contractor_id=owner,
                 service=service,
                 classes=(device_class,) if service == "mpc" else (),
                 name="Osaka",
@@ -159,7 +164,7 @@ class Site:
                 ALL,
                 BY,
                 serial=shown,
-                contractor_id=contractor.id,
+                contractor_id=owner,
                 service=service,
                 device_class=device_class if service == "mpc" else None,
                 model=model,

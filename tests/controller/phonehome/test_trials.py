@@ -6,8 +6,9 @@ import pytest
 
 from controller.keyring import Keyring
 from controller.settings import ArmsSettings
-from controller.store import configs, entries, startups
+from controller.store import configs, entries, slots, startups
 from controller.store.database import Database
+from controller.store.scope import By
 from controller.store.startups import Proof
 from drivers.arms.parameters import ConfigSolicitationAnswer
 from inventory.errors import NotFound
@@ -194,9 +195,10 @@ async def test_a_trial_on_both_databases(database: Database, keyring: Keyring) -
     fleet = Fleet(database, keyring)
     north = await fleet.contractor()
     unit = await fleet.adapter(north)
-    await fleet.management(north)
+    osaka = await fleet.management(north)
     async with database.write() as tx:
-        place = (await entries.page(tx, ALL))[0].id
+        await slots.assign(tx, ALL, BY, unit.id, management_id=osaka.id, kind="entry")
+        place = (await entries.page(tx, ALL, occupied=True))[0].id
 
         async def release(text: str) -> int:
             made = await configs.put(
@@ -234,3 +236,17 @@ async def test_a_trial_on_both_databases(database: Database, keyring: Keyring) -
         assert (served.text.text(), served.version_id, served.instead_of) == (GOOD, good, bad)
         with pytest.raises(NotFound):
             await startups.trial(tx, ALL.of(north.id + 1), place)
+
+
+async def test_a_proven_config_in_the_language_of_another_model_is_never_served(site: Site) -> None:
+    unit, _ = await proven(site)
+    other = await site.unit(model="SEIL BPV4", seat="none", contractor_of=unit)
+    async with site.database.write() as tx:
+        by = By("test", site.clock.now_ms())
+        await slots.release(tx, ALL, by, unit.adapter_id)
+        await slots.assign(tx, ALL, by, other.adapter_id, entry_id=unit.entry_id)
+    other.entry_id = unit.entry_id
+    await site.release(other, 'hostname "bad"\n')
+    for _ in range(5):
+        assert await got(site, other) == 'hostname "bad"\n'
+    assert (await trial(site, other)).standing == "failing"
