@@ -175,7 +175,9 @@ def _contact(
     """Stage, its instant, when the serial was proven, refusal, quarantine, its instant."""
     if adapter.path == "arms" and arms is not None:
         refusal = None
-        if arms.refusal_reason is not None and arms.stage is Contact.REFUSED:
+        # A refusal after the last stage may have been of somebody in its name, who moves no stage: it is told too.
+        told = arms.stage is Contact.REFUSED or (arms.refusal_ms or 0) > (arms.stage_ms or 0)
+        if arms.refusal_reason is not None and told:
             refusal = f"{arms.refusal_code}: {arms.refusal_reason}"
         at_ms = arms.stage_ms or arms.last_seen_ms
         return arms.stage, at_ms, arms.proven_ms, refusal, arms.quarantine, arms.quarantine_ms

@@ -14,6 +14,7 @@ from controller.store.startups import Proof
 from drivers.arms.parameters import ConfigSolicitation
 from inventory.boots import check_failed
 from inventory.contacts import ArmsIdentity
+from inventory.modules import WantedModule
 from inventory.startups import Served
 
 
@@ -132,6 +133,11 @@ class Boots:
     def ready(self, identity: ArmsIdentity, shown: str) -> None:
         """The device has shown its serial number (or distribution id): it is push-ready."""
         self._ledger.boot_step(identity, ready_ms=self._clock.now_ms(), shown=shown)
+
+    def wanted_modules(self, adapter_id: int) -> tuple[WantedModule, ...]:
+        """What its place wanted when it pulled last; nothing when this node has not seen that."""
+        opened = self._open.get(adapter_id)
+        return () if opened is None else opened.served.modules
 
     def heartbeat(self, adapter_id: int, at_ms: int) -> None:
         """A heartbeat came; the first after the confirmation is a stage of the boot."""

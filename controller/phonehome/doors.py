@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from controller.phonehome import answers
+from controller.phonehome import answers, syncing
 from controller.phonehome.boots import Failure
 from controller.phonehome.context import Context
 from controller.phonehome.exchange import Exchange
@@ -33,7 +33,7 @@ from drivers.arms.parameters import (
 from drivers.arms.results import NAMES, SUCCESS
 from inventory.adapters import Life, LifeEvent
 from inventory.admission import BUSY, OTHER_ID, UNKNOWN_ID, Answer, Caller, Door, admit
-from inventory.boots import POWER_ON
+from inventory.boots import MODULE_SYNC_FAILED, POWER_ON
 from inventory.contacts import ArmsIdentity
 from inventory.errors import BadInput, FleetError, ProtocolViolation
 from inventory.explain import Contact
@@ -262,6 +262,8 @@ class Doors:
         failure = self._context.boots.failure(identity, trigger)
         if failure is not None:
             await undisturbed(self._failed(identity, failure))
+        if trigger.strip().lower() == MODULE_SYNC_FAILED:
+            await undisturbed(syncing.failed(self._context, identity))
 
     async def _failed(self, identity: ArmsIdentity, failure: Failure) -> None:
         context = self._context

@@ -28,6 +28,7 @@ from controller.store import (
     events,
     incidents,
     managements,
+    modules,
     slots,
     startups,
 )
@@ -37,7 +38,14 @@ from controller.store.scope import By, Scope
 from drivers.arms import framing, messages
 from drivers.arms.ids import basic
 from drivers.arms.messages import Message, Request, Response
-from drivers.arms.parameters import CommandResult, CommandResults, MdCommand, PushConfirmationStart
+from drivers.arms.parameters import (
+    CommandResult,
+    CommandResults,
+    MdCommand,
+    Module,
+    ModuleList,
+    PushConfirmationStart,
+)
 from drivers.arms.xml import DECLARATION
 from inventory import onboarding
 from inventory.adapters import Life, LifeEvent
@@ -45,6 +53,7 @@ from inventory.boots import Boot
 from inventory.contacts import Claim, ContactRecord
 from inventory.explain import Explanation
 from inventory.incidents import Incident, IncidentKind
+from inventory.modules import WantedModule
 from inventory.plans import ConfigText
 from inventory.secrets import Secret
 from inventory.startups import Served
@@ -270,6 +279,12 @@ class Site:
             )
         return made.id
 
+    async def want(self, unit: Unit, *wanted: WantedModule) -> None:
+        """Say which module versions the place of the unit wants."""
+        assert unit.entry_id is not None
+        async with self.database.write() as tx:
+            await modules.want(tx, ALL, BY, unit.entry_id, wanted, if_version=None)
+
     async def incidents(self, kind: IncidentKind) -> list[Incident]:
         """All incidents of a kind."""
         async with self.database.read() as tx:
@@ -398,6 +413,10 @@ class Device:
         self._task: asyncio.Task[None] | None = None
         self.answering = True
         """Whether it answers md-commands and confirmations by itself."""
+        self.head = b""
+        """Of our answer to its tunnel."""
+        self.modules: tuple[Module, ...] | None = None
+        """Its module list, if it tells that by itself too."""
 
     async def open(self, *, key: Secret | None = None, user: str | None = None) -> int:
         """Open the tunnel; the status that came is returned. 200 leaves it open."""
@@ -408,7 +427,7 @@ class Device:
             b"Transfer-Encoding: chunked\r\nAuthorization: " + secret.encode() + b"\r\n\r\n"
         )
         async with asyncio.timeout(30):
-            head = await self._reader.readuntil(b"\r\n\r\n")
+            head = self.head = await self._reader.readuntil(b"\r\n\r\n")
         status = int(head.split(b" ")[1])
         if status == 200:
             assert head == framing.TUNNEL_ACCEPTED
@@ -441,6 +460,9 @@ class Device:
                 return
             if self.answering and message.type == "md-command":
                 self.say(Response("md-command", 100, self._command(message)))
+                return
+            if self.answering and message.type == "read-module-list" and self.modules is not None:
+                self.say(Response("read-module-list", 100, ModuleList(self.modules)))
                 return
         self.inbox.put_nowait(message)
 
