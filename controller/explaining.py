@@ -16,6 +16,7 @@ from controller.store import (
     managements,
     modules,
     occupancy,
+    operations,
     phonehome,
     proposals,
     pushes,
@@ -36,6 +37,7 @@ from inventory.explain import AdapterFacts, ConfigState, Contact, Explanation, F
 from inventory.incidents import Incident, IncidentKind
 from inventory.links import Capacity, Link
 from inventory.modules import Reported, WantedModule, differences
+from inventory.operations import Operation, OperationStep
 from inventory.plans import ConfigVersion, JournalRow, Phase, Push
 from inventory.slots import Placement
 from inventory.startups import Trial
@@ -68,6 +70,7 @@ class _Known:
     suspended: Mapping[int, str | None]
     provided: Mapping[int, set[onboarding.ChecklistItem]]
     held: Collection[int]
+    operations: Mapping[int, Operation]
     configs: Mapping[tuple[int, configs.Kind], ConfigVersion]
     boots: Mapping[int, Boot]
     incidents: Mapping[int, Sequence[Incident]]
@@ -97,6 +100,7 @@ async def _look(tx: Tx, wanted: Sequence[Adapter]) -> _Known:
         suspended={seat: reasons[management] for seat, management in owners.items()},
         provided=await checklist.provided(tx, [one.id for one in wanted if one.life in (Life.ORDERED, Life.DELIVERED)]),
         held=await pushes.held(tx, numbers),
+        operations=await operations.open_of(tx, numbers),
         configs=await configs.newest(tx, places),
         boots=await boots.latest(tx, numbers),
         incidents=await incidents.open_of_adapters(tx, numbers),
@@ -125,6 +129,7 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
     unlike = ""
     if reported is not None:
         unlike = differences(known.wanted.get(place, ()), {one.id: one.version for one in reported.modules})
+    asked = known.operations.get(adapter.id)
     return AdapterFacts(
         serial=adapter.serial.shown,
         life=adapter.life.value,
@@ -152,6 +157,8 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
         fell_back=trial is not None and trial.standing == "given-up",
         modules=unlike or None,
         modules_at_ms=None if reported is None else reported.at_ms,
+        operation=None if asked is None else explain.operation_words(_key(asked), asked.state),
+        operation_at_ms=None if asked is None else asked.sent_ms or asked.created_ms,
         pace=pace,
     )
 
@@ -218,6 +225,19 @@ def push(found: Push, journal: Sequence[JournalRow]) -> Explanation:
     return explain.explain_push(
         f"push {found.id} to E-{found.entry_id}", found.state, since_ms=since_ms, reason=found.said, journal=facts
     )
+
+
+def operation(found: Operation, journal: Sequence[OperationStep]) -> Explanation:
+    """Explanation of an operation from its journal."""
+    facts = tuple(Fact(step.at_ms, f"{step.state.value}: {step.said}", "operation journal") for step in journal)
+    since_ms = journal[-1].at_ms if journal else found.created_ms
+    return explain.explain_operation(
+        f"{_key(found)} on {found.serial}", found.state, since_ms=since_ms, reason=found.said, journal=facts
+    )
+
+
+def _key(found: Operation) -> str:
+    return f"operation {found.id} ({found.kind})"
 
 
 async def link(tx: Tx, daemon: Daemon, found: Link) -> Explanation:

@@ -10,15 +10,17 @@ from typing import Final
 
 import structlog
 
-from controller.phonehome import answers, syncing
+from controller.phonehome import answers, given, syncing, tls
 from controller.phonehome.boots import Failure
 from controller.phonehome.context import Context
 from controller.phonehome.exchange import Exchange
+from controller.phonehome.listener import Connection
+from controller.phonehome.peer import CLAIM_S
 from controller.phonehome.proof import Prover
+from controller.phonehome.renewal import Renewal
 from controller.phonehome.tunnel import Tunnel
 from controller.phonehome.undisturbed import undisturbed
 from controller.store import adapters, startups
-from controller.store import phonehome as rows
 from controller.store.scope import By, Scope
 from drivers.arms import framing, messages, rules
 from drivers.arms.ids import Credential, DistributionId
@@ -37,6 +39,7 @@ from inventory.boots import MODULE_SYNC_FAILED, POWER_ON
 from inventory.contacts import ArmsIdentity
 from inventory.errors import BadInput, FleetError, ProtocolViolation
 from inventory.explain import Contact
+from inventory.keys import certificate_doubt
 from inventory.startups import Served
 
 log = structlog.get_logger(__name__)
@@ -44,6 +47,8 @@ log = structlog.get_logger(__name__)
 _IDENTITY: Final = frozenset({UNKNOWN_ID, OTHER_ID, 401})
 STOP_S: Final = 2.0
 """What a connection may still take when the node stops; those that are held at the gate are cut after it."""
+DONE_S: Final = 2 * CLAIM_S
+"""What a `-done` over HTTP may wait for its answer; whoever wants it stored has claimed and stored it long before."""
 CONTEST_ECHOES: Final = 10
 """Echo intervals within which a second replacement of a live tunnel means two units with one identity (MPC-11)."""
 _PHRASES: Final = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
@@ -61,23 +66,23 @@ class _Asked:
 class Doors:
     """Handlers of the listeners; one call a connection."""
 
-    def __init__(self, context: Context, prover: Prover) -> None:
+    def __init__(self, context: Context, prover: Prover, renewal: Renewal) -> None:
         self._context = context
         self._prover = prover
+        self._renewal = renewal
         self._open: dict[asyncio.Task[None], Exchange] = {}
 
-    async def location(self, reader: StreamReader, writer: StreamWriter) -> None:
+    async def location(self, reader: StreamReader, writer: StreamWriter, connection: Connection) -> None:
         """A connection to the LS."""
-        await self._serve(Door.LS, reader, writer)
+        await self._serve(Door.LS, Exchange(reader, writer, connection, pace=self._context.clock.pace))
 
-    async def resource(self, reader: StreamReader, writer: StreamWriter) -> None:
+    async def resource(self, reader: StreamReader, writer: StreamWriter, connection: Connection) -> None:
         """A connection to the RS: a pull, a `-done`, or a tunnel."""
-        await self._serve(Door.RS, reader, writer)
+        await self._serve(Door.RS, Exchange(reader, writer, connection, pace=self._context.clock.pace))
 
-    async def _serve(self, door: Door, reader: StreamReader, writer: StreamWriter) -> None:
+    async def _serve(self, door: Door, exchange: Exchange) -> None:
         task = asyncio.current_task()
         assert task is not None
-        exchange = Exchange(reader, writer, pace=self._context.clock.pace)
         self._open[task] = exchange
         try:
             await self._exchange(door, exchange)
@@ -115,13 +120,23 @@ class Doors:
         if door is Door.RS and head.target.partition("?")[0] == answers.TUNNEL_PATH:
             await self._tunnel(exchange, of_user, credential, user)
             return
-        trusted = of_user is not None and self._key_ok(door, of_user, credential, exchange)
+        trusted = (
+            of_user is not None
+            and self._key_ok(door, of_user, credential)
+            and self._doubt(door, of_user, exchange, pulling=True) is None
+        )
+        if of_user is not None and trusted:
+            exchange.connection.prove(of_user.adapter_id)
         long = trusted and door is Door.RS
         try:
             if head.method != "POST":
                 raise ProtocolViolation(f"the method {head.method!r} is not POST", reason="malformed")
             limit = messages.DONE_LIMIT if long else messages.PULL_LIMIT
-            envelope = messages.open_envelope(await exchange.read_document(limit=limit, long=long))
+            held = self._context.room.hold()
+            try:
+                envelope = messages.open_envelope(await exchange.read_document(limit=limit, long=long, held=held))
+            finally:
+                held.set(0)
             if envelope.kind != "request":
                 raise ProtocolViolation("a response was sent as a request", reason="envelope")
         except ProtocolViolation as violation:
@@ -143,14 +158,17 @@ class Doors:
             identity = await self._context.identity(named) if named else None
         caller = Caller(known=False)
         if identity is not None:
-            key_ok = self._key_ok(door, identity, credential, exchange)
+            key_ok = self._key_ok(door, identity, credential)
             same = credential is not None and credential.user == envelope.distribution_id
-            caller = identity.caller(key_ok=key_ok, same_id=same)
+            pulling = door is Door.LS or envelope.type == "config-solicitation"
+            doubt = self._doubt(door, identity, exchange, pulling=pulling) if key_ok else None
+            caller = identity.caller(key_ok=key_ok, same_id=same, doubt=doubt)
         answer = admit(Door.LS, caller)
         if answer.code in _IDENTITY or identity is None:
             shown = (envelope.distribution_id or "")[:64]
             await self._refuse(exchange, envelope.type, answer, identity, shown)
             return
+        tls.note(self._context.ledger, identity, exchange.tls_version, exchange.source)
         try:
             request = messages.decode(envelope)
             assert isinstance(request, Request)
@@ -158,14 +176,30 @@ class Doors:
         except ProtocolViolation as violation:
             await self._malformed(exchange, identity, identity.distribution_id, violation)
 
-    def _key_ok(self, door: Door, identity: ArmsIdentity, credential: Credential | None, exchange: Exchange) -> bool:
-        """The key of that door; a certificate, where one is shown, must be the adapter's own (§12)."""
-        if credential is None or exchange.certificate_name not in {None, identity.distribution_id}:
+    def _key_ok(self, door: Door, identity: ArmsIdentity, credential: Credential | None) -> bool:
+        """The key of that door, or while it is rotated the one before (`inventory.keys`)."""
+        if credential is None:
             return False
+        now_ms = self._context.clock.now_ms()
         if door is Door.LS:
-            return self._context.keyring.matches(credential.password, identity.ls_key_digest)
-        previous = identity.previous_rs_key
-        return credential.proves(identity.rs_key) or (previous is not None and credential.proves(previous))
+            matches = self._context.keyring.matches
+            return any(matches(credential.password, digest) for digest in identity.ls_keys.accepted(now_ms))
+        return any(credential.proves(key) for key in identity.rs_keys.accepted(now_ms))
+
+    def _doubt(self, door: Door, identity: ArmsIdentity, exchange: Exchange, *, pulling: bool) -> str | None:
+        """What speaks against a caller with the right key: its certificate (§12), or TLS that it may not use."""
+        doubt = tls.doubt(identity, exchange.tls_version)
+        if doubt is None and door is not Door.LS:
+            until_ms = exchange.certificate_until_ms
+            doubt = certificate_doubt(
+                self._context.settings.client_certificates,
+                distribution_id=identity.distribution_id,
+                shown=exchange.certificate_name,
+                ended=until_ms is not None and until_ms <= self._context.clock.now_ms(),
+                issued=identity.certificate_issued,
+                pulling=pulling,
+            )
+        return doubt
 
     # --- refusals -----------------------------------------------------------------------------------------------------
 
@@ -293,24 +327,24 @@ class Doors:
             context.boots.ls_asked(identity)
 
         await self._answer(asked, answers.where_the_rs_is(context, identity), note)
-        if identity.previous_rs_key is not None:
-            async with context.database.write() as tx:
-                await rows.forget_previous_key(tx, identity.adapter_id)
+        await given.at_the_ls(context, identity, asked.exchange.credential())
 
     async def _config_answer(self, asked: _Asked, parameters: ConfigSolicitation, served: Served) -> None:
         context, identity = self._context, asked.identity
         self._left_push(asked)
+        identity = await self._renewal.have(identity)
 
         def note() -> None:
             self._pulled(asked, parameters, served)
 
         await self._answer(asked, answers.its_config(context, identity, served, parameters), note)
+        await given.at_the_rs(context, identity)
         await self._first_contact(identity)
 
     def _pulled(self, asked: _Asked, parameters: ConfigSolicitation, served: Served) -> None:
         context, identity = self._context, asked.identity
-        syncing = answers.syncing(identity, served, parameters)
-        self._seen(identity, asked.exchange.source, Contact.MODULE_SYNCING if syncing else Contact.CONFIG_PULLED)
+        behind = answers.syncing(identity, served, parameters)
+        self._seen(identity, asked.exchange.source, Contact.MODULE_SYNCING if behind else Contact.CONFIG_PULLED)
         context.ledger.contact(
             identity,
             trigger=parameters.trigger[:200],
@@ -320,9 +354,9 @@ class Doors:
             refusal_ms=None,
         )
         context.boots.pulled(identity, parameters, served)
-        if syncing:
-            context.boots.excuse(identity, f"it was syncing its modules ({syncing})")
-            context.ledger.event("phonehome.module-syncing", identity, words=syncing)
+        if behind:
+            context.boots.excuse(identity, f"it was syncing its modules ({behind})")
+            context.ledger.event("phonehome.module-syncing", identity, words=behind)
         if parameters.trigger == POWER_ON:
             context.on_power_on(identity.adapter_id, context.clock.now_ms())
         context.ledger.event(
@@ -361,7 +395,14 @@ class Doors:
             return not answered.cancelled()
 
         self._context.peer(asked.identity).finished(asked.request, answer)
-        await asked.exchange.answer(framing.response(200, "OK", rules.encode(await answered)))
+        try:
+            async with asyncio.timeout(DONE_S / self._context.clock.pace):
+                response = await answered
+        except TimeoutError:
+            # The same result was told on another connection, which is the one that is answered.
+            asked.exchange.abort()
+            return
+        await asked.exchange.answer(framing.response(200, "OK", rules.encode(response)))
 
     async def _answer(self, asked: _Asked, parameters: Parameters, note: Callable[[], None]) -> None:
         """Answer 100. What it means is noted before it is sent: the next request may come before the sending ends."""
@@ -388,14 +429,23 @@ class Doors:
         context = self._context
         caller = Caller(known=False)
         if identity is not None:
-            key_ok = self._key_ok(Door.TUNNEL, identity, credential, exchange)
-            looping = await context.loops.enter(identity, "opens a tunnel") if key_ok else None
-            overload = looping is None and not await context.gate.enter(identity.serial.key)
+            key_ok = self._key_ok(Door.TUNNEL, identity, credential)
+            overload, looping = False, None
+            if key_ok:  # who only knows its id takes nobody's turn at the gate
+                exchange.connection.prove(identity.adapter_id)
+                looping = await context.loops.enter(identity, "opens a tunnel")
+                overload = looping is None and not await context.gate.enter(identity.serial.key)
             served = await context.startup_of(identity)
-            caller = identity.caller(key_ok=key_ok, startup=served is not None, overload=overload, looping=looping)
+            caller = identity.caller(
+                key_ok=key_ok,
+                doubt=self._doubt(Door.TUNNEL, identity, exchange, pulling=False) if key_ok else None,
+                startup=served is not None,
+                overload=overload,
+                looping=looping,
+            )
         answer = admit(Door.TUNNEL, caller)
         if not answer.admitted or identity is None:
-            if identity is not None:
+            if identity is not None and caller.key_ok:
                 context.boots.excuse(identity, f"its tunnel was answered {answer.code}, {answer.reason}")
             await self._refuse_tunnel(exchange, answer, identity, user or "")
             return
@@ -423,12 +473,14 @@ class Doors:
             )
             await self._refuse_tunnel(exchange, refusal, identity, identity.distribution_id)
             return
+        tls.note(context.ledger, identity, exchange.tls_version, exchange.source)
         tunnel = Tunnel(
             exchange,
             peer,
             key=answers.TUNNEL_PATH,
             echo_interval_s=context.settings.echo_interval_s,
             on_confirmed=self._prover.confirmed,
+            held=context.room.hold(),
         )
         former = peer.opened(tunnel)
         if former is not None:

@@ -50,13 +50,13 @@ def catalogue(connection: sa.Connection, schema_name: str) -> set[tuple[str, ...
     """Every constraint and index in the database's own words, which also show checks and conditions of indexes."""
     if connection.dialect.name == "sqlite":
         rows = connection.execute(sa.text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all()
+        # A column that was added later stands behind another on its line; commas inside brackets part nothing.
         return {
             (row.name, part.strip().rstrip(","))
             for row in rows
             if not row.name.startswith(("alembic", "sqlite"))
             for line in row.sql.splitlines()
-            # A column that a later revision added stands behind the last one of its table, in the same line.
-            for part in re.split(r", (?=\w+ (?:TEXT|INTEGER|BIGINT|BLOB|FLOAT)\b)", line)
+            for part in re.split(r", (?![^()]*\))", line)
         }
     constraints = connection.execute(
         sa.text(
