@@ -293,6 +293,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
             ledger.event("phonehome.source-changed", identity, before=sender.source, now=datagram.source)
         sender.source = datagram.source
         sender.last_ms = datagram.monotonic_ms
+        self._context.boots.heartbeat(identity.adapter_id, now_ms)
         if self.silence.heard(identity.adapter_id, datagram.monotonic_ms):
             peer = self._context.peers.get(identity.adapter_id)
             stage = Contact.READY if peer is not None and peer.ready.is_set() else Contact.CONFIRMED
