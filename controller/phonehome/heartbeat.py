@@ -141,7 +141,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
         if len(self._queue) >= MAX_QUEUED:
             return "queue-full"
         if id_ not in self._senders:
-            if self._unknown.get(id_, -1) >= now_ms - FRESH_S * 1000:
+            if self._unknown.get(id_, -math.inf) >= now_ms - FRESH_S * 1000:
                 return "unknown"
             if self._strangers >= MAX_STRANGERS:
                 return "queue-full"
