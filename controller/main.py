@@ -187,22 +187,23 @@ class Daemon:
         return int(self._server.servers[0].sockets[0].getsockname()[1])
 
     async def provision(self, tx: Tx, adapter: Adapter) -> Secret:
-        """ARMS identity of a new adapter; the LS key is returned this once. Raises BadInput without Distribution ID."""
+        """ARMS identity of a new adapter; the LS key is returned this once. Raises BadInput without Distribution ID.
+
+        Say `phonehome.provisioned()` after the commit: whoever makes the certificate must see the identity.
+        """
         if adapter.distribution_id is None:
             raise BadInput(
                 "an adapter that phones home needs its Distribution ID",
                 field="distribution_id",
                 next_step="Copy it from the label, or from `show key`.",
             )
-        key = await phonehome.provision(
+        return await phonehome.provision(
             tx,
             self.keyring,
             adapter.id,
             distribution_id=adapter.distribution_id,
             at_ms=self.clock.now_ms(),
         )
-        self.phonehome.provisioned()
-        return key
 
     async def unseated(self, tx: Tx, adapter_id: int) -> None:
         """In the transaction of the move: old keys of a unit that phones home are void at once (architecture §6)."""
@@ -274,6 +275,7 @@ class Daemon:
 
     async def _serve(self) -> None:
         from controller.api.app import build  # noqa: PLC0415 (the API imports this module for its types)
+        from controller.api.listening import CONNECTIONS_AT_MOST, bounded  # noqa: PLC0415 (only the API needs it)
 
         config = uvicorn.Config(
             build(self),
@@ -283,6 +285,8 @@ class Daemon:
             access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=5,
+            http=bounded(self.clock.pace),
+            limit_concurrency=CONNECTIONS_AT_MOST,
         )
         self._server = _Server(config)
         self._tasks.append(asyncio.create_task(self._server.run_here(), name="api"))
