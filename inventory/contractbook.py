@@ -93,7 +93,9 @@ def event_of(name: str, day: date, facts: Mapping[str, object]) -> ContractEvent
     except TypeError:
         missing = sorted(own - given.keys())
         raise BadInput(
-            f"{name} lacks a fact", field=missing[0] if missing else "event", next_step=f"It takes {', '.join(missing)}."
+            f"{name} lacks a fact",
+            field=missing[0] if missing else "event",
+            next_step=f"It takes {', '.join(missing)}.",
         ) from None
 
 
@@ -235,9 +237,7 @@ class _Folding:
             self._depend(left, first_day - timedelta(days=1), by_abolition=False)
 
     def _members(self, group: int) -> list[int]:
-        return [
-            one for one, of in self.groups.items() if of == group and self.contracts[one].state in _IN_FORCE
-        ]
+        return [one for one, of in self.groups.items() if of == group and self.contracts[one].state in _IN_FORCE]
 
     def _end_together(self, line: int, ended: Contract) -> None:
         assert ended.effective is not None
