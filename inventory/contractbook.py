@@ -191,7 +191,7 @@ class _Folding:
             self._calendar(day)
             while self._waiting and _day(self._waiting[-1]) == day:
                 self._recorded(self._waiting.pop())
-            self._calendar(day)
+                self._calendar(day)
 
     def _next_day(self) -> date | None:
         days = [day for contract in self.contracts.values() for day in _due_days(contract)]
