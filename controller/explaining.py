@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
+from controller import key_notes
 from controller.store import (
     checklist,
     configs,
@@ -55,7 +56,14 @@ async def adapters(tx: Tx, daemon: Daemon, wanted: Sequence[Adapter]) -> list[Ex
     """Explanations of adapters, in their order. The caller has checked their scope."""
     known = await _look(tx, wanted)
     now_ms = daemon.clock.now_ms()
-    return [explain.explain_adapter(_facts(known, one, daemon.clock.pace), now_ms) for one in wanted]
+    phoning = [one for one in known.arms.values() if one.adapter_id in {each.id for each in wanted}]
+    noted = await key_notes.of_adapters(tx, daemon.keyring, daemon.settings.arms, phoning, now_ms)
+    return [
+        explain.explain_adapter(
+            replace(_facts(known, one, daemon.clock.pace), notes=tuple(noted.get(one.id, ()))), now_ms
+        )
+        for one in wanted
+    ]
 
 
 async def _look(tx: Tx, wanted: Sequence[Adapter]) -> _Known:

@@ -183,22 +183,21 @@ class Daemon:
         return int(self._server.servers[0].sockets[0].getsockname()[1])
 
     async def provision(self, tx: Tx, adapter: Adapter) -> Secret:
-        """ARMS identity of a new adapter; the LS key is returned this once. Raises BadInput without Distribution ID."""
+        """ARMS identity of a new adapter; the LS key is returned this once. Call `phonehome.provisioned` after the
+        commit. Raises BadInput without Distribution ID."""
         if adapter.distribution_id is None:
             raise BadInput(
                 "an adapter that phones home needs its Distribution ID",
                 field="distribution_id",
                 next_step="Copy it from the label, or from `show key`.",
             )
-        key = await phonehome.provision(
+        return await phonehome.provision(
             tx,
             self.keyring,
             adapter.id,
             distribution_id=adapter.distribution_id,
             at_ms=self.clock.now_ms(),
         )
-        self.phonehome.provisioned()
-        return key
 
     async def unseated(self, tx: Tx, adapter_id: int) -> None:
         """In the transaction of the move: old keys of a unit that phones home are void at once (architecture §6)."""

@@ -88,6 +88,8 @@ class AdapterFacts:
     quarantine_at_ms: int | None = None
     proven_at_ms: int | None = None
     heartbeat_at_ms: int | None = None
+    notes: tuple[Fact, ...] = ()
+    """What else is to be known of it now: keys that are being rotated, old TLS; each a sentence of its own."""
     pace: float = 1.0
 
 
@@ -191,6 +193,7 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         chain.append(Fact(facts.config_at_ms or facts.seat_at_ms, _CONFIG[facts.config][0], "last complete reading"))
     if facts.quarantine:
         chain.append(Fact(facts.quarantine_at_ms or now_ms, f"quarantined: {facts.quarantine}", "controller"))
+    chain += facts.notes
     if facts.pace != 1.0:
         chain.append(Fact(now_ms, f"waits of this daemon are divided by {facts.pace:g}", "settings"))
     word = standing(facts)
@@ -207,6 +210,7 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
     ):
         if detail:
             summary += f"; {label}: {detail}"
+    summary += "".join(f"; {note.text}" for note in facts.notes)
     return Explanation(
         subject=facts.serial,
         word=word,
