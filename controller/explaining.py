@@ -13,6 +13,7 @@ from controller.store import (
     configs,
     managements,
     occupancy,
+    operations,
     phonehome,
     proposals,
     pushes,
@@ -29,6 +30,7 @@ from inventory.calendar import tokyo_day
 from inventory.contacts import ContactRecord
 from inventory.explain import AdapterFacts, ConfigState, Contact, Explanation, Fact, LinkFacts, Seat
 from inventory.links import Capacity, Link
+from inventory.operations import Operation, OperationStep
 from inventory.plans import ConfigVersion, JournalRow, Phase, Push
 from inventory.slots import Placement
 
@@ -49,6 +51,7 @@ class _Known:
     suspended: Mapping[int, str | None]
     provided: Mapping[int, set[onboarding.ChecklistItem]]
     held: Collection[int]
+    operations: Mapping[int, Operation]
     configs: Mapping[tuple[int, configs.Kind], ConfigVersion]
 
 
@@ -79,6 +82,7 @@ async def _look(tx: Tx, wanted: Sequence[Adapter]) -> _Known:
         suspended={seat: reasons[management] for seat, management in owners.items()},
         provided=await checklist.provided(tx, [one.id for one in wanted if one.life in (Life.ORDERED, Life.DELIVERED)]),
         held=await pushes.held(tx, numbers),
+        operations=await operations.open_of(tx, numbers),
         configs=await configs.newest(tx, [one.slot_id for one in seats.values() if one.slot_kind == "entry"]),
     )
 
@@ -94,6 +98,7 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
         # To a standby the refusal is the answer it should get; its retries are its sign of life.
         contact, refusal = Contact.READY, None
     config, config_ms = _config(known, adapter, seat)
+    asked = known.operations.get(adapter.id)
     return AdapterFacts(
         serial=adapter.serial.shown,
         life=adapter.life.value,
@@ -113,6 +118,8 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
         quarantine_at_ms=quarantine_ms,
         proven_at_ms=proven_ms,
         heartbeat_at_ms=None if arms is None else arms.last_heartbeat_ms,
+        operation=None if asked is None else explain.operation_words(_key(asked), asked.state),
+        operation_at_ms=None if asked is None else asked.sent_ms or asked.created_ms,
         pace=pace,
     )
 
@@ -164,6 +171,19 @@ def push(found: Push, journal: Sequence[JournalRow]) -> Explanation:
     return explain.explain_push(
         f"push {found.id} to E-{found.entry_id}", found.state, since_ms=since_ms, reason=found.said, journal=facts
     )
+
+
+def operation(found: Operation, journal: Sequence[OperationStep]) -> Explanation:
+    """Explanation of an operation from its journal."""
+    facts = tuple(Fact(step.at_ms, f"{step.state.value}: {step.said}", "operation journal") for step in journal)
+    since_ms = journal[-1].at_ms if journal else found.created_ms
+    return explain.explain_operation(
+        f"{_key(found)} on {found.serial}", found.state, since_ms=since_ms, reason=found.said, journal=facts
+    )
+
+
+def _key(found: Operation) -> str:
+    return f"operation {found.id} ({found.kind})"
 
 
 async def link(tx: Tx, daemon: Daemon, found: Link) -> Explanation:

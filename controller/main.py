@@ -20,6 +20,7 @@ from controller.engine.dbos_engine import DbosEngine
 from controller.engine.node import NodeId
 from controller.keyring import Keyring
 from controller.metering.service import HeartbeatReading, MeteringService
+from controller.operations.service import OperationService
 from controller.phonehome.heartbeat import Beat
 from controller.phonehome.service import PhoneHome
 from controller.push.identifying import Identifier
@@ -91,6 +92,9 @@ class Daemon:
                 client_rollback_s=(settings.arms.rs_retry_max + 1) * settings.arms.rs_retry_interval_s,
             ),
         )
+        self.operations = OperationService(
+            database=db, keyring=keyring, clock=self.clock, link=self.phonehome.link, planner=self.planner
+        )
         self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner)
         self.node = held
         self.reports = ReportService(
@@ -141,6 +145,7 @@ class Daemon:
             advance=self.pushes.advance,
         )
         self._loop("push dispatcher", lambda: self.pushes.run(self._running_engine()))
+        self._loop("operations", self.operations.run)
         self._loop("metering", self.metering.run)
         self._loop("ssh watch", self.identifier.watch)
         self._loop("truth", self.truth.run)
@@ -165,9 +170,9 @@ class Daemon:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        settled = await self.pushes.stop(deadline_s=STOP_S)
-        if not settled:
-            log.warning("pushes were left for reconcile at the next start")
+        settled = await asyncio.gather(self.pushes.stop(deadline_s=STOP_S), self.operations.stop(deadline_s=STOP_S))
+        if not all(settled):
+            log.warning("pushes or operations were left to be reconciled at the next start")
         if self._engine is not None:
             await self._engine.close()
         await self.phonehome.stop()
@@ -183,8 +188,10 @@ class Daemon:
         return int(self._server.servers[0].sockets[0].getsockname()[1])
 
     async def provision(self, tx: Tx, adapter: Adapter) -> Secret:
-        """ARMS identity of a new adapter; the LS key is returned this once. Call `phonehome.provisioned` after the
-        commit. Raises BadInput without Distribution ID."""
+        """ARMS identity of a new adapter; the LS key is returned this once. Raises BadInput without Distribution ID.
+
+        Say `phonehome.provisioned()` after the commit: whoever makes the certificate must see the identity.
+        """
         if adapter.distribution_id is None:
             raise BadInput(
                 "an adapter that phones home needs its Distribution ID",
@@ -269,6 +276,7 @@ class Daemon:
 
     async def _serve(self) -> None:
         from controller.api.app import build  # noqa: PLC0415 (the API imports this module for its types)
+        from controller.api.listening import CONNECTIONS_AT_MOST, bounded  # noqa: PLC0415 (only the API needs it)
 
         config = uvicorn.Config(
             build(self),
@@ -278,6 +286,8 @@ class Daemon:
             access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=5,
+            http=bounded(self.clock.pace),
+            limit_concurrency=CONNECTIONS_AT_MOST,
         )
         config.load()
         config.ssl = context_of(self.settings.api)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from inventory.operations import OperationState
 from inventory.plans import PushState
 
 
@@ -90,6 +91,9 @@ class AdapterFacts:
     heartbeat_at_ms: int | None = None
     notes: tuple[Fact, ...] = ()
     """What else is to be known of it now: keys that are being rotated, old TLS; each a sentence of its own."""
+    operation: str | None = None
+    """The operation that it has, or that waits for it, in words."""
+    operation_at_ms: int | None = None
     pace: float = 1.0
 
 
@@ -191,6 +195,8 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         chain.append(Fact(facts.heartbeat_at_ms, "its last heartbeat came", "phone-home"))
     if facts.seat is Seat.ENTRY:
         chain.append(Fact(facts.config_at_ms or facts.seat_at_ms, _CONFIG[facts.config][0], "last complete reading"))
+    if facts.operation:
+        chain.append(Fact(facts.operation_at_ms or now_ms, facts.operation, "operations"))
     if facts.quarantine:
         chain.append(Fact(facts.quarantine_at_ms or now_ms, f"quarantined: {facts.quarantine}", "controller"))
     chain += facts.notes
@@ -202,6 +208,8 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         summary += f"; {_CONFIG[facts.config][0]}"
     if facts.life not in ("in-service",):
         summary += f"; {facts.life.replace('-', ' ')}"
+    if facts.operation:
+        summary += f"; {facts.operation}"
     for label, detail in (
         ("missing", ", ".join(facts.missing)),
         ("suspended", facts.suspended),
@@ -294,6 +302,41 @@ def explain_push(
     summary = f"{key} {said}" + (f": {reason}" if reason else "")
     facts = (*journal, Fact(since_ms, f"{key} {said}", "push journal"))
     return Explanation(key, state.value, summary, facts, then)
+
+
+_OPERATION: Final = {
+    OperationState.WAITING: ("waits for its turn and for contact; nothing was sent", "Wait, or cancel it."),
+    OperationState.SENDING: ("is being sent; the adapter has not answered yet", "Wait for the answer."),
+    OperationState.RUNNING: ("was accepted; the adapter carries it out", "Wait for the result."),
+    OperationState.RETURNING: (
+        "was accepted; the adapter has left and its next pull is awaited",
+        "Wait for its next pull; until then it cannot be pushed to.",
+    ),
+    OperationState.SETTLING: (
+        "was sent and its answer or result did not come; the adapter is asked what it still holds open",
+        "Wait; it is not sent again.",
+    ),
+    OperationState.DONE: ("is done", "Nothing to do; read the result."),
+    OperationState.NOT_DONE: ("was not carried out, or ended in a failure", "Read the reason; then ask again."),
+    OperationState.UNKNOWN: (
+        "ended in doubt: it may have been carried out or not",
+        "Look at the adapter before you ask again; nothing is sent by itself.",
+    ),
+}
+
+
+def operation_words(key: str, state: OperationState) -> str:
+    """State of an operation in a clause, as the explanation of its adapter shows it."""
+    return f"{key} {_OPERATION[state][0]}"
+
+
+def explain_operation(
+    key: str, state: OperationState, *, since_ms: int, reason: str = "", journal: tuple[Fact, ...] = ()
+) -> Explanation:
+    """State of an operation in words. `reason` is what it said last; `journal` its journal as facts."""
+    said = operation_words(key, state)
+    facts = (*journal, Fact(since_ms, said, "operations"))
+    return Explanation(key, state.value, said + (f": {reason}" if reason else ""), facts, _OPERATION[state][1])
 
 
 _LEVELS: Final = ("quiet", "watch", "congested", "critical")

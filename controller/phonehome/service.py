@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from asyncio import StreamReader, StreamWriter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -23,6 +22,7 @@ from controller.phonehome.gate import Gate
 from controller.phonehome.heartbeat import Beat, HeartbeatReceiver, OnBeats
 from controller.phonehome.ledger import Ledger
 from controller.phonehome.link import TunnelLink
+from controller.phonehome.listener import Crowd, Handler, Listener, room
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.proof import Prover
@@ -42,11 +42,8 @@ from inventory.secrets import Secret
 
 log = structlog.get_logger(__name__)
 
-BACKLOG: Final = 4096
 SWEEP_S: Final = 10.0
 """How often open tunnels are compared with the placements."""
-
-_Handler = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 
 async def _nobody(_beats: Sequence[Beat]) -> None:
@@ -89,9 +86,10 @@ class PhoneHome:
         )
         self.link = TunnelLink(self._context)
         self.heartbeats = HeartbeatReceiver(self._context, on_beats)
-        self._doors = Doors(self._context, Prover(self._context))
-        self._servers: list[asyncio.Server] = []
+        self._listeners: list[Listener] = []
+        self.crowd = Crowd(clock, at_most=room(settings.connections), per_source=settings.unproven_per_source)
         self.renewal = Renewal(self._context)
+        self._doors = Doors(self._context, Prover(self._context), self.renewal)
         self.rotations = Rotations(self._context, self.link, self.heartbeats)
 
     @property
@@ -110,9 +108,9 @@ class PhoneHome:
         await self._after_restart()
         floor = settings.tls_floor
         context.heartbeat_port = await self.heartbeats.listen(settings.host, settings.heartbeat_port)
-        context.ls_port = await self._listen(self._doors.location, self.pki.location_context(floor), settings.ls_port)
+        context.ls_port = self._listen(self._doors.location, self.pki.location_context(floor), settings.ls_port)
         resource = self.pki.resource_context(floor, settings.client_certificates)
-        context.rs_port = await self._listen(self._doors.resource, resource, settings.rs_port)
+        context.rs_port = self._listen(self._doors.resource, resource, settings.rs_port)
         for work, name in (
             (context.ledger.run, "ledger"),
             (self.heartbeats.run, "heartbeats"),
@@ -127,28 +125,20 @@ class PhoneHome:
 
     async def stop(self) -> None:
         """Refuse new connections, end the tunnels in order, write what is noted."""
-        for server in self._servers:
-            server.close()
+        for listener in self._listeners:
+            listener.close()
         await asyncio.gather(*(_farewell(peer) for peer in list(self._context.peers.values())))
         await self._doors.stop()
+        await asyncio.gather(*(listener.stop() for listener in self._listeners))
         self.heartbeats.close()
         await self._context.stop_tasks()
         await self.heartbeats.flush()
         await self._context.ledger.flush()
 
-    async def _listen(self, handler: _Handler, tls: ssl.SSLContext, port: int) -> int:
-        deadline_s = STAGE_S / self._context.clock.pace
-        server = await asyncio.start_server(
-            handler,
-            self._context.settings.host,
-            port,
-            ssl=tls,
-            backlog=BACKLOG,
-            ssl_handshake_timeout=deadline_s,
-            ssl_shutdown_timeout=deadline_s,
-        )
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
+    def _listen(self, handler: Handler, tls: ssl.SSLContext, port: int) -> int:
+        listener = Listener(self.crowd, handler, tls, deadline_s=STAGE_S / self._context.clock.pace)
+        self._listeners.append(listener)
+        return listener.listen(self._context.settings.host, port)
 
     async def _after_restart(self) -> None:
         """No tunnel has survived; whoever was in contact is heard from within 2.5 intervals, or is silent."""
@@ -170,7 +160,7 @@ class PhoneHome:
     # --- for the rest of the daemon -----------------------------------------------------------------------------------
 
     def provisioned(self) -> None:
-        """An adapter got its identity: make its certificate now, beside the loop."""
+        """Adapters got their identities, on record: make their certificates now, beside the loop."""
         self.renewal.wanted()
 
     async def key_rotated(self, adapter_id: int) -> None:

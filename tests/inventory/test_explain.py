@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -19,8 +20,11 @@ from inventory.explain import (
     Seat,
     explain_adapter,
     explain_link,
+    explain_operation,
     explain_push,
+    operation_words,
 )
+from inventory.operations import HOLDING, OperationState
 from inventory.plans import PushState
 
 pytestmark = pytest.mark.fast
@@ -102,6 +106,28 @@ def test_every_reachable_state_of_an_adapter_is_explained_and_reads_differently(
         twin = seen.setdefault(f"{facts.path} {explanation.summary}", facts)
         assert twin is facts, f"these read the same: {twin} and {facts}"
     assert len(seen) > 500
+
+
+def test_an_adapter_under_operation_says_so_and_differently_for_each_state() -> None:
+    ready = [f for f in reachable() if f.seat is Seat.ENTRY and f.contact in (Contact.READY, Contact.SILENT)]
+    seen = {f"{facts.path} {explain_adapter(facts, NOW_MS).summary}" for facts in ready}
+    states = [*HOLDING, OperationState.WAITING]
+    for facts, state in product(ready, states):
+        under = replace(facts, operation=operation_words("operation 7 (ping)", state), operation_at_ms=NOW_MS - 100)
+        explanation = explain_adapter(under, NOW_MS)
+        complete(explanation)
+        assert "operation 7 (ping)" in explanation.summary
+        seen.add(f"{facts.path} {explanation.summary}")
+    assert len(seen) == len(ready) * (1 + len(states))
+
+
+def test_every_state_of_an_operation_is_explained_and_reads_differently() -> None:
+    seen = set()
+    for state in OperationState:
+        explanation = explain_operation("operation 7 (ping)", state, since_ms=NOW_MS)
+        complete(explanation)
+        seen.add(explanation.summary)
+    assert len(seen) == len(OperationState)
 
 
 def test_an_adapter_that_runs_its_config_needs_nothing() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from controller.phonehome import certificates
 from drivers.simulator.traffic import Profile, Traffic, ndjson
+from tests.controller.api.phoning import phoning
 from tests.controller.house import Fleet, House, Json, ok, serial
 from tests.controller.routers import USERNAME, router
 from tests.controller.waiting_here import until
@@ -175,6 +176,20 @@ def reading(seed: Seeded) -> Arranged:
     return Arranged(body=json.dumps(line | rest) + "\n", media_type="text/plain")
 
 
+def waiting(seed: Seeded) -> int:
+    """Number of an operation on an adapter that is away."""
+    body = {"adapter": alone(seed)[2], "kind": "reboot", "wait_s": 86_400}
+    return int(ok(seed.fleet.api.post("/operations", json=body))["id"])
+
+
+def dumped(seed: Seeded) -> Arranged:
+    """An operation that has brought octets, from an adapter that was in contact for a moment."""
+    with phoning(seed.house, seed.fleet) as name:
+        number = ok(seed.fleet.api.post("/operations", json={"adapter": name, "kind": "dump-debug"}))["id"]
+        until(lambda: ok(seed.fleet.api.get(f"/operations/{number}"))["result"], what="a dump")
+    return Arranged({"operation_id": number})
+
+
 def key_number(seed: Seeded) -> int:
     """Number of a key that may be revoked."""
     return int(ok(seed.fleet.api.post("/api-keys", json={"name": "short-lived", "role": "viewer"}))["id"])
@@ -261,6 +276,14 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "read_journal": lambda s: Arranged({"push_id": later(s)}),
     "explain_push": lambda s: Arranged({"push_id": later(s)}),
     "cancel_push": lambda s: Arranged({"push_id": later(s)}),
+    "start_operation": lambda s: Arranged(
+        body={"adapter": alone(s)[2], "kind": "ping", "parameters": {"address": "192.0.2.1", "count": 2}}
+    ),
+    "list_operations": lambda s: Arranged(query={"adapter": s.reachable, "kind": "ping", "state": "waiting"}),
+    "read_operation": lambda s: Arranged({"operation_id": waiting(s)}),
+    "read_operation_file": dumped,
+    "explain_operation": lambda s: Arranged({"operation_id": waiting(s)}),
+    "cancel_operation": lambda s: Arranged({"operation_id": waiting(s)}),
     "import_readings": reading,
     "create_link": lambda s: Arranged(body={"entry": s.entry, "interface": "GigabitEthernet0/0"}),
     "list_links": lambda _: Arranged(query={"limit": 1}),
