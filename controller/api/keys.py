@@ -13,6 +13,7 @@ from controller.api.auth import Caller, Operator, Viewer
 from controller.api.mutation import Once
 from controller.api.schemas import Body, instant
 from controller.api.state import acting, daemon_of
+from controller.phonehome.certificates import read
 from controller.phonehome.heartbeat import grace_ms
 from controller.store import adapters, arms_keys, audit, events, phonehome
 from controller.store.database import Tx
@@ -42,6 +43,7 @@ class KeysView(BaseModel):
 
     serial_number: str
     keys: list[KeyView]
+    certificate_fingerprint: str | None = Field(description="SHA-256.")
     certificate_until: datetime | None
     certificate_delivered_at: datetime | None
     tls: str | None = Field(description="TLS version of its last request.")
@@ -164,6 +166,7 @@ async def _view(tx: Tx, request: Request, caller: Caller, adapter: Adapter) -> K
                 grace_ms=grace,
             )
         ],
+        certificate_fingerprint=None if certificate.pem is None else read(certificate.pem).fingerprint,
         certificate_until=_at(certificate.until_ms or None),
         certificate_delivered_at=_at(certificate.delivered_ms),
         tls=contact.tls,
