@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from controller.api import (
     adapters,
     api_keys,
+    boots,
     claims,
     configs,
     contractors,
@@ -33,6 +34,7 @@ from controller.api import (
     pushes,
     readings,
     reports,
+    startups,
 )
 from controller.web import manual, pages
 
@@ -54,7 +56,9 @@ NOUNS = (
     claims,
     keys,
     pki,
+    boots,
     configs,
+    startups,
     plans,
     pushes,
     operations,
