@@ -29,15 +29,26 @@ from controller.push.texts import TextPlanner
 from controller.push.truth import TruthReader
 from controller.reports.service import ReportService
 from controller.settings import Settings
-from controller.store import api_keys, arms_keys, audit, configs, counts, events, idempotency, migrate, phonehome, ssh
+from controller.store import (
+    api_keys,
+    arms_keys,
+    audit,
+    counts,
+    events,
+    idempotency,
+    migrate,
+    phonehome,
+    ssh,
+    startups,
+)
 from controller.store.database import Database, Tx
 from controller.store.events import NewEvent
-from controller.store.scope import By, Scope
+from controller.store.scope import By
 from controller.store.traffic import TrafficDatabase
 from inventory.adapters import Adapter
 from inventory.errors import BadInput
-from inventory.plans import ConfigText
 from inventory.secrets import Secret
+from inventory.startups import Served
 
 log = structlog.get_logger(__name__)
 
@@ -228,9 +239,9 @@ class Daemon:
         assert self._engine is not None
         return self._engine
 
-    async def _startup(self, entry_id: int) -> ConfigText | None:
+    async def _startup(self, entry_id: int) -> Served | None:
         async with self.db.read() as tx:
-            return await configs.latest_text(tx, Scope.everything(), self.keyring, entry_id, "startup")
+            return await startups.served(tx, self.keyring, entry_id)
 
     async def _meter(self, beats: Sequence[Beat]) -> None:
         await self.metering.ingest_heartbeat([reading for beat in beats for reading in _readings(beat)])

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from controller.api import (
     adapters,
     api_keys,
+    boots,
     claims,
     configs,
     contractors,
@@ -31,6 +32,7 @@ from controller.api import (
     pushes,
     readings,
     reports,
+    startups,
 )
 from controller.web import manual, pages
 
@@ -50,7 +52,9 @@ NOUNS = (
     entries,
     adapters,
     claims,
+    boots,
     configs,
+    startups,
     plans,
     pushes,
     operations,

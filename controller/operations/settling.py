@@ -9,7 +9,7 @@ from typing import Final
 
 from controller.clock import Clock
 from controller.operations.pacing import protocol_s, real_s
-from controller.store import phonehome
+from controller.store import boots
 from controller.store.database import Database
 from drivers.arms.messages import Request
 from drivers.arms.operations import result_of
@@ -73,8 +73,8 @@ class Settler:
         while True:
             over = self._clock.now_ms() > until_ms
             async with self._database.read() as tx:
-                boots = await phonehome.boots(tx, operation.adapter_id)
-            later = [boot for boot in boots if boot.rs_ms >= since_ms]
+                latest = await boots.page(tx, operation.adapter_id)
+            later = [boot for boot in latest if boot.rs_ms >= since_ms]
             if later:
                 return later[-1].trigger
             if over:

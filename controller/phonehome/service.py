@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.clock import Clock
 from controller.keyring import Keyring
+from controller.phonehome.boots import Boots
 from controller.phonehome.context import Context, OnPowerOn, Startup
 from controller.phonehome.doors import Doors
 from controller.phonehome.exchange import STAGE_S
@@ -21,6 +22,7 @@ from controller.phonehome.heartbeat import Beat, HeartbeatReceiver, OnBeats
 from controller.phonehome.ledger import Ledger
 from controller.phonehome.link import TunnelLink
 from controller.phonehome.listener import Crowd, Handler, Listener, room
+from controller.phonehome.loops import LoopGuard
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.proof import Prover
@@ -68,14 +70,17 @@ class PhoneHome:
         on_power_on: OnPowerOn = _no_one,
     ) -> None:
         self.pki = Pki.open(folder, now_ms=clock.now_ms())
+        ledger = Ledger(database, clock)
         self._context = Context(
             settings=settings,
             clock=clock,
             keyring=keyring,
             database=database,
             pki=self.pki,
-            ledger=Ledger(database, clock),
+            ledger=ledger,
             gate=Gate(clock, rate=settings.pulls_per_s),
+            loops=LoopGuard(clock, database, requests=settings.loop_requests, window_s=settings.loop_window_s),
+            boots=Boots(clock, ledger),
             startup=startup,
             on_power_on=on_power_on,
         )
@@ -91,6 +96,11 @@ class PhoneHome:
     def ports(self) -> tuple[int, int, int]:
         """Bound ports: LS, RS, heartbeat."""
         return self._context.ls_port, self._context.rs_port, self._context.heartbeat_port
+
+    @property
+    def context(self) -> Context:
+        """What its parts share."""
+        return self._context
 
     @property
     def ledger(self) -> Ledger:
@@ -150,6 +160,7 @@ class PhoneHome:
                 each.adapter_id: each
                 for each in await rows.by_adapter(tx, context.keyring, [record.adapter_id for record in records])
             }
+        await context.loops.remember()
         now_ms = context.clock.monotonic_ms()
         for record in records:
             identity = identities.get(record.adapter_id)
@@ -188,6 +199,7 @@ class PhoneHome:
     async def _sweep(self) -> None:
         while True:
             await self._context.clock.wait(SWEEP_S)
+            await undisturbed(self._context.loops.look())
             open_now = [adapter_id for adapter_id, peer in self._context.peers.items() if peer.paths]
             if open_now:
                 await undisturbed(self._recheck(open_now))

@@ -142,6 +142,13 @@ def startup(seed: Seeded) -> Arranged:
     return Arranged({"key": entry})
 
 
+def released(seed: Seeded) -> Arranged:
+    """A place of a SEIL with a startup config."""
+    place = startup(seed)
+    ok(seed.fleet.api.post(f"/entries/{place.path['key']}/configs/startup"))
+    return place
+
+
 def suspended(seed: Seeded) -> Arranged:
     """A management that can be resumed."""
     key = seed.fleet.management()
@@ -243,11 +250,17 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
         {"serial": s.fleet.register(s.fleet.ssh())["serial_number"]}, ENDPOINT, headers=ANY
     ),
     "list_claims": lambda _: Arranged(),
+    "list_boots": lambda s: Arranged({"serial": loose(s)}, query={"limit": 5}),
     "read_contact": lambda s: Arranged({"serial": loose(s)}),
     "shut_out": lambda s: Arranged({"serial": loose(s)}, {"reason": "stolen, says the police"}),
     "admit": lambda s: Arranged({"serial": loose(s)}),
     "write_working": lambda s: Arranged({"key": s.entry}, {"modules": [{"text": s.draft}], "reason": "a new name"}),
     "release_startup": startup,
+    "read_startup": released,
+    "read_modules": lambda s: Arranged({"key": s.entry}),
+    "change_modules": lambda s: Arranged(
+        {"key": s.entry}, {"modules": [{"id": 0, "version": "5.66.0-0"}]}, headers=ANY
+    ),
     "list_configs": lambda s: Arranged({"key": s.entry}, query={"kind": "working"}),
     "read_config": lambda s: Arranged({"version_id": write(s.fleet, s.entry, s.draft)}),
     "diff_configs": two_versions,
