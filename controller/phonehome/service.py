@@ -146,7 +146,13 @@ class PhoneHome:
         await self._context.ledger.flush()
 
     def _listen(self, handler: Handler, tls: ssl.SSLContext, port: int) -> int:
-        listener = Listener(self.crowd, handler, tls, deadline_s=STAGE_S / self._context.clock.pace)
+        listener = Listener(
+            self.crowd,
+            handler,
+            tls,
+            deadline_s=STAGE_S / self._context.clock.pace,
+            on_refusal=lambda source, words: self._context.ledger.claim("", source, words),
+        )
         self._listeners.append(listener)
         return listener.listen(self._context.settings.host, port)
 
