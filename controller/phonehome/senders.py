@@ -1,0 +1,108 @@
+"""Who may send heartbeats: keys and places, looked up once and believed for a while; and what each sent last."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from controller.phonehome.context import Context
+from controller.store import phonehome as rows
+from drivers.arms.ids import DistributionId
+from inventory.adapters import FINAL
+from inventory.clones import Sighting
+from inventory.contacts import ArmsIdentity
+
+FRESH_MS: Final = 30_000
+"""How long a looked-up key and place are believed."""
+REMEMBERED: Final = 16
+"""Contents kept of each adapter, against replays."""
+TRAIL: Final = 24
+"""Sightings kept of each adapter, for the clone rule."""
+MAX_UNKNOWN: Final = 100_000
+AT_ONCE: Final = 1000
+"""Ids in one query."""
+
+
+@dataclass(slots=True)
+class Sender:
+    """One adapter that is known, as its heartbeats see it. Times are monotonic milliseconds."""
+
+    identity: ArmsIdentity
+    adapter_id: int
+    entry: int
+    """Number of its entry; 0: it sits in none."""
+    key: bytes
+    fresh_until_ms: float
+    source: str | None = None
+    last_ms: int | None = None
+    """When its last accepted heartbeat came."""
+    received_ms: int = 0
+    """The same on the wall clock."""
+    recent: dict[int, int] = field(default_factory=dict)
+    """Contents that came lately, as hashes, with the instant of their first copy."""
+    trail: deque[Sighting] = field(default_factory=lambda: deque(maxlen=TRAIL))
+    told_source: str | None = None
+    """The source that an operator was last told of."""
+    touched: bool = False
+    """Heard since its contact was last noted."""
+
+    def copies(self, content: bytes, now_ms: int) -> int | None:
+        """Milliseconds since the first copy of this content; None for a new one, which is remembered.
+
+        The hash is keyed by the process and has 64 bits: nobody can make two contents meet on purpose.
+        """
+        mark = hash(content)
+        first_ms = self.recent.get(mark)
+        if first_ms is not None:
+            return now_ms - first_ms
+        self.recent[mark] = now_ms
+        if len(self.recent) > REMEMBERED:
+            del self.recent[next(iter(self.recent))]
+        return None
+
+
+class Senders:
+    """The senders that this node has heard of, by distribution id in binary."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.known: dict[bytes, Sender] = {}
+        self._unknown: dict[bytes, int] = {}
+
+    def is_unknown(self, id_: bytes, now_ms: int) -> bool:
+        """Whether nobody had this id when it was last looked up, a short while ago."""
+        return self._unknown.get(id_, now_ms - FRESH_MS) > now_ms - FRESH_MS
+
+    def forget(self, adapter_id: int) -> None:
+        """Its place or its life has changed: look it up again before it is believed."""
+        for sender in self.known.values():
+            if sender.adapter_id == adapter_id:
+                sender.fresh_until_ms = 0
+
+    async def look_up(self, ids: Sequence[bytes]) -> None:
+        """Ask the database for keys and places of these ids."""
+        for begin in range(0, len(ids), AT_ONCE):
+            texts = {str(DistributionId(id_)): id_ for id_ in ids[begin : begin + AT_ONCE]}
+            async with self._context.database.read() as tx:
+                found = await rows.by_distribution_ids(tx, self._context.keyring, list(texts))
+            now_ms = self._context.clock.monotonic_ms()
+            admitted = {texts[one.distribution_id]: one for one in found if one.life not in FINAL}
+            for id_ in texts.values():
+                self._remember(id_, admitted.get(id_), now_ms)
+
+    def _remember(self, id_: bytes, identity: ArmsIdentity | None, now_ms: int) -> None:
+        if identity is None:
+            self.known.pop(id_, None)
+            if len(self._unknown) >= MAX_UNKNOWN:
+                self._unknown.clear()
+            self._unknown[id_] = now_ms
+            return
+        self._unknown.pop(id_, None)
+        key = identity.passphrase.reveal().encode()
+        sender = self.known.get(id_)
+        if sender is None:
+            sender = self.known[id_] = Sender(identity, identity.adapter_id, 0, key, 0.0)
+        sender.identity, sender.key, sender.entry = identity, key, identity.entry_id or 0
+        sender.fresh_until_ms = now_ms + FRESH_MS
