@@ -94,6 +94,20 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedBeats:
+    """Heartbeats that came in an adapter's name and were refused: by it, by somebody else, or spoilt on the way."""
+
+    adapter_id: int
+    reason: str
+    """`wrong-key`, `replay`, `truncated`, `malformed` or `too-soon`."""
+    count: int
+    first_ms: int
+    last_ms: int
+    source: str
+    """Address of the last one; of UDP it proves nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Boot:
     """One start of an adapter: when each step was answered with success; milliseconds UTC."""
 

@@ -32,6 +32,10 @@ class Beat:
         return heartbeat.statistics(self.content)
 
 
+Heard = tuple[int, str, bytes]
+"""Monotonic instant, source and content of a heartbeat that the clone rule may need."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Beats in order of arrival."""
@@ -45,7 +49,7 @@ class Batch:
 
 
 Keep = Callable[[Batch], Awaitable[None]]
-"""Makes a batch durable; when it returns, a crash loses nothing of it. What raises is tried again with the same beats."""
+"""Makes a batch durable: when it returns, a crash loses nothing of it. If it raises, it gets the same beats again."""
 
 
 def unpacked(packed: bytes) -> Iterator[Beat]:

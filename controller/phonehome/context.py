@@ -11,6 +11,7 @@ import structlog
 
 from controller.clock import Clock
 from controller.keyring import Keyring
+from controller.phonehome.clonewatch import CloneWatch
 from controller.phonehome.gate import Gate
 from controller.phonehome.ledger import Ledger
 from controller.phonehome.peer import Peer
@@ -40,6 +41,7 @@ class Context:
     database: Database
     pki: Pki
     ledger: Ledger
+    clones: CloneWatch
     gate: Gate
     startup: Startup
     on_power_on: OnPowerOn

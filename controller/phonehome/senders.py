@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from controller.phonehome.beats import Heard
 from controller.phonehome.context import Context
 from controller.store import phonehome as rows
 from drivers.arms.ids import DistributionId
 from inventory.adapters import FINAL
-from inventory.clones import Sighting
 from inventory.contacts import ArmsIdentity
 
 FRESH_MS: Final = 30_000
@@ -42,7 +42,9 @@ class Sender:
     """The same on the wall clock."""
     recent: dict[int, int] = field(default_factory=dict)
     """Contents that came lately, as hashes, with the instant of their first copy."""
-    trail: deque[Sighting] = field(default_factory=lambda: deque(maxlen=TRAIL))
+    suspect_until_ms: float = 0.0
+    """Heartbeats are remembered in `trail` until then: they came faster than one unit sends them."""
+    trail: deque[Heard] = field(default_factory=lambda: deque(maxlen=TRAIL))
     told_source: str | None = None
     """The source that an operator was last told of."""
     touched: bool = False

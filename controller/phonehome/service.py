@@ -14,16 +14,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.clock import Clock
 from controller.keyring import Keyring
+from controller.phonehome.beats import Batch, Keep
+from controller.phonehome.clonewatch import CloneWatch
 from controller.phonehome.context import Context, OnPowerOn, Startup
 from controller.phonehome.doors import Doors
 from controller.phonehome.exchange import STAGE_S
 from controller.phonehome.gate import Gate
-from controller.phonehome.heartbeat import Beat, HeartbeatReceiver, OnBeats
+from controller.phonehome.heartbeat import HeartbeatReceiver
 from controller.phonehome.ledger import Ledger
 from controller.phonehome.link import TunnelLink
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.proof import Prover
+from controller.phonehome.silencewatch import SilenceWatch
 from controller.phonehome.tunnel import Tunnel
 from controller.phonehome.undisturbed import undisturbed
 from controller.settings import ArmsSettings
@@ -43,8 +46,8 @@ CERTIFICATES_AT_ONCE: Final = 4
 _Handler = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 
-async def _nobody(_beats: Sequence[Beat]) -> None:
-    """Takes beats where no metering runs."""
+async def _nobody(_batch: Batch) -> None:
+    """Takes heartbeats where no metering runs."""
 
 
 def _no_one(_adapter_id: int, _at_ms: int) -> None:
@@ -54,7 +57,7 @@ def _no_one(_adapter_id: int, _at_ms: int) -> None:
 class PhoneHome:
     """LS, RS, tunnels and heartbeats of one node.
 
-    `startup` gives the startup config of an entry; `on_beats` takes verified heartbeats after they are durable.
+    `startup` gives the startup config of an entry; `keep` makes proven heartbeats durable.
     """
 
     def __init__(
@@ -66,10 +69,11 @@ class PhoneHome:
         database: Database,
         folder: Path,
         startup: Startup,
-        on_beats: OnBeats = _nobody,
+        keep: Keep = _nobody,
         on_power_on: OnPowerOn = _no_one,
     ) -> None:
         self.pki = Pki.open(folder, now_ms=clock.now_ms())
+        interval_ms = settings.heartbeat_interval_s * 1000 / clock.pace
         self._context = Context(
             settings=settings,
             clock=clock,
@@ -77,12 +81,14 @@ class PhoneHome:
             database=database,
             pki=self.pki,
             ledger=Ledger(database, clock),
+            clones=CloneWatch(database, clock, interval_ms),
             gate=Gate(clock, rate=settings.pulls_per_s),
             startup=startup,
             on_power_on=on_power_on,
         )
         self.link = TunnelLink(self._context)
-        self.heartbeats = HeartbeatReceiver(self._context, on_beats)
+        self.heartbeats = HeartbeatReceiver(self._context, keep)
+        self._silence = SilenceWatch(self._context, self.heartbeats.silence, interval_ms)
         self._doors = Doors(self._context, Prover(self._context))
         self._servers: list[asyncio.Server] = []
         self._certificates = asyncio.Event()
@@ -110,7 +116,7 @@ class PhoneHome:
             (context.ledger.run, "ledger"),
             (self.heartbeats.run, "heartbeats"),
             (self.heartbeats.hand_on, "hand-on"),
-            (self.heartbeats.watch, "silence"),
+            (self._silence.watch, "silence"),
             (self._sweep, "sweep"),
             (self._issue, "certificates"),
         ):
@@ -157,6 +163,8 @@ class PhoneHome:
                 context.ledger.contact(identity, tunnel_open=0)
             if record.last_heartbeat_ms is not None and record.stage in {Contact.READY, Contact.CONFIRMED}:
                 self.heartbeats.silence.heard(record.adapter_id, now_ms)
+            elif record.stage is Contact.SILENT:
+                self.heartbeats.silence.was_silent(record.adapter_id, now_ms)
 
     # --- for the rest of the daemon -----------------------------------------------------------------------------------
 
@@ -166,6 +174,7 @@ class PhoneHome:
 
     async def place_changed(self, adapter_id: int) -> None:
         """A slot was given, taken or promoted, a contract suspended: whoever may not stay is put out at once."""
+        self.heartbeats.senders.forget(adapter_id)
         await self._recheck([adapter_id])
 
     async def clear_quarantine(self, adapter_id: int) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from controller.keyring import Keyring, new_key
+from controller.store import heartbeats
 from controller.store.database import Tx
 from controller.store.scope import Scope
 from controller.store.tables.inventory import (
@@ -32,7 +33,7 @@ from inventory import onboarding
 from inventory.adapters import Life, SerialNumber
 from inventory.admission import Place
 from inventory.catalogue import model
-from inventory.contacts import ArmsIdentity, Boot, Claim, ContactRecord
+from inventory.contacts import ArmsIdentity, Boot, Claim, ContactRecord, RefusedBeats
 from inventory.errors import BadInput, Conflict, NotFound
 from inventory.explain import Contact
 from inventory.secrets import Secret
@@ -311,8 +312,11 @@ class Batch:
     boot_steps: dict[tuple[int, str], int] = field(default_factory=dict)
     """(adapter, column) → instant, for the latest boot of the adapter."""
 
+    beats: dict[tuple[int, str], RefusedBeats] = field(default_factory=dict)
+    """(adapter, reason) → heartbeats that were refused in its name."""
+
     def __bool__(self) -> bool:
-        return bool(self.contacts or self.refusals or self.claims or self.boots or self.boot_steps)
+        return bool(self.contacts or self.refusals or self.claims or self.boots or self.boot_steps or self.beats)
 
 
 async def write(tx: Tx, batch: Batch) -> None:
@@ -342,6 +346,7 @@ async def write(tx: Tx, batch: Batch) -> None:
     for (adapter_id, column), at_ms in batch.boot_steps.items():
         latest = select(func.max(arms_boots.c.id)).where(arms_boots.c.adapter_id == adapter_id).scalar_subquery()
         await tx.execute(update(arms_boots).where(arms_boots.c.id == latest).values({column: at_ms}))
+    await heartbeats.count_refused(tx, batch.beats)
     if batch.claims:
         await _write_claims(tx, batch.claims)
 

@@ -14,6 +14,7 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 from controller.main import Daemon
+from controller.phonehome.heartbeat import Counts
 from controller.settings import ApiSettings, ArmsSettings, Settings
 from controller.store import adapters, contractors, counts, phonehome, slots
 from controller.store.scope import By, Scope
@@ -113,7 +114,7 @@ async def measure(folder: Path, *, count: int) -> list[Figure]:
         received = daemon.phonehome.heartbeats
 
         async def durable() -> None:
-            while received.counts["accepted"] < count:  # noqa: ASYNC110 (a counter has no event)
+            while received.counts.durable < count:  # noqa: ASYNC110 (a counter has no event)
                 await asyncio.sleep(0.001)
             await received.flush()
 
@@ -131,9 +132,9 @@ async def measure(folder: Path, *, count: int) -> list[Figure]:
     return [Figure("heartbeats accepted and durable, one process", ours, "/s", "bare UDP receive + HMAC", base)]
 
 
-async def _follow(counted: dict[str, int], taken: Synchronized[int]) -> None:
+async def _follow(counted: Counts, taken: Synchronized[int]) -> None:
     while True:
-        taken.value = counted["accepted"]
+        taken.value = counted.durable
         await asyncio.sleep(0.001)
 
 

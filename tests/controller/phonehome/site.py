@@ -7,17 +7,17 @@ import itertools
 import re
 import ssl
 import warnings
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from controller.clock import SystemClock
 from controller.keyring import Keyring
-from controller.phonehome.heartbeat import Beat
+from controller.phonehome.beats import Batch, Beat
 from controller.phonehome.service import PhoneHome
 from controller.settings import ArmsSettings
-from controller.store import adapters, checklist, contractors, counts, events, managements, slots
+from controller.store import adapters, checklist, contractors, counts, events, heartbeats, managements, slots
 from controller.store import phonehome as rows
 from controller.store.database import Database
 from controller.store.scope import By, Scope
@@ -28,7 +28,7 @@ from drivers.arms.parameters import CommandResult, CommandResults, MdCommand, Pu
 from drivers.arms.xml import DECLARATION
 from inventory import onboarding
 from inventory.adapters import Life, LifeEvent
-from inventory.contacts import Claim, ContactRecord
+from inventory.contacts import Claim, ContactRecord, RefusedBeats
 from inventory.plans import ConfigText
 from inventory.secrets import Secret
 
@@ -89,15 +89,15 @@ class Site:
             database=database,
             folder=folder,
             startup=self._startup,
-            on_beats=self._on_beats,
+            keep=self._keep,
         )
 
     async def _startup(self, entry_id: int) -> ConfigText | None:
         return self.startups.get(entry_id)
 
-    async def _on_beats(self, beats: Sequence[Beat]) -> None:
+    async def _keep(self, batch: Batch) -> None:
         await self.takes_beats.wait()
-        self.beats += beats
+        self.beats += batch.beats()
 
     # --- records ------------------------------------------------------------------------------------------------------
 
@@ -193,6 +193,12 @@ class Site:
         await self.home.ledger.flush()
         async with self.database.read() as tx:
             return await rows.contact(tx, ALL, unit.adapter_id)
+
+    async def refused_beats(self, unit: Unit) -> list[RefusedBeats]:
+        """Heartbeats that were refused in its name, all notes written."""
+        await self.home.ledger.flush()
+        async with self.database.read() as tx:
+            return (await heartbeats.refused(tx, [unit.adapter_id])).get(unit.adapter_id, [])
 
     async def claims(self) -> list[Claim]:
         """All claims, all notes written."""
