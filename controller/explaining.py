@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from controller import hearing
 from controller.store import (
     checklist,
     configs,
@@ -26,7 +27,7 @@ from inventory import explain, onboarding
 from inventory.adapters import Adapter, Life
 from inventory.calendar import tokyo_day
 from inventory.contacts import ContactRecord
-from inventory.explain import AdapterFacts, ConfigState, Contact, Explanation, Fact, LinkFacts, Seat
+from inventory.explain import AdapterFacts, ConfigState, Contact, Explanation, Fact, Hearing, LinkFacts, Seat
 from inventory.links import Capacity, Link
 from inventory.plans import ConfigVersion, JournalRow, Phase, Push
 from inventory.slots import Placement
@@ -49,16 +50,17 @@ class _Known:
     provided: Mapping[int, set[onboarding.ChecklistItem]]
     held: Collection[int]
     configs: Mapping[tuple[int, configs.Kind], ConfigVersion]
+    heard: Mapping[int, Hearing]
 
 
 async def adapters(tx: Tx, daemon: Daemon, wanted: Sequence[Adapter]) -> list[Explanation]:
     """Explanations of adapters, in their order. The caller has checked their scope."""
-    known = await _look(tx, wanted)
+    known = await _look(tx, daemon, wanted)
     now_ms = daemon.clock.now_ms()
     return [explain.explain_adapter(_facts(known, one, daemon.clock.pace), now_ms) for one in wanted]
 
 
-async def _look(tx: Tx, wanted: Sequence[Adapter]) -> _Known:
+async def _look(tx: Tx, daemon: Daemon, wanted: Sequence[Adapter]) -> _Known:
     numbers = [one.id for one in wanted]
     seats = await occupancy.seats(tx, numbers)
     owners = await occupancy.management_ids(tx, list(seats.values()))
@@ -71,6 +73,7 @@ async def _look(tx: Tx, wanted: Sequence[Adapter]) -> _Known:
         suspended={seat: reasons[management] for seat, management in owners.items()},
         provided=await checklist.provided(tx, [one.id for one in wanted if one.life in (Life.ORDERED, Life.DELIVERED)]),
         held=await pushes.held(tx, numbers),
+        heard=await hearing.of_adapters(tx, daemon, [one.id for one in wanted if one.path == "arms"]),
         configs=await configs.newest(tx, [one.slot_id for one in seats.values() if one.slot_kind == "entry"]),
     )
 
@@ -106,6 +109,7 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
         proven_at_ms=proven_ms,
         heartbeat_at_ms=None if arms is None else arms.last_heartbeat_ms,
         pace=pace,
+        heard=known.heard.get(adapter.id, Hearing()),
     )
 
 

@@ -107,6 +107,11 @@ class MeteringService:
         """Make heartbeats durable; `settle` makes readings of them. See `Settler.keep`."""
         await self._settler.keep(batch)
 
+    @property
+    def unsettled(self) -> int:
+        """Heartbeats that are durable and not yet readings and slots."""
+        return self._settler.waiting
+
     async def settle(self) -> Added:
         """Make readings, slots and statistics of all heartbeats that are kept; the same again changes nothing."""
         return await self._settler.settle()
