@@ -23,8 +23,9 @@ CHANGES_AT_LEAST: Final = 4
 TURNS_AT_LEAST: Final = 2
 PULLED_BEATS: Final = 2
 """Heartbeats after a pull that cannot be stragglers of the unit that pulled."""
-HEARD_AFTER_MS: Final = 5_000
-"""A tunnel that is heard so long after another was asked for is no dead one whose last bytes came late."""
+HEARD_AFTER: Final = 0.1
+"""A tunnel that is heard this share of an interval after another was asked for is no dead one whose last bytes came
+late."""
 
 
 class Evidence(StrEnum):
@@ -98,7 +99,10 @@ def judge(lately: Lately, interval_ms: float, now_ms: int) -> Clones | None:
         for evidence, holds in (
             (Evidence.SOURCES, _take_turns(beats, interval_ms)),
             (Evidence.COUNTERS, _hasty(beats, interval_ms) and _turns(beats) >= TURNS_AT_LEAST),
-            (Evidence.TUNNEL, any(one.present_heard_ms - one.asked_ms >= HEARD_AFTER_MS for one in contests)),
+            (
+                Evidence.TUNNEL,
+                any(one.present_heard_ms - one.asked_ms >= HEARD_AFTER * interval_ms for one in contests),
+            ),
             (Evidence.BOOT, _beats_while_pulling(beats, lately.pulled_ms, interval_ms)),
         )
         if holds

@@ -82,15 +82,26 @@ class Site:
         self.takes_beats = asyncio.Event()
         """Cleared: whoever the beats are for is busy."""
         self.takes_beats.set()
-        self.home = PhoneHome(
-            settings=settings,
+        self._folder = folder
+        self._settings = settings
+        self.home = self._made()
+
+    def _made(self) -> PhoneHome:
+        return PhoneHome(
+            settings=self._settings,
             clock=self.clock,
-            keyring=keyring,
-            database=database,
-            folder=folder,
+            keyring=self.keyring,
+            database=self.database,
+            folder=self._folder,
             startup=self._startup,
             keep=self._keep,
         )
+
+    async def restart(self) -> None:
+        """The daemon stops and starts: only the database remembers."""
+        await self.home.stop()
+        self.home = self._made()
+        await self.home.start()
 
     async def _startup(self, entry_id: int) -> ConfigText | None:
         return self.startups.get(entry_id)
