@@ -26,6 +26,7 @@ REASONS: Final = {
     "wrong-key": "for a wrong key",
     "replay": "as replays",
     "truncated": "because they were cut short",
+    "oversize": "because they were too long",
     "malformed": "because they were no heartbeats",
     "too-soon": "because they came too fast",
 }

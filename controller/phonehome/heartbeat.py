@@ -27,7 +27,10 @@ from inventory.explain import Contact
 BATCH_S: Final = 0.1
 AT_ONCE: Final = 256
 """Datagrams read before the loop gets its turn."""
-MAX_QUEUED: Final = 100_000
+MAX_QUEUED: Final = 50_000
+"""Datagrams that wait, and heartbeats that are not kept yet; a datagram has at most 1024 bytes."""
+MAX_STRANGERS: Final = 10_000
+"""Of those that wait, so many from ids that were not looked up yet: made-up ids do not displace real adapters."""
 RECEIVE_BUFFER_BYTES: Final = 8 * 1024 * 1024
 CLAIMS_PER_S: Final = 20
 """Unknown senders that are recorded one by one; of a flood only the number is kept."""
@@ -40,11 +43,10 @@ _SO_MEMINFO: Final = 55
 
 WRONG_KEY: Final = "wrong-key"
 TRUNCATED: Final = "truncated"
+OVERSIZE: Final = "oversize"
 MALFORMED: Final = "malformed"
 REPLAY: Final = "replay"
 HASTY: Final = "too-soon"
-OF_ADAPTER: Final = frozenset({WRONG_KEY, TRUNCATED, MALFORMED, REPLAY, HASTY})
-"""Reasons that are counted for the adapter too in whose name the datagram came."""
 
 
 @dataclass(slots=True)
@@ -69,6 +71,19 @@ class Counts:
         return sum(self.refused.values())
 
 
+@dataclass(frozen=True, slots=True)
+class _Datagram:
+    """One whose sender must be looked up."""
+
+    octets: bytes
+    id: bytes
+    source: str
+    received_ms: int
+    monotonic_ms: int
+    stranger: bool
+    """Its id was not looked up yet when it came."""
+
+
 class HeartbeatReceiver:
     """Listens, proves, packs, and notes contact."""
 
@@ -80,8 +95,8 @@ class HeartbeatReceiver:
         self._interval_ms = context.settings.heartbeat_interval_s * 1000 / context.clock.pace
         self.silence = Silence(self._interval_ms)
         self.counts = Counts()
-        self._waiting: deque[tuple[bytes, str, int, int]] = deque()
-        """Datagrams whose sender must be looked up: octets, source, received and monotonic instant."""
+        self._waiting: deque[_Datagram] = deque()
+        self._strangers = 0
         self._packed: list[bytes] = []
         self._touched: list[Sender] = []
         self._wake = asyncio.Event()
@@ -134,11 +149,22 @@ class HeartbeatReceiver:
         sender = self.senders.known.get(datagram[28:44])
         if sender is not None and at_ms < sender.fresh_until_ms:
             self._judge(sender, datagram, source, received_ms, at_ms)
-        elif len(self._waiting) < MAX_QUEUED:
-            self._waiting.append((datagram, source, received_ms, at_ms))
-            self._wake.set()
         else:
+            self._wait(sender, datagram, source, received_ms, at_ms)
+
+    def _wait(self, sender: Sender | None, datagram: bytes, source: str, received_ms: int, at_ms: int) -> None:
+        """For the next look-up; what needs none is refused before it costs memory."""
+        id_ = heartbeat.id_of(datagram)
+        if id_ is None:
+            self.counts.refuse(MALFORMED)
+        elif sender is None and self.senders.is_unknown(id_, at_ms):
+            self._unknown(id_, source)
+        elif len(self._waiting) >= MAX_QUEUED or (sender is None and self._strangers >= MAX_STRANGERS):
             self.counts.refuse("queue-full")
+        else:
+            self._strangers += sender is None
+            self._waiting.append(_Datagram(datagram, id_, source, received_ms, at_ms, sender is None))
+            self._wake.set()
 
     def dropped_by_the_kernel(self) -> int:
         """Datagrams that found the socket's buffer full; 0 where the system does not tell."""
@@ -156,8 +182,8 @@ class HeartbeatReceiver:
             self._refuse(sender, MALFORMED, source, received_ms)
             return
         intact = heartbeat.intact(datagram)
-        if not heartbeat.proven(datagram, sender.key):
-            self._refuse(sender, WRONG_KEY if intact else TRUNCATED, source, received_ms)
+        if not any(heartbeat.proven(datagram, key) for key in sender.keys):
+            self._refuse(sender, WRONG_KEY if intact else _spoilt(datagram), source, received_ms)
             return
         if not intact:
             self._refuse(sender, MALFORMED, source, received_ms)
@@ -223,33 +249,29 @@ class HeartbeatReceiver:
     async def _look_up(self) -> None:
         now_ms = self._clock.monotonic_ms()
         wanted: set[bytes] = set()
-        for datagram, *_ in self._waiting:
-            id_ = heartbeat.id_of(datagram)
-            if id_ is None or id_ in wanted or self.senders.is_unknown(id_, now_ms):
-                continue
-            sender = self.senders.known.get(id_)
-            if sender is None or now_ms >= sender.fresh_until_ms:
-                wanted.add(id_)
+        for one in self._waiting:
+            if one.id not in wanted and not self.senders.is_unknown(one.id, now_ms):
+                sender = self.senders.known.get(one.id)
+                if sender is None or now_ms >= sender.fresh_until_ms:
+                    wanted.add(one.id)
         await self.senders.look_up(list(wanted))
 
     def _judge_waiting(self) -> None:
         """In order of arrival, up to the first whose sender came while the others were looked up."""
         known, now_ms = self.senders.known, self._clock.monotonic_ms()
         for _ in range(min(len(self._waiting), 1000)):
-            datagram, source, received_ms, at_ms = self._waiting[0]
-            id_ = heartbeat.id_of(datagram)
-            sender = None if id_ is None else known.get(id_)
+            one = self._waiting[0]
+            sender = known.get(one.id)
             if sender is not None and now_ms >= sender.fresh_until_ms:
                 return
-            if sender is None and id_ is not None and not self.senders.is_unknown(id_, now_ms):
+            if sender is None and not self.senders.is_unknown(one.id, now_ms):
                 return
             self._waiting.popleft()
+            self._strangers -= one.stranger
             if sender is not None:
-                self._judge(sender, datagram, source, received_ms, at_ms)
-            elif id_ is None:
-                self.counts.refuse(MALFORMED)
+                self._judge(sender, one.octets, one.source, one.received_ms, one.monotonic_ms)
             else:
-                self._unknown(id_, source)
+                self._unknown(one.id, one.source)
 
     def _unknown(self, id_: bytes, source: str) -> None:
         """Nobody has this id, or whoever had it is retired or lost. It hears nothing (§10.1)."""
@@ -308,6 +330,10 @@ class HeartbeatReceiver:
                     self._to_keep.set()
                     raise
                 self.counts.durable += len(packed)
+
+
+def _spoilt(datagram: bytes) -> str:
+    return OVERSIZE if len(datagram) > heartbeat.MAX_DATAGRAM else TRUNCATED
 
 
 def _packed(sender: Sender, received_ms: int, at_ms: int, content: bytes) -> bytes:

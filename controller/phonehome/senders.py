@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,9 +21,16 @@ REMEMBERED: Final = 16
 """Contents kept of each adapter, against replays."""
 TRAIL: Final = 24
 """Sightings kept of each adapter, for the clone rule."""
-MAX_UNKNOWN: Final = 100_000
+MAX_UNKNOWN: Final = 20_000
+"""Ids that are known to be nobody's."""
 AT_ONCE: Final = 1000
 """Ids in one query."""
+
+
+def grace_ms(interval_s: int) -> int:
+    """How long an old passphrase is accepted after the config pull that brought the new one: packets on the way, and a
+    client that begins with the new one at its next interval only."""
+    return 2 * interval_s * 1000
 
 
 @dataclass(slots=True)
@@ -33,7 +41,8 @@ class Sender:
     adapter_id: int
     entry: int
     """Number of its entry; 0: it sits in none."""
-    key: bytes
+    keys: tuple[bytes, ...]
+    """Passphrases that are believed, the newest first; two while one is rotated."""
     fresh_until_ms: float
     source: str | None = None
     last_ms: int | None = None
@@ -71,17 +80,25 @@ class Senders:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.known: dict[bytes, Sender] = {}
-        self._unknown: dict[bytes, int] = {}
+        self.unknown: dict[bytes, int] = {}
+        """Ids that nobody had when they were looked up, and when that was."""
+        self._grace_ms = grace_ms(context.settings.heartbeat_interval_s)
 
     def is_unknown(self, id_: bytes, now_ms: int) -> bool:
         """Whether nobody had this id when it was last looked up, a short while ago."""
-        return self._unknown.get(id_, now_ms - FRESH_MS) > now_ms - FRESH_MS
+        return self.unknown.get(id_, now_ms - FRESH_MS) > now_ms - FRESH_MS
+
+    def keys_changed(self, distribution_id: str) -> None:
+        """A passphrase was rotated or delivered: what is remembered of this adapter is looked up anew."""
+        sender = self.known.get(DistributionId.parse(distribution_id).binary)
+        if sender is not None:
+            sender.fresh_until_ms = -math.inf
 
     def forget(self, adapter_id: int) -> None:
         """Its place or its life has changed: look it up again before it is believed."""
         for sender in self.known.values():
             if sender.adapter_id == adapter_id:
-                sender.fresh_until_ms = 0
+                sender.fresh_until_ms = -math.inf
 
     async def look_up(self, ids: Sequence[bytes]) -> None:
         """Ask the database for keys and places of these ids."""
@@ -97,14 +114,15 @@ class Senders:
     def _remember(self, id_: bytes, identity: ArmsIdentity | None, now_ms: int) -> None:
         if identity is None:
             self.known.pop(id_, None)
-            if len(self._unknown) >= MAX_UNKNOWN:
-                self._unknown.clear()
-            self._unknown[id_] = now_ms
+            if len(self.unknown) >= MAX_UNKNOWN:
+                self.unknown.clear()
+            self.unknown[id_] = now_ms
             return
-        self._unknown.pop(id_, None)
-        key = identity.passphrase.reveal().encode()
+        self.unknown.pop(id_, None)
+        accepted = identity.passphrases.accepted(self._context.clock.now_ms(), grace_ms=self._grace_ms)
+        keys = tuple(one.reveal().encode() for one in accepted)
         sender = self.known.get(id_)
         if sender is None:
-            sender = self.known[id_] = Sender(identity, identity.adapter_id, 0, key, 0.0)
-        sender.identity, sender.key, sender.entry = identity, key, identity.entry_id or 0
+            sender = self.known[id_] = Sender(identity, identity.adapter_id, 0, keys, 0.0)
+        sender.identity, sender.keys, sender.entry = identity, keys, identity.entry_id or 0
         sender.fresh_until_ms = now_ms + FRESH_MS

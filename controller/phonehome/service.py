@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from asyncio import StreamReader, StreamWriter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -23,9 +22,12 @@ from controller.phonehome.gate import Gate
 from controller.phonehome.heartbeat import HeartbeatReceiver
 from controller.phonehome.ledger import Ledger
 from controller.phonehome.link import TunnelLink
+from controller.phonehome.listener import Crowd, Handler, Listener, room
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.proof import Prover
+from controller.phonehome.renewal import Renewal
+from controller.phonehome.rotation import Rotations
 from controller.phonehome.silencewatch import SilenceWatch
 from controller.phonehome.tunnel import Tunnel
 from controller.phonehome.undisturbed import undisturbed
@@ -38,12 +40,8 @@ from inventory.explain import Contact
 
 log = structlog.get_logger(__name__)
 
-BACKLOG: Final = 4096
 SWEEP_S: Final = 10.0
 """How often open tunnels are compared with the placements."""
-CERTIFICATES_AT_ONCE: Final = 4
-
-_Handler = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 
 async def _nobody(_batch: Batch) -> None:
@@ -90,8 +88,10 @@ class PhoneHome:
         self.heartbeats = HeartbeatReceiver(self._context, keep)
         self._silence = SilenceWatch(self._context, self.heartbeats.silence, interval_ms)
         self._doors = Doors(self._context, Prover(self._context))
-        self._servers: list[asyncio.Server] = []
-        self._certificates = asyncio.Event()
+        self._listeners: list[Listener] = []
+        self.crowd = Crowd(clock, at_most=room(settings.connections), per_source=settings.unproven_per_source)
+        self.renewal = Renewal(self._context)
+        self.rotations = Rotations(self._context, self.link, self.heartbeats)
 
     @property
     def ports(self) -> tuple[int, int, int]:
@@ -109,43 +109,37 @@ class PhoneHome:
         await self._after_restart()
         floor = settings.tls_floor
         context.heartbeat_port = await self.heartbeats.listen(settings.host, settings.heartbeat_port)
-        context.ls_port = await self._listen(self._doors.location, self.pki.location_context(floor), settings.ls_port)
-        context.rs_port = await self._listen(self._doors.resource, self.pki.resource_context(floor), settings.rs_port)
-        self._certificates.set()
+        context.ls_port = self._listen(self._doors.location, self.pki.location_context(floor), settings.ls_port)
+        resource = self.pki.resource_context(floor, settings.client_certificates)
+        context.rs_port = self._listen(self._doors.resource, resource, settings.rs_port)
         for work, name in (
             (context.ledger.run, "ledger"),
             (self.heartbeats.run, "heartbeats"),
             (self.heartbeats.hand_on, "hand-on"),
             (self._silence.watch, "silence"),
             (self._sweep, "sweep"),
-            (self._issue, "certificates"),
+            (self.renewal.watch, "renewal"),
+            (self.renewal.issue, "certificates"),
+            (self.rotations.run, "rotations"),
         ):
             context.spawn(_again(work, name, context), f"phonehome {name}")
 
     async def stop(self) -> None:
         """Refuse new connections, end the tunnels in order, write what is noted."""
-        for server in self._servers:
-            server.close()
+        for listener in self._listeners:
+            listener.close()
         await asyncio.gather(*(_farewell(peer) for peer in list(self._context.peers.values())))
         await self._doors.stop()
+        await asyncio.gather(*(listener.stop() for listener in self._listeners))
         self.heartbeats.close()
         await self._context.stop_tasks()
         await self.heartbeats.flush()
         await self._context.ledger.flush()
 
-    async def _listen(self, handler: _Handler, tls: ssl.SSLContext, port: int) -> int:
-        deadline_s = STAGE_S / self._context.clock.pace
-        server = await asyncio.start_server(
-            handler,
-            self._context.settings.host,
-            port,
-            ssl=tls,
-            backlog=BACKLOG,
-            ssl_handshake_timeout=deadline_s,
-            ssl_shutdown_timeout=deadline_s,
-        )
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
+    def _listen(self, handler: Handler, tls: ssl.SSLContext, port: int) -> int:
+        listener = Listener(self.crowd, handler, tls, deadline_s=STAGE_S / self._context.clock.pace)
+        self._listeners.append(listener)
+        return listener.listen(self._context.settings.host, port)
 
     async def _after_restart(self) -> None:
         """No tunnel has survived; whoever was in contact is heard from within 2.5 intervals, or is silent."""
@@ -170,12 +164,18 @@ class PhoneHome:
 
     def provisioned(self) -> None:
         """An adapter got its identity: make its certificate now, beside the loop."""
-        self._certificates.set()
+        self.renewal.wanted()
+
+    async def key_rotated(self, adapter_id: int) -> None:
+        """A key of an adapter was rotated, and that is committed: see the rotation through."""
+        self.renewal.wanted()
+        await self.rotations.begun(adapter_id)
 
     async def place_changed(self, adapter_id: int) -> None:
         """A slot was given, taken or promoted, a contract suspended: whoever may not stay is put out at once."""
         self.heartbeats.senders.forget(adapter_id)
         await self._recheck([adapter_id])
+        await self.rotations.begun(adapter_id)
 
     async def clear_quarantine(self, adapter_id: int) -> None:
         """An operator has looked: the adapter proves itself again at its next contact."""
@@ -210,25 +210,6 @@ class PhoneHome:
                 self._context.ledger.contact(identity, stage=Contact.REFUSED, stage_ms=self._context.clock.now_ms())
                 self.heartbeats.silence.forget(identity.adapter_id)
                 peer.pulled(answer.reason)
-
-    async def _issue(self) -> None:
-        """Certificates that are missing; the key takes 50 ms, so it is made in a thread."""
-        while True:
-            await self._certificates.wait()
-            self._certificates.clear()
-            while await undisturbed(self._issue_some()):
-                pass
-
-    async def _issue_some(self) -> bool:
-        """Make the next few; whether there were any."""
-        context = self._context
-        async with context.database.read() as tx:
-            missing = await rows.without_certificate(tx, CERTIFICATES_AT_ONCE)
-        for adapter_id, distribution_id in missing:
-            pair = await asyncio.to_thread(self.pki.issue, distribution_id, now_ms=context.clock.now_ms())
-            async with context.database.write() as tx:
-                await rows.put_certificate(tx, context.keyring, adapter_id, pair.certificate, pair.key)
-        return bool(missing)
 
 
 async def _again(work: Callable[[], Awaitable[None]], name: str, context: Context) -> None:
