@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from controller import vitals
 from controller.store import beats, heartbeats, incidents
 from controller.store.beats import KeptStatistics
 from controller.store.database import Tx
 from controller.store.scope import Scope
+from controller.store.traffic import TrafficDatabase
 from inventory.contacts import RefusedBeats
 from inventory.explain import Hearing
 from inventory.incidents import Incident, IncidentKind
 from inventory.vitals import troubles
-
-if TYPE_CHECKING:
-    from controller.main import Daemon
 
 REFUSED_SHOWN_MS: Final = 24 * 3_600_000
 """Refused heartbeats are told in explanations for a day; their numbers stay."""
@@ -32,13 +30,16 @@ REASONS: Final = {
 }
 
 
-async def of_adapters(tx: Tx, daemon: Daemon, adapter_ids: Sequence[int]) -> dict[int, Hearing]:
+async def of_adapters(
+    tx: Tx, traffic: TrafficDatabase | None, now_ms: int, adapter_ids: Sequence[int]
+) -> dict[int, Hearing]:
     """What is to be told of each. The caller has checked their scope."""
     if not adapter_ids:
         return {}
-    now_ms = daemon.clock.now_ms()
-    async with daemon.traffic.read() as traffic_tx:
-        told = await beats.latest_statistics(traffic_tx, adapter_ids, now_ms - STATISTICS_SHOWN_MS)
+    told: dict[int, KeptStatistics] = {}
+    if traffic is not None:
+        async with traffic.read() as traffic_tx:
+            told = await beats.latest_statistics(traffic_tx, adapter_ids, now_ms - STATISTICS_SHOWN_MS)
     refused = await heartbeats.refused(tx, adapter_ids)
     found = await incidents.open_of_adapters(tx, adapter_ids)
     together = {adapter_id: one for one in await _silences(tx) for adapter_id in _members(one)}

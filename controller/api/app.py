@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from controller.api import (
     adapters,
     api_keys,
+    boots,
     claims,
     configs,
     contractors,
@@ -25,12 +26,14 @@ from controller.api import (
     incidents,
     links,
     models,
+    operations,
     plans,
     problems,
     proposals,
     pushes,
     readings,
     reports,
+    startups,
 )
 from controller.web import manual, pages
 
@@ -51,9 +54,12 @@ NOUNS = (
     adapters,
     claims,
     heartbeats,
+    boots,
     configs,
+    startups,
     plans,
     pushes,
+    operations,
     readings,
     links,
     proposals,

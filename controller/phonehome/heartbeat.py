@@ -298,6 +298,7 @@ class HeartbeatReceiver:
             sender.trail.clear()
         elif clones.pulls(identity.adapter_id):
             clones.heartbeats(identity, [(sender.last_ms, str(sender.source), b"")])
+        self._context.boots.heartbeat(identity.adapter_id, heard_ms)
         if self.silence.heard(identity.adapter_id, sender.last_ms):
             peer = self._context.peers.get(identity.adapter_id)
             stage = Contact.READY if peer is not None and peer.ready.is_set() else Contact.CONFIRMED

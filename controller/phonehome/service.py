@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.phonehome.beats import Batch, Keep
+from controller.phonehome.boots import Boots
 from controller.phonehome.clonewatch import CloneWatch
 from controller.phonehome.context import Context, OnPowerOn, Startup
 from controller.phonehome.doors import Doors
@@ -23,6 +24,7 @@ from controller.phonehome.heartbeat import HeartbeatReceiver
 from controller.phonehome.ledger import Ledger
 from controller.phonehome.link import TunnelLink
 from controller.phonehome.listener import Crowd, Handler, Listener, room
+from controller.phonehome.loops import LoopGuard
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.proof import Prover
@@ -72,31 +74,39 @@ class PhoneHome:
     ) -> None:
         self.pki = Pki.open(folder, now_ms=clock.now_ms())
         interval_ms = settings.heartbeat_interval_s * 1000 / clock.pace
+        ledger = Ledger(database, clock)
         self._context = Context(
             settings=settings,
             clock=clock,
             keyring=keyring,
             database=database,
             pki=self.pki,
-            ledger=Ledger(database, clock),
+            ledger=ledger,
             clones=CloneWatch(database, clock, interval_ms),
             gate=Gate(clock, rate=settings.pulls_per_s),
+            loops=LoopGuard(clock, database, requests=settings.loop_requests, window_s=settings.loop_window_s),
+            boots=Boots(clock, ledger),
             startup=startup,
             on_power_on=on_power_on,
         )
         self.link = TunnelLink(self._context)
         self.heartbeats = HeartbeatReceiver(self._context, keep)
         self._silence = SilenceWatch(self._context, self.heartbeats.silence, interval_ms)
-        self._doors = Doors(self._context, Prover(self._context))
         self._listeners: list[Listener] = []
         self.crowd = Crowd(clock, at_most=room(settings.connections), per_source=settings.unproven_per_source)
         self.renewal = Renewal(self._context)
+        self._doors = Doors(self._context, Prover(self._context), self.renewal)
         self.rotations = Rotations(self._context, self.link, self.heartbeats)
 
     @property
     def ports(self) -> tuple[int, int, int]:
         """Bound ports: LS, RS, heartbeat."""
         return self._context.ls_port, self._context.rs_port, self._context.heartbeat_port
+
+    @property
+    def context(self) -> Context:
+        """What its parts share."""
+        return self._context
 
     @property
     def ledger(self) -> Ledger:
@@ -150,6 +160,7 @@ class PhoneHome:
                 each.adapter_id: each
                 for each in await rows.by_adapter(tx, context.keyring, [record.adapter_id for record in records])
             }
+        await context.loops.remember()
         now_ms = context.clock.monotonic_ms()
         for record in records:
             identity = identities.get(record.adapter_id)
@@ -163,7 +174,7 @@ class PhoneHome:
     # --- for the rest of the daemon -----------------------------------------------------------------------------------
 
     def provisioned(self) -> None:
-        """An adapter got its identity: make its certificate now, beside the loop."""
+        """Adapters got their identities, on record: make their certificates now, beside the loop."""
         self.renewal.wanted()
 
     async def key_rotated(self, adapter_id: int) -> None:
@@ -191,6 +202,7 @@ class PhoneHome:
     async def _sweep(self) -> None:
         while True:
             await self._context.clock.wait(SWEEP_S)
+            await undisturbed(self._context.loops.look())
             open_now = [adapter_id for adapter_id, peer in self._context.peers.items() if peer.paths]
             if open_now:
                 await undisturbed(self._recheck(open_now))
