@@ -8,6 +8,7 @@ import typer
 
 from controller.cli import (
     conformance,
+    contracting,
     database,
     demo,
     fleet,
@@ -33,7 +34,7 @@ app = typer.Typer(
 vectors = typer.Typer(help="Run published vector files against this build.", no_args_is_help=True)
 conformance.register(vectors)
 app.add_typer(vectors, name="conformance")
-for room in (serving, database, demo, fleet, incidents, keys, pushing, operating, traffic, sim):
+for room in (serving, database, demo, fleet, contracting, incidents, keys, pushing, operating, traffic, sim):
     room.register(app)
 
 
