@@ -180,7 +180,10 @@ class Carrier:
         if code in BUSY:
             said = f"the adapter is busy ({named(code)}) and started nothing"
             return await self._back(operation, said)
-        said = f"the adapter refused it: {named(code)}"
+        if SUCCESS < code < 200:  # carried out, and it failed (§6.6)
+            said = f"the adapter carried it out and reports a failure: {named(code)}"
+        else:
+            said = f"the adapter refused it: {named(code)}"
         return await self._end(operation, OperationState.NOT_DONE, said, code=code)
 
     async def _answered(self, operation: Operation, response: Response) -> Operation:

@@ -97,6 +97,31 @@ async def test_a_refusal_is_not_done_and_names_its_code(asker: Asking, device: D
     assert ended.transaction_id is None, "the id of a refusal is void"
 
 
+async def test_a_command_that_failed_on_the_device_is_told_from_a_refusal(
+    asker: Asking, device: Device, unit: Unit
+) -> None:
+    number = await asker.ask(unit, "md-command", command="no such thing")
+    await request(device, "md-command")
+    device.say(Response("md-command", 102, CommandResults((CommandResult(0, "unknown command"),))))
+    ended, _ = await asker.ended(number)
+    assert (ended.state, ended.result_code) == (NOT_DONE, 102)
+    assert "reports a failure: 102 Command Execute Error" in ended.said
+
+
+async def test_a_reboot_that_is_under_way_when_the_daemon_restarts_is_seen_by_its_pull(
+    site: Site, device: Device, unit: Unit
+) -> None:
+    async with asking(site) as asker:
+        number = await asker.ask(unit, "reboot")
+        await request(device, "reboot")
+        device.say(Response("reboot", 100))
+        await asker.reaches(number, OperationState.RETURNING)
+    await site.pull(unit, trigger="Reboot requested by RS")
+    async with asking(site) as asker:
+        ended, _ = await asker.ended(number)
+        assert (ended.state, ended.tries) == (DONE, 1)
+
+
 async def test_a_result_that_says_failure_is_not_done(asker: Asking, device: Device, unit: Unit) -> None:
     number = await asker.ask(unit, "ping", address="192.0.2.1")
     await accept(device, "ping-start", 7)

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from controller.store import phonehome
 from drivers.simulator.arms_client import ArmsDevice
 from drivers.simulator.identity import SA_W2, fleet_member
 from inventory.operations import OperationState
 from inventory.secrets import MASK
 from tests.controller.operations.asking import Asking
-from tests.controller.phonehome.site import Site, Unit
+from tests.controller.phonehome.site import Site, Unit, eventually, until
 from tests.controller.phonehome.test_real_client import settings_of
 
 DONE, NOT_DONE = OperationState.DONE, OperationState.NOT_DONE
@@ -27,9 +28,15 @@ def pace() -> float:
 
 
 @pytest.fixture(params=METHODS)
-async def client(request: pytest.FixtureRequest, site: Site, unit: Unit) -> AsyncIterator[ArmsDevice]:
-    """A simulated SA-W2 in contact, over each push method."""
-    device = ArmsDevice(fleet_member(SA_W2, 21), replace(settings_of(site), methods=(request.param,)))
+def method(request: pytest.FixtureRequest) -> str:
+    """How the device is pushed to."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def client(method: str, site: Site, unit: Unit) -> AsyncIterator[ArmsDevice]:
+    """A simulated SA-W2 in contact."""
+    device = ArmsDevice(fleet_member(SA_W2, 21), replace(settings_of(site), methods=(method,)))
     device.start()
     await site.home.link.wait_ready(unit.serial, timeout_s=600)
     yield device
@@ -39,9 +46,17 @@ async def client(request: pytest.FixtureRequest, site: Site, unit: Unit) -> Asyn
 @pytest.fixture
 async def unit(site: Site) -> Unit:
     who = fleet_member(SA_W2, 21)
-    return await site.unit(
+    made = await site.unit(
         serial=who.serial_number, distribution_id=who.distribution_id, ls_key=who.ls_key, startup=STARTUP
     )
+    site.home.provisioned()
+
+    async def certified() -> bool:
+        async with site.database.read() as tx:
+            return (await phonehome.by_adapter(tx, site.keyring, [made.adapter_id]))[0].certificate is not None
+
+    await eventually(certified)  # without it a device cannot be dialled
+    return made
 
 
 def asked(client: ArmsDevice) -> list[str]:
@@ -121,8 +136,8 @@ async def test_a_device_with_slow_scripts_and_binary_output_is_waited_for(
     assert "192.0.2.254" in result.reports[0].text
 
 
-async def test_a_command_is_carried_out_once_whatever_is_lost(asker: Asking, client: ArmsDevice, unit: Unit) -> None:
-    before = len(asked(client))
+@pytest.mark.parametrize("method", ["https-tunnel"], indirect=True)
+async def test_a_command_whose_tunnel_is_cut_is_carried_out_once(asker: Asking, client: ArmsDevice, unit: Unit) -> None:
     client.faults.slow_script_s = 30.0
     number = await asker.ask(unit, "md-command", command="show log")
     await asker.reaches(number, OperationState.SENDING)
@@ -132,4 +147,20 @@ async def test_a_command_is_carried_out_once_whatever_is_lost(asker: Asking, cli
     client.faults.slow_script_s = 0.0
     ended, _ = await asker.does(unit, "check-transaction")
     assert ended.state is DONE
-    assert asked(client)[before:].count("show log") == 1
+    assert asked(client).count("show log") == 1
+
+
+async def test_a_command_during_which_the_power_fails_is_not_repeated(
+    asker: Asking, client: ArmsDevice, unit: Unit
+) -> None:
+    client.faults.slow_script_s = 30.0
+    number = await asker.ask(unit, "md-command", command="show log")
+    await until(client._runtime.thread.locked)  # its script runs
+    await client.unplug()
+    ended, _ = await asker.ended(number)
+    assert (ended.state, ended.tries) == (OperationState.UNKNOWN, 1)
+    client.faults.slow_script_s = 0.0
+    await client.plug()
+    ended, _ = await asker.does(unit, "read-module-list")
+    assert ended.state is DONE
+    assert asked(client).count("show log") == 0
