@@ -116,7 +116,7 @@ def _contact(
     if adapter.path == "arms" and arms is not None:
         refusal = None
         if arms.refusal_reason is not None and arms.stage is Contact.REFUSED:
-            refusal = f"{arms.refusal_code}: {arms.refusal_reason}"
+            refusal = arms.refusal
         at_ms = arms.stage_ms or arms.last_seen_ms
         return arms.stage, at_ms, arms.proven_ms, refusal, arms.quarantine, arms.quarantine_ms
     if shell is not None:

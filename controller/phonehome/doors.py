@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from controller.phonehome import answers
+from controller.phonehome.confirming import Confirmations
 from controller.phonehome.context import Context
 from controller.phonehome.exchange import Exchange
 from controller.phonehome.proof import Prover
@@ -25,6 +26,7 @@ from drivers.arms.parameters import (
     ConfigSolicitation,
     Nothing,
     Parameters,
+    PushConfirmationStart,
     PushMethodQuery,
     RsSolicitation,
 )
@@ -60,8 +62,9 @@ class _Asked:
 class Doors:
     """Handlers of the listeners; one call a connection."""
 
-    def __init__(self, context: Context, prover: Prover) -> None:
+    def __init__(self, context: Context, prover: Prover, confirmations: Confirmations) -> None:
         self._context = context
+        self._confirmations = confirmations
         self._prover = prover
         self._open: dict[asyncio.Task[None], Exchange] = {}
 
@@ -111,7 +114,7 @@ class Doors:
             return
         user = _well_formed(credential.user) if credential else None
         of_user = await self._context.identity(user) if user else None
-        if door is Door.RS and head.target.partition("?")[0] == answers.TUNNEL_PATH:
+        if door is Door.RS and head.target.partition("?")[0] in answers.TUNNEL_PATHS:
             await self._tunnel(exchange, of_user, credential, user)
             return
         trusted = of_user is not None and self._key_ok(door, of_user, credential, exchange)
@@ -211,7 +214,11 @@ class Doors:
                 await self._pull(door, asked)
             case (Door.RS, ConfigSolicitation() | PushMethodQuery()):
                 await self._pull(door, asked)
-            case (Door.RS, _) if request.type in {"push-confirmation-start", "push-ready"}:
+            case (Door.RS, PushConfirmationStart()):
+                refusal = await self._confirmations.take(request, asked.identity, asked.exchange)
+                if refusal is not None:
+                    await self._refuse(asked.exchange, request.type, refusal, asked.identity, "")
+            case (Door.RS, _) if request.type == "push-ready":
                 await self._answer(asked, BUSY)
             case _:
                 raise ProtocolViolation(f"{request.type[:64]!r} is not for this server", reason="unknown-type")
@@ -246,7 +253,7 @@ class Doors:
     async def _location_answer(self, asked: _Asked) -> None:
         context, identity = self._context, asked.identity
         self._left_push(asked)
-        await self._answer(asked, SUCCESS, answers.where_the_rs_is(context, identity))
+        await self._answer(asked, SUCCESS, answers.where_the_rs_is(context, identity, asked.exchange.source))
         self._seen(identity, asked.exchange.source, Contact.LS_ASKED)
         if identity.previous_rs_key is not None:
             async with context.database.write() as tx:
@@ -276,7 +283,7 @@ class Doors:
     async def _method_answer(self, asked: _Asked, offered: tuple[str, ...]) -> None:
         parameters = answers.how_to_push(self._context, offered)
         if parameters is None:
-            answer = Answer("arms", BUSY, "it offers no https-tunnel, and no other push method is served here")
+            answer = Answer("arms", BUSY, f"it offers no push method of arms.push_methods, but {_listed(offered)}")
             await self._refuse(asked.exchange, asked.request.type, answer, asked.identity, "")
             return
         await self._answer(asked, SUCCESS, parameters)
@@ -349,7 +356,9 @@ class Doors:
         context = self._context
         peer = context.peer(identity)
         echo_ms = context.settings.echo_interval_s * 1000 / context.clock.pace
-        present = peer.contested(answers.TUNNEL_PATH, window_ms=CONTEST_ECHOES * echo_ms, alive_ms=1.5 * echo_ms)
+        assert exchange.head is not None
+        key = exchange.head.target.partition("?")[0]
+        present = peer.contested(key, window_ms=CONTEST_ECHOES * echo_ms, alive_ms=1.5 * echo_ms)
         if present is not None:
             refusal = Answer("http", 403, f"the same identity is in use from {present.source}")
             context.ledger.event(
@@ -360,7 +369,7 @@ class Doors:
         tunnel = Tunnel(
             exchange,
             peer,
-            key=answers.TUNNEL_PATH,
+            key=key,
             echo_interval_s=context.settings.echo_interval_s,
             on_confirmed=self._prover.confirmed,
         )
@@ -370,7 +379,7 @@ class Doors:
         now_ms = context.clock.now_ms()
         context.ledger.contact(identity, tunnel_open=1, last_seen_ms=now_ms, source=exchange.source)
         ended = await tunnel.run()
-        if not peer.paths:
+        if not peer.has_tunnel:
             context.ledger.contact(identity, tunnel_open=0)
         context.ledger.event("phonehome.tunnel-ended", identity, source=exchange.source, words=ended)
 
@@ -381,6 +390,10 @@ def _well_formed(text: str) -> str | None:
         return str(DistributionId.parse(text))
     except FleetError:
         return None
+
+
+def _listed(offered: tuple[str, ...]) -> str:
+    return ", ".join(each[:32] for each in offered[:5]) or "none"
 
 
 def _refusal(type_: str, answer: Answer) -> bytes:

@@ -85,25 +85,25 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
         self._unknown: dict[bytes, int] = {}
         self._interval_ms = context.settings.heartbeat_interval_s * 1000 / context.clock.pace
         self.silence = Silence(self._interval_ms)
-        self._transport: asyncio.DatagramTransport | None = None
+        self._transports: list[asyncio.DatagramTransport] = []
         self.counts: dict[str, int] = {"accepted": 0, "dropped": 0}
         """Accepted, and dropped by reason: for metrics and tests."""
 
     # --- the socket -------------------------------------------------------------------------------------------------
 
     async def listen(self, host: str, port: int) -> int:
-        """Open the socket; the port that was bound is returned."""
+        """Open a socket, one for each address; the port that was bound is returned."""
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, local_addr=(host, port))
-        self._transport = transport
+        self._transports.append(transport)
         bound = transport.get_extra_info("socket")
         with contextlib.suppress(OSError):
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         return int(bound.getsockname()[1])
 
     def close(self) -> None:
-        """Close the socket."""
-        if self._transport is not None:
-            self._transport.close()
+        """Close the sockets."""
+        for transport in self._transports:
+            transport.close()
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
         """See `asyncio.DatagramProtocol`."""
@@ -272,7 +272,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
             identities = await rows.by_adapter(tx, self._context.keyring, silent)
         for identity in identities:
             of_it = self._context.peers.get(identity.adapter_id)
-            tunnel = of_it is not None and bool(of_it.paths)
+            tunnel = of_it is not None and of_it.has_tunnel
             cause = "its tunnel is still open: UDP is blocked, or its client hangs" if tunnel else "line or power"
             self._context.ledger.contact(identity, stage=Contact.SILENT, stage_ms=clock.now_ms())
             self._context.ledger.event("phonehome.silent", identity, tunnel_open=tunnel, cause=cause)

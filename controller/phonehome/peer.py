@@ -1,4 +1,4 @@
-"""What is open between us and one adapter: tunnels, requests, transactions (arms-protocol §5.3, §6.5, §14.13).
+"""What is open between us and one adapter: paths, requests, transactions (arms-protocol §5.3, §6.5, §14.13).
 
 State is kept per adapter, never per connection: a configure ends on another tunnel than it began on. Everything here
 runs on the loop and nothing awaits, except where a method is a coroutine.
@@ -30,15 +30,28 @@ Answer = Callable[[Response], bool]
 
 
 class Path(Protocol):
-    """An open tunnel, as the peer sees it."""
+    """A way to push to the adapter: an open tunnel, or the endpoint at which it is dialled."""
 
     key: str
+    """Tunnels: by URL; there is one endpoint."""
+    method: str
+    """`https-tunnel` or `https-simple`."""
     source: str
     heard_ms: int
     """Monotonic instant of the last bytes."""
+    ended: str | None
+    """Why it ended; None while it can be used."""
 
     def drop(self, reason: str) -> None:
         """Close it without a word."""
+        ...
+
+    async def ask(self, request: Request, *, timeout_s: float) -> Response:
+        """Send a request, wait `timeout_s` real seconds for its response.
+
+        Raises BadInput for a request that must not be sent, Unreachable when nothing was sent, OutcomeUnknown when it
+        was sent and not answered.
+        """
         ...
 
 
@@ -67,7 +80,7 @@ class Peer:
     notice: Callable[[str, ArmsIdentity, dict[str, object]], None]
     """Records an event: kind, whose, facts."""
     paths: dict[str, Path] = field(default_factory=dict)
-    """Open tunnels by URL."""
+    """Open tunnels and the endpoint, by key."""
     confirmed: list[Path] = field(default_factory=list)
     """Those over which the adapter can be pushed to; the last confirmed last."""
     proven: bool = False
@@ -76,8 +89,8 @@ class Peer:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     transactions: dict[int, Transaction] = field(default_factory=dict)
-    replaced_ms: int | None = None
-    """Monotonic instant at which a tunnel last took the place of one that was alive."""
+    replaced_ms: dict[str, int] = field(default_factory=dict)
+    """By key: monotonic instant at which a tunnel last took the place of one that was alive."""
 
     # --- paths ------------------------------------------------------------------------------------------------------
 
@@ -91,13 +104,19 @@ class Peer:
         present = self.paths.get(key)
         if present is None or now_ms - present.heard_ms > alive_ms:
             return None
-        if self.replaced_ms is not None and now_ms - self.replaced_ms < window_ms:
+        replaced_ms = self.replaced_ms.get(key)
+        if replaced_ms is not None and now_ms - replaced_ms < window_ms:
             return present
-        self.replaced_ms = now_ms
+        self.replaced_ms[key] = now_ms
         return None
 
+    @property
+    def has_tunnel(self) -> bool:
+        """A tunnel is open, confirmed or not."""
+        return any(path.method == "https-tunnel" for path in self.paths.values())
+
     def opened(self, path: Path) -> Path | None:
-        """A tunnel was opened; the one with the same key that it replaces is returned, already out of the books."""
+        """A path was opened; the one with the same key that it replaces is returned, already out of the books."""
         former = self.paths.get(path.key)
         self.paths[path.key] = path
         if former is not None:
@@ -105,7 +124,7 @@ class Peer:
         return former
 
     def closed(self, path: Path) -> None:
-        """A tunnel ended. A late close must not remove the one that replaced it."""
+        """A path ended. A late close must not remove the one that replaced it."""
         if self.paths.get(path.key) is path:
             del self.paths[path.key]
             self._lost(path)
@@ -120,11 +139,17 @@ class Peer:
                 self._fail(transaction, self._unknown(transaction.type, "its tunnel was lost before the result came"))
 
     def confirm(self, path: Path) -> None:
-        """The adapter has confirmed this tunnel."""
+        """The adapter has confirmed this path."""
         if self.paths.get(path.key) is path:
             if path in self.confirmed:
                 self.confirmed.remove(path)
             self.confirmed.append(path)
+            self._set_ready()
+
+    def unconfirm(self, path: Path) -> None:
+        """A new confirmation of this path has failed."""
+        if path in self.confirmed:
+            self.confirmed.remove(path)
             self._set_ready()
 
     def prove(self) -> None:
@@ -166,8 +191,11 @@ class Peer:
 
     # --- transactions -------------------------------------------------------------------------------------------------
 
-    def started(self, type_: str, response: Response, path: Path) -> None:
-        """A start response was decoded: register its id at once, for the `-done` may be in the same read (§2.3)."""
+    def started(self, type_: str, response: Response, path: Path | None) -> None:
+        """A start response was decoded: register its id at once, for the `-done` may be in the same read (§2.3).
+
+        `path` is the tunnel that the result is lost with; None when it comes on a connection of its own.
+        """
         if response.result_code != SUCCESS:
             return
         if type_ in LEAVES_PUSH:

@@ -53,6 +53,7 @@ class Pki:
     def __init__(self, folder: Path, pairs: dict[str, Pair]) -> None:
         self._folder = folder
         self._pairs = pairs
+        self._dialling: dict[TlsFloor, ssl.SSLContext] = {}
 
     @classmethod
     def open(cls, folder: Path, *, now_ms: int) -> Pki:
@@ -98,15 +99,21 @@ class Pki:
         context.verify_mode = ssl.CERT_OPTIONAL
         return context
 
+    def dialling_context(self, floor: TlsFloor) -> ssl.SSLContext:
+        """Our side of https-simple: verifies the adapter CA, shows the RS certificate. The caller checks the CN: the
+        address of an adapter is in no certificate."""
+        made = self._dialling.get(floor)
+        if made is None:
+            made = self._dialling[floor] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            made.check_hostname = False
+            made.load_verify_locations(cadata=self.adapter_ca_certificate)
+            _set_floor(made, floor)
+            made.load_cert_chain(self._chain(RESOURCE, RESOURCE_CA), self._path(RESOURCE, "key"))
+        return made
+
     def _server(self, leaf: str, authority: str, floor: TlsFloor) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.options |= _DONT_INSERT_EMPTY_FRAGMENTS
-        if floor == "1.0":
-            # Asked for by `arms.tls_floor`: these listeners alone serve clients that know nothing newer.
-            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-            context.set_ciphers("DEFAULT:@SECLEVEL=0")
-        else:
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
+        _set_floor(context, floor)
         context.load_cert_chain(self._chain(leaf, authority), self._path(leaf, "key"))
         return context
 
@@ -146,6 +153,16 @@ class Pki:
             .sign(signing_key, hashes.SHA256())
         )
         return _pair(certificate, key)
+
+
+def _set_floor(context: ssl.SSLContext, floor: TlsFloor) -> None:
+    context.options |= _DONT_INSERT_EMPTY_FRAGMENTS
+    if floor == "1.0":
+        # Asked for by `arms.tls_floor`: clients that know nothing newer are served, and dialled.
+        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    else:
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
 
 
 def _authority(name: str, now_ms: int) -> Pair:

@@ -14,13 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.clock import Clock
 from controller.keyring import Keyring
+from controller.phonehome.confirming import Confirmations
 from controller.phonehome.context import Context, OnPowerOn, Startup
 from controller.phonehome.doors import Doors
 from controller.phonehome.exchange import STAGE_S
 from controller.phonehome.gate import Gate
 from controller.phonehome.heartbeat import Beat, HeartbeatReceiver, OnBeats
 from controller.phonehome.ledger import Ledger
-from controller.phonehome.link import TunnelLink
+from controller.phonehome.link import PushLink
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.proof import Prover
@@ -30,6 +31,7 @@ from controller.settings import ArmsSettings
 from controller.store import phonehome as rows
 from controller.store.database import Database
 from inventory.admission import Door, admit
+from inventory.contacts import ArmsIdentity
 from inventory.errors import FleetError
 from inventory.explain import Contact
 
@@ -81,9 +83,11 @@ class PhoneHome:
             startup=startup,
             on_power_on=on_power_on,
         )
-        self.link = TunnelLink(self._context)
+        self.link = PushLink(self._context)
         self.heartbeats = HeartbeatReceiver(self._context, on_beats)
-        self._doors = Doors(self._context, Prover(self._context))
+        prover = Prover(self._context)
+        self._confirmations = Confirmations(self._context, prover)
+        self._doors = Doors(self._context, prover, self._confirmations)
         self._servers: list[asyncio.Server] = []
         self._certificates = asyncio.Event()
 
@@ -102,9 +106,17 @@ class PhoneHome:
         context, settings = self._context, self._context.settings
         await self._after_restart()
         floor = settings.tls_floor
-        context.heartbeat_port = await self.heartbeats.listen(settings.host, settings.heartbeat_port)
-        context.ls_port = await self._listen(self._doors.location, self.pki.location_context(floor), settings.ls_port)
-        context.rs_port = await self._listen(self._doors.resource, self.pki.resource_context(floor), settings.rs_port)
+        location, resource = self.pki.location_context(floor), self.pki.resource_context(floor)
+        for host in settings.listens_on:
+            # A port that the system chose for the first address is that of all.
+            beats, ls, rs = (
+                context.heartbeat_port or settings.heartbeat_port,
+                context.ls_port or settings.ls_port,
+                context.rs_port or settings.rs_port,
+            )
+            context.heartbeat_port = await self.heartbeats.listen(host, beats)
+            context.ls_port = await self._listen(self._doors.location, location, host, ls)
+            context.rs_port = await self._listen(self._doors.resource, resource, host, rs)
         self._certificates.set()
         for work, name in (
             (context.ledger.run, "ledger"),
@@ -127,11 +139,11 @@ class PhoneHome:
         await self.heartbeats.flush()
         await self._context.ledger.flush()
 
-    async def _listen(self, handler: _Handler, tls: ssl.SSLContext, port: int) -> int:
+    async def _listen(self, handler: _Handler, tls: ssl.SSLContext, host: str, port: int) -> int:
         deadline_s = STAGE_S / self._context.clock.pace
         server = await asyncio.start_server(
             handler,
-            self._context.settings.host,
+            host,
             port,
             ssl=tls,
             backlog=BACKLOG,
@@ -142,7 +154,7 @@ class PhoneHome:
         return int(server.sockets[0].getsockname()[1])
 
     async def _after_restart(self) -> None:
-        """No tunnel has survived; whoever was in contact is heard from within 2.5 intervals, or is silent."""
+        """Endpoints have survived, tunnels not; whoever was in contact is heard within 2.5 intervals, or is silent."""
         context = self._context
         async with context.database.read() as tx:
             records = await rows.contacts(tx)
@@ -155,8 +167,16 @@ class PhoneHome:
             identity = identities.get(record.adapter_id)
             if identity is not None and record.tunnel_open:
                 context.ledger.contact(identity, tunnel_open=0)
+            if identity is not None and record.push_endpoint and record.push_result_url:
+                self._restore(identity, record.push_endpoint, record.push_result_url)
             if record.last_heartbeat_ms is not None and record.stage in {Contact.READY, Contact.CONFIRMED}:
                 self.heartbeats.silence.heard(record.adapter_id, now_ms)
+
+    def _restore(self, identity: ArmsIdentity, endpoint: str, result_url: str) -> None:
+        if admit(Door.TUNNEL, identity.caller(key_ok=True, startup=True)).admitted:
+            self._confirmations.restore(identity, endpoint, result_url)
+        else:
+            self._context.ledger.contact(identity, push_endpoint=None, push_result_url=None)
 
     # --- for the rest of the daemon -----------------------------------------------------------------------------------
 
@@ -181,6 +201,7 @@ class PhoneHome:
 
     async def _sweep(self) -> None:
         while True:
+            self._confirmations.prove_unproven()
             await self._context.clock.wait(SWEEP_S)
             open_now = [adapter_id for adapter_id, peer in self._context.peers.items() if peer.paths]
             if open_now:

@@ -50,6 +50,8 @@ arms_contacts: Final = Table(
     ms("quarantine_ms", nullable=True),
     base.text("trigger", nullable=True),
     base.text("firmware", nullable=True),
+    base.text("push_endpoint", nullable=True),
+    base.text("push_result_url", nullable=True),
 )
 
 arms_claims: Final = Table(
