@@ -98,9 +98,14 @@ def _proposal(context: Context) -> Proposal | None:
     return Proposal(push_port=int(context.settings.push_ports.partition("-")[0]))
 
 
-def how_to_push(context: Context, offered: tuple[str, ...]) -> PushMethodAnswer | None:
-    """Our methods in our order, of those that it offers; None when there is none: it would loop (§6.3)."""
+def how_to_push(context: Context, identity: ArmsIdentity, offered: tuple[str, ...]) -> PushMethodAnswer | None:
+    """Our methods in our order, of those that it offers; None when there is none: it would loop (§6.3).
+
+    An adapter whose certificate is not made yet cannot be dialled: it would fail in the handshake (§3).
+    """
     methods = tuple(method for method in context.settings.push_methods if method in offered)
+    if identity.certificate is None:
+        methods = tuple(method for method in methods if method != "https-simple")
     if not methods:
         return None
     urls = context.urls(context.rs_port, "")

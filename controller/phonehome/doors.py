@@ -281,7 +281,7 @@ class Doors:
         await self._first_contact(identity)
 
     async def _method_answer(self, asked: _Asked, offered: tuple[str, ...]) -> None:
-        parameters = answers.how_to_push(self._context, offered)
+        parameters = answers.how_to_push(self._context, asked.identity, offered)
         if parameters is None:
             answer = Answer("arms", BUSY, f"it offers no push method of arms.push_methods, but {_listed(offered)}")
             await self._refuse(asked.exchange, asked.request.type, answer, asked.identity, "")

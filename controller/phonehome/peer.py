@@ -69,6 +69,8 @@ class Transaction:
     acknowledged: bool = False
     claimed: bool = False
     """A caller waits for it, or has waited."""
+    told: int | None = None
+    """The result that the caller was given."""
 
 
 @dataclass(slots=True)
@@ -216,6 +218,9 @@ class Peer:
         transaction = self._transaction(id_)
         transaction.type = request.type.removesuffix("-done")
         transaction.answer = answer
+        if transaction.done.done() and not transaction.acknowledged and transaction.done.exception() is None:
+            # It was not answered in time and has rolled back: what it says now is what is so (§6.5).
+            transaction.done = asyncio.get_running_loop().create_future()
         if not transaction.done.done():
             transaction.done.set_result(request)
         if transaction.type != "configure" or transaction.acknowledged:
@@ -245,15 +250,18 @@ class Peer:
         transaction.claimed = True
         try:
             async with asyncio.timeout(timeout_s):
-                return await asyncio.shield(transaction.done)
+                request = await asyncio.shield(transaction.done)
         except TimeoutError:
             raise self._unknown(
                 transaction.type or "operation", f"no result of transaction {id_} within {timeout_s:.0f} s"
             ) from None
+        transaction.told = request.transaction_result
+        return request
 
     def acknowledge(self, id_: int) -> None:
         """Our 100 to a configure-done. Raises Unreachable when there is none, OutcomeUnknown when its tunnel is gone:
-        the adapter then tells it again, and is answered at once."""
+        the adapter then tells it again, and is answered at once. Raises RolledBack, after the answer, when the adapter
+        has rolled back since the caller was told of its success."""
         transaction = self.transactions.get(id_)
         if transaction is None or transaction.answer is None:
             raise Unreachable(
@@ -262,7 +270,12 @@ class Peer:
                 **self._about("acknowledge"),
             )
         if not transaction.acknowledged and not self._acknowledge(transaction):
-            raise self._unknown("acknowledge", "the tunnel was gone before configure-done could be answered")
+            raise self._unknown("acknowledge", "the connection was gone before configure-done could be answered")
+        result = transaction.done.result().transaction_result
+        if transaction.told == SUCCESS and result != SUCCESS:
+            raise RolledBack(
+                f"its configure-done was not answered in time, and it ended with {result}", **self._about("acknowledge")
+            )
 
     def _acknowledge(self, transaction: Transaction) -> bool:
         assert transaction.answer is not None
