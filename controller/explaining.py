@@ -105,6 +105,7 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
         quarantine_at_ms=quarantine_ms,
         proven_at_ms=proven_ms,
         heartbeat_at_ms=None if arms is None else arms.last_heartbeat_ms,
+        push_endpoint=None if arms is None else arms.push_endpoint,
         pace=pace,
     )
 

@@ -44,9 +44,7 @@ class Confirmations:
     def __init__(self, context: Context, prover: Prover) -> None:
         self._context = context
         self._prover = prover
-        self._dialling = Dialling(
-            tls=lambda: context.pki.dialling_context(context.settings.tls_floor), pace=context.clock.pace
-        )
+        self._dialling = Dialling(tls=context.pki.dialling_context(context.settings.tls_floor), pace=context.clock.pace)
         self._waiting: Counter[int] = Counter()
         self._proving = asyncio.Semaphore(PROVE_AT_ONCE)
         self._asked_ms: dict[int, int] = {}

@@ -10,7 +10,7 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
 from typing import Final
 
-from controller.phonehome.pki import common_name
+from controller.phonehome.certificates import common_name
 from drivers.arms import framing
 from drivers.arms.framing import Head, HeadDecoder
 from drivers.arms.ids import Credential, read_basic

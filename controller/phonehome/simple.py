@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from controller.phonehome.certificates import common_name
 from controller.phonehome.endpoints import Endpoint
 from controller.phonehome.exchange import BROKEN, READ_BYTES
 from controller.phonehome.peer import Peer
-from controller.phonehome.pki import common_name
 from drivers.arms import framing, messages, rules
 from drivers.arms.framing import Head, HeadDecoder
 from drivers.arms.ids import basic
@@ -42,9 +42,9 @@ _SHORTEST_S: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Dialling:
-    """What a call needs besides the adapter: the TLS context of the moment, and the pace."""
+    """What a call needs besides the adapter: the TLS context, which is kept up to date, and the pace."""
 
-    tls: Callable[[], ssl.SSLContext]
+    tls: ssl.SSLContext
     """Verifies the adapter CA and shows our RS certificate."""
     pace: float
 
@@ -166,7 +166,7 @@ class _Call:
                 return await asyncio.open_connection(
                     str(self._endpoint.address),
                     self._endpoint.port,
-                    ssl=self._dialling.tls(),
+                    ssl=self._dialling.tls,
                     ssl_handshake_timeout=dial_s,
                     ssl_shutdown_timeout=self._dialling.real_s(CLOSE_S),
                 )

@@ -10,7 +10,7 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from controller.phonehome.pki import Pair, common_name
+from controller.phonehome.certificates import Pair, common_name
 from drivers.arms.messages import Response, write
 from drivers.arms.xml import DECLARATION
 

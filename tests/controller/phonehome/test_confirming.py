@@ -6,11 +6,16 @@ import asyncio
 from asyncio import StreamWriter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from controller.phonehome.pki import RESOURCE, Pair, Pki
+from controller import explaining
+from controller.main import Daemon
+from controller.phonehome.certificates import Pair
+from controller.phonehome.pki import RESOURCE, Pki
 from controller.settings import ArmsSettings
+from controller.store import adapters
 from controller.store import phonehome as rows
 from drivers.arms.ids import basic
 from drivers.arms.messages import Request, Response, write
@@ -18,10 +23,10 @@ from drivers.arms.parameters import Ping, PushMethodAnswer
 from drivers.arms.xml import DECLARATION
 from inventory.contacts import ContactRecord
 from inventory.errors import CommandRejected, OutcomeUnknown, Unreachable
-from inventory.explain import Contact
+from inventory.explain import Contact, Explanation
 from inventory.secrets import Secret
 from tests.controller.phonehome.endpoint import Answering, Endpoint, answer_to
-from tests.controller.phonehome.site import Site, Unit, answer_of, eventually, hang_up, http10, until
+from tests.controller.phonehome.site import ALL, Site, Unit, answer_of, eventually, hang_up, http10, until
 
 NOW_MS = 1_760_745_600_000
 
@@ -98,6 +103,13 @@ async def refused(site: Site, unit: Unit) -> ContactRecord:
     return found
 
 
+async def explained(site: Site, unit: Unit) -> Explanation:
+    """What `explain` says."""
+    daemon = cast(Daemon, site)  # it has the clock, and no more is asked of it
+    async with site.database.read() as tx:
+        return (await explaining.adapters(tx, daemon, [await adapters.get(tx, ALL, unit.adapter_id)]))[0]
+
+
 async def own(site: Site, unit: Unit) -> Pair:
     """A certificate like the one that the adapter was given."""
     return await asyncio.to_thread(site.home.pki.issue, unit.distribution_id, now_ms=NOW_MS)
@@ -126,6 +138,9 @@ async def test_the_confirmation_carries_key_id_and_result_url_to_the_adapter_alo
     assert f"<result-url>https://127.0.0.1:{site.home.ports[1]}/rs/arms</result-url>" in body
     assert endpoint.callers[0] == RESOURCE
     assert (await site.contact(unit)).push_endpoint == endpoint.url
+    assert f"it is dialled for pushes at {endpoint.url} (https-simple)" in [
+        fact.text for fact in (await explained(site, unit)).facts
+    ]
 
 
 async def test_an_endpoint_elsewhere_is_never_dialled(site: Site, listen: Open) -> None:
@@ -134,6 +149,7 @@ async def test_an_endpoint_elsewhere_is_never_dialled(site: Site, listen: Open) 
     assert await code_of(site, unit, endpoint.url, source="127.0.0.9") == 301
     found = await refused(site, unit)
     assert "its address is not 127.0.0.9" in (found.refusal or "")
+    assert "its address is not 127.0.0.9" in (await explained(site, unit)).summary
     assert (found.refusal or "").startswith("301: ")
     assert endpoint.connections == 0
     assert found.push_endpoint is None
@@ -153,6 +169,10 @@ async def test_the_certificate_of_another_adapter_gets_no_key(site: Site, listen
     assert await code_of(site, unit, endpoint.url) == 100
     found = await refused(site, unit)
     assert f"its certificate is that of '{other.distribution_id}'" in (found.refusal or "")
+    told = await explained(site, unit)
+    assert told.word == "refused"
+    assert found.refusal is not None
+    assert found.refusal in told.summary
     await until(lambda: endpoint.connections == 1)
     assert endpoint.received in ([], [b""])
     assert ("phonehome.endpoint-failed", endpoint.url) in [
