@@ -28,7 +28,7 @@ from controller.push.texts import TextPlanner
 from controller.push.truth import TruthReader
 from controller.reports.service import ReportService
 from controller.settings import Settings
-from controller.store import api_keys, audit, configs, counts, events, idempotency, migrate, phonehome, ssh
+from controller.store import api_keys, arms_keys, audit, configs, counts, events, idempotency, migrate, phonehome, ssh
 from controller.store.database import Database, Tx
 from controller.store.events import NewEvent
 from controller.store.scope import By, Scope
@@ -201,7 +201,7 @@ class Daemon:
 
     async def unseated(self, tx: Tx, adapter_id: int) -> None:
         """In the transaction of the move: old keys of a unit that phones home are void at once (architecture §6)."""
-        await phonehome.rotate(tx, self.keyring, adapter_id, keep_previous=False)
+        await arms_keys.unseated(tx, self.keyring, adapter_id, at_ms=self.clock.now_ms())
 
     async def clear_quarantine(self, adapter: Adapter, by: By) -> None:
         """An operator has looked at an adapter in quarantine."""

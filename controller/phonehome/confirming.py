@@ -180,9 +180,13 @@ class Confirmations:
     # --- after a restart of ours --------------------------------------------------------------------------------------
 
     def restore(self, identity: ArmsIdentity, endpoint: str, result_url: str) -> None:
-        """An endpoint that was confirmed before this node was restarted. It is usable once it has shown its serial."""
-        peer = self._context.peer(identity)
+        """An endpoint that was confirmed before this node was restarted. It is usable once it has shown its serial;
+        not at all when the settings do not allow it any more."""
         where = Endpoint.parse(endpoint)
+        if isinstance(self._judge(endpoint, str(where.address)), Answer):
+            self._context.ledger.contact(identity, push_endpoint=None, push_result_url=None)
+            return
+        peer = self._context.peer(identity)
         path = self._open(peer, where, str(where.address), result_url)
         peer.confirm(path)
 

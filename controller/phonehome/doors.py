@@ -9,14 +9,13 @@ from typing import Final
 
 import structlog
 
-from controller.phonehome import answers
+from controller.phonehome import answers, given, tls
 from controller.phonehome.confirming import Confirmations
 from controller.phonehome.context import Context
 from controller.phonehome.exchange import Exchange
 from controller.phonehome.proof import Prover
 from controller.phonehome.tunnel import Tunnel
 from controller.store import adapters
-from controller.store import phonehome as rows
 from controller.store.scope import By, Scope
 from drivers.arms import framing, messages, rules
 from drivers.arms.ids import Credential, DistributionId
@@ -36,6 +35,7 @@ from inventory.admission import BUSY, OTHER_ID, UNKNOWN_ID, Answer, Caller, Door
 from inventory.contacts import ArmsIdentity
 from inventory.errors import BadInput, FleetError, ProtocolViolation
 from inventory.explain import Contact
+from inventory.keys import certificate_doubt
 from inventory.plans import ConfigText
 
 POWER_ON: Final = "power on boot"
@@ -117,7 +117,11 @@ class Doors:
         if door is Door.RS and head.target.partition("?")[0] in answers.TUNNEL_PATHS:
             await self._tunnel(exchange, of_user, credential, user)
             return
-        trusted = of_user is not None and self._key_ok(door, of_user, credential, exchange)
+        trusted = (
+            of_user is not None
+            and self._key_ok(door, of_user, credential)
+            and self._doubt(door, of_user, exchange, pulling=True) is None
+        )
         long = trusted and door is Door.RS
         try:
             if head.method != "POST":
@@ -145,14 +149,17 @@ class Doors:
             identity = await self._context.identity(named) if named else None
         caller = Caller(known=False)
         if identity is not None:
-            key_ok = self._key_ok(door, identity, credential, exchange)
+            key_ok = self._key_ok(door, identity, credential)
             same = credential is not None and credential.user == envelope.distribution_id
-            caller = identity.caller(key_ok=key_ok, same_id=same)
+            pulling = door is Door.LS or envelope.type == "config-solicitation"
+            doubt = self._doubt(door, identity, exchange, pulling=pulling) if key_ok else None
+            caller = identity.caller(key_ok=key_ok, same_id=same, doubt=doubt)
         answer = admit(Door.LS, caller)
         if answer.code in _IDENTITY or identity is None:
             shown = (envelope.distribution_id or "")[:64]
             await self._refuse(exchange, envelope.type, answer, identity, shown)
             return
+        tls.note(self._context.ledger, identity, exchange.tls_version, exchange.source)
         try:
             request = messages.decode(envelope)
             assert isinstance(request, Request)
@@ -160,14 +167,30 @@ class Doors:
         except ProtocolViolation as violation:
             await self._malformed(exchange, identity, identity.distribution_id, violation)
 
-    def _key_ok(self, door: Door, identity: ArmsIdentity, credential: Credential | None, exchange: Exchange) -> bool:
-        """The key of that door; a certificate, where one is shown, must be the adapter's own (§12)."""
-        if credential is None or exchange.certificate_name not in {None, identity.distribution_id}:
+    def _key_ok(self, door: Door, identity: ArmsIdentity, credential: Credential | None) -> bool:
+        """The key of that door, or while it is rotated the one before (`inventory.keys`)."""
+        if credential is None:
             return False
+        now_ms = self._context.clock.now_ms()
         if door is Door.LS:
-            return self._context.keyring.matches(credential.password, identity.ls_key_digest)
-        previous = identity.previous_rs_key
-        return credential.proves(identity.rs_key) or (previous is not None and credential.proves(previous))
+            matches = self._context.keyring.matches
+            return any(matches(credential.password, digest) for digest in identity.ls_keys.accepted(now_ms))
+        return any(credential.proves(key) for key in identity.rs_keys.accepted(now_ms))
+
+    def _doubt(self, door: Door, identity: ArmsIdentity, exchange: Exchange, *, pulling: bool) -> str | None:
+        """What speaks against a caller with the right key: its certificate (§12), or TLS that it may not use."""
+        doubt = tls.doubt(identity, exchange.tls_version)
+        if doubt is None and door is not Door.LS:
+            until_ms = exchange.certificate_until_ms
+            doubt = certificate_doubt(
+                self._context.settings.client_certificates,
+                distribution_id=identity.distribution_id,
+                shown=exchange.certificate_name,
+                ended=until_ms is not None and until_ms <= self._context.clock.now_ms(),
+                issued=identity.certificate_issued,
+                pulling=pulling,
+            )
+        return doubt
 
     # --- refusals -----------------------------------------------------------------------------------------------------
 
@@ -255,15 +278,14 @@ class Doors:
         self._left_push(asked)
         await self._answer(asked, SUCCESS, answers.where_the_rs_is(context, identity, asked.exchange.source))
         self._seen(identity, asked.exchange.source, Contact.LS_ASKED)
-        if identity.previous_rs_key is not None:
-            async with context.database.write() as tx:
-                await rows.forget_previous_key(tx, identity.adapter_id)
+        await given.at_the_ls(context, identity, asked.exchange.credential())
 
     async def _config_answer(self, asked: _Asked, parameters: ConfigSolicitation, startup: ConfigText) -> None:
         context, identity = self._context, asked.identity
         self._left_push(asked)
         await self._answer(asked, SUCCESS, answers.its_config(context, identity, startup, parameters))
         self._seen(identity, asked.exchange.source, Contact.CONFIG_PULLED)
+        await given.at_the_rs(context, identity)
         context.ledger.contact(
             identity,
             trigger=parameters.trigger[:200],
@@ -332,8 +354,10 @@ class Doors:
         if identity is not None:
             overload = not await context.gate.enter(identity.serial.key)
             startup = await context.startup_of(identity)
+            key_ok = self._key_ok(Door.TUNNEL, identity, credential)
             caller = identity.caller(
-                key_ok=self._key_ok(Door.TUNNEL, identity, credential, exchange),
+                key_ok=key_ok,
+                doubt=self._doubt(Door.TUNNEL, identity, exchange, pulling=False) if key_ok else None,
                 startup=startup is not None,
                 overload=overload,
             )
@@ -366,6 +390,7 @@ class Doors:
             )
             await self._refuse_tunnel(exchange, refusal, identity, identity.distribution_id)
             return
+        tls.note(context.ledger, identity, exchange.tls_version, exchange.source)
         tunnel = Tunnel(
             exchange,
             peer,

@@ -10,7 +10,7 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
 from typing import Final
 
-from controller.phonehome.certificates import common_name
+from controller.phonehome.certificates import common_name, until_ms
 from drivers.arms import framing
 from drivers.arms.framing import Head, HeadDecoder
 from drivers.arms.ids import Credential, read_basic
@@ -42,6 +42,11 @@ class Exchange:
         """Our address that it came to."""
         self.certificate_name = common_name(writer.get_extra_info("peercert"))
         """CN of the certificate that the other side showed; None if none."""
+        self.certificate_until_ms = until_ms(writer.get_extra_info("peercert"))
+        """When that certificate ends or has ended."""
+        tls = writer.get_extra_info("ssl_object")
+        self.tls_version: str = (tls.version() if tls is not None else None) or ""
+        """Such as `TLSv1.3`."""
         self._socket = writer.get_extra_info("socket")
         self.head: Head | None = None
 

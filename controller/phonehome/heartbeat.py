@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -37,6 +38,12 @@ REMEMBERED: Final = 16
 """Digests kept of each adapter, against replays."""
 
 
+def grace_ms(interval_s: int) -> int:
+    """How long an old passphrase is accepted after the config pull that brought the new one: packets on the way, and a
+    client that begins with the new one at its next interval only."""
+    return 2 * interval_s * 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Beat:
     """A verified heartbeat, as it is handed on. `entry_id` is the place where its adapter sat when it came."""
@@ -55,8 +62,7 @@ OnBeats = Callable[[Sequence[Beat]], Awaitable[None]]
 @dataclass(slots=True)
 class _Sender:
     identity: ArmsIdentity
-    key: bytes
-    looked_up_ms: int
+    looked_up_ms: float
     source: str | None = None
     last_ms: int | None = None
     digests: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
@@ -84,6 +90,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
         self._senders: dict[bytes, _Sender] = {}
         self._unknown: dict[bytes, int] = {}
         self._interval_ms = context.settings.heartbeat_interval_s * 1000 / context.clock.pace
+        self._grace_ms = grace_ms(context.settings.heartbeat_interval_s)
         self.silence = Silence(self._interval_ms)
         self._transports: list[asyncio.DatagramTransport] = []
         self.counts: dict[str, int] = {"accepted": 0, "dropped": 0}
@@ -173,7 +180,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
             id_ = datagram.data[28:44]
             sender = self._senders.get(id_)
             if sender is None:
-                if self._unknown.get(id_, -1) < stale_ms and len(id_) == 16:
+                if self._unknown.get(id_, -math.inf) < stale_ms and len(id_) == 16:
                     wanted.add(id_)
             elif sender.looked_up_ms < stale_ms:
                 wanted.add(id_)
@@ -193,12 +200,17 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
                 self._unknown.clear()
             self._unknown[id_] = now_ms
             return
-        key = identity.passphrase.reveal().encode()
         sender = self._senders.get(id_)
         if sender is None:
-            self._senders[id_] = _Sender(identity, key, now_ms)
+            self._senders[id_] = _Sender(identity, now_ms)
         else:
-            sender.identity, sender.key, sender.looked_up_ms = identity, key, now_ms
+            sender.identity, sender.looked_up_ms = identity, now_ms
+
+    def keys_changed(self, distribution_id: str) -> None:
+        """A passphrase was rotated or delivered: what is remembered of this adapter is looked up anew."""
+        sender = self._senders.get(DistributionId.parse(distribution_id).binary)
+        if sender is not None:
+            sender.looked_up_ms = -math.inf
 
     def _judge(self, datagram: _Datagram) -> Beat | None:
         """The beat, or None for what is dropped; the reason is counted, an unknown sender hears nothing (§10.1)."""
@@ -207,7 +219,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
             self._drop("unknown")
             return None
         try:
-            decoded = heartbeat.decode(datagram.data, sender.key)
+            decoded = self._decode(datagram, sender)
         except ProtocolViolation as violation:
             self._drop(violation.reason)
             return None
@@ -223,6 +235,16 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
             datagram.monotonic_ms,
             decoded,
         )
+
+    def _decode(self, datagram: _Datagram, sender: _Sender) -> Heartbeat:
+        """With the newest passphrase, or while it is rotated the one before. Raises ProtocolViolation."""
+        newest, *older = sender.identity.passphrases.accepted(datagram.received_ms, grace_ms=self._grace_ms)
+        try:
+            return heartbeat.decode(datagram.data, newest.reveal().encode())
+        except ProtocolViolation:
+            if not older:
+                raise
+        return heartbeat.decode(datagram.data, older[0].reveal().encode())
 
     def _replayed(self, sender: _Sender, decoded: Heartbeat, datagram: _Datagram) -> bool:
         """Statistics never come twice with the same digest; a packet without them always does, so it is only slowed."""

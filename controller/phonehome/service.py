@@ -25,6 +25,8 @@ from controller.phonehome.link import PushLink
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.proof import Prover
+from controller.phonehome.renewal import Renewal
+from controller.phonehome.rotation import Rotations
 from controller.phonehome.tunnel import Tunnel
 from controller.phonehome.undisturbed import undisturbed
 from controller.settings import ArmsSettings
@@ -40,7 +42,6 @@ log = structlog.get_logger(__name__)
 BACKLOG: Final = 4096
 SWEEP_S: Final = 10.0
 """How often open tunnels are compared with the placements."""
-CERTIFICATES_AT_ONCE: Final = 4
 
 _Handler = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
@@ -89,7 +90,8 @@ class PhoneHome:
         self._confirmations = Confirmations(self._context, prover)
         self._doors = Doors(self._context, prover, self._confirmations)
         self._servers: list[asyncio.Server] = []
-        self._certificates = asyncio.Event()
+        self.renewal = Renewal(self._context)
+        self.rotations = Rotations(self._context, self.link, self.heartbeats)
 
     @property
     def ports(self) -> tuple[int, int, int]:
@@ -106,7 +108,8 @@ class PhoneHome:
         context, settings = self._context, self._context.settings
         await self._after_restart()
         floor = settings.tls_floor
-        location, resource = self.pki.location_context(floor), self.pki.resource_context(floor)
+        location = self.pki.location_context(floor)
+        resource = self.pki.resource_context(floor, settings.client_certificates)
         for host in settings.listens_on:
             # A port that the system chose for the first address is that of all.
             beats, ls, rs = (
@@ -117,14 +120,15 @@ class PhoneHome:
             context.heartbeat_port = await self.heartbeats.listen(host, beats)
             context.ls_port = await self._listen(self._doors.location, location, host, ls)
             context.rs_port = await self._listen(self._doors.resource, resource, host, rs)
-        self._certificates.set()
         for work, name in (
             (context.ledger.run, "ledger"),
             (self.heartbeats.run, "heartbeats"),
             (self.heartbeats.hand_on, "hand-on"),
             (self.heartbeats.watch, "silence"),
             (self._sweep, "sweep"),
-            (self._issue, "certificates"),
+            (self.renewal.watch, "renewal"),
+            (self.renewal.issue, "certificates"),
+            (self.rotations.run, "rotations"),
         ):
             context.spawn(_again(work, name, context), f"phonehome {name}")
 
@@ -182,11 +186,17 @@ class PhoneHome:
 
     def provisioned(self) -> None:
         """An adapter got its identity: make its certificate now, beside the loop."""
-        self._certificates.set()
+        self.renewal.wanted()
+
+    async def key_rotated(self, adapter_id: int) -> None:
+        """A key of an adapter was rotated, and that is committed: see the rotation through."""
+        self.renewal.wanted()
+        await self.rotations.begun(adapter_id)
 
     async def place_changed(self, adapter_id: int) -> None:
         """A slot was given, taken or promoted, a contract suspended: whoever may not stay is put out at once."""
         await self._recheck([adapter_id])
+        await self.rotations.begun(adapter_id)
 
     async def clear_quarantine(self, adapter_id: int) -> None:
         """An operator has looked: the adapter proves itself again at its next contact."""
@@ -222,25 +232,6 @@ class PhoneHome:
                 self._context.ledger.contact(identity, stage=Contact.REFUSED, stage_ms=self._context.clock.now_ms())
                 self.heartbeats.silence.forget(identity.adapter_id)
                 peer.pulled(answer.reason)
-
-    async def _issue(self) -> None:
-        """Certificates that are missing; the key takes 50 ms, so it is made in a thread."""
-        while True:
-            await self._certificates.wait()
-            self._certificates.clear()
-            while await undisturbed(self._issue_some()):
-                pass
-
-    async def _issue_some(self) -> bool:
-        """Make the next few; whether there were any."""
-        context = self._context
-        async with context.database.read() as tx:
-            missing = await rows.without_certificate(tx, CERTIFICATES_AT_ONCE)
-        for adapter_id, distribution_id in missing:
-            pair = await asyncio.to_thread(self.pki.issue, distribution_id, now_ms=context.clock.now_ms())
-            async with context.database.write() as tx:
-                await rows.put_certificate(tx, context.keyring, adapter_id, pair.certificate, pair.key)
-        return bool(missing)
 
 
 async def _again(work: Callable[[], Awaitable[None]], name: str, context: Context) -> None:

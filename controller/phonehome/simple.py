@@ -108,11 +108,12 @@ class SimplePath:
         return response
 
     async def _with_each_key(self, call: _Call, document: bytes) -> tuple[Head, bytes]:
-        """An adapter that has not asked the LS since the last rotation knows the previous key only (§10.4)."""
-        identity = self._peer.identity
-        head, body = await call.make(document, identity.rs_key)
-        if head.status == 401 and identity.previous_rs_key is not None:
-            head, body = await call.make(document, identity.previous_rs_key)
+        """The key that it knows as far as we know; turned away with 401, the other one that is good now (§10.4)."""
+        keys = self._peer.identity.rs_keys
+        first, *others = sorted(keys.accepted(self._peer.clock.now_ms()), key=lambda key: key != keys.known)
+        head, body = await call.make(document, first)
+        for key in others if head.status == 401 else ():
+            head, body = await call.make(document, key)
         return head, body
 
 

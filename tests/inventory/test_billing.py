@@ -61,6 +61,7 @@ def test_a_missing_price_is_named() -> None:
         PriceList([]).yen(entry_item("mpc"), "monthly", START)
 
 
+@pytest.mark.rule("MPC-A1.3")
 def test_back_to_a_dynamic_address_costs_nothing_by_the_terms() -> None:
     assert PriceList([]).yen(TO_DYNAMIC, "one-time", START) == 0
 
@@ -81,6 +82,7 @@ def test_a_month_uses_the_price_of_its_first_day() -> None:
     assert yen(line, [*default_list(), dearer], "2025-04") == {"monthly": 6_200}
 
 
+@pytest.mark.rule("MPC-15", "SMF-15.2")
 def test_the_first_month_has_the_initial_fee_and_the_days_from_the_billing_start() -> None:
     line = BilledLine(contract("adapter", date(2025, 1, 22)), "I", (Version(START, model="sa-w2"),))
     assert yen(line, default_list(), "2025-01") == {"initial": 3_100, "monthly": 1_000}
@@ -103,6 +105,7 @@ def test_each_part_of_a_month_has_the_fee_of_its_plan_and_network_type() -> None
     assert charges(line, PriceList(prices), Month(2025, 3))[1].words == str(TO_FIXED)
 
 
+@pytest.mark.rule("MPC-9.6")
 def test_a_plan_by_the_gigabyte_is_charged_whole_in_the_month_of_its_stop_even_if_it_started_in_it() -> None:
     start, ended = date(2025, 6, 11), date(2025, 6, 20)
     line = BilledLine(
@@ -117,6 +120,7 @@ def test_a_group_is_charged_by_the_gigabyte_and_has_no_initial_fee() -> None:
     assert yen(line, default_list(), "2025-01") == {"monthly": 5_400}
 
 
+@pytest.mark.rule("SMF-16.3")
 def test_the_sum_of_a_rental_uses_the_model_of_its_conclusion() -> None:
     prices = [*default_list(), Price(rental_item("seil-bpv4"), "monthly", 9_000, date(2010, 1, 1))]
     versions = (Version(START, model="seil-x1"), Version(date(2025, 8, 1), model="seil-bpv4"))
@@ -124,6 +128,7 @@ def test_the_sum_of_a_rental_uses_the_model_of_its_conclusion() -> None:
     assert yen(line, prices, "2025-10") == {"monthly": 9_000, "minimum-period-sum": 6_200}
 
 
+@pytest.mark.rule("MPC-16.1", "SMF-22")
 def test_no_sum_is_owed_where_the_general_terms_exempt_it_or_the_service_is_abolished() -> None:
     line = BilledLine(contract("adapter", START, date(2025, 5, 31)), "I", (Version(START, model="sa-w2"),), exempt=True)
     assert "minimum-period-sum" not in yen(line, default_list(), "2025-05")
@@ -137,6 +142,7 @@ def test_a_line_whose_billing_start_is_not_known_is_charged_nothing() -> None:
     assert yen(BilledLine(waiting, "I", (Version(START, model="sa-w2"),)), default_list(), "2025-01") == {}
 
 
+@pytest.mark.rule("MPC-A1", "SMF-A1")
 def test_every_row_of_both_services_can_be_entered() -> None:
     for item, fee in rows():
         assert parse_price(item.service, item.name, fee, 1, START, None).item == Item(item.service, item.name)

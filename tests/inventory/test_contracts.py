@@ -116,6 +116,7 @@ def test_whatever_happens_a_refused_event_changes_nothing_and_a_fact_is_never_re
         assert (contract.effective is None) or contract.state in {State.TERMINATING, State.ENDED}
 
 
+@pytest.mark.rule("MPC-14", "MPC-9.5", "SMF-23.2")
 def test_every_state_has_an_exit_and_every_kind_reaches_its_end() -> None:
     for kind in get_args(Kind):
         line = active(kind, plan="normal")
@@ -133,6 +134,7 @@ def test_a_request_that_a_state_does_not_know_lists_what_it_knows() -> None:
     assert "notice" in refused.value.next_step
 
 
+@pytest.mark.rule("MPC-9.1", "SMF-3.1", "MPC-6.1")
 def test_an_application_is_accepted_as_a_whole_or_not_at_all() -> None:
     obstacles = (Obstacle("MPC-6.1", "there is no adapter line", "Apply for an adapter with it."),)
     with pytest.raises(RuleViolation) as refused:
@@ -140,11 +142,13 @@ def test_an_application_is_accepted_as_a_whole_or_not_at_all() -> None:
     assert refused.value.rule == "MPC-6.1"
 
 
+@pytest.mark.rule("MPC-15")
 def test_an_accepted_line_owes_its_initial_fee_but_a_packet_group_has_none() -> None:
     assert step(apply("mpc", "adapter", START), Accept(START, START)).follows == (Follows.INITIAL_FEE,)
     assert step(apply("mpc", "packet-share-group", START), Accept(START, START)).follows == ()
 
 
+@pytest.mark.rule("SMF-3.2")
 @pytest.mark.parametrize("reason", [0, 8])
 def test_a_refusal_names_one_of_the_seven_reasons(reason: int) -> None:
     with pytest.raises(RuleViolation, match="seven"):
@@ -169,18 +173,21 @@ def test_the_earliest_of_several_ends_holds_with_its_cause() -> None:
     assert gone.cause is Cause.ABOLITION
 
 
+@pytest.mark.rule("SMF-22")
 def test_abolition_ends_a_line_without_a_sum() -> None:
     day = earliest_after_notice("abolition", date(2025, 4, 2))
     line = step(active(), Abolition(date(2025, 4, 2), day, date(2025, 4, 2))).contract
     assert Follows.MINIMUM_PERIOD_SUM not in step(line, DayOver(day + ONE)).follows
 
 
+@pytest.mark.rule("SMF-23.1", "SMF-25")
 def test_a_termination_by_the_provider_is_not_back_dated() -> None:
     with pytest.raises(RuleViolation) as refused:
         step(active(), ProviderTerminates(date(2025, 6, 2), date(2025, 6, 1), "harassment", date(2025, 6, 2)))
     assert refused.value.rule == "SMF-25"
 
 
+@pytest.mark.rule("SMF-21")
 def test_a_suspension_is_notified_with_its_period_unless_it_is_an_emergency() -> None:
     line = active("management")
     with pytest.raises(RuleViolation) as refused:
@@ -205,6 +212,7 @@ def test_a_suspended_line_takes_its_mark_along() -> None:
     assert (ending.state, ending.entitled) == (State.TERMINATING, False)
 
 
+@pytest.mark.rule("MPC-8")
 def test_counts_do_not_change_after_the_last_day() -> None:
     ending = step(active("management"), Notice(date(2025, 6, 1))).contract
     step(ending, ChangeCounts(date(2025, 6, 2), date(2025, 7, 1)))
@@ -212,6 +220,7 @@ def test_counts_do_not_change_after_the_last_day() -> None:
         step(ending, ChangeCounts(date(2025, 6, 2), date(2025, 7, 2)))
 
 
+@pytest.mark.rule("MPC-9.2(2)(i)")
 def test_a_plan_change_waits_for_its_day_and_a_later_one_replaces_it() -> None:
     mobile = active("mobile-access", plan="normal")
     first = step(mobile, ChangeOption(date(2025, 5, 10), "plan", "10GB")).contract
@@ -222,6 +231,7 @@ def test_a_plan_change_waits_for_its_day_and_a_later_one_replaces_it() -> None:
     assert step(second, ChangeDue(date(2025, 6, 1))).contract.values["plan"] == "30GB"
 
 
+@pytest.mark.rule("SMF-2", "SMF-5.2")
 def test_an_ultra_firewall_is_dormant_outside_an_entry_and_its_target_never_changes() -> None:
     firewall = active("ultra-firewall")
     dormant = step(firewall, LeavesEntry(START + ONE)).contract
@@ -232,6 +242,7 @@ def test_an_ultra_firewall_is_dormant_outside_an_entry_and_its_target_never_chan
     assert refused.value.rule == "SMF-5.2"
 
 
+@pytest.mark.rule("SMF-23.3", "MPC-9.8")
 def test_an_option_ends_on_the_day_on_which_its_adapter_line_ends() -> None:
     ended = step(active("ultra-send-back"), DependencyEnds(date(2025, 4, 10)))
     assert ended.contract.state is State.ENDED

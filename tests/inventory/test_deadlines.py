@@ -34,6 +34,7 @@ def test_a_later_notice_never_ends_earlier(notice: date, later: int, named: date
     assert termination_effective(notice + ONE * later, named) >= termination_effective(notice, named)
 
 
+@pytest.mark.rule("MPC-14", "MPC-9.5", "SMF-23.2")
 @given(notice=DAYS, named=DAYS)
 def test_a_named_day_is_kept_unless_it_is_too_near(notice: date, named: date) -> None:
     effective = termination_effective(notice, named)
@@ -52,17 +53,20 @@ def test_months_after_a_day_start_on_the_next(day: date, count: int) -> None:
     assert months_after(day, count) == period_end(day + ONE, count)
 
 
+@pytest.mark.rule("MPC-5", "MPC-9.3", "SMF-16.1")
 @given(start=DAYS, months=st.sampled_from([1, 12]))
 def test_a_minimum_period_lies_within_its_months(start: date, months: int) -> None:
     end = minimum_period_end(start, months)
     assert Month.of(start).plus(months - 1) <= Month.of(end) <= Month.of(start).plus(months)
 
 
+@pytest.mark.rule("MPC-10.3", "SMF-9.3", "MPC-13.2", "SMF-11.2")
 @given(end=DAYS)
 def test_a_unit_is_lost_the_day_after_its_return_date(end: date) -> None:
     assert lost_from(end) - return_due(end) == ONE
 
 
+@pytest.mark.rule("SMF-20", "SMF-22")
 @given(notified=DAYS, ahead=st.integers(0, 200))
 def test_a_notice_is_in_time_from_its_earliest_day_on(notified: date, ahead: int) -> None:
     day = notified + ONE * ahead
@@ -70,6 +74,7 @@ def test_a_notice_is_in_time_from_its_earliest_day_on(notified: date, ahead: int
         assert notice_in_time(kind, day, notified) == (day >= earliest_after_notice(kind, notified))
 
 
+@pytest.mark.rule("SMF-20", "SMF-22")
 def test_an_emergency_needs_no_notice_but_abolition_knows_none() -> None:
     day = date(2025, 6, 15)
     assert notice_in_time("planned-interruption", day, day, emergency=True)
@@ -83,6 +88,7 @@ def test_a_late_notice_is_refused_with_the_earliest_day() -> None:
     assert "2025-06-15" in refused.value.next_step
 
 
+@pytest.mark.rule("MPC-17", "SMF-26.1")
 @pytest.mark.parametrize(
     ("claimable", "last"), [(date(2025, 11, 30), date(2026, 2, 28)), (date(2025, 2, 28), date(2025, 5, 31))]
 )

@@ -44,6 +44,7 @@ def span(first: date, last: date) -> set[date]:
     return {first + ONE * number for number in range((last - first).days + 1)}
 
 
+@pytest.mark.rule("SMF-15.4")
 @given(start=DAYS, length=st.integers(0, 400), monthly_yen=YEN, cut=st.integers(1, 27))
 def test_splitting_a_month_changes_the_sum_by_no_more_than_the_flooring(
     start: date, length: int, monthly_yen: int, cut: int
@@ -58,6 +59,7 @@ def test_splitting_a_month_changes_the_sum_by_no_more_than_the_flooring(
         assert 0 <= whole.yen - before.yen - after.yen <= 1
 
 
+@pytest.mark.rule("SMF-15.3", "SMF-15.4")
 @given(start=DAYS, length=st.integers(-5, 400), monthly_yen=YEN)
 def test_a_fee_is_that_of_its_days(start: date, length: int, monthly_yen: int) -> None:
     end = start + ONE * length
@@ -67,6 +69,7 @@ def test_a_fee_is_that_of_its_days(start: date, length: int, monthly_yen: int) -
         assert fee.yen == floor(day_by_day(month, monthly_yen, charged))
 
 
+@pytest.mark.rule("MPC-16.1", "MPC-16.2", "MPC-A2.1", "MPC-A2.2", "SMF-16.2", "MPC-9.6")
 @given(
     start=DAYS,
     length=st.integers(0, 500),
@@ -87,6 +90,7 @@ def test_no_day_is_charged_twice_and_none_of_the_minimum_period_is_left_out(
     assert rest.exact_yen == sum((day_by_day(month, monthly_yen, left) for month in months(start, period)), Fraction(0))
 
 
+@pytest.mark.rule("SMF-15.5")
 @given(changes=histories(), monthly_yen=YEN, ended=st.none() | DAYS)
 def test_slots_are_charged_at_least_for_every_day_they_stand(
     changes: list[tuple[date, int]], monthly_yen: int, ended: date | None
@@ -107,6 +111,7 @@ def test_slots_are_charged_at_least_for_every_day_they_stand(
         assert slot_fee(monthly_yen, changes, Month.of(ended).plus(1), ended).yen == 0
 
 
+@pytest.mark.rule("SMF-15.5")
 @given(changes=histories(), monthly_yen=YEN)
 def test_a_slot_given_up_is_never_charged_longer_than_a_month_from_its_start(
     changes: list[tuple[date, int]], monthly_yen: int
@@ -150,6 +155,7 @@ def test_a_credit_never_makes_an_invoice_negative_and_none_of_it_is_lost(
     assert total.tax_yen == floor(max(0, sum(taxable) - sum(credits_yen)) * tax_rate(month))
 
 
+@pytest.mark.rule("SMF-15.1")
 def test_an_invoice_is_not_issued_in_the_month_of_service() -> None:
     require_issue_day(Month(2025, 6), date(2025, 7, 1))
     with pytest.raises(RuleViolation) as refused:

@@ -24,6 +24,7 @@ def test_an_outage_of_a_day_to_the_second_is_claimable_and_a_second_less_is_not(
     assert usable_again(claim, BEGAN + 24 * HOUR).state is ClaimState.CLAIMABLE
 
 
+@pytest.mark.rule("MPC-17")
 def test_the_clock_of_mpc_begins_when_the_provider_knows() -> None:
     unknown = OutageClaim("mpc", BEGAN)
     assert look(unknown, BEGAN + 99 * HOUR).state is ClaimState.WATCHING
@@ -38,6 +39,7 @@ def test_an_early_claim_waits_and_counts_when_the_day_is_complete() -> None:
     assert look(early, BEGAN + 24 * HOUR).state is ClaimState.CLAIMED
 
 
+@pytest.mark.rule("SMF-26.1")
 def test_a_claim_lapses_after_three_months() -> None:
     claimable = look(OutageClaim("smfsx", BEGAN), BEGAN + 24 * HOUR)
     assert claimable.last_day == date(2025, 8, 2)
@@ -49,6 +51,7 @@ def test_a_claim_lapses_after_three_months() -> None:
     assert refused.value.rule == "SMF-26.1"
 
 
+@pytest.mark.rule("SMF-26.1")
 def test_a_claim_is_decided_only_when_the_outage_is_over() -> None:
     claimed = arrives(look(OutageClaim("smfsx", BEGAN), BEGAN + 25 * HOUR), date(2025, 5, 2))
     with pytest.raises(RuleViolation):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from typing import Any
 
 from drivers.simulator.arms_client import ArmsSettings
@@ -10,6 +12,24 @@ from tests.controller.phonehome.site import Site, Unit, eventually
 
 FIRST = "hostname: first\n"
 X1_FIRST = 'hostname "first"\n'
+
+
+def free_on(*hosts: str) -> dict[str, int]:
+    """Ports of the ARMS listeners that are free on each of these addresses."""
+    names = ("ls_port", "rs_port", "heartbeat_port")
+    found: list[int] = []
+    while len(found) < len(names):
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            port = 0
+            for host in hosts:
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+                    probe = held.enter_context(socket.socket(family, kind))
+                    probe.bind((host, port))
+                    port = probe.getsockname()[1]
+            if port not in found:
+                found.append(port)
+    return dict(zip(names, found, strict=True))
 
 
 def settings_of(site: Site, *, host: str = "127.0.0.1", **more: Any) -> ArmsSettings:
@@ -34,11 +54,16 @@ async def record(site: Site, model: ArmsModel, number: int, **how: str) -> Unit:
         startup=X1_FIRST if model is SEIL_X1 else FIRST,
         **how,  # type: ignore[arg-type]  # `seat` only
     )
+    await certified(site, unit)
+    return unit
+
+
+async def certified(site: Site, unit: Unit) -> None:
+    """Wait until its certificate is made."""
     site.home.provisioned()
 
-    async def certified() -> bool:
+    async def made() -> bool:
         identity = await site.home._context.identity(unit.distribution_id)
         return identity is not None and identity.certificate is not None
 
-    await eventually(certified)
-    return unit
+    await eventually(made)

@@ -35,7 +35,7 @@ class Endpoint:
         self.connections = 0
         self._pair = pair
         self._client_ca = client_ca
-        self._answering = answering
+        self.answering = answering
         self._server: asyncio.Server
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -77,7 +77,7 @@ class Endpoint:
         try:
             with contextlib.suppress(asyncio.CancelledError, OSError, ssl.SSLError):
                 request = await self._request(reader)
-                await self._answering(request, writer)
+                await self.answering(request, writer)
                 await writer.drain()
         finally:
             self._tasks.discard(task)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import StreamWriter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -16,7 +17,6 @@ from controller.phonehome.certificates import Pair
 from controller.phonehome.pki import RESOURCE, Pki
 from controller.settings import ArmsSettings
 from controller.store import adapters
-from controller.store import phonehome as rows
 from drivers.arms.ids import basic
 from drivers.arms.messages import Request, Response, write
 from drivers.arms.parameters import Ping, PushMethodAnswer
@@ -25,10 +25,12 @@ from inventory.contacts import ContactRecord
 from inventory.errors import CommandRejected, OutcomeUnknown, Unreachable
 from inventory.explain import Contact, Explanation
 from inventory.secrets import Secret
+from tests.controller.phonehome.devices import certified
 from tests.controller.phonehome.endpoint import Answering, Endpoint, answer_to
 from tests.controller.phonehome.site import ALL, Site, Unit, answer_of, eventually, hang_up, http10, until
 
 NOW_MS = 1_760_745_600_000
+REFUSED = b"HTTP/1.0 401 Authorization Required\r\n\r\n"
 
 
 @pytest.fixture
@@ -237,9 +239,7 @@ class TestMethods:
     async def certified(self, site: Site) -> Unit:
         """A unit that can be dialled."""
         unit = await site.unit()
-        pair = await own(site, unit)
-        async with site.database.write() as tx:
-            await rows.put_certificate(tx, site.keyring, unit.adapter_id, pair.certificate, pair.key)
+        await certified(site, unit)
         return unit
 
     async def test_they_come_in_our_order_and_only_those_that_it_offers(self, site: Site) -> None:
@@ -321,24 +321,27 @@ class TestPushing:
             await site.home.link.request(unit.serial, Request("reboot", ""), timeout_s=60)
         assert rejected.value.facts["http_status"] == 400
 
-    async def test_an_adapter_that_still_has_the_previous_key_is_asked_with_it(self, site: Site, listen: Open) -> None:
+    @pytest.mark.parametrize("fetched", [False, True])
+    async def test_while_the_key_is_rotated_it_is_asked_with_the_one_that_it_has(
+        self, site: Site, listen: Open, *, fetched: bool
+    ) -> None:
         unit, endpoint = await self.pushed(site, listen, confirming)
-        current = Secret("the-key-that-it-has-not-fetched-yet")
         peer = site.home._context.peers[unit.adapter_id]
-        seen: list[bytes] = []
+        new = Secret("the-key-that-the-ls-hands-out-now")
+        has = basic(unit.distribution_id, new if fetched else unit.rs_key).encode()
+        asked: list[bool] = []
 
-        async def only_the_old(request: bytes, writer: StreamWriter) -> None:
+        async def only_its_own(request: bytes, writer: StreamWriter) -> None:
             if b"read-module-list" in request:
-                seen.append(request)
-            known = basic(unit.distribution_id, unit.rs_key).encode() in request
-            writer.write(answer_to("read-module-list") if known else b"HTTP/1.0 401 Authorization Required\r\n\r\n")
+                asked.append(has in request)
+            writer.write(answer_to("read-module-list") if has in request else REFUSED)
 
-        endpoint._answering = only_the_old
-        object.__setattr__(peer.identity, "previous_rs_key", unit.rs_key)
-        object.__setattr__(peer.identity, "rs_key", current)
+        endpoint.answering = only_its_own
+        keys = peer.identity.rs_keys.rotate(new, site.clock.now_ms())
+        peer.identity = replace(peer.identity, rs_keys=keys)
         response = await peer.confirmed[-1].ask(Request("read-module-list", unit.distribution_id), timeout_s=10)
         assert response.result_code == 100
-        assert len(seen) == 2
+        assert asked == ([False, True] if fetched else [True])
 
     async def test_an_endpoint_that_is_gone_was_sent_nothing(self, site: Site, listen: Open) -> None:
         unit, endpoint = await self.pushed(site, listen, confirming)

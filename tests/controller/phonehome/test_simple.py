@@ -28,7 +28,7 @@ from drivers.simulator.identity import SA_W2, fleet_member
 from inventory.errors import OutcomeUnknown, RolledBack
 from inventory.explain import Contact
 from inventory.plans import ConfigText, Outcome, PushState
-from tests.controller.phonehome.devices import FIRST, record, settings_of
+from tests.controller.phonehome.devices import FIRST, free_on, record, settings_of
 from tests.controller.phonehome.proxy import ConnectProxy
 from tests.controller.phonehome.site import ALL, Site, Unit, eventually, until
 
@@ -42,7 +42,8 @@ SHOW = Request("md-command", "", MdCommand((Command(0, "show config running"),))
 def arms(**more: Any) -> ArmsSettings:
     """Free ports, quick echoes, any port of a device."""
     usual: dict[str, Any] = {"heartbeat_interval_s": 10, "echo_interval_s": 10, "push_ports": "1024-65535"}
-    return ArmsSettings(ls_port=0, rs_port=0, heartbeat_port=0, pulls_per_s=10_000, **{**usual, **more})
+    ports = free_on(*more["hosts"]) if "hosts" in more else {"ls_port": 0, "rs_port": 0, "heartbeat_port": 0}
+    return ArmsSettings(pulls_per_s=10_000, **{**usual, **ports, **more})
 
 
 @pytest.fixture
