@@ -269,6 +269,7 @@ class Daemon:
 
     async def _serve(self) -> None:
         from controller.api.app import build  # noqa: PLC0415 (the API imports this module for its types)
+        from controller.api.listening import CONNECTIONS_AT_MOST, bounded  # noqa: PLC0415 (only the API needs it)
 
         config = uvicorn.Config(
             build(self),
@@ -278,6 +279,8 @@ class Daemon:
             access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=5,
+            http=bounded(self.clock.pace),
+            limit_concurrency=CONNECTIONS_AT_MOST,
         )
         self._server = _Server(config)
         self._tasks.append(asyncio.create_task(self._server.run_here(), name="api"))

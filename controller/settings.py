@@ -131,6 +131,10 @@ class ArmsSettings(_Section):
     """Seconds between heartbeats."""
     pulls_per_s: Annotated[float, Field(gt=0)] = 200.0
     """Pulls admitted per second; the rest are held, then answered 301 (architecture §6)."""
+    connections: Annotated[int, Field(ge=0)] = 0
+    """Connections open at once; 0: all that the limit of open files leaves, less a reserve. Never more than that."""
+    unproven_per_source: Annotated[int, Field(ge=8)] = 500
+    """Connections from one IPv4 address or IPv6 /64 that have not yet shown an adapter's key."""
     push_methods: PushMethods = ("https-tunnel", "https-simple")
     """Push methods in our order; an adapter is told those that it offers itself."""
     push_ports: PortRange = "10443"

@@ -13,6 +13,8 @@ from controller.phonehome import answers, given, tls
 from controller.phonehome.confirming import Confirmations
 from controller.phonehome.context import Context
 from controller.phonehome.exchange import Exchange
+from controller.phonehome.listener import Connection
+from controller.phonehome.peer import CLAIM_S
 from controller.phonehome.proof import Prover
 from controller.phonehome.tunnel import Tunnel
 from controller.store import adapters
@@ -45,6 +47,8 @@ log = structlog.get_logger(__name__)
 _IDENTITY: Final = frozenset({UNKNOWN_ID, OTHER_ID, 401})
 STOP_S: Final = 2.0
 """What a connection may still take when the node stops; those that are held at the gate are cut after it."""
+DONE_S: Final = 2 * CLAIM_S
+"""What a `-done` over HTTP may wait for its answer; whoever wants it stored has claimed and stored it long before."""
 CONTEST_ECHOES: Final = 10
 """Echo intervals within which a second replacement of a live tunnel means two units with one identity (MPC-11)."""
 _PHRASES: Final = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
@@ -68,18 +72,17 @@ class Doors:
         self._prover = prover
         self._open: dict[asyncio.Task[None], Exchange] = {}
 
-    async def location(self, reader: StreamReader, writer: StreamWriter) -> None:
+    async def location(self, reader: StreamReader, writer: StreamWriter, connection: Connection) -> None:
         """A connection to the LS."""
-        await self._serve(Door.LS, reader, writer)
+        await self._serve(Door.LS, Exchange(reader, writer, connection, pace=self._context.clock.pace))
 
-    async def resource(self, reader: StreamReader, writer: StreamWriter) -> None:
+    async def resource(self, reader: StreamReader, writer: StreamWriter, connection: Connection) -> None:
         """A connection to the RS: a pull, a `-done`, or a tunnel."""
-        await self._serve(Door.RS, reader, writer)
+        await self._serve(Door.RS, Exchange(reader, writer, connection, pace=self._context.clock.pace))
 
-    async def _serve(self, door: Door, reader: StreamReader, writer: StreamWriter) -> None:
+    async def _serve(self, door: Door, exchange: Exchange) -> None:
         task = asyncio.current_task()
         assert task is not None
-        exchange = Exchange(reader, writer, pace=self._context.clock.pace)
         self._open[task] = exchange
         try:
             await self._exchange(door, exchange)
@@ -122,12 +125,18 @@ class Doors:
             and self._key_ok(door, of_user, credential)
             and self._doubt(door, of_user, exchange, pulling=True) is None
         )
+        if of_user is not None and trusted:
+            exchange.connection.prove(of_user.adapter_id)
         long = trusted and door is Door.RS
         try:
             if head.method != "POST":
                 raise ProtocolViolation(f"the method {head.method!r} is not POST", reason="malformed")
             limit = messages.DONE_LIMIT if long else messages.PULL_LIMIT
-            envelope = messages.open_envelope(await exchange.read_document(limit=limit, long=long))
+            held = self._context.room.hold()
+            try:
+                envelope = messages.open_envelope(await exchange.read_document(limit=limit, long=long, held=held))
+            finally:
+                held.set(0)
             if envelope.kind != "request":
                 raise ProtocolViolation("a response was sent as a request", reason="envelope")
         except ProtocolViolation as violation:
@@ -330,7 +339,14 @@ class Doors:
             return not answered.cancelled()
 
         self._context.peer(asked.identity).finished(asked.request, answer)
-        await asked.exchange.answer(framing.response(200, "OK", rules.encode(await answered)))
+        try:
+            async with asyncio.timeout(DONE_S / self._context.clock.pace):
+                response = await answered
+        except TimeoutError:
+            # The same result was told on another connection, which is the one that is answered.
+            asked.exchange.abort()
+            return
+        await asked.exchange.answer(framing.response(200, "OK", rules.encode(response)))
 
     async def _answer(self, asked: _Asked, code: int, parameters: Parameters | None = None) -> None:
         response = Response(asked.request.type, code, parameters or Nothing(), description=NAMES[code])
@@ -352,9 +368,12 @@ class Doors:
         caller = Caller(known=False)
         startup: ConfigText | None = None
         if identity is not None:
-            overload = not await context.gate.enter(identity.serial.key)
-            startup = await context.startup_of(identity)
             key_ok = self._key_ok(Door.TUNNEL, identity, credential)
+            overload = False
+            if key_ok:  # who only knows its id takes nobody's turn at the gate
+                exchange.connection.prove(identity.adapter_id)
+                overload = not await context.gate.enter(identity.serial.key)
+            startup = await context.startup_of(identity)
             caller = identity.caller(
                 key_ok=key_ok,
                 doubt=self._doubt(Door.TUNNEL, identity, exchange, pulling=False) if key_ok else None,
@@ -397,6 +416,7 @@ class Doors:
             key=key,
             echo_interval_s=context.settings.echo_interval_s,
             on_confirmed=self._prover.confirmed,
+            held=context.room.hold(),
         )
         former = peer.opened(tunnel)
         if former is not None:

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from controller.phonehome.certificates import common_name, until_ms
+from controller.phonehome.listener import Connection
+from controller.phonehome.room import Held
 from drivers.arms import framing
 from drivers.arms.framing import Head, HeadDecoder
 from drivers.arms.ids import Credential, read_basic
@@ -29,9 +31,10 @@ BROKEN: Final = (ConnectionError, ssl.SSLError, EOFError, TimeoutError, OSError)
 class Exchange:
     """The server's end of one TLS connection."""
 
-    def __init__(self, reader: StreamReader, writer: StreamWriter, *, pace: float) -> None:
+    def __init__(self, reader: StreamReader, writer: StreamWriter, connection: Connection, *, pace: float) -> None:
         self._reader = reader
         self._writer = writer
+        self.connection = connection
         self._pace = pace
         self._rest = b""
         peer = writer.get_extra_info("peername")
@@ -65,14 +68,17 @@ class Exchange:
         assert self.head is not None
         return read_basic(self.head.get("Authorization"))
 
-    async def read_document(self, *, limit: int, long: bool) -> Element:
-        """The XML of the body, parsed as it comes. Raises ProtocolViolation."""
+    async def read_document(self, *, limit: int, long: bool, held: Held) -> Element:
+        """The XML of the body, parsed as it comes; `held` counts it. Raises ProtocolViolation."""
         assert self.head is not None
         body = framing.body_decoder(self.head, limit=limit)
         parser = TreeParser(limit=limit)
         async with self._stage("body", LONG_STAGE_S if long else STAGE_S):
             piece, self._rest = self._rest, b""
+            taken = 0
             while True:
+                taken += len(piece)
+                held.set(taken)
                 parser.feed(body.feed(piece))
                 if body.done:
                     return parser.close()

@@ -30,7 +30,12 @@ from inventory.explain import Contact
 BATCH_S: Final = 0.1
 SLICE: Final = 1000
 """Datagrams judged before the loop gets its turn."""
-MAX_QUEUED: Final = 100_000
+MAX_QUEUED: Final = 50_000
+"""Datagrams that wait, and beats that are not yet taken; a datagram has at most 1024 bytes."""
+MAX_STRANGERS: Final = 10_000
+"""Of those that wait, so many from ids that were not looked up yet: made-up ids do not displace real adapters."""
+MAX_UNKNOWN: Final = 20_000
+"""Ids that are known to be nobody's."""
 RECEIVE_BUFFER_BYTES: Final = 8 * 1024 * 1024
 FRESH_S: Final = 30.0
 """How long a looked-up key and place are believed."""
@@ -74,6 +79,8 @@ class _Datagram:
     source: str
     received_ms: int
     monotonic_ms: int
+    stranger: bool
+    """Its id was not looked up yet when it came."""
 
 
 class HeartbeatReceiver(asyncio.DatagramProtocol):
@@ -89,6 +96,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
         self._handing_on = asyncio.Lock()
         self._senders: dict[bytes, _Sender] = {}
         self._unknown: dict[bytes, int] = {}
+        self._strangers = 0
         self._interval_ms = context.settings.heartbeat_interval_s * 1000 / context.clock.pace
         self._grace_ms = grace_ms(context.settings.heartbeat_interval_s)
         self.silence = Silence(self._interval_ms)
@@ -99,12 +107,21 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
     # --- the socket -------------------------------------------------------------------------------------------------
 
     async def listen(self, host: str, port: int) -> int:
-        """Open a socket, one for each address; the port that was bound is returned."""
-        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, local_addr=(host, port))
+        """Open a socket, one for each address; the port that was bound is returned. Raises OSError."""
+        bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            if bound.family == socket.AF_INET6:
+                # Beside 0.0.0.0 on the same port there is room for :: only when it is IPv6 alone.
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            with contextlib.suppress(OSError):
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+            bound.bind((host, port))
+            bound.setblocking(False)
+            transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=bound)
+        except OSError:
+            bound.close()
+            raise
         self._transports.append(transport)
-        bound = transport.get_extra_info("socket")
-        with contextlib.suppress(OSError):
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         return int(bound.getsockname()[1])
 
     def close(self) -> None:
@@ -114,12 +131,30 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
         """See `asyncio.DatagramProtocol`."""
-        if len(self._queue) >= MAX_QUEUED:
-            self._drop("queue-full")
-            return
         clock = self._context.clock
-        self._queue.append(_Datagram(data, str(addr[0]), clock.now_ms(), clock.monotonic_ms()))
+        refusal = self._refusal(data, clock.monotonic_ms())
+        if refusal is not None:
+            self._drop(refusal)
+            return
+        stranger = data[28:44] not in self._senders
+        self._strangers += stranger
+        self._queue.append(_Datagram(data, str(addr[0]), clock.now_ms(), clock.monotonic_ms(), stranger))
         self._wake.set()
+
+    def _refusal(self, data: bytes, now_ms: int) -> str | None:
+        """Why it is dropped as it comes, before it costs memory or a look-up; None: it is put into the queue."""
+        try:
+            id_ = heartbeat.sender(data).binary
+        except ProtocolViolation as violation:
+            return violation.reason
+        if len(self._queue) >= MAX_QUEUED:
+            return "queue-full"
+        if id_ not in self._senders:
+            if self._unknown.get(id_, -1) >= now_ms - FRESH_S * 1000:
+                return "unknown"
+            if self._strangers >= MAX_STRANGERS:
+                return "queue-full"
+        return None
 
     def _drop(self, reason: str) -> None:
         self.counts["dropped"] += 1
@@ -156,6 +191,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
         self._wake.clear()
         while self._queue:
             taken = [self._queue.popleft() for _ in range(min(SLICE, len(self._queue)))]
+            self._strangers -= sum(datagram.stranger for datagram in taken)
             await self._look_up(taken)
             beats = [beat for datagram in taken if (beat := self._judge(datagram)) is not None]
             if beats:
@@ -196,7 +232,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
     def _remember(self, id_: bytes, identity: ArmsIdentity | None, now_ms: int) -> None:
         if identity is None:
             self._senders.pop(id_, None)
-            if len(self._unknown) >= MAX_QUEUED:
+            if len(self._unknown) >= MAX_UNKNOWN:
                 self._unknown.clear()
             self._unknown[id_] = now_ms
             return

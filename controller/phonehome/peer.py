@@ -69,7 +69,9 @@ class Transaction:
     acknowledged: bool = False
     claimed: bool = False
     """A caller waits for it, or has waited."""
-    told: int | None = None
+    told: bool = False
+    """Its `-done` has come; when it comes again nothing more is scheduled."""
+    result: int | None = None
     """The result that the caller was given."""
 
 
@@ -226,9 +228,11 @@ class Peer:
         if transaction.type != "configure" or transaction.acknowledged:
             transaction.acknowledged = True
             answer(self._accept(request))
-        elif not transaction.claimed:
+        elif not transaction.claimed and not transaction.told:
             asyncio.get_running_loop().call_later(CLAIM_S / self.clock.pace, self._nobody_waits, transaction, request)
-        self._forget_later(transaction)
+        if not transaction.told:
+            transaction.told = True
+            self._forget_later(transaction)
 
     def _nobody_waits(self, transaction: Transaction, request: Request) -> None:
         """Whoever started this configure is gone. Any answer but 100 would make the adapter roll back (§2.3)."""
@@ -255,7 +259,7 @@ class Peer:
             raise self._unknown(
                 transaction.type or "operation", f"no result of transaction {id_} within {timeout_s:.0f} s"
             ) from None
-        transaction.told = request.transaction_result
+        transaction.result = request.transaction_result
         return request
 
     def acknowledge(self, id_: int) -> None:
@@ -272,7 +276,7 @@ class Peer:
         if not transaction.acknowledged and not self._acknowledge(transaction):
             raise self._unknown("acknowledge", "the connection was gone before configure-done could be answered")
         result = transaction.done.result().transaction_result
-        if transaction.told == SUCCESS and result != SUCCESS:
+        if transaction.result == SUCCESS and result != SUCCESS:
             raise RolledBack(
                 f"its configure-done was not answered in time, and it ended with {result}", **self._about("acknowledge")
             )
@@ -284,7 +288,9 @@ class Peer:
         return transaction.answer(self._accept(transaction.done.result()))
 
     def _accept(self, request: Request) -> Response:
-        return Response(request.type, SUCCESS, transaction_id=request.transaction_id, description="Success")
+        id_ = request.transaction_id
+        named = id_ if id_ is not None and id_ > 0 else None  # 0 and less are none: there is nothing to name (§2.3)
+        return Response(request.type, SUCCESS, transaction_id=named, description="Success")
 
     def _transaction(self, id_: int) -> Transaction:
         found = self.transactions.get(id_)

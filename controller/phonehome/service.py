@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from asyncio import StreamReader, StreamWriter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -22,6 +21,7 @@ from controller.phonehome.gate import Gate
 from controller.phonehome.heartbeat import Beat, HeartbeatReceiver, OnBeats
 from controller.phonehome.ledger import Ledger
 from controller.phonehome.link import PushLink
+from controller.phonehome.listener import Crowd, Handler, Listener, room
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.proof import Prover
@@ -39,11 +39,8 @@ from inventory.explain import Contact
 
 log = structlog.get_logger(__name__)
 
-BACKLOG: Final = 4096
 SWEEP_S: Final = 10.0
 """How often open tunnels are compared with the placements."""
-
-_Handler = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 
 async def _nobody(_beats: Sequence[Beat]) -> None:
@@ -89,7 +86,8 @@ class PhoneHome:
         prover = Prover(self._context)
         self._confirmations = Confirmations(self._context, prover)
         self._doors = Doors(self._context, prover, self._confirmations)
-        self._servers: list[asyncio.Server] = []
+        self._listeners: list[Listener] = []
+        self.crowd = Crowd(clock, at_most=room(settings.connections), per_source=settings.unproven_per_source)
         self.renewal = Renewal(self._context)
         self.rotations = Rotations(self._context, self.link, self.heartbeats)
 
@@ -118,8 +116,8 @@ class PhoneHome:
                 context.rs_port or settings.rs_port,
             )
             context.heartbeat_port = await self.heartbeats.listen(host, beats)
-            context.ls_port = await self._listen(self._doors.location, location, host, ls)
-            context.rs_port = await self._listen(self._doors.resource, resource, host, rs)
+            context.ls_port = self._listen(self._doors.location, location, host, ls)
+            context.rs_port = self._listen(self._doors.resource, resource, host, rs)
         for work, name in (
             (context.ledger.run, "ledger"),
             (self.heartbeats.run, "heartbeats"),
@@ -134,28 +132,20 @@ class PhoneHome:
 
     async def stop(self) -> None:
         """Refuse new connections, end the tunnels in order, write what is noted."""
-        for server in self._servers:
-            server.close()
+        for listener in self._listeners:
+            listener.close()
         await asyncio.gather(*(_farewell(peer) for peer in list(self._context.peers.values())))
         await self._doors.stop()
+        await asyncio.gather(*(listener.stop() for listener in self._listeners))
         self.heartbeats.close()
         await self._context.stop_tasks()
         await self.heartbeats.flush()
         await self._context.ledger.flush()
 
-    async def _listen(self, handler: _Handler, tls: ssl.SSLContext, host: str, port: int) -> int:
-        deadline_s = STAGE_S / self._context.clock.pace
-        server = await asyncio.start_server(
-            handler,
-            host,
-            port,
-            ssl=tls,
-            backlog=BACKLOG,
-            ssl_handshake_timeout=deadline_s,
-            ssl_shutdown_timeout=deadline_s,
-        )
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
+    def _listen(self, handler: Handler, tls: ssl.SSLContext, host: str, port: int) -> int:
+        listener = Listener(self.crowd, handler, tls, deadline_s=STAGE_S / self._context.clock.pace)
+        self._listeners.append(listener)
+        return listener.listen(host, port)
 
     async def _after_restart(self) -> None:
         """Endpoints have survived, tunnels not; whoever was in contact is heard within 2.5 intervals, or is silent."""

@@ -12,6 +12,7 @@ from typing import Final
 
 from controller.phonehome.exchange import BROKEN, Exchange
 from controller.phonehome.peer import Peer
+from controller.phonehome.room import Held
 from drivers.arms import framing, messages, rules
 from drivers.arms.framing import Assembler, Echo, End, Frame, Piece, TunnelDecoder
 from drivers.arms.messages import Message, Request, Response
@@ -21,6 +22,8 @@ from inventory.errors import BadInput, OutcomeUnknown, ProtocolViolation
 
 GRACE_S: Final = 60.0
 """Silence beyond two echo intervals after which a tunnel is dropped."""
+CONFIRMATIONS: Final = 4
+"""Confirmations of one tunnel that may be without an answer; a client that starts more never answers."""
 _BIG_BYTES: Final = 256 * 1024
 """Messages above this are parsed beside the loop."""
 _REFUSED: Final = 301
@@ -49,6 +52,7 @@ class Tunnel:
         key: str,
         echo_interval_s: int,
         on_confirmed: Callable[[Peer, Tunnel], None],
+        held: Held,
     ) -> None:
         self.key = key
         self.source = exchange.source
@@ -58,6 +62,7 @@ class Tunnel:
         self._clock = peer.clock
         self._silence_s = 2 * echo_interval_s + GRACE_S
         self._on_confirmed = on_confirmed
+        self._held = held
         self._ids = itertools.count(secrets.randbelow(2**20) + 1)
         self._expected: deque[Expected] = deque()
         self._decoder = TunnelDecoder()
@@ -77,6 +82,7 @@ class Tunnel:
             self._end(f"the connection broke ({type(error).__name__})")
         finally:
             self._end("we stopped")
+            self._held.set(0)
             self._peer.closed(self)
             self._exchange.abort()
         assert self.ended is not None
@@ -134,11 +140,15 @@ class Tunnel:
                 self._exchange.write(framing.encode(Echo("echo-response", frame.body)))
             case Piece():
                 document = self._assembler.add(frame)
+                self._held.set(self._assembler.bytes)
                 if document is not None:
                     await self._message(document)
             case _:
                 pass
-        await self._exchange.drain()
+        try:
+            await self._exchange.drain()
+        except TimeoutError:
+            raise ProtocolViolation("it does not read what it is sent", reason="unread") from None
         return True
 
     async def _message(self, document: bytes) -> None:
@@ -174,6 +184,8 @@ class Tunnel:
         assert isinstance(method, PushConfirmationStart)
         if method.method != "https-tunnel":
             raise ProtocolViolation("only https-tunnel can be confirmed in a tunnel", reason="malformed")
+        if sum(each.type == "push-confirmation-done" for each in self._expected) >= CONFIRMATIONS:
+            raise ProtocolViolation("it starts confirmations and answers none", reason="order")
         id_ = 1 + secrets.randbelow(rules.MAX_ID)
         self._send(Response("push-confirmation-start", SUCCESS, transaction_id=id_, description="Success"))
         done = Request(

@@ -97,6 +97,8 @@ class Site:
         """Certificate and key that units got with their last pull, by distribution id."""
         self._folder = folder
         self.beats: list[Beat] = []
+        self.devices: list[Device] = []
+        """Held, so that a device lives until its site ends: a task alone is held by nobody."""
         self.takes_beats = asyncio.Event()
         """Cleared: whoever the beats are for is busy."""
         self.takes_beats.set()
@@ -355,6 +357,7 @@ class Device:
     """The device's end of a tunnel, with nothing but what the protocol asks for."""
 
     def __init__(self, site: Site, unit: Unit) -> None:
+        site.devices.append(self)
         self.site = site
         self.unit = unit
         self.serial_shown = unit.serial
