@@ -131,6 +131,12 @@ class ArmsSettings(_Section):
     """Seconds between heartbeats."""
     pulls_per_s: Annotated[float, Field(gt=0)] = 200.0
     """Pulls admitted per second; the rest are held, then answered 301 (architecture §6)."""
+    loop_requests: Annotated[int, Field(ge=10, le=10_000)] = 30
+    """Requests of one adapter within the window beyond which it is caught in a loop; a normal start makes four."""
+    loop_window_s: Annotated[int, Field(ge=10, le=3600)] = 60
+    """Seconds of that window."""
+    config_tries: Annotated[int, Field(ge=1, le=100)] = 3
+    """Boots whose connection check a new startup config may fail before the last proven one is served."""
     connections: Annotated[int, Field(ge=0)] = 0
     """Connections open at once; 0: all that the limit of open files leaves, less a reserve. Never more than that."""
     unproven_per_source: Annotated[int, Field(ge=8)] = 500

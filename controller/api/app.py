@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from controller.api import (
     adapters,
     api_keys,
+    boots,
     claims,
     configs,
     contractors,
@@ -24,12 +25,14 @@ from controller.api import (
     incidents,
     links,
     models,
+    operations,
     plans,
     problems,
     proposals,
     pushes,
     readings,
     reports,
+    startups,
 )
 from controller.web import manual, pages
 
@@ -49,9 +52,12 @@ NOUNS = (
     entries,
     adapters,
     claims,
+    boots,
     configs,
+    startups,
     plans,
     pushes,
+    operations,
     readings,
     links,
     proposals,

@@ -75,6 +75,10 @@ class Api:
         """`GET` of something that is not JSON, such as a report."""
         return self._answer("GET", path, params={k: v for k, v in query.items() if v is not None}).text
 
+    def octets(self, path: str) -> bytes:
+        """`GET` of a file."""
+        return self._answer("GET", path).content
+
     def post_lines(self, path: str, lines: Iterator[bytes]) -> Json:
         """`POST` a stream of NDJSON lines."""
         headers = {"Content-Type": "application/x-ndjson"}

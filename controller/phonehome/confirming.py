@@ -66,6 +66,7 @@ class Confirmations:
             return answer
         endpoint = self._judge(parameters.endpoint or "", exchange.source)
         if isinstance(endpoint, Answer):
+            self._context.boots.excuse(identity, endpoint.reason)
             return endpoint
         if self._waiting[identity.adapter_id] >= rules.MAX_LIST:
             return Answer("arms", BUSY, "its push endpoint is being dialled already")

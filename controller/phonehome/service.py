@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.clock import Clock
 from controller.keyring import Keyring
+from controller.phonehome.boots import Boots
 from controller.phonehome.confirming import Confirmations
 from controller.phonehome.context import Context, OnPowerOn, Startup
 from controller.phonehome.doors import Doors
@@ -22,6 +23,7 @@ from controller.phonehome.heartbeat import Beat, HeartbeatReceiver, OnBeats
 from controller.phonehome.ledger import Ledger
 from controller.phonehome.link import PushLink
 from controller.phonehome.listener import Crowd, Handler, Listener, room
+from controller.phonehome.loops import LoopGuard
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.proof import Prover
@@ -70,31 +72,39 @@ class PhoneHome:
         on_power_on: OnPowerOn = _no_one,
     ) -> None:
         self.pki = Pki.open(folder, now_ms=clock.now_ms())
+        ledger = Ledger(database, clock)
         self._context = Context(
             settings=settings,
             clock=clock,
             keyring=keyring,
             database=database,
             pki=self.pki,
-            ledger=Ledger(database, clock),
+            ledger=ledger,
             gate=Gate(clock, rate=settings.pulls_per_s),
+            loops=LoopGuard(clock, database, requests=settings.loop_requests, window_s=settings.loop_window_s),
+            boots=Boots(clock, ledger),
             startup=startup,
             on_power_on=on_power_on,
         )
         self.link = PushLink(self._context)
         self.heartbeats = HeartbeatReceiver(self._context, on_beats)
-        prover = Prover(self._context)
-        self._confirmations = Confirmations(self._context, prover)
-        self._doors = Doors(self._context, prover, self._confirmations)
         self._listeners: list[Listener] = []
         self.crowd = Crowd(clock, at_most=room(settings.connections), per_source=settings.unproven_per_source)
         self.renewal = Renewal(self._context)
+        prover = Prover(self._context)
+        self._confirmations = Confirmations(self._context, prover)
+        self._doors = Doors(self._context, prover, self.renewal, self._confirmations)
         self.rotations = Rotations(self._context, self.link, self.heartbeats)
 
     @property
     def ports(self) -> tuple[int, int, int]:
         """Bound ports: LS, RS, heartbeat."""
         return self._context.ls_port, self._context.rs_port, self._context.heartbeat_port
+
+    @property
+    def context(self) -> Context:
+        """What its parts share."""
+        return self._context
 
     @property
     def ledger(self) -> Ledger:
@@ -156,6 +166,7 @@ class PhoneHome:
                 each.adapter_id: each
                 for each in await rows.by_adapter(tx, context.keyring, [record.adapter_id for record in records])
             }
+        await context.loops.remember()
         now_ms = context.clock.monotonic_ms()
         for record in records:
             identity = identities.get(record.adapter_id)
@@ -175,7 +186,7 @@ class PhoneHome:
     # --- for the rest of the daemon -----------------------------------------------------------------------------------
 
     def provisioned(self) -> None:
-        """An adapter got its identity: make its certificate now, beside the loop."""
+        """Adapters got their identities, on record: make their certificates now, beside the loop."""
         self.renewal.wanted()
 
     async def key_rotated(self, adapter_id: int) -> None:
@@ -203,6 +214,7 @@ class PhoneHome:
         while True:
             self._confirmations.prove_unproven()
             await self._context.clock.wait(SWEEP_S)
+            await undisturbed(self._context.loops.look())
             open_now = [adapter_id for adapter_id, peer in self._context.peers.items() if peer.paths]
             if open_now:
                 await undisturbed(self._recheck(open_now))

@@ -9,13 +9,15 @@ from typing import Any, Final, Literal
 from sqlalchemy import Column, ColumnElement, RowMapping, func, insert, select, true, update
 
 from controller.keyring import Keyring
+from controller.store import incidents
 from controller.store.database import Tx
 from controller.store.rows import in_parts
-from controller.store.scope import Scope
+from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.inventory import entries, managements
 from controller.store.tables.push import config_versions
 from inventory.errors import NotFound
+from inventory.incidents import IncidentKind
 from inventory.plans import ConfigText, ConfigVersion
 
 Kind = Literal["working", "startup", "running", "truth"]
@@ -47,10 +49,13 @@ async def put(
 ) -> ConfigVersion:
     """Store a version; `digest` is the canonical one of the family's dialect.
 
-    A truth equal to the last one becomes no new version: its `seen_ms` moves. Raises NotFound for an entry that is not
-    in scope.
+    A truth equal to the last one becomes no new version: its `seen_ms` moves. A new startup begins a trial of its own,
+    so an incident about the one before it is settled. Raises NotFound for an entry that is not in scope.
     """
     await require_entry(tx, scope, entry_id)
+    if kind == "startup":
+        by, cause = By(author, at_ms), f"entry {entry_id}"
+        await incidents.settle(tx, by, IncidentKind.UNPROVEN_CONFIG, cause, "a new startup config was released")
     if kind == "truth":
         last = await latest(tx, scope, entry_id, kind)
         if last is not None and last.digest == digest:
@@ -134,8 +139,12 @@ async def text(tx: Tx, scope: Scope, keyring: Keyring, version_id: int) -> Confi
     sealed = (
         await tx.execute(select(config_versions.c.text_sealed).where(config_versions.c.id == version_id))
     ).scalar_one()
-    context = _context(version.entry_id, version.kind, version.digest, version.at_ms)
-    return unpack(keyring.unseal(sealed, context=context).reveal())
+    return opened(keyring, sealed, version.entry_id, version.kind, version.digest, version.at_ms)
+
+
+def opened(keyring: Keyring, sealed: bytes, entry_id: int, kind: str, digest: str, at_ms: int) -> ConfigText:
+    """The text of a version whose row was read already; it holds secrets."""
+    return unpack(keyring.unseal(sealed, context=_context(entry_id, kind, digest, at_ms)).reveal())
 
 
 async def latest_text(tx: Tx, scope: Scope, keyring: Keyring, entry_id: int, kind: Kind) -> ConfigText | None:

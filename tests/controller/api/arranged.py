@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from drivers.simulator.traffic import Profile, Traffic, ndjson
+from tests.controller.api.phoning import phoning
 from tests.controller.house import Fleet, House, Json, ok, serial
 from tests.controller.routers import USERNAME, router
 from tests.controller.waiting_here import until
@@ -141,6 +142,13 @@ def startup(seed: Seeded) -> Arranged:
     return Arranged({"key": entry})
 
 
+def released(seed: Seeded) -> Arranged:
+    """A place of a SEIL with a startup config."""
+    place = startup(seed)
+    ok(seed.fleet.api.post(f"/entries/{place.path['key']}/configs/startup"))
+    return place
+
+
 def suspended(seed: Seeded) -> Arranged:
     """A management that can be resumed."""
     key = seed.fleet.management()
@@ -166,6 +174,20 @@ def reading(seed: Seeded) -> Arranged:
     line = {"entry": seed.entry, "interface": "ge0", "at": "2026-10-18T00:00:00Z", "in_octets": 0, "out_octets": 0}
     rest = {"counter_bits": 64, "uptime_cs": 8_640_000, "source": "import"}
     return Arranged(body=json.dumps(line | rest) + "\n", media_type="text/plain")
+
+
+def waiting(seed: Seeded) -> int:
+    """Number of an operation on an adapter that is away."""
+    body = {"adapter": alone(seed)[2], "kind": "reboot", "wait_s": 86_400}
+    return int(ok(seed.fleet.api.post("/operations", json=body))["id"])
+
+
+def dumped(seed: Seeded) -> Arranged:
+    """An operation that has brought octets, from an adapter that was in contact for a moment."""
+    with phoning(seed.house, seed.fleet) as name:
+        number = ok(seed.fleet.api.post("/operations", json={"adapter": name, "kind": "dump-debug"}))["id"]
+        until(lambda: ok(seed.fleet.api.get(f"/operations/{number}"))["result"], what="a dump")
+    return Arranged({"operation_id": number})
 
 
 def key_number(seed: Seeded) -> int:
@@ -228,11 +250,17 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
         {"serial": s.fleet.register(s.fleet.ssh())["serial_number"]}, ENDPOINT, headers=ANY
     ),
     "list_claims": lambda _: Arranged(),
+    "list_boots": lambda s: Arranged({"serial": loose(s)}, query={"limit": 5}),
     "read_contact": lambda s: Arranged({"serial": loose(s)}),
     "shut_out": lambda s: Arranged({"serial": loose(s)}, {"reason": "stolen, says the police"}),
     "admit": lambda s: Arranged({"serial": loose(s)}),
     "write_working": lambda s: Arranged({"key": s.entry}, {"modules": [{"text": s.draft}], "reason": "a new name"}),
     "release_startup": startup,
+    "read_startup": released,
+    "read_modules": lambda s: Arranged({"key": s.entry}),
+    "change_modules": lambda s: Arranged(
+        {"key": s.entry}, {"modules": [{"id": 0, "version": "5.66.0-0"}]}, headers=ANY
+    ),
     "list_configs": lambda s: Arranged({"key": s.entry}, query={"kind": "working"}),
     "read_config": lambda s: Arranged({"version_id": write(s.fleet, s.entry, s.draft)}),
     "diff_configs": two_versions,
@@ -248,6 +276,14 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "read_journal": lambda s: Arranged({"push_id": later(s)}),
     "explain_push": lambda s: Arranged({"push_id": later(s)}),
     "cancel_push": lambda s: Arranged({"push_id": later(s)}),
+    "start_operation": lambda s: Arranged(
+        body={"adapter": alone(s)[2], "kind": "ping", "parameters": {"address": "192.0.2.1", "count": 2}}
+    ),
+    "list_operations": lambda s: Arranged(query={"adapter": s.reachable, "kind": "ping", "state": "waiting"}),
+    "read_operation": lambda s: Arranged({"operation_id": waiting(s)}),
+    "read_operation_file": dumped,
+    "explain_operation": lambda s: Arranged({"operation_id": waiting(s)}),
+    "cancel_operation": lambda s: Arranged({"operation_id": waiting(s)}),
     "import_readings": reading,
     "create_link": lambda s: Arranged(body={"entry": s.entry, "interface": "GigabitEthernet0/0"}),
     "list_links": lambda _: Arranged(query={"limit": 1}),
