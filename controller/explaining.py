@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Protocol
 
+from controller import key_notes
 from controller.clock import Clock
+from controller.keyring import Keyring
+from controller.settings import ArmsSettings
 from controller.store import (
     boots,
     checklist,
@@ -55,6 +58,16 @@ class Daemon(Protocol):
         ...
 
     @property
+    def keyring(self) -> Keyring:
+        """Opens what is sealed: the keys that are being rotated."""
+        ...
+
+    @property
+    def arms_settings(self) -> ArmsSettings:
+        """What the ARMS listeners accept."""
+        ...
+
+    @property
     def started_ms(self) -> int:
         """When it started."""
         ...
@@ -83,7 +96,14 @@ async def adapters(tx: Tx, daemon: Daemon, wanted: Sequence[Adapter]) -> list[Ex
     """Explanations of adapters, in their order. The caller has checked their scope."""
     known = await _look(tx, wanted)
     now_ms = daemon.clock.now_ms()
-    return [explain.explain_adapter(_facts(known, one, daemon.clock.pace), now_ms) for one in wanted]
+    phoning = [one for one in known.arms.values() if one.adapter_id in {each.id for each in wanted}]
+    noted = await key_notes.of_adapters(tx, daemon.keyring, daemon.arms_settings, phoning, now_ms)
+    return [
+        explain.explain_adapter(
+            replace(_facts(known, one, daemon.clock.pace), notes=tuple(noted.get(one.id, ()))), now_ms
+        )
+        for one in wanted
+    ]
 
 
 async def _look(tx: Tx, wanted: Sequence[Adapter]) -> _Known:

@@ -14,6 +14,7 @@ import uvicorn
 import uvloop
 
 from controller import node
+from controller.api_tls import context_of
 from controller.clock import SystemClock
 from controller.engine.dbos_engine import DbosEngine
 from controller.engine.node import NodeId
@@ -67,6 +68,7 @@ class Daemon:
         self, settings: Settings, held: NodeId, db: Database, traffic: TrafficDatabase, keyring: Keyring
     ) -> None:
         self.settings = settings
+        self.arms_settings = settings.arms
         self.db = db
         self.traffic = traffic
         self.keyring = keyring
@@ -299,6 +301,10 @@ class Daemon:
             http=bounded(self.clock.pace),
             limit_concurrency=CONNECTIONS_AT_MOST,
         )
+        config.load()
+        config.ssl = context_of(self.settings.api)
+        if config.ssl is not None:
+            config.ssl_certfile = str(self.settings.api.tls_certificate)  # it tells uvicorn that this is HTTPS
         self._server = _Server(config)
         self._tasks.append(asyncio.create_task(self._server.run_here(), name="api"))
         await self._server.up.wait()

@@ -90,6 +90,8 @@ class AdapterFacts:
     quarantine_at_ms: int | None = None
     proven_at_ms: int | None = None
     heartbeat_at_ms: int | None = None
+    notes: tuple[Fact, ...] = ()
+    """What else is to be known of it now: keys that are being rotated, old TLS; each a sentence of its own."""
     boot: tuple[Fact, ...] = ()
     """Stages of its last boot, as far as it got."""
     loop: str | None = None
@@ -236,6 +238,7 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         chain.append(Fact(facts.operation_at_ms or now_ms, facts.operation, "operations"))
     if facts.quarantine:
         chain.append(Fact(facts.quarantine_at_ms or now_ms, f"quarantined: {facts.quarantine}", "controller"))
+    chain += facts.notes
     if facts.pace != 1.0:
         chain.append(Fact(now_ms, f"waits of this daemon are divided by {facts.pace:g}", "settings"))
     word = standing(facts)
@@ -257,6 +260,7 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
     ):
         if detail:
             summary += f"; {label}: {detail}"
+    summary += "".join(f"; {note.text}" for note in facts.notes)
     return Explanation(
         subject=facts.serial,
         word=word,

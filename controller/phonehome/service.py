@@ -13,7 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.clock import Clock
 from controller.keyring import Keyring
+from controller.phonehome import importing
 from controller.phonehome.boots import Boots
+from controller.phonehome.certificates import Read, read
 from controller.phonehome.confirming import Confirmations
 from controller.phonehome.context import Context, OnPowerOn, Startup
 from controller.phonehome.doors import Doors
@@ -32,12 +34,15 @@ from controller.phonehome.rotation import Rotations
 from controller.phonehome.tunnel import Tunnel
 from controller.phonehome.undisturbed import undisturbed
 from controller.settings import ArmsSettings
+from controller.store import arms_keys
 from controller.store import phonehome as rows
 from controller.store.database import Database
 from inventory.admission import Door, admit
+from inventory.certificates import IMPORT_FOLLOWS, AuthorityRole
 from inventory.contacts import ArmsIdentity
-from inventory.errors import FleetError
+from inventory.errors import Conflict, FleetError
 from inventory.explain import Contact
+from inventory.secrets import Secret
 
 log = structlog.get_logger(__name__)
 
@@ -153,7 +158,13 @@ class PhoneHome:
         await self._context.ledger.flush()
 
     def _listen(self, handler: Handler, tls: ssl.SSLContext, host: str, port: int) -> int:
-        listener = Listener(self.crowd, handler, tls, deadline_s=STAGE_S / self._context.clock.pace)
+        listener = Listener(
+            self.crowd,
+            handler,
+            tls,
+            deadline_s=STAGE_S / self._context.clock.pace,
+            on_refusal=lambda source, words: self._context.ledger.claim("", source, words),
+        )
         self._listeners.append(listener)
         return listener.listen(host, port)
 
@@ -193,6 +204,37 @@ class PhoneHome:
         """A key of an adapter was rotated, and that is committed: see the rotation through."""
         self.renewal.wanted()
         await self.rotations.begun(adapter_id)
+
+    async def import_authority(
+        self, role: AuthorityRole, certificate: str, key: Secret, *, confirmed: bool = False
+    ) -> Read:
+        """Use a CA of the operator's own from now on: new connections see it, open ones stay. What was taken.
+
+        Raises BadInput for one that clients would not accept, Conflict when adapters trust another and `confirmed` is
+        false. After either nothing has changed.
+        """
+        now_ms = self._context.clock.now_ms()
+        taken = importing.authority(role, certificate, key, now_ms=now_ms)
+        told = read(taken.certificate)
+        if told.fingerprint == read(self.pki.authority(role).certificate).fingerprint:
+            return told
+        if role != "sa-ca" and not confirmed:
+            async with self._context.database.read() as tx:
+                known = await arms_keys.in_contact(tx)
+            if known:
+                raise Conflict(
+                    f"{known} adapters trust another CA: {IMPORT_FOLLOWS[role]}",
+                    next_step="Send it with `confirmed` when you have prepared that.",
+                    facts={"adapters": known},
+                )
+        leaves = {
+            name: await asyncio.to_thread(self.pki.make_leaf, name, now_ms=now_ms, authority=taken)
+            for name in self.pki.leaves_of(role)
+        }
+        self.pki.replace(leaves, role=role, by=taken)
+        await self.renewal.look()
+        self.renewal.wanted()
+        return told
 
     async def place_changed(self, adapter_id: int) -> None:
         """A slot was given, taken or promoted, a contract suspended: whoever may not stay is put out at once."""
