@@ -14,14 +14,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.phonehome import importing
+from controller.phonehome.beats import Batch, Keep
 from controller.phonehome.boots import Boots
 from controller.phonehome.certificates import Read, read
+from controller.phonehome.clonewatch import CloneWatch
 from controller.phonehome.confirming import Confirmations
 from controller.phonehome.context import Context, OnPowerOn, Startup
 from controller.phonehome.doors import Doors
 from controller.phonehome.exchange import STAGE_S
 from controller.phonehome.gate import Gate
-from controller.phonehome.heartbeat import Beat, HeartbeatReceiver, OnBeats
+from controller.phonehome.heartbeat import HeartbeatReceiver
 from controller.phonehome.ledger import Ledger
 from controller.phonehome.link import PushLink
 from controller.phonehome.listener import Crowd, Handler, Listener, room
@@ -31,6 +33,7 @@ from controller.phonehome.pki import Pki
 from controller.phonehome.proof import Prover
 from controller.phonehome.renewal import Renewal
 from controller.phonehome.rotation import Rotations
+from controller.phonehome.silencewatch import SilenceWatch
 from controller.phonehome.tunnel import Tunnel
 from controller.phonehome.undisturbed import undisturbed
 from controller.settings import ArmsSettings
@@ -50,8 +53,8 @@ SWEEP_S: Final = 10.0
 """How often open tunnels are compared with the placements."""
 
 
-async def _nobody(_beats: Sequence[Beat]) -> None:
-    """Takes beats where no metering runs."""
+async def _nobody(_batch: Batch) -> None:
+    """Takes heartbeats where no metering runs."""
 
 
 def _no_one(_adapter_id: int, _at_ms: int) -> None:
@@ -61,7 +64,7 @@ def _no_one(_adapter_id: int, _at_ms: int) -> None:
 class PhoneHome:
     """LS, RS, tunnels and heartbeats of one node.
 
-    `startup` gives the startup config of an entry; `on_beats` takes verified heartbeats after they are durable.
+    `startup` gives the startup config of an entry; `keep` makes proven heartbeats durable.
     """
 
     def __init__(
@@ -73,10 +76,11 @@ class PhoneHome:
         database: Database,
         folder: Path,
         startup: Startup,
-        on_beats: OnBeats = _nobody,
+        keep: Keep = _nobody,
         on_power_on: OnPowerOn = _no_one,
     ) -> None:
         self.pki = Pki.open(folder, now_ms=clock.now_ms())
+        interval_ms = settings.heartbeat_interval_s * 1000 / clock.pace
         ledger = Ledger(database, clock)
         self._context = Context(
             settings=settings,
@@ -85,6 +89,7 @@ class PhoneHome:
             database=database,
             pki=self.pki,
             ledger=ledger,
+            clones=CloneWatch(database, clock, interval_ms),
             gate=Gate(clock, rate=settings.pulls_per_s),
             loops=LoopGuard(clock, database, requests=settings.loop_requests, window_s=settings.loop_window_s),
             boots=Boots(clock, ledger),
@@ -92,7 +97,8 @@ class PhoneHome:
             on_power_on=on_power_on,
         )
         self.link = PushLink(self._context)
-        self.heartbeats = HeartbeatReceiver(self._context, on_beats)
+        self.heartbeats = HeartbeatReceiver(self._context, keep)
+        self._silence = SilenceWatch(self._context, self.heartbeats.silence, interval_ms)
         self._listeners: list[Listener] = []
         self.crowd = Crowd(clock, at_most=room(settings.connections), per_source=settings.unproven_per_source)
         self.renewal = Renewal(self._context)
@@ -137,7 +143,7 @@ class PhoneHome:
             (context.ledger.run, "ledger"),
             (self.heartbeats.run, "heartbeats"),
             (self.heartbeats.hand_on, "hand-on"),
-            (self.heartbeats.watch, "silence"),
+            (self._silence.watch, "silence"),
             (self._sweep, "sweep"),
             (self.renewal.watch, "renewal"),
             (self.renewal.issue, "certificates"),
@@ -187,6 +193,8 @@ class PhoneHome:
                 self._restore(identity, record.push_endpoint, record.push_result_url)
             if record.last_heartbeat_ms is not None and record.stage in {Contact.READY, Contact.CONFIRMED}:
                 self.heartbeats.silence.heard(record.adapter_id, now_ms)
+            elif record.stage is Contact.SILENT:
+                self.heartbeats.silence.was_silent(record.adapter_id, now_ms)
 
     def _restore(self, identity: ArmsIdentity, endpoint: str, result_url: str) -> None:
         if admit(Door.TUNNEL, identity.caller(key_ok=True, startup=True)).admitted:
@@ -238,6 +246,7 @@ class PhoneHome:
 
     async def place_changed(self, adapter_id: int) -> None:
         """A slot was given, taken or promoted, a contract suspended: whoever may not stay is put out at once."""
+        self.heartbeats.senders.forget(adapter_id)
         await self._recheck([adapter_id])
         await self.rotations.begun(adapter_id)
 
