@@ -270,8 +270,8 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         chain.append(Fact(facts.operation_at_ms or now_ms, facts.operation, "operations"))
     if facts.quarantine:
         chain.append(Fact(facts.quarantine_at_ms or now_ms, f"quarantined: {facts.quarantine}", "controller"))
-    chain += facts.heard.facts()
     chain += facts.notes
+    chain += facts.heard.facts()
     if facts.pace != 1.0:
         chain.append(Fact(now_ms, f"waits of this daemon are divided by {facts.pace:g}", "settings"))
     word = standing(facts)
@@ -293,8 +293,8 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
     ):
         if detail:
             summary += f"; {label}: {detail}"
-    summary += facts.heard.words()
     summary += "".join(f"; {note.text}" for note in facts.notes)
+    summary += facts.heard.words()
     return Explanation(
         subject=facts.serial,
         word=word,
