@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import StreamReader, StreamWriter
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -12,6 +12,7 @@ import structlog
 from controller.phonehome import answers
 from controller.phonehome.context import Context
 from controller.phonehome.exchange import Exchange
+from controller.phonehome.peer import Peer
 from controller.phonehome.proof import Prover
 from controller.phonehome.tunnel import Tunnel
 from controller.store import adapters
@@ -58,26 +59,29 @@ class _Asked:
 
 
 class Doors:
-    """Handlers of the listeners; one call a connection."""
+    """The listeners' protocols; one a connection."""
 
     def __init__(self, context: Context, prover: Prover) -> None:
         self._context = context
         self._prover = prover
-        self._open: dict[asyncio.Task[None], Exchange] = {}
+        self._open: set[Exchange] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def location(self, reader: StreamReader, writer: StreamWriter) -> None:
+    def location(self) -> Exchange:
         """A connection to the LS."""
-        await self._serve(Door.LS, reader, writer)
+        return Exchange(partial(self._begin, Door.LS), self._open.discard, pace=self._context.clock.pace)
 
-    async def resource(self, reader: StreamReader, writer: StreamWriter) -> None:
+    def resource(self) -> Exchange:
         """A connection to the RS: a pull, a `-done`, or a tunnel."""
-        await self._serve(Door.RS, reader, writer)
+        return Exchange(partial(self._begin, Door.RS), self._open.discard, pace=self._context.clock.pace)
 
-    async def _serve(self, door: Door, reader: StreamReader, writer: StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        exchange = Exchange(reader, writer, pace=self._context.clock.pace)
-        self._open[task] = exchange
+    def _begin(self, door: Door, exchange: Exchange) -> None:
+        self._open.add(exchange)
+        task = asyncio.get_running_loop().create_task(self._serve(door, exchange))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, door: Door, exchange: Exchange) -> None:
         try:
             await self._exchange(door, exchange)
         except asyncio.CancelledError:
@@ -86,19 +90,19 @@ class Doors:
             # One connection must not take the listener down.
             log.exception("phonehome.connection-failed", source=exchange.source)
             exchange.abort()
-        finally:
-            del self._open[task]
 
     async def stop(self) -> None:
-        """End every connection that is still served: its socket first, so that what it is writing is written."""
-        for exchange in list(self._open.values()):
+        """End every connection that is still open: its socket first, so that what it is writing is written."""
+        for exchange in list(self._open):
             exchange.abort()
-        if self._open:
-            await asyncio.wait(list(self._open), timeout=STOP_S)
-        left = list(self._open)
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=STOP_S)
+        left = list(self._tasks)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        while self._open:  # noqa: ASYNC110  # the loop tells each that it is gone
+            await asyncio.sleep(0)
 
     # --- who is it ----------------------------------------------------------------------------------------------------
 
@@ -363,16 +367,20 @@ class Doors:
             key=answers.TUNNEL_PATH,
             echo_interval_s=context.settings.echo_interval_s,
             on_confirmed=self._prover.confirmed,
+            on_ended=self._tunnel_ended,
         )
         former = peer.opened(tunnel)
         if former is not None:
             former.drop("a new tunnel of the same adapter replaces it")
         now_ms = context.clock.now_ms()
         context.ledger.contact(identity, tunnel_open=1, last_seen_ms=now_ms, source=exchange.source)
-        ended = await tunnel.run()
+        tunnel.start()
+
+    def _tunnel_ended(self, peer: Peer, tunnel: Tunnel) -> None:
+        ledger = self._context.ledger
         if not peer.paths:
-            context.ledger.contact(identity, tunnel_open=0)
-        context.ledger.event("phonehome.tunnel-ended", identity, source=exchange.source, words=ended)
+            ledger.contact(peer.identity, tunnel_open=0)
+        ledger.event("phonehome.tunnel-ended", peer.identity, source=tunnel.source, words=tunnel.ended)
 
 
 def _well_formed(text: str) -> str | None:

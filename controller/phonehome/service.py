@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from asyncio import StreamReader, StreamWriter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -16,7 +15,7 @@ from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.phonehome.context import Context, OnPowerOn, Startup
 from controller.phonehome.doors import Doors
-from controller.phonehome.exchange import STAGE_S
+from controller.phonehome.exchange import STAGE_S, Exchange
 from controller.phonehome.gate import Gate
 from controller.phonehome.heartbeat import Beat, HeartbeatReceiver, OnBeats
 from controller.phonehome.ledger import Ledger
@@ -39,8 +38,6 @@ BACKLOG: Final = 4096
 SWEEP_S: Final = 10.0
 """How often open tunnels are compared with the placements."""
 CERTIFICATES_AT_ONCE: Final = 4
-
-_Handler = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 
 async def _nobody(_beats: Sequence[Beat]) -> None:
@@ -127,10 +124,10 @@ class PhoneHome:
         await self.heartbeats.flush()
         await self._context.ledger.flush()
 
-    async def _listen(self, handler: _Handler, tls: ssl.SSLContext, port: int) -> int:
+    async def _listen(self, factory: Callable[[], Exchange], tls: ssl.SSLContext, port: int) -> int:
         deadline_s = STAGE_S / self._context.clock.pace
-        server = await asyncio.start_server(
-            handler,
+        server = await asyncio.get_running_loop().create_server(
+            factory,
             self._context.settings.host,
             port,
             ssl=tls,
