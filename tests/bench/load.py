@@ -143,9 +143,9 @@ class _Tunnel(asyncio.Protocol):
             self._say(
                 "response",
                 "md-command",
-                b'<md-command-response><md-command-result id="0">Serial  : '
+                b'<md-command-response><md-result id="0">Serial  : '
                 + self._member.serial.encode()
-                + b"\n</md-command-result></md-command-response>",
+                + b"\n</md-result></md-command-response>",
             )
             self._lean.tally.ready[self._number] = time.monotonic()
 
