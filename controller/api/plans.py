@@ -19,7 +19,7 @@ from inventory.plans import Plan
 
 router = APIRouter(tags=["plans"])
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
-READY_S = 15.0
+READY_S = 5.0
 """Protocol seconds to wait for a push path."""
 
 

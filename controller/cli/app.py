@@ -11,6 +11,7 @@ from controller.cli import (
     database,
     demo,
     fleet,
+    incidents,
     pushing,
     serving,
     sim,
@@ -30,7 +31,7 @@ app = typer.Typer(
 vectors = typer.Typer(help="Run published vector files against this build.", no_args_is_help=True)
 conformance.register(vectors)
 app.add_typer(vectors, name="conformance")
-for room in (serving, database, demo, fleet, pushing, traffic, sim):
+for room in (serving, database, demo, fleet, incidents, pushing, traffic, sim):
     room.register(app)
 
 

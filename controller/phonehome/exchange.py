@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final, Protocol
 
-from controller.phonehome.pki import common_name
+from controller.phonehome.certificates import common_name
 from drivers.arms import framing
 from drivers.arms.framing import Head, HeadDecoder
 from drivers.arms.ids import Credential, read_basic

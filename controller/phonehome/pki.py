@@ -1,31 +1,26 @@
 """The private certificates of phone-home (arms-protocol §3, §12).
 
 Three CAs, used for nothing else: the root that adapters are built with (LS), one for the RS and its tunnels, one for
-the adapters themselves. RSA 2048 with SHA-256: that is what the old clients read. Made at the first start.
+the adapters themselves. Made at the first start, or imported (`importing`). Leaves are renewed while the listeners
+stay open: a context takes the new certificate for new connections, and those that are open keep theirs.
 """
 
 from __future__ import annotations
 
-import datetime
-import os
 import ssl
-from collections.abc import Callable
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-from drivers.arms.rules import MAX_PEM
-from inventory.errors import Conflict
-from inventory.secrets import Secret
+from controller.phonehome import certificates
+from controller.phonehome.certificates import ADAPTER_DAYS, CA_DAYS, LEAF_DAYS, ROOT_DAYS, Pair, Read
+from controller.phonehome.folder import Folder
+from inventory.certificates import AuthorityRole, CertificateRole
 
 TlsFloor = Literal["1.0", "1.2"]
+ClientCertificates = Literal["require", "ask", "off"]
 
 ROOT: Final = "ARMS Root CA"
 LOCATION: Final = "Location Server 1"
@@ -33,45 +28,67 @@ LOCATION: Final = "Location Server 1"
 RESOURCE_CA: Final = "Kajitori RS CA"
 RESOURCE: Final = "Kajitori RS"
 ADAPTER_CA: Final = "Kajitori SA CA"
+FORMER: Final = "kajitori-sa-ca.former"
+"""CAs of adapters' certificates that were replaced by an import: what they signed is still shown to us."""
 _DONT_INSERT_EMPTY_FRAGMENTS: Final = 0x800
 """Without it OpenSSL makes two TLS 1.0 records of every write, and a tunnel head must be alone in one (D8)."""
-_DAYS: Final = 30 * 365
-_KEY_BITS: Final = 2048
+_NO_CHECK_TIME: Final = 0x200000
+"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME: an adapter whose certificate has ended must get through to fetch the next."""
+_AUTHORITIES: Final[dict[AuthorityRole, tuple[str, int]]] = {
+    "root": (ROOT, ROOT_DAYS),
+    "rs-ca": (RESOURCE_CA, CA_DAYS),
+    "sa-ca": (ADAPTER_CA, CA_DAYS),
+}
+_LEAVES: Final[dict[str, str]] = {LOCATION: ROOT, RESOURCE: RESOURCE_CA}
+"""Leaf and the authority that signs it."""
+_ROLES: Final[dict[CertificateRole, str]] = {
+    "root": ROOT,
+    "ls": LOCATION,
+    "rs-ca": RESOURCE_CA,
+    "rs": RESOURCE,
+    "sa-ca": ADAPTER_CA,
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """A certificate and its key, PEM."""
+class Kept:
+    """One certificate of the installation, and what it says."""
 
-    certificate: str
-    key: Secret
+    role: CertificateRole
+    pem: str
+    read: Read
 
 
 class Pki:
     """The certificates of one installation. All nodes share the folder's content."""
 
-    def __init__(self, folder: Path, pairs: dict[str, Pair]) -> None:
+    def __init__(self, folder: Folder) -> None:
         self._folder = folder
-        self._pairs = pairs
+        self._pairs: dict[str, Pair] = {}
+        self._contexts: list[tuple[ssl.SSLContext, str]] = []
+        """Contexts that were handed out, and the leaf that each shows."""
+        self._verifiers: list[ssl.SSLContext] = []
+        """Those of them that look at adapters' certificates."""
 
     @classmethod
-    def open(cls, folder: Path, *, now_ms: int) -> Pki:
+    def open(cls, path: Path, *, now_ms: int) -> Pki:
         """Read the folder, and make what is missing. Raises Conflict when a key can be read by others.
 
         It signs, so it takes a good half second the first time; call it before the loop is busy.
         """
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        pki = cls(folder, {})
-        for name in (ROOT, RESOURCE_CA, ADAPTER_CA):
-            pki._have(name, partial(_authority, name, now_ms))
-        pki._have(LOCATION, partial(pki._leaf, ROOT, LOCATION, now_ms))
-        pki._have(RESOURCE, partial(pki._leaf, RESOURCE_CA, RESOURCE, now_ms))
+        pki = cls(Folder.open(path))
+        for name, days in _AUTHORITIES.values():
+            pki._pairs[name] = pki._folder.have(name, partial(certificates.authority, name, days=days, now_ms=now_ms))
+        for name in _LEAVES:
+            pki._pairs[name] = pki._folder.have(name, partial(pki.make_leaf, name, now_ms=now_ms))
         return pki
+
+    # --- what there is ------------------------------------------------------------------------------------------------
 
     @property
     def root_certificate(self) -> str:
         """What adapters must trust for the LS: written into them by the factory, given to simulators by the demo."""
-        return self._pairs[ROOT].certificate
+        return certificates.split(self._pairs[ROOT].certificate)[-1]
 
     @property
     def resource_ca_certificate(self) -> str:
@@ -83,123 +100,112 @@ class Pki:
         """The CA of the certificates that adapters show."""
         return self._pairs[ADAPTER_CA].certificate
 
+    @property
+    def adapter_authority(self) -> str:
+        """Fingerprint of the CA that signs adapters' certificates now."""
+        return certificates.read(self.adapter_ca_certificate).fingerprint
+
+    def kept(self) -> list[Kept]:
+        """Every certificate of the installation, an authority before what it signs; no keys."""
+        found = []
+        for role, name in _ROLES.items():
+            for pem in certificates.split(self._pairs[name].certificate):
+                found.append(Kept(role, pem, certificates.read(pem)))
+        return found
+
+    # --- renewing -----------------------------------------------------------------------------------------------------
+
+    def due(self, now_ms: int) -> list[str]:
+        """Names of leaves whose time to be made anew has come."""
+        found = []
+        for name, authority in _LEAVES.items():
+            issuer = certificates.read(self._pairs[authority].certificate)
+            if certificates.renewal_due(certificates.read(self._pairs[name].certificate), issuer.not_after_ms, now_ms):
+                found.append(name)
+        return found
+
+    def make_leaf(self, name: str, *, now_ms: int, authority: Pair | None = None) -> Pair:
+        """A new certificate for a leaf, not yet in use. Takes about 50 ms of CPU and touches nothing."""
+        return certificates.leaf(authority or self._pairs[_LEAVES[name]], name, days=LEAF_DAYS, now_ms=now_ms)
+
     def issue(self, distribution_id: str, *, now_ms: int) -> Pair:
         """Certificate and unencrypted key of one adapter, CN = its distribution id (§12). Takes about 50 ms of CPU."""
-        return self._leaf(ADAPTER_CA, distribution_id, now_ms)
+        return certificates.leaf(self._pairs[ADAPTER_CA], distribution_id, days=ADAPTER_DAYS, now_ms=now_ms)
+
+    def leaves_of(self, role: AuthorityRole) -> list[str]:
+        """Names of the leaves that this authority signs."""
+        return [name for name, authority in _LEAVES.items() if authority == _AUTHORITIES[role][0]]
+
+    def authority(self, role: AuthorityRole) -> Pair:
+        """An authority with its key."""
+        return self._pairs[_AUTHORITIES[role][0]]
+
+    def replace(self, leaves: dict[str, Pair], *, role: AuthorityRole | None = None, by: Pair | None = None) -> None:
+        """Put leaves, and with `role` their new authority, in use: on disk all or none, then in every open context."""
+        pairs = dict(leaves)
+        texts: dict[str, str] = {}
+        if role is not None and by is not None:
+            pairs[_AUTHORITIES[role][0]] = by
+            if role == "sa-ca":
+                texts[FORMER] = self._former() + self.adapter_ca_certificate
+        self._folder.replace(pairs, texts)
+        self._pairs.update(pairs)
+        for context, leaf in self._contexts:
+            self._show(context, leaf)
+        for context in self._verifiers:
+            self._trust_adapters(context)
+
+    # --- contexts -----------------------------------------------------------------------------------------------------
 
     def location_context(self, floor: TlsFloor) -> ssl.SSLContext:
         """Server side of the LS: shows the LS certificate and its root, asks for none."""
-        return self._server(LOCATION, ROOT, floor)
+        return self._context(ssl.PROTOCOL_TLS_SERVER, LOCATION, floor)
 
-    def resource_context(self, floor: TlsFloor) -> ssl.SSLContext:
-        """Server side of RS and tunnels: asks for an adapter's certificate, but lets the first pull come without."""
-        context = self._server(RESOURCE, RESOURCE_CA, floor)
-        context.load_verify_locations(cadata=self.adapter_ca_certificate)
-        context.verify_mode = ssl.CERT_OPTIONAL
+    def resource_context(self, floor: TlsFloor, clients: ClientCertificates = "require") -> ssl.SSLContext:
+        """Server side of RS and tunnels. It asks for an adapter's certificate unless `clients` is off, but lets the
+        first pull come without; whether one must be there is decided request by request (`inventory.keys`)."""
+        context = self._context(ssl.PROTOCOL_TLS_SERVER, RESOURCE, floor)
+        if clients != "off":
+            self._trust_adapters(context)
+            self._verifiers.append(context)
+            context.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
+            context.verify_mode = ssl.CERT_OPTIONAL
         return context
 
-    def _server(self, leaf: str, authority: str, floor: TlsFloor) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    def dialling_context(self, floor: TlsFloor) -> ssl.SSLContext:
+        """Client side of https-simple: shows the RS certificate, accepts what our SA CA has signed.
+
+        The address is not compared: whoever dials compares `certificates.common_name(getpeercert())` with the
+        distribution id before it sends the key (§3).
+        """
+        context = self._context(ssl.PROTOCOL_TLS_CLIENT, RESOURCE, floor)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_REQUIRED
+        self._trust_adapters(context)
+        self._verifiers.append(context)
+        return context
+
+    def _context(self, protocol: int, leaf: str, floor: TlsFloor) -> ssl.SSLContext:
+        context = ssl.SSLContext(protocol)
         context.options |= _DONT_INSERT_EMPTY_FRAGMENTS
         if floor == "1.0":
-            # Asked for by `arms.tls_floor`: these listeners alone serve clients that know nothing newer.
-            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+            # Asked for by `arms.tls_floor`: here alone we speak with what knows nothing newer.
+            with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+                context.minimum_version = ssl.TLSVersion.TLSv1
             context.set_ciphers("DEFAULT:@SECLEVEL=0")
         else:
             context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self._chain(leaf, authority), self._path(leaf, "key"))
+        self._show(context, leaf)
+        self._contexts.append((context, leaf))
         return context
 
-    def _chain(self, leaf: str, authority: str) -> Path:
-        path = self._path(leaf, "chain")
-        path.write_text(self._pairs[leaf].certificate + self._pairs[authority].certificate, encoding="ascii")
-        return path
+    def _show(self, context: ssl.SSLContext, leaf: str) -> None:
+        """Load the leaf as it is now. Connections that are open keep what they showed."""
+        chain = self._pairs[leaf].certificate + self._pairs[_LEAVES[leaf]].certificate
+        context.load_cert_chain(self._folder.chain(leaf, chain), self._folder.key(leaf))
 
-    def _path(self, name: str, kind: Literal["crt", "key", "chain"]) -> Path:
-        return self._folder / f"{name.lower().replace(' ', '-')}.{kind}"
+    def _trust_adapters(self, context: ssl.SSLContext) -> None:
+        context.load_verify_locations(cadata=self.adapter_ca_certificate + self._former())
 
-    def _have(self, name: str, make: Callable[[], Pair]) -> None:
-        certificate, key = self._path(name, "crt"), self._path(name, "key")
-        if not certificate.exists() or not key.exists():
-            pair = make()
-            _write_private(key, pair.key.reveal())
-            certificate.write_text(pair.certificate, encoding="ascii")
-        if key.stat().st_mode & 0o077:
-            raise Conflict(
-                f"the key file {key.name} can be read by others",
-                next_step=f"chmod 600 {key.name}, and think who read it.",
-            )
-        self._pairs[name] = Pair(certificate.read_text("ascii"), Secret(key.read_text("ascii")))
-
-    def _leaf(self, authority: str, name: str, now_ms: int) -> Pair:
-        signer = self._pairs[authority]
-        issuer = x509.load_pem_x509_certificate(signer.certificate.encode())
-        signing_key = load_pem_private_key(signer.key.reveal().encode(), password=None)
-        assert isinstance(signing_key, rsa.RSAPrivateKey)
-        key = _new_key()
-        usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        certificate = (
-            _draft(name, key.public_key(), now_ms)
-            .issuer_name(issuer.subject)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage(usage), critical=False)
-            .sign(signing_key, hashes.SHA256())
-        )
-        return _pair(certificate, key)
-
-
-def _authority(name: str, now_ms: int) -> Pair:
-    key = _new_key()
-    certificate = (
-        _draft(name, key.public_key(), now_ms)
-        .issuer_name(_subject(name))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    return _pair(certificate, key)
-
-
-def _draft(name: str, public_key: rsa.RSAPublicKey, now_ms: int) -> x509.CertificateBuilder:
-    start = datetime.datetime.fromtimestamp(now_ms / 1000, datetime.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(_subject(name))
-        .public_key(public_key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start - datetime.timedelta(days=1))
-        .not_valid_after(start + datetime.timedelta(days=_DAYS))
-    )
-
-
-def _subject(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-
-
-def _new_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
-
-
-def _pair(certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> Pair:
-    certificate_pem = certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
-    key_pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode("ascii")
-    assert max(len(certificate_pem), len(key_pem)) <= MAX_PEM
-    return Pair(certificate_pem, Secret(key_pem))
-
-
-def common_name(peer: object) -> str | None:
-    """CN of the certificate that the other side showed (`SSLObject.getpeercert()`); None if it showed none."""
-    if not isinstance(peer, dict) or not peer:
-        return None
-    for part in peer.get("subject", ()):
-        for key, value in part:
-            if key == "commonName":
-                return str(value)
-    return ""
-
-
-def _write_private(path: Path, text: str) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(text)
+    def _former(self) -> str:
+        return self._folder.text(FORMER)

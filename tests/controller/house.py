@@ -6,12 +6,13 @@ import itertools
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,17 @@ class House:
         made = httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=60, trust_env=False)
         self.clients.append(made)
         return made
+
+    def incident(self, cause: str, kind: str = "client-loop") -> int:
+        """Number of a new open incident, written as the daemon would: over REST nobody makes one."""
+        with closing(sqlite3.connect(self.directory / "kajitori.db", timeout=30)) as database, database:
+            made = database.execute(
+                "INSERT INTO incidents (kind, cause, title, state, opened_ms, last_ms, count, facts, version)"
+                " VALUES (?, ?, 'found by a test', 'open', 1760745600000, 1760745600000, 1, '{\"pulls\":31}', 1)",
+                (kind, cause),
+            )
+            assert made.lastrowid is not None
+            return made.lastrowid
 
     def stop(self, number: int = signal.SIGTERM, deadline_s: float = 30.0) -> int:
         """Ask it to end; its exit status."""

@@ -45,6 +45,7 @@ class Seeded:
     link: int
     proposal: int
     report: str
+    house: House
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def seeded(house: House) -> Iterator[Seeded]:
         assert draft != running
         write(fleet, entry, draft)
         link, proposal, report = metered(fleet, management)
-        yield Seeded(fleet, management, entry, name, running, draft, link, proposal, report)
+        yield Seeded(fleet, management, entry, name, running, draft, link, proposal, report, house)
 
 
 def write(fleet: Fleet, entry: str, text: str) -> int:
@@ -172,6 +173,11 @@ def key_number(seed: Seeded) -> int:
     return int(ok(seed.fleet.api.post("/api-keys", json={"name": "short-lived", "role": "viewer"}))["id"])
 
 
+def incident(seed: Seeded) -> int:
+    """Number of an open incident."""
+    return seed.house.incident(f"test {serial()}")
+
+
 def days(seed: Seeded) -> Mapping[str, str]:
     """A range of days with readings."""
     today = datetime.now(UTC).date()
@@ -267,6 +273,10 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "read_report": lambda s: Arranged(query={"key": s.report, "kind": "csv"}),
     "create_schedule": lambda s: Arranged(body={"id": "weekly-tokyo", "link": s.link, "period": "week"}),
     "list_schedules": lambda _: Arranged(),
+    "list_incidents": lambda _: Arranged(query={"state": "open", "kind": "client-loop"}),
+    "read_incident": lambda s: Arranged({"incident_id": incident(s)}),
+    "acknowledge_incident": lambda s: Arranged({"incident_id": incident(s)}, {"reason": "on my way"}),
+    "close_incident": lambda s: Arranged({"incident_id": incident(s)}, {"reason": "the unit was replaced"}),
     "list_events": lambda _: Arranged(query={"kind": "adapter"}),
     "list_audit": lambda _: Arranged(query={"limit": 5}),
     "verify_audit": lambda _: Arranged(),
