@@ -21,6 +21,7 @@ from controller.keyring import Keyring
 from controller.metering.service import HeartbeatReading, MeteringService
 from controller.phonehome.heartbeat import Beat
 from controller.phonehome.service import PhoneHome
+from controller.phonehome.together import Together
 from controller.push.identifying import Identifier
 from controller.push.reaching import FleetReach
 from controller.push.service import Policy, PushService
@@ -31,7 +32,7 @@ from controller.settings import Settings
 from controller.store import api_keys, audit, configs, counts, events, idempotency, migrate, phonehome, ssh
 from controller.store.database import Database, Tx
 from controller.store.events import NewEvent
-from controller.store.scope import By, Scope
+from controller.store.scope import By
 from controller.store.traffic import TrafficDatabase
 from inventory.adapters import Adapter
 from inventory.errors import BadInput
@@ -69,7 +70,7 @@ class Daemon:
             keyring=keyring,
             database=db,
             folder=settings.data_directory / "pki",
-            startup=self._startup,
+            startup=Together(self._read_startups).get,
             on_beats=self._meter,
             on_power_on=self.metering.declare_restart,
         )
@@ -222,9 +223,9 @@ class Daemon:
         assert self._engine is not None
         return self._engine
 
-    async def _startup(self, entry_id: int) -> ConfigText | None:
+    async def _read_startups(self, entry_ids: Sequence[int]) -> dict[int, ConfigText]:
         async with self.db.read() as tx:
-            return await configs.latest_text(tx, Scope.everything(), self.keyring, entry_id, "startup")
+            return await configs.latest_texts(tx, self.keyring, entry_ids, "startup")
 
     async def _meter(self, beats: Sequence[Beat]) -> None:
         await self.metering.ingest_heartbeat([reading for beat in beats for reading in _readings(beat)])

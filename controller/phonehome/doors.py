@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -12,6 +12,7 @@ import structlog
 from controller.phonehome import answers
 from controller.phonehome.context import Context
 from controller.phonehome.exchange import Exchange
+from controller.phonehome.gate import Turn
 from controller.phonehome.peer import Peer
 from controller.phonehome.proof import Prover
 from controller.phonehome.tunnel import Tunnel
@@ -46,6 +47,9 @@ STOP_S: Final = 2.0
 """What a connection may still take when the node stops; those that are held at the gate are cut after it."""
 CONTEST_ECHOES: Final = 10
 """Echo intervals within which a second replacement of a live tunnel means two units with one identity (MPC-11)."""
+_STEPS: Final[dict[type, int]] = {ConfigSolicitation: 1, PushMethodQuery: 2}
+"""Steps of a boot that lie behind whoever asks this."""
+TUNNEL_STEP: Final = 3
 _PHRASES: Final = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
 
 
@@ -56,6 +60,7 @@ class _Asked:
     request: Request
     identity: ArmsIdentity
     exchange: Exchange
+    credential: Credential | None
 
 
 class Doors:
@@ -157,7 +162,7 @@ class Doors:
         try:
             request = messages.decode(envelope)
             assert isinstance(request, Request)
-            await self._dispatch(door, _Asked(request, identity, exchange))
+            await self._dispatch(door, _Asked(request, identity, exchange, credential))
         except ProtocolViolation as violation:
             await self._malformed(exchange, identity, identity.distribution_id, violation)
 
@@ -223,9 +228,20 @@ class Doors:
     async def _pull(self, door: Door, asked: _Asked) -> None:
         """A pull passes the gate before anything is looked up for it; what is held longest is told to come back."""
         context, identity = self._context, asked.identity
-        overload = not await context.gate.enter(identity.serial.key)
-        startup = await context.startup_of(identity) if door is Door.RS else None
-        answer = admit(door, identity.caller(key_ok=True, startup=startup is not None, overload=overload))
+        key_ok = True
+        turn = await context.gate.enter(identity.serial.key, step=_STEPS.get(type(asked.request.parameters), 0))
+        try:
+            if turn is not Turn.AT_ONCE:
+                # It may have lost its place, or its key, while it was held.
+                identity = await context.identity(identity.distribution_id) or identity
+                asked = replace(asked, identity=identity)
+                key_ok = self._key_ok(door, identity, asked.credential, asked.exchange)
+            startup = await context.startup_of(identity) if door is Door.RS and turn is not Turn.REFUSED else None
+        finally:
+            if turn is not Turn.REFUSED:
+                context.gate.leave()
+        overload = turn is Turn.REFUSED
+        answer = admit(door, identity.caller(key_ok=key_ok, startup=startup is not None or overload, overload=overload))
         if not answer.admitted:
             if isinstance(asked.request.parameters, RsSolicitation | ConfigSolicitation):
                 self._left_push(asked)
@@ -327,12 +343,18 @@ class Doors:
         caller = Caller(known=False)
         startup: ConfigText | None = None
         if identity is not None:
-            overload = not await context.gate.enter(identity.serial.key)
-            startup = await context.startup_of(identity)
+            turn = await context.gate.enter(identity.serial.key, step=TUNNEL_STEP)
+            try:
+                if turn is not Turn.AT_ONCE:
+                    identity = await context.identity(identity.distribution_id) or identity
+                startup = await context.startup_of(identity)
+            finally:
+                if turn is not Turn.REFUSED:
+                    context.gate.leave()
             caller = identity.caller(
                 key_ok=self._key_ok(Door.TUNNEL, identity, credential, exchange),
                 startup=startup is not None,
-                overload=overload,
+                overload=turn is Turn.REFUSED,
             )
         answer = admit(Door.TUNNEL, caller)
         if not answer.admitted or identity is None:

@@ -74,7 +74,7 @@ class PhoneHome:
             database=database,
             pki=self.pki,
             ledger=Ledger(database, clock),
-            gate=Gate(clock, rate=settings.pulls_per_s),
+            gate=Gate(clock, ceiling=settings.pulls_per_s),
             startup=startup,
             on_power_on=on_power_on,
         )

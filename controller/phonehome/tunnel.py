@@ -162,7 +162,7 @@ class Tunnel:
         except ProtocolViolation as violation:
             self.drop(f"{violation.reason}: {violation.message}")
             return
-        if self.ended is None and (document is not None or self._exchange.full):
+        if document is not None or self._exchange.full:
             self._exchange.pause_reading()
             self._waiting = asyncio.get_running_loop().create_task(self._catch_up(document, frames))
 

@@ -144,6 +144,24 @@ async def latest_text(tx: Tx, scope: Scope, keyring: Keyring, entry_id: int, kin
     return None if version is None else await text(tx, scope, keyring, version.id)
 
 
+async def latest_texts(tx: Tx, keyring: Keyring, entry_ids: Collection[int], kind: Kind) -> dict[int, ConfigText]:
+    """The same for several entries in one query, for the daemon itself; entries without one are left out."""
+    found: dict[int, ConfigText] = {}
+    for some in in_parts(entry_ids):
+        last = (
+            select(func.max(config_versions.c.id))
+            .where(config_versions.c.entry_id.in_(some), config_versions.c.kind == kind)
+            .group_by(config_versions.c.entry_id)
+        )
+        query = select(
+            config_versions.c.entry_id, config_versions.c.digest, config_versions.c.at_ms, config_versions.c.text_sealed
+        ).where(config_versions.c.id.in_(last))
+        for row in await tx.execute(query):
+            context = _context(row.entry_id, kind, row.digest, row.at_ms)
+            found[row.entry_id] = unpack(keyring.unseal(row.text_sealed, context=context).reveal())
+    return found
+
+
 async def require_entry(tx: Tx, scope: Scope, entry_id: int) -> None:
     """Raises NotFound unless the entry exists in scope."""
     found = await tx.execute(select(entries.c.id).where(entries.c.id == entry_id, entry_in_scope(scope, entries.c.id)))
