@@ -102,7 +102,9 @@ async def _answer(pipe: Connection, state: object) -> None:
     watch = loop.create_task(late.watch())
     said: asyncio.Queue[tuple[str, float]] = asyncio.Queue()
     loop.add_reader(pipe.fileno(), lambda: said.put_nowait(pipe.recv()))
-    while (await said.get())[0] == "read":
+    while (command := (await said.get())[0]) != "stop":
+        if command != "read":
+            continue
         usage = resource.getrusage(resource.RUSAGE_SELF)
         tunnels, ready = state()  # type: ignore[operator]
         pipe.send(Reading(private_kb(), usage.ru_utime + usage.ru_stime, tunnels, ready, late.worst_s * 1000))

@@ -51,7 +51,7 @@ async def test_whoever_asks_during_a_read_gets_what_is_so_after_it_asked() -> No
     late = asyncio.create_task(shared.get(1))
     await asyncio.sleep(0)
     table.may_end.set()
-    assert await asyncio.gather(early, late) == ["row 1", "changed"]
+    assert [await early, await late] == ["row 1", "changed"]
     del table.rows[1]
     assert await shared.get(1) is None
 
