@@ -11,6 +11,8 @@ V = TypeVar("V")
 
 AT_MOST: Final = 500
 """Keys of one read; the rest wait for the next."""
+APART_S: Final = 0.02
+"""Two reads begin so far apart: a single question is answered at once, many are gathered."""
 
 
 class Together(Generic[K, V]):
@@ -25,6 +27,7 @@ class Together(Generic[K, V]):
         self._read = read
         self._asked: dict[K, asyncio.Future[V | None]] = {}
         self._reading: asyncio.Task[None] | None = None
+        self._began_s = float("-inf")
 
     async def get(self, key: K) -> V | None:
         """The value; None when it has none. Raises what `read` raises for this key."""
@@ -36,8 +39,12 @@ class Together(Generic[K, V]):
         return await asyncio.shield(answer)
 
     async def _go(self) -> None:
+        loop = asyncio.get_running_loop()
         try:
             while self._asked:
+                if (early_s := self._began_s + APART_S - loop.time()) > 0:
+                    await asyncio.sleep(early_s)
+                self._began_s = loop.time()
                 keys = list(self._asked)[:AT_MOST]
                 asked = {key: self._asked.pop(key) for key in keys}
                 if not await self._answer(asked) and len(asked) > 1:

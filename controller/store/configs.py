@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from typing import Any, Final, Literal
 
-from sqlalchemy import Column, ColumnElement, RowMapping, func, insert, select, true, update
+from sqlalchemy import Column, ColumnElement, RowMapping, bindparam, func, insert, select, true, update
 
 from controller.keyring import Keyring
 from controller.store.database import Tx
@@ -144,19 +144,22 @@ async def latest_text(tx: Tx, scope: Scope, keyring: Keyring, entry_id: int, kin
     return None if version is None else await text(tx, scope, keyring, version.id)
 
 
+_LAST: Final = (
+    select(func.max(config_versions.c.id))
+    .where(config_versions.c.entry_id.in_(bindparam("entry_ids", expanding=True)))
+    .where(config_versions.c.kind == bindparam("kind"))
+    .group_by(config_versions.c.entry_id)
+)
+_LATEST_TEXTS: Final = select(
+    config_versions.c.entry_id, config_versions.c.digest, config_versions.c.at_ms, config_versions.c.text_sealed
+).where(config_versions.c.id.in_(_LAST))
+
+
 async def latest_texts(tx: Tx, keyring: Keyring, entry_ids: Collection[int], kind: Kind) -> dict[int, ConfigText]:
     """The same for several entries in one query, for the daemon itself; entries without one are left out."""
     found: dict[int, ConfigText] = {}
     for some in in_parts(entry_ids):
-        last = (
-            select(func.max(config_versions.c.id))
-            .where(config_versions.c.entry_id.in_(some), config_versions.c.kind == kind)
-            .group_by(config_versions.c.entry_id)
-        )
-        query = select(
-            config_versions.c.entry_id, config_versions.c.digest, config_versions.c.at_ms, config_versions.c.text_sealed
-        ).where(config_versions.c.id.in_(last))
-        for row in await tx.execute(query):
+        for row in await tx.execute(_LATEST_TEXTS, {"entry_ids": list(some), "kind": kind}):
             context = _context(row.entry_id, kind, row.digest, row.at_ms)
             found[row.entry_id] = unpack(keyring.unseal(row.text_sealed, context=context).reveal())
     return found

@@ -165,20 +165,30 @@ def _identities() -> Select[Any]:
     )
 
 
+# Built once: a statement that is made anew each time costs more than its rows do.
+_BY_DISTRIBUTION_ID: Final = _identities().where(
+    arms_identities.c.distribution_id.in_(bindparam("distribution_ids", expanding=True))
+)
+_BY_ADAPTER: Final = _identities().where(arms_identities.c.adapter_id.in_(bindparam("adapter_ids", expanding=True)))
+_TICKED: Final = select(checklist_items.c.adapter_id, checklist_items.c.item).where(
+    checklist_items.c.adapter_id.in_(bindparam("adapter_ids", expanding=True))
+)
+
+
 async def by_distribution_id(tx: Tx, keyring: Keyring, distribution_id: str) -> ArmsIdentity | None:
     """The identity with this distribution id (upper case); None when no adapter ever had it."""
-    found = await _read(tx, keyring, _identities().where(arms_identities.c.distribution_id == distribution_id))
+    found = await by_distribution_ids(tx, keyring, [distribution_id])
     return found[0] if found else None
 
 
 async def by_adapter(tx: Tx, keyring: Keyring, adapter_ids: Sequence[int]) -> list[ArmsIdentity]:
     """The identities of these adapters."""
-    return await _read(tx, keyring, _identities().where(arms_identities.c.adapter_id.in_(adapter_ids)))
+    return await _read(tx, keyring, _BY_ADAPTER, {"adapter_ids": list(adapter_ids)})
 
 
 async def by_distribution_ids(tx: Tx, keyring: Keyring, distribution_ids: Sequence[str]) -> list[ArmsIdentity]:
     """The identities with these distribution ids; unknown ones are left out."""
-    return await _read(tx, keyring, _identities().where(arms_identities.c.distribution_id.in_(distribution_ids)))
+    return await _read(tx, keyring, _BY_DISTRIBUTION_ID, {"distribution_ids": list(distribution_ids)})
 
 
 async def by_serial(tx: Tx, keyring: Keyring, serial: str) -> ArmsIdentity | None:
@@ -188,14 +198,14 @@ async def by_serial(tx: Tx, keyring: Keyring, serial: str) -> ArmsIdentity | Non
     return found[0] if found else None
 
 
-async def _read(tx: Tx, keyring: Keyring, query: Select[Any]) -> list[ArmsIdentity]:
-    rows = (await tx.execute(query)).mappings().all()
+async def _read(
+    tx: Tx, keyring: Keyring, query: Select[Any], values: Mapping[str, object] | None = None
+) -> list[ArmsIdentity]:
+    rows = (await tx.execute(query, values)).mappings().all()
     ticked: dict[int, set[str]] = defaultdict(set)
     seated = [row["adapter_id"] for row in rows if row["entry_id"] is not None]
     if seated:
-        items = await tx.execute(
-            select(checklist_items.c.adapter_id, checklist_items.c.item).where(checklist_items.c.adapter_id.in_(seated))
-        )
+        items = await tx.execute(_TICKED, {"adapter_ids": seated})
         for item in items:
             ticked[item.adapter_id].add(item.item)
     return [_identity(row, keyring, ticked[row["adapter_id"]]) for row in rows]
