@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from inventory.adapters import FINAL, Life, SerialNumber
 from inventory.admission import Caller, Place
@@ -36,6 +36,12 @@ class ArmsIdentity:
     suspended: str | None
     shut_out: str | None
     quarantine: str | None
+    ticked: int = 0
+    """Items of the checklist that are there, of an adapter in an entry."""
+
+    def without_certificate(self) -> ArmsIdentity:
+        """The same without what is only needed for a pull: some KB that every open tunnel would keep."""
+        return replace(self, certificate=None, certificate_key=None)
 
     def caller(self, *, key_ok: bool, same_id: bool = True, startup: bool = False, overload: bool = False) -> Caller:
         """The facts of a request for `admission.admit`."""

@@ -74,6 +74,7 @@ class Context:
 
     def peer(self, identity: ArmsIdentity) -> Peer:
         """The open state of an adapter, with what the database says of it now."""
+        identity = identity.without_certificate()
         peer = self.peers.get(identity.adapter_id)
         if peer is None:
             peer = self.peers[identity.adapter_id] = Peer(identity, self.clock, self._notice)

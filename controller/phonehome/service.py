@@ -37,6 +37,7 @@ log = structlog.get_logger(__name__)
 BACKLOG: Final = 4096
 SWEEP_S: Final = 10.0
 """How often open tunnels are compared with the placements."""
+SWEEP_AT_ONCE: Final = 500
 CERTIFICATES_AT_ONCE: Final = 4
 
 
@@ -180,8 +181,21 @@ class PhoneHome:
         while True:
             await self._context.clock.wait(SWEEP_S)
             open_now = [adapter_id for adapter_id, peer in self._context.peers.items() if peer.paths]
-            if open_now:
-                await undisturbed(self._recheck(open_now))
+            for start in range(0, len(open_now), SWEEP_AT_ONCE):
+                await undisturbed(self._compare(open_now[start : start + SWEEP_AT_ONCE]))
+
+    async def _compare(self, adapter_ids: Sequence[int]) -> None:
+        """Look again at those that stand otherwise than when they were read last, by whichever process."""
+        async with self._context.database.read() as tx:
+            standings = await rows.standings(tx, adapter_ids)
+        peers = self._context.peers
+        changed = [
+            adapter_id
+            for adapter_id, standing in standings.items()
+            if (peer := peers.get(adapter_id)) is not None and rows.standing_of(peer.identity) != standing
+        ]
+        if changed:
+            await self._recheck(changed)
 
     async def _recheck(self, adapter_ids: Sequence[int]) -> None:
         async with self._context.database.read() as tx:
