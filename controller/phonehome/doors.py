@@ -68,17 +68,22 @@ class Doors:
 
     def __init__(self, context: Context, prover: Prover) -> None:
         self._context = context
-        self._prover = prover
         self._open: set[Exchange] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        # Made once, for a connection keeps them for its whole life.
+        self._begin_location = partial(self._begin, Door.LS)
+        self._begin_resource = partial(self._begin, Door.RS)
+        self._over = self._open.discard
+        self._confirmed = prover.confirmed
+        self._ended = self._tunnel_ended
 
     def location(self) -> Exchange:
         """A connection to the LS."""
-        return Exchange(partial(self._begin, Door.LS), self._open.discard, pace=self._context.clock.pace)
+        return Exchange(self._begin_location, self._over, pace=self._context.clock.pace)
 
     def resource(self) -> Exchange:
         """A connection to the RS: a pull, a `-done`, or a tunnel."""
-        return Exchange(partial(self._begin, Door.RS), self._open.discard, pace=self._context.clock.pace)
+        return Exchange(self._begin_resource, self._over, pace=self._context.clock.pace)
 
     def _begin(self, door: Door, exchange: Exchange) -> None:
         self._open.add(exchange)
@@ -388,8 +393,8 @@ class Doors:
             peer,
             key=answers.TUNNEL_PATH,
             echo_interval_s=context.settings.echo_interval_s,
-            on_confirmed=self._prover.confirmed,
-            on_ended=self._tunnel_ended,
+            on_confirmed=self._confirmed,
+            on_ended=self._ended,
         )
         former = peer.opened(tunnel)
         if former is not None:

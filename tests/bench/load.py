@@ -67,7 +67,10 @@ class Tally:
     lost: int = 0
     """Tunnels that ended."""
     failures: Counter[str] = field(default_factory=Counter)
-    cpu_s: float = 0.0
+    boots: int = 0
+    """Boots that ended with an open tunnel."""
+    at_s: float = 0.0
+    """When this was told."""
 
 
 class _Ask(asyncio.Protocol):
@@ -182,7 +185,7 @@ class Lean:
     """The adapters of one process."""
 
     def __init__(self, order: Order) -> None:
-        self._order = order
+        self.order = order
         self.tally = Tally()
         self._tunnels: list[_Tunnel] = []
         self._tls = self._context(None)
@@ -193,14 +196,14 @@ class Lean:
         context.verify_mode = ssl.CERT_NONE
         # One version for all, so that baseline and server have the same handshake.
         context.maximum_version = ssl.TLSVersion.TLSv1_2
-        if number is not None and self._order.certificates is not None:
-            folder = self._order.certificates
+        if number is not None and self.order.certificates is not None:
+            folder = self.order.certificates
             context.load_cert_chain(folder / f"{number}.pem", folder / "key.pem")
         return context
 
     async def boot(self, index: int) -> None:
         """From power on until its serial number is shown; ends then."""
-        tally, member, number = self.tally, self._order.members[index], self._order.first + index
+        tally, member, number = self.tally, self.order.members[index], self.order.first + index
         tally.began[number] = time.monotonic()
         while True:
             found = await self.ask("ls", member, LOCATION)
@@ -210,6 +213,7 @@ class Lean:
             interval_s = int(_INTERVAL.search(found)[1])  # type: ignore[index]  # it is in every answer
             rounds = int(_ROUNDS.search(found)[1])  # type: ignore[index]  # the same
             if await self._resource(number, member, interval_s, rounds):
+                tally.boots += 1
                 return
 
     async def _resource(self, number: int, member: Member, interval_s: int, rounds: int) -> bool:
@@ -231,7 +235,7 @@ class Lean:
 
     async def ask(self, door: str, member: Member, step: Step) -> bytes | None:
         """The answer to a pull when its result is 100."""
-        order, key = self._order, LS_KEY if door == "ls" else RS_KEY
+        order, key = self.order, LS_KEY if door == "ls" else RS_KEY
         protocol = _Ask(request(door, member, key, step))
         port = order.ls_port if door == "ls" else order.rs_port
         try:
@@ -260,7 +264,7 @@ class Lean:
 
     async def tunnel(self, number: int, member: Member) -> bool:
         """Open one, and keep it."""
-        order = self._order
+        order = self.order
         protocol = _Tunnel(self, number, member)
         tls = self._tls if order.certificates is None else self._context(number)
         try:
@@ -285,7 +289,7 @@ class Lean:
 
     async def echo(self) -> None:
         """Echoes of all tunnels, spread evenly over the interval."""
-        interval_s = self._order.echo_interval_s
+        interval_s = self.order.echo_interval_s
         while True:
             tunnels = list(self._tunnels)
             begun = time.monotonic()
@@ -376,7 +380,7 @@ async def _follow(pipe: Connection, order: Order) -> None:
                 pass
             case _:
                 break
-        lean.tally.cpu_s = time.process_time()
+        lean.tally.at_s = time.monotonic()
         pipe.send(lean.tally)
     for task in background:
         task.cancel()
@@ -398,7 +402,7 @@ AT_ONCE: Final = 48
 async def _pulls(lean: Lean, command: str, seconds: float) -> None:
     step = {"config": CONFIG, "location": LOCATION, "method": METHOD}[command]
     ends = time.monotonic() + seconds
-    members = itertools.cycle(lean._order.members)
+    members = itertools.cycle(lean.order.members)
 
     async def one() -> None:
         while time.monotonic() < ends:
@@ -409,7 +413,7 @@ async def _pulls(lean: Lean, command: str, seconds: float) -> None:
 
 async def _steady(lean: Lean, seconds: float) -> None:
     ends = time.monotonic() + seconds
-    numbers = itertools.cycle(range(len(lean._order.members)))
+    numbers = itertools.cycle(range(len(lean.order.members)))
 
     async def one() -> None:
         while time.monotonic() < ends:
