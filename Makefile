@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help demo test test-fast check lint format types bench lock clean setup setup-dev parts
+FUZZ_S ?= 600
+
+.PHONY: help demo test test-fast check lint format types bench fuzz lock clean setup setup-dev parts
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,12 +31,16 @@ format: setup-dev ## rewrite the code in the house format
 bench: setup-dev ## print each figure beside a named baseline of the same run
 	$(BIN)/python -m tests.bench
 
+fuzz: setup-dev $(VENV)/.ready-fuzz ## fuzz every parser and the doors, guided by coverage; FUZZ_S=600 seconds in all
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S)
+
 lock: ## resolve the dependencies again (needs uv); no index address is written
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q --group build pyproject.toml -o requirements.lock
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q --group fuzz -o requirements-fuzz.lock
 
 clean: ## remove the environment and everything that was built
-	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .fuzz dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup: $(VENV)/.ready-run
@@ -55,4 +61,8 @@ $(VENV)/.ready-run: requirements.lock pyproject.toml | $(BIN)/python
 
 $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready-run
 	$(PIP) -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.ready-fuzz: requirements-fuzz.lock $(VENV)/.ready-dev
+	$(PIP) -r requirements-fuzz.lock
 	@touch $@

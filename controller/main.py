@@ -29,7 +29,7 @@ from controller.push.texts import TextPlanner
 from controller.push.truth import TruthReader
 from controller.reports.service import ReportService
 from controller.settings import Settings
-from controller.store import api_keys, audit, configs, counts, events, idempotency, migrate, phonehome, ssh
+from controller.store import api_keys, arms_keys, audit, configs, counts, events, idempotency, migrate, phonehome, ssh
 from controller.store.database import Database, Tx
 from controller.store.events import NewEvent
 from controller.store.scope import By
@@ -202,7 +202,7 @@ class Daemon:
 
     async def unseated(self, tx: Tx, adapter_id: int) -> None:
         """In the transaction of the move: old keys of a unit that phones home are void at once (architecture §6)."""
-        await phonehome.rotate(tx, self.keyring, adapter_id, keep_previous=False)
+        await arms_keys.unseated(tx, self.keyring, adapter_id, at_ms=self.clock.now_ms())
 
     async def clear_quarantine(self, adapter: Adapter, by: By) -> None:
         """An operator has looked at an adapter in quarantine."""
@@ -270,6 +270,7 @@ class Daemon:
 
     async def _serve(self) -> None:
         from controller.api.app import build  # noqa: PLC0415 (the API imports this module for its types)
+        from controller.api.listening import CONNECTIONS_AT_MOST, bounded  # noqa: PLC0415 (only the API needs it)
 
         config = uvicorn.Config(
             build(self),
@@ -279,6 +280,8 @@ class Daemon:
             access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=5,
+            http=bounded(self.clock.pace),
+            limit_concurrency=CONNECTIONS_AT_MOST,
         )
         self._server = _Server(config)
         self._tasks.append(asyncio.create_task(self._server.run_here(), name="api"))

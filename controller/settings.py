@@ -57,6 +57,10 @@ class ApiSettings(_Section):
     """Address to listen on."""
     port: Port = 8080
     """Port to listen on; 0: any free one."""
+    tls_certificate: Path | None = None
+    """PEM file with the certificate, and its intermediates, that REST and pages show; empty: plain HTTP."""
+    tls_key: Path | None = None
+    """PEM file with its key, not encrypted. The floor here is TLS 1.2, whatever `arms.tls_floor` says."""
 
 
 class ArmsSettings(_Section):
@@ -74,6 +78,9 @@ class ArmsSettings(_Section):
     """Heartbeats (UDP)."""
     tls_floor: Literal["1.0", "1.2"] = "1.2"
     """`1.0` opens the legacy policy on the ARMS listeners alone; everything else stays at 1.2."""
+    client_certificates: Literal["require", "ask", "off"] = "require"
+    """`require`: an adapter that a config pull gave a certificate must show it on RS and tunnels; `ask`: it may; \
+`off`: it is not asked."""
     rs_retry_max: Annotated[int, Field(ge=1, le=100)] = 3
     """Rounds an adapter makes over its Resource Servers before it asks the Location Server again."""
     rs_retry_interval_s: Annotated[int, Field(ge=30, le=3600)] = 30
@@ -85,6 +92,10 @@ class ArmsSettings(_Section):
     pulls_per_s: Annotated[float, Field(gt=0)] | None = None
     """Ceiling of pulls admitted per second; empty: as many as the node can serve. The rest are held in a queue, and
     told to come back (301) when their turn is not within 20 s (architecture §6)."""
+    connections: Annotated[int, Field(ge=0)] = 0
+    """Connections open at once; 0: all that the limit of open files leaves, less a reserve. Never more than that."""
+    unproven_per_source: Annotated[int, Field(ge=8)] = 500
+    """Connections from one IPv4 address or IPv6 /64 that have not yet shown an adapter's key."""
 
 
 class PushSettings(_Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from drivers import plan
@@ -14,6 +15,7 @@ from drivers.sessions.carriers import connector
 from drivers.sessions.contract import Endpoint, Limits
 from drivers.sessions.transcript import Transcript, nowhere
 from inventory.errors import BadInput
+from inventory.plans import ConfigText
 
 _BY_FAMILY: Final[dict[str, type[CommandLineDevice]]] = {"ios": CiscoIos, "fortios": FortiGate}
 
@@ -44,8 +46,15 @@ def over_ssh(
     return made(chosen, dialect, endpoint, serial, connect=connect, wait=wait, limits=limits)
 
 
-def over_arms(family: str, link: ArmsLink, serial: str, *, distribution_id: str | None = None) -> ArmsDevice:
-    """An adapter that phones home. Raises BadInput for a family that does not."""
+def over_arms(
+    family: str,
+    link: ArmsLink,
+    serial: str,
+    *,
+    distribution_id: str | None = None,
+    known: Sequence[ConfigText] = (),
+) -> ArmsDevice:
+    """An adapter that phones home; `known` as in ArmsDevice. Raises BadInput for a family that does not."""
     chosen = driver(family)
     if chosen.carrier != "arms":
         raise BadInput(
@@ -55,4 +64,4 @@ def over_arms(family: str, link: ArmsLink, serial: str, *, distribution_id: str 
         canonical=lambda module, text: plan.canonical(chosen, module, text),
         difference=lambda before, after: plan.difference_shown(chosen, before, after),
     )
-    return ArmsDevice(chosen, link, serial, compare=compare, distribution_id=distribution_id)
+    return ArmsDevice(chosen, link, serial, compare=compare, distribution_id=distribution_id, known=known)

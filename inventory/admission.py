@@ -41,6 +41,8 @@ class Caller:
     known: bool
     """The distribution id belongs to an adapter whose life goes on; retired, lost and returned ones are not known."""
     key_ok: bool = True
+    doubt: str | None = None
+    """Why it is not believed though the key may be right; None: the key itself decided."""
     same_id: bool = True
     """The user of the credential is the id in the body."""
     place: Place = Place.NONE
@@ -85,7 +87,7 @@ def _identity(caller: Caller) -> Answer | None:
     if not caller.known:
         return Answer("arms", UNKNOWN_ID, "no adapter in service has this distribution id")
     if not caller.key_ok:
-        return Answer("http", 401, "the key is wrong")
+        return Answer("http", 401, caller.doubt or "the key is wrong")
     if not caller.same_id:
         return Answer("arms", OTHER_ID, "the credential names another distribution id than the message")
     return None

@@ -132,6 +132,12 @@ def model(name: str) -> Model:
     return found
 
 
+def is_model(name: str, key: str) -> bool:
+    """Whether the name, in either spelling, is that of the model with this key; an unknown name is not."""
+    known = _BY_NAME.get(_folded(name))
+    return known is not None and known.key == key
+
+
 def offered(service: Service, line: Line, device_class: DeviceClass | None, model_name: str) -> bool:
     """Whether the row exists in the catalogue (MPC-2, SMF-A1): service, contract line, class (mpc adapters), model."""
     known = _BY_NAME.get(_folded(model_name))

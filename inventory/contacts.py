@@ -8,6 +8,7 @@ from inventory.adapters import FINAL, Life, SerialNumber
 from inventory.admission import Caller, Place
 from inventory.catalogue import Model
 from inventory.explain import Contact
+from inventory.keys import Keys
 from inventory.secrets import Secret
 
 
@@ -20,12 +21,11 @@ class ArmsIdentity:
     serial: SerialNumber
     model: Model
     contractor_id: int
-    ls_key_digest: bytes = field(repr=False)
-    rs_key: Secret
-    previous_rs_key: Secret | None
-    """Still accepted until the adapter has fetched the new one from the LS (arms-protocol §10.4)."""
-    passphrase: Secret
-    """Key of its heartbeats."""
+    ls_keys: Keys[bytes] = field(repr=False)
+    """Digests."""
+    rs_keys: Keys[Secret]
+    passphrases: Keys[Secret]
+    """Keys of its heartbeats."""
     certificate: str | None
     certificate_key: Secret | None
     life: Life
@@ -38,16 +38,43 @@ class ArmsIdentity:
     quarantine: str | None
     ticked: int = 0
     """Items of the checklist that are there, of an adapter in an entry."""
+    certificate_issued: bool = False
+    """A config pull has given it its certificate (§12)."""
+    legacy_tls: bool | None = None
+    """Whether it may speak TLS below 1.2 where the listeners do; None: as the settings say."""
+    tls: str | None = None
+    """TLS version of its last request, such as `TLSv1`."""
+    tls_best: str | None = None
+    """The newest TLS version that it has spoken, such as `TLSv1.3`."""
 
     def without_certificate(self) -> ArmsIdentity:
         """The same without what is only needed for a pull: some KB that every open tunnel would keep."""
         return replace(self, certificate=None, certificate_key=None)
 
-    def caller(self, *, key_ok: bool, same_id: bool = True, startup: bool = False, overload: bool = False) -> Caller:
+    @property
+    def rs_key(self) -> Secret:
+        """The newest RS key: what the LS hands out. Towards the adapter `rs_keys.known` is used."""
+        return self.rs_keys.current
+
+    @property
+    def passphrase(self) -> Secret:
+        """The newest passphrase: what the RS hands out."""
+        return self.passphrases.current
+
+    def caller(
+        self,
+        *,
+        key_ok: bool,
+        same_id: bool = True,
+        startup: bool = False,
+        overload: bool = False,
+        doubt: str | None = None,
+    ) -> Caller:
         """The facts of a request for `admission.admit`."""
         return Caller(
             known=self.life not in FINAL,
-            key_ok=key_ok,
+            key_ok=key_ok and doubt is None,
+            doubt=doubt,
             same_id=same_id,
             place=self.place,
             delivered=self.life is not Life.ORDERED,
@@ -83,6 +110,12 @@ class ContactRecord:
     quarantine_ms: int | None
     trigger: str | None
     firmware: str | None
+    certificate_delivered_ms: int | None
+    """When a config pull last gave it its certificate."""
+    tls: str | None
+    """TLS version of its last request, such as `TLSv1`."""
+    tls_best: str | None
+    """The newest version that it has ever spoken."""
 
 
 @dataclass(frozen=True, slots=True)

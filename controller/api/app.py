@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
 PREFIX = "/api/v1"
 BODY_AT_MOST = 8 * 1024 * 1024
 """Octets of a JSON body; the import of readings is a stream with limits of its own."""
+STREAM_AT_MOST = 80 * 1024 * 1024
+"""Octets of the import of readings, which has a limit of its own below this and names the line that breaks it."""
+BODY_S = 60.0
+STREAM_S = 900.0
+"""Seconds that a body may take; divided by the pace."""
 NOUNS = (
     contractors,
     entries,
@@ -87,7 +93,7 @@ def build(daemon: Daemon) -> FastAPI:
         return app.openapi_schema
 
     app.openapi = document_once  # type: ignore[method-assign] # the framework's own way to extend the document
-    app.add_middleware(LimitedBody)
+    app.add_middleware(LimitedBody, pace=daemon.clock.pace)
     app.add_middleware(WholeSegments)
     return app
 
@@ -97,33 +103,44 @@ def _operation(route: APIRoute) -> str:
 
 
 class LimitedBody:
-    """Refuses bodies that are longer than they may be, before they are in memory."""
+    """Refuses bodies that are longer than they may be, before they are in memory, and those that take too long."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, pace: float) -> None:
         self._app = app
+        self._pace = pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        if scope["type"] != "http" or scope["path"] == f"{PREFIX}/readings":
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        stream = scope["path"] == f"{PREFIX}/readings"
+        at_most = STREAM_AT_MOST if stream else BODY_AT_MOST
         declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if int(declared) > BODY_AT_MOST:  # the server refuses what is no number
+        if int(declared) > at_most and not stream:  # the server refuses what is no number
             await problems.plain(TOO_LONG.status_code, TOO_LONG.detail, field="body")(scope, receive, send)
             return
-        seen = 0
+        seen, more = 0, True
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (STREAM_S if stream else BODY_S) / self._pace
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, more
+            try:
+                async with asyncio.timeout_at(deadline if more else None):
+                    message = await receive()
+            except TimeoutError:
+                raise TOO_SLOW from None
+            more = message["type"] == "http.request" and bool(message.get("more_body", False))
             seen += len(message.get("body", b""))
-            if seen > BODY_AT_MOST:
+            if seen > at_most:
                 raise TOO_LONG
             return message
 
         await self._app(scope, counted, send)
 
 
+TOO_SLOW = HTTPException(408, "the body took too long")
 TOO_LONG = HTTPException(413, f"the body has more than {BODY_AT_MOST} octets")
 
 

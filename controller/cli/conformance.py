@@ -1,4 +1,4 @@
-"""`kajitori conformance arms|metering|dialect`: published vector files against this build."""
+"""`kajitori conformance arms|metering|terms|dialect`: published vector files against this build."""
 
 from __future__ import annotations
 
@@ -30,6 +30,16 @@ def register(app: typer.Typer) -> None:
         from controller.cli.conformance_metering import run_metering  # noqa: PLC0415
 
         report(run_metering(files), as_json=as_json)
+
+    @app.command("terms")
+    def terms(
+        files: Annotated[list[Path], typer.Argument(help="Vector files of the service terms.")],
+        as_json: AsJson = False,
+    ) -> None:
+        """Run vectors of the service terms: a line a case, then the count; exit status 1 if any failed."""
+        from controller.cli.conformance_terms import run_terms  # noqa: PLC0415
+
+        report(run_terms(files), as_json=as_json)
 
     @app.command("dialect")
     def dialect(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import ssl
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,8 +28,8 @@ LEAF_DAYS: Final = 2 * 365
 """LS and RS leaves, renewed without anybody's help."""
 ADAPTER_DAYS: Final = 5 * 365
 """An adapter that keeps its tunnel for years gets its next one at its next pull."""
-RENEW_IN_LAST: Final = 1 / 3
-"""Part of a lifetime, at its end, in which a leaf is made anew."""
+RENEW_IN_LAST: Final = 3
+"""A leaf is made anew in the last third of its life: this is the divisor."""
 _KEY_BITS: Final = 2048
 _CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 
@@ -96,7 +97,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
 
 def renewal_due(leaf: Read, issuer_not_after_ms: int, now_ms: int) -> bool:
     """Whether a leaf is in the last third of its life, and a new one would live longer."""
-    last_ms = (leaf.not_after_ms - leaf.not_before_ms) * RENEW_IN_LAST
+    last_ms = (leaf.not_after_ms - leaf.not_before_ms) // RENEW_IN_LAST
     return leaf.not_after_ms - last_ms <= now_ms and leaf.not_after_ms < issuer_not_after_ms
 
 
@@ -139,6 +140,13 @@ def common_name(peer: object) -> str | None:
             if key == "commonName":
                 return str(value)
     return ""
+
+
+def until_ms(peer: object) -> int | None:
+    """When the certificate that the other side showed ends; None if it showed none."""
+    if not isinstance(peer, dict) or "notAfter" not in peer:
+        return None
+    return int(ssl.cert_time_to_seconds(peer["notAfter"]) * 1000)
 
 
 def _draft(name: str, public_key: rsa.RSAPublicKey, now_ms: int, until_ms: int) -> x509.CertificateBuilder:

@@ -15,6 +15,7 @@ from controller.phonehome.gate import Gate
 from controller.phonehome.ledger import Ledger
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
+from controller.phonehome.room import Room
 from controller.phonehome.together import Together
 from controller.settings import ArmsSettings
 from controller.store import phonehome as rows
@@ -46,6 +47,8 @@ class Context:
     on_power_on: OnPowerOn
     peers: dict[int, Peer] = field(default_factory=dict)
     """By adapter; one is made when its first tunnel opens or its first result comes."""
+    room: Room = field(default_factory=Room)
+    """For results that are being received."""
     ls_port: int = 0
     rs_port: int = 0
     heartbeat_port: int = 0

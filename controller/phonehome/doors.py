@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Final
 
 import structlog
 
-from controller.phonehome import answers
+from controller.phonehome import answers, given, tls
 from controller.phonehome.context import Context
 from controller.phonehome.exchange import Exchange
 from controller.phonehome.gate import Turn
-from controller.phonehome.peer import Peer
+from controller.phonehome.listener import Connection
+from controller.phonehome.peer import CLAIM_S, Peer
 from controller.phonehome.proof import Prover
 from controller.phonehome.tunnel import Tunnel
 from controller.store import adapters
-from controller.store import phonehome as rows
 from controller.store.scope import By, Scope
 from drivers.arms import framing, messages, rules
 from drivers.arms.ids import Credential, DistributionId
@@ -36,6 +35,7 @@ from inventory.admission import BUSY, OTHER_ID, UNKNOWN_ID, Answer, Caller, Door
 from inventory.contacts import ArmsIdentity
 from inventory.errors import BadInput, FleetError, ProtocolViolation
 from inventory.explain import Contact
+from inventory.keys import certificate_doubt
 from inventory.plans import ConfigText
 
 POWER_ON: Final = "power on boot"
@@ -45,6 +45,8 @@ log = structlog.get_logger(__name__)
 _IDENTITY: Final = frozenset({UNKNOWN_ID, OTHER_ID, 401})
 STOP_S: Final = 2.0
 """What a connection may still take when the node stops; those that are held at the gate are cut after it."""
+DONE_S: Final = 2 * CLAIM_S
+"""What a `-done` over HTTP may wait for its answer; whoever wants it stored has claimed and stored it long before."""
 CONTEST_ECHOES: Final = 10
 """Echo intervals within which a second replacement of a live tunnel means two units with one identity (MPC-11)."""
 _STEPS: Final[dict[type, int]] = {ConfigSolicitation: 1, PushMethodQuery: 2}
@@ -60,7 +62,6 @@ class _Asked:
     request: Request
     identity: ArmsIdentity
     exchange: Exchange
-    credential: Credential | None
 
 
 class Doors:
@@ -71,27 +72,29 @@ class Doors:
         self._open: set[Exchange] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         # Made once, for a connection keeps them for its whole life.
-        self._begin_location = partial(self._begin, Door.LS)
-        self._begin_resource = partial(self._begin, Door.RS)
         self._over = self._open.discard
         self._confirmed = prover.confirmed
         self._ended = self._tunnel_ended
 
-    def location(self) -> Exchange:
+    def connection(self, connection: Connection) -> Exchange:
+        """What speaks on a new connection."""
+        return Exchange(connection, self._over, pace=self._context.clock.pace)
+
+    async def location(self, exchange: Exchange) -> None:
         """A connection to the LS."""
-        return Exchange(self._begin_location, self._over, pace=self._context.clock.pace)
+        await self._serve(Door.LS, exchange)
 
-    def resource(self) -> Exchange:
+    async def resource(self, exchange: Exchange) -> None:
         """A connection to the RS: a pull, a `-done`, or a tunnel."""
-        return Exchange(self._begin_resource, self._over, pace=self._context.clock.pace)
-
-    def _begin(self, door: Door, exchange: Exchange) -> None:
-        self._open.add(exchange)
-        task = asyncio.get_running_loop().create_task(self._serve(door, exchange))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        await self._serve(Door.RS, exchange)
 
     async def _serve(self, door: Door, exchange: Exchange) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if exchange.lost:
+            return
+        self._open.add(exchange)
+        self._tasks.add(task)
         try:
             await self._exchange(door, exchange)
         except asyncio.CancelledError:
@@ -100,6 +103,8 @@ class Doors:
             # One connection must not take the listener down.
             log.exception("phonehome.connection-failed", source=exchange.source)
             exchange.abort()
+        finally:
+            self._tasks.discard(task)
 
     async def stop(self) -> None:
         """End every connection that is still open: its socket first, so that what it is writing is written."""
@@ -128,13 +133,23 @@ class Doors:
         if door is Door.RS and head.target.partition("?")[0] == answers.TUNNEL_PATH:
             await self._tunnel(exchange, of_user, credential, user)
             return
-        trusted = of_user is not None and self._key_ok(door, of_user, credential, exchange)
+        trusted = (
+            of_user is not None
+            and self._key_ok(door, of_user, credential)
+            and self._doubt(door, of_user, exchange, pulling=True) is None
+        )
+        if of_user is not None and trusted:
+            exchange.connection.prove(of_user.adapter_id)
         long = trusted and door is Door.RS
         try:
             if head.method != "POST":
                 raise ProtocolViolation(f"the method {head.method!r} is not POST", reason="malformed")
             limit = messages.DONE_LIMIT if long else messages.PULL_LIMIT
-            envelope = messages.open_envelope(await exchange.read_document(limit=limit, long=long))
+            held = self._context.room.hold()
+            try:
+                envelope = messages.open_envelope(await exchange.read_document(limit=limit, long=long, held=held))
+            finally:
+                held.set(0)
             if envelope.kind != "request":
                 raise ProtocolViolation("a response was sent as a request", reason="envelope")
         except ProtocolViolation as violation:
@@ -156,29 +171,48 @@ class Doors:
             identity = await self._context.identity(named) if named else None
         caller = Caller(known=False)
         if identity is not None:
-            key_ok = self._key_ok(door, identity, credential, exchange)
+            key_ok = self._key_ok(door, identity, credential)
             same = credential is not None and credential.user == envelope.distribution_id
-            caller = identity.caller(key_ok=key_ok, same_id=same)
+            pulling = door is Door.LS or envelope.type == "config-solicitation"
+            doubt = self._doubt(door, identity, exchange, pulling=pulling) if key_ok else None
+            caller = identity.caller(key_ok=key_ok, same_id=same, doubt=doubt)
         answer = admit(Door.LS, caller)
         if answer.code in _IDENTITY or identity is None:
             shown = (envelope.distribution_id or "")[:64]
             await self._refuse(exchange, envelope.type, answer, identity, shown)
             return
+        tls.note(self._context.ledger, identity, exchange.tls_version, exchange.source)
         try:
             request = messages.decode(envelope)
             assert isinstance(request, Request)
-            await self._dispatch(door, _Asked(request, identity, exchange, credential))
+            await self._dispatch(door, _Asked(request, identity, exchange))
         except ProtocolViolation as violation:
             await self._malformed(exchange, identity, identity.distribution_id, violation)
 
-    def _key_ok(self, door: Door, identity: ArmsIdentity, credential: Credential | None, exchange: Exchange) -> bool:
-        """The key of that door; a certificate, where one is shown, must be the adapter's own (§12)."""
-        if credential is None or exchange.certificate_name not in {None, identity.distribution_id}:
+    def _key_ok(self, door: Door, identity: ArmsIdentity, credential: Credential | None) -> bool:
+        """The key of that door, or while it is rotated the one before (`inventory.keys`)."""
+        if credential is None:
             return False
+        now_ms = self._context.clock.now_ms()
         if door is Door.LS:
-            return self._context.keyring.matches(credential.password, identity.ls_key_digest)
-        previous = identity.previous_rs_key
-        return credential.proves(identity.rs_key) or (previous is not None and credential.proves(previous))
+            matches = self._context.keyring.matches
+            return any(matches(credential.password, digest) for digest in identity.ls_keys.accepted(now_ms))
+        return any(credential.proves(key) for key in identity.rs_keys.accepted(now_ms))
+
+    def _doubt(self, door: Door, identity: ArmsIdentity, exchange: Exchange, *, pulling: bool) -> str | None:
+        """What speaks against a caller with the right key: its certificate (§12), or TLS that it may not use."""
+        doubt = tls.doubt(identity, exchange.tls_version)
+        if doubt is None and door is not Door.LS:
+            until_ms = exchange.certificate_until_ms
+            doubt = certificate_doubt(
+                self._context.settings.client_certificates,
+                distribution_id=identity.distribution_id,
+                shown=exchange.certificate_name,
+                ended=until_ms is not None and until_ms <= self._context.clock.now_ms(),
+                issued=identity.certificate_issued,
+                pulling=pulling,
+            )
+        return doubt
 
     # --- refusals -----------------------------------------------------------------------------------------------------
 
@@ -240,7 +274,7 @@ class Doors:
                 # It may have lost its place, or its key, while it was held.
                 identity = await context.identity(identity.distribution_id) or identity
                 asked = replace(asked, identity=identity)
-                key_ok = self._key_ok(door, identity, asked.credential, asked.exchange)
+                key_ok = self._key_ok(door, identity, asked.exchange.credential())
             startup = await context.startup_of(identity) if door is Door.RS and turn is not Turn.REFUSED else None
         finally:
             if turn is not Turn.REFUSED:
@@ -273,15 +307,14 @@ class Doors:
         self._left_push(asked)
         await self._answer(asked, SUCCESS, answers.where_the_rs_is(context, identity))
         self._seen(identity, asked.exchange.source, Contact.LS_ASKED)
-        if identity.previous_rs_key is not None:
-            async with context.database.write() as tx:
-                await rows.forget_previous_key(tx, identity.adapter_id)
+        await given.at_the_ls(context, identity, asked.exchange.credential())
 
     async def _config_answer(self, asked: _Asked, parameters: ConfigSolicitation, startup: ConfigText) -> None:
         context, identity = self._context, asked.identity
         self._left_push(asked)
         await self._answer(asked, SUCCESS, answers.its_config(context, identity, startup, parameters))
         self._seen(identity, asked.exchange.source, Contact.CONFIG_PULLED)
+        await given.at_the_rs(context, identity)
         context.ledger.contact(
             identity,
             trigger=parameters.trigger[:200],
@@ -326,7 +359,14 @@ class Doors:
             return not answered.cancelled()
 
         self._context.peer(asked.identity).finished(asked.request, answer)
-        await asked.exchange.answer(framing.response(200, "OK", rules.encode(await answered)))
+        try:
+            async with asyncio.timeout(DONE_S / self._context.clock.pace):
+                response = await answered
+        except TimeoutError:
+            # The same result was told on another connection, which is the one that is answered.
+            asked.exchange.abort()
+            return
+        await asked.exchange.answer(framing.response(200, "OK", rules.encode(response)))
 
     async def _answer(self, asked: _Asked, code: int, parameters: Parameters | None = None) -> None:
         response = Response(asked.request.type, code, parameters or Nothing(), description=NAMES[code])
@@ -348,16 +388,22 @@ class Doors:
         caller = Caller(known=False)
         startup: ConfigText | None = None
         if identity is not None:
-            turn = await context.gate.enter(identity.serial.key, step=TUNNEL_STEP)
+            key_ok = self._key_ok(Door.TUNNEL, identity, credential)
+            turn: Turn | None = None
+            if key_ok:  # who only knows its id takes nobody's turn at the gate
+                exchange.connection.prove(identity.adapter_id)
+                turn = await context.gate.enter(identity.serial.key, step=TUNNEL_STEP)
             try:
-                if turn is not Turn.AT_ONCE:
+                if turn in {Turn.HELD, Turn.REFUSED}:
                     identity = await context.identity(identity.distribution_id) or identity
+                    key_ok = self._key_ok(Door.TUNNEL, identity, credential)
                 startup = await context.startup_of(identity)
             finally:
-                if turn is not Turn.REFUSED:
+                if turn in {Turn.AT_ONCE, Turn.HELD}:
                     context.gate.leave()
             caller = identity.caller(
-                key_ok=self._key_ok(Door.TUNNEL, identity, credential, exchange),
+                key_ok=key_ok,
+                doubt=self._doubt(Door.TUNNEL, identity, exchange, pulling=False) if key_ok else None,
                 startup=startup is not None,
                 overload=turn is Turn.REFUSED,
             )
@@ -388,6 +434,7 @@ class Doors:
             )
             await self._refuse_tunnel(exchange, refusal, identity, identity.distribution_id)
             return
+        tls.note(context.ledger, identity, exchange.tls_version, exchange.source)
         tunnel = Tunnel(
             exchange,
             peer,
@@ -395,6 +442,7 @@ class Doors:
             echo_interval_s=context.settings.echo_interval_s,
             on_confirmed=self._confirmed,
             on_ended=self._ended,
+            held=context.room.hold(),
         )
         former = peer.opened(tunnel)
         if former is not None:

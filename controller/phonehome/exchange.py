@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final, Protocol
 
-from controller.phonehome.certificates import common_name
+from controller.phonehome.certificates import common_name, until_ms
+from controller.phonehome.listener import Connection
+from controller.phonehome.room import Held
 from drivers.arms import framing
 from drivers.arms.framing import Head, HeadDecoder
 from drivers.arms.ids import Credential, read_basic
@@ -42,11 +44,10 @@ class Taker(Protocol):
 class Exchange(asyncio.Protocol):
     """The server's end of one TLS connection: a coroutine reads it, or a `Taker` is told.
 
-    `begun` is called when TLS is set up, `over` when the connection is no more.
+    `over` is called when the connection is no more.
     """
 
     __slots__ = (
-        "_begun",
         "_closed",
         "_drainers",
         "_ended",
@@ -62,12 +63,15 @@ class Exchange(asyncio.Protocol):
         "_unread",
         "_unread_bytes",
         "certificate_name",
+        "certificate_until_ms",
+        "connection",
         "head",
         "source",
+        "tls_version",
     )
 
-    def __init__(self, begun: Callable[[Exchange], None], over: Callable[[Exchange], None], *, pace: float) -> None:
-        self._begun = begun
+    def __init__(self, connection: Connection, over: Callable[[Exchange], None], *, pace: float) -> None:
+        self.connection = connection
         self._over = over
         self._pace = pace
         self._rest = b""
@@ -86,6 +90,10 @@ class Exchange(asyncio.Protocol):
         """Address of the other side."""
         self.certificate_name: str | None = None
         """CN of the certificate that the other side showed; None if none."""
+        self.certificate_until_ms: int | None = None
+        """When that certificate ends or has ended."""
+        self.tls_version = ""
+        """Such as `TLSv1.3`."""
         self.head: Head | None = None
 
     # --- the loop's side ----------------------------------------------------------------------------------------------
@@ -97,12 +105,14 @@ class Exchange(asyncio.Protocol):
         self.source = str(peer[0]) if peer else ""
         certificate = transport.get_extra_info("peercert")
         self.certificate_name = common_name(certificate)
+        self.certificate_until_ms = until_ms(certificate)
+        tls = transport.get_extra_info("ssl_object")
+        self.tls_version = (tls.version() if tls is not None else None) or ""
         if certificate:
             # The transport keeps it for as long as a tunnel lives; nobody looks at the rest of it.
             certificate.clear()
         if hasattr(socket, "TCP_QUICKACK"):
             self._socket = transport.get_extra_info("socket")
-        self._begun(self)
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
@@ -119,10 +129,10 @@ class Exchange(asyncio.Protocol):
         self._wake()
 
     def eof_received(self) -> bool:
-        """See `asyncio.Protocol`; TLS cannot be half closed, so the transport closes."""
+        """See `asyncio.Protocol`. TLS cannot be half closed, so its transport closes; a plain one can be answered."""
         self._ended = True
         self._wake()
-        return False
+        return not self.tls_version
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
@@ -137,6 +147,7 @@ class Exchange(asyncio.Protocol):
         taker, self._taker = self._taker, None
         if taker is not None:
             taker.lost(exc)
+        self.connection.ended()
         self._over(self)
 
     def pause_writing(self) -> None:
@@ -158,6 +169,11 @@ class Exchange(asyncio.Protocol):
             if not drainer.done():
                 drainer.set_result(None)
 
+    @property
+    def lost(self) -> bool:
+        """The connection is over."""
+        return self._transport is None
+
     # --- reading ------------------------------------------------------------------------------------------------------
 
     async def read_head(self) -> Head:
@@ -175,14 +191,17 @@ class Exchange(asyncio.Protocol):
         assert self.head is not None
         return read_basic(self.head.get("Authorization"))
 
-    async def read_document(self, *, limit: int, long: bool) -> Element:
-        """The XML of the body, parsed as it comes. Raises ProtocolViolation."""
+    async def read_document(self, *, limit: int, long: bool, held: Held) -> Element:
+        """The XML of the body, parsed as it comes; `held` counts it. Raises ProtocolViolation."""
         assert self.head is not None
         body = framing.body_decoder(self.head, limit=limit)
         parser = TreeParser(limit=limit)
         async with self._stage("body", LONG_STAGE_S if long else STAGE_S):
             piece, self._rest = self._rest, b""
+            taken = 0
             while True:
+                taken += len(piece)
+                held.set(taken)
                 parser.feed(body.feed(piece))
                 if body.done:
                     return parser.close()
@@ -200,6 +219,7 @@ class Exchange(asyncio.Protocol):
             self._taker = None
             taker.lost(self._error)
         else:
+            self.connection.keep(self.abort)
             self.resume_reading()
 
     def pause_reading(self) -> None:

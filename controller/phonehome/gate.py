@@ -56,6 +56,8 @@ class Gate:
         self._left: deque[int] = deque(maxlen=_LATEST)
         self._sent_away: OrderedDict[str, float] = OrderedDict()
         self._refill: asyncio.Task[None] | None = None
+        self.entered = 0
+        """How many have asked for a turn."""
         self.refused = 0
 
     async def enter(self, who: str, *, step: int = 0) -> Turn:
@@ -65,6 +67,7 @@ class Gate:
         not have its turn within 20 s, as fast as things go now, waits a time of its own between 10 and 20 s.
         """
         now_ms = self._clock.monotonic_ms()
+        self.entered += 1
         if self._working < self._at_once and not self._queue and self._token(now_ms):
             self._working += 1
             self._sent_away.pop(who, None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -29,12 +30,23 @@ from inventory.explain import Contact
 BATCH_S: Final = 0.1
 SLICE: Final = 1000
 """Datagrams judged before the loop gets its turn."""
-MAX_QUEUED: Final = 100_000
+MAX_QUEUED: Final = 50_000
+"""Datagrams that wait, and beats that are not yet taken; a datagram has at most 1024 bytes."""
+MAX_STRANGERS: Final = 10_000
+"""Of those that wait, so many from ids that were not looked up yet: made-up ids do not displace real adapters."""
+MAX_UNKNOWN: Final = 20_000
+"""Ids that are known to be nobody's."""
 RECEIVE_BUFFER_BYTES: Final = 8 * 1024 * 1024
 FRESH_S: Final = 30.0
 """How long a looked-up key and place are believed."""
 REMEMBERED: Final = 16
 """Digests kept of each adapter, against replays."""
+
+
+def grace_ms(interval_s: int) -> int:
+    """How long an old passphrase is accepted after the config pull that brought the new one: packets on the way, and a
+    client that begins with the new one at its next interval only."""
+    return 2 * interval_s * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +67,7 @@ OnBeats = Callable[[Sequence[Beat]], Awaitable[None]]
 @dataclass(slots=True)
 class _Sender:
     identity: ArmsIdentity
-    key: bytes
-    looked_up_ms: int
+    looked_up_ms: float
     source: str | None = None
     last_ms: int | None = None
     digests: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
@@ -68,6 +79,8 @@ class _Datagram:
     source: str
     received_ms: int
     monotonic_ms: int
+    stranger: bool
+    """Its id was not looked up yet when it came."""
 
 
 class HeartbeatReceiver(asyncio.DatagramProtocol):
@@ -83,7 +96,9 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
         self._handing_on = asyncio.Lock()
         self._senders: dict[bytes, _Sender] = {}
         self._unknown: dict[bytes, int] = {}
+        self._strangers = 0
         self._interval_ms = context.settings.heartbeat_interval_s * 1000 / context.clock.pace
+        self._grace_ms = grace_ms(context.settings.heartbeat_interval_s)
         self.silence = Silence(self._interval_ms)
         self._transport: asyncio.DatagramTransport | None = None
         self.counts: dict[str, int] = {"accepted": 0, "dropped": 0}
@@ -107,12 +122,30 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
         """See `asyncio.DatagramProtocol`."""
-        if len(self._queue) >= MAX_QUEUED:
-            self._drop("queue-full")
-            return
         clock = self._context.clock
-        self._queue.append(_Datagram(data, str(addr[0]), clock.now_ms(), clock.monotonic_ms()))
+        refusal = self._refusal(data, clock.monotonic_ms())
+        if refusal is not None:
+            self._drop(refusal)
+            return
+        stranger = data[28:44] not in self._senders
+        self._strangers += stranger
+        self._queue.append(_Datagram(data, str(addr[0]), clock.now_ms(), clock.monotonic_ms(), stranger))
         self._wake.set()
+
+    def _refusal(self, data: bytes, now_ms: int) -> str | None:
+        """Why it is dropped as it comes, before it costs memory or a look-up; None: it is put into the queue."""
+        try:
+            id_ = heartbeat.sender(data).binary
+        except ProtocolViolation as violation:
+            return violation.reason
+        if len(self._queue) >= MAX_QUEUED:
+            return "queue-full"
+        if id_ not in self._senders:
+            if self._unknown.get(id_, -1) >= now_ms - FRESH_S * 1000:
+                return "unknown"
+            if self._strangers >= MAX_STRANGERS:
+                return "queue-full"
+        return None
 
     def _drop(self, reason: str) -> None:
         self.counts["dropped"] += 1
@@ -149,6 +182,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
         self._wake.clear()
         while self._queue:
             taken = [self._queue.popleft() for _ in range(min(SLICE, len(self._queue)))]
+            self._strangers -= sum(datagram.stranger for datagram in taken)
             await self._look_up(taken)
             beats = [beat for datagram in taken if (beat := self._judge(datagram)) is not None]
             if beats:
@@ -173,7 +207,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
             id_ = datagram.data[28:44]
             sender = self._senders.get(id_)
             if sender is None:
-                if self._unknown.get(id_, -1) < stale_ms and len(id_) == 16:
+                if self._unknown.get(id_, -math.inf) < stale_ms and len(id_) == 16:
                     wanted.add(id_)
             elif sender.looked_up_ms < stale_ms:
                 wanted.add(id_)
@@ -189,16 +223,21 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
     def _remember(self, id_: bytes, identity: ArmsIdentity | None, now_ms: int) -> None:
         if identity is None:
             self._senders.pop(id_, None)
-            if len(self._unknown) >= MAX_QUEUED:
+            if len(self._unknown) >= MAX_UNKNOWN:
                 self._unknown.clear()
             self._unknown[id_] = now_ms
             return
-        key = identity.passphrase.reveal().encode()
         sender = self._senders.get(id_)
         if sender is None:
-            self._senders[id_] = _Sender(identity, key, now_ms)
+            self._senders[id_] = _Sender(identity, now_ms)
         else:
-            sender.identity, sender.key, sender.looked_up_ms = identity, key, now_ms
+            sender.identity, sender.looked_up_ms = identity, now_ms
+
+    def keys_changed(self, distribution_id: str) -> None:
+        """A passphrase was rotated or delivered: what is remembered of this adapter is looked up anew."""
+        sender = self._senders.get(DistributionId.parse(distribution_id).binary)
+        if sender is not None:
+            sender.looked_up_ms = -math.inf
 
     def _judge(self, datagram: _Datagram) -> Beat | None:
         """The beat, or None for what is dropped; the reason is counted, an unknown sender hears nothing (§10.1)."""
@@ -207,7 +246,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
             self._drop("unknown")
             return None
         try:
-            decoded = heartbeat.decode(datagram.data, sender.key)
+            decoded = self._decode(datagram, sender)
         except ProtocolViolation as violation:
             self._drop(violation.reason)
             return None
@@ -223,6 +262,16 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
             datagram.monotonic_ms,
             decoded,
         )
+
+    def _decode(self, datagram: _Datagram, sender: _Sender) -> Heartbeat:
+        """With the newest passphrase, or while it is rotated the one before. Raises ProtocolViolation."""
+        newest, *older = sender.identity.passphrases.accepted(datagram.received_ms, grace_ms=self._grace_ms)
+        try:
+            return heartbeat.decode(datagram.data, newest.reveal().encode())
+        except ProtocolViolation:
+            if not older:
+                raise
+        return heartbeat.decode(datagram.data, older[0].reveal().encode())
 
     def _replayed(self, sender: _Sender, decoded: Heartbeat, datagram: _Datagram) -> bool:
         """Statistics never come twice with the same digest; a packet without them always does, so it is only slowed."""

@@ -24,6 +24,8 @@ MAX_CLAIMS_PENDING: Final = 2000
 MAX_EVENTS_PENDING: Final = 5000
 _ROUTINE: Final = frozenset({"phonehome.pulled", "phonehome.ready", "phonehome.tunnel-ended"})
 """What every boot brings is an event like others, but no line of the log: it would be most of the work of a pull."""
+EVENTS_OF_ONE: Final = 100
+"""Events that one adapter may cause at once; then one a second."""
 
 
 class Ledger:
@@ -34,6 +36,7 @@ class Ledger:
         self._clock = clock
         self._batch = rows.Batch()
         self._events: list[NewEvent] = []
+        self._allowed: dict[int, tuple[float, int]] = {}
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self.dropped = 0
@@ -78,8 +81,9 @@ class Ledger:
         self._wake.set()
 
     def event(self, kind: str, identity: ArmsIdentity | None, **facts: Any) -> None:
-        """Something an operator may want to read. `facts` hold no secrets."""
-        if len(self._events) >= MAX_EVENTS_PENDING:
+        """Something an operator may want to read. `facts` hold no secrets. Of an adapter that is too noisy, and when
+        too much happens at once, it is dropped and counted."""
+        if len(self._events) >= MAX_EVENTS_PENDING or (identity is not None and not self._allow(identity)):
             self.dropped += 1
             return
         say = log.debug if kind in _ROUTINE else log.info
@@ -95,6 +99,19 @@ class Ledger:
             )
         )
         self._wake.set()
+
+    def _allow(self, identity: ArmsIdentity) -> bool:
+        """Whether it may cause one more event: each becomes a row and a line of the log."""
+        now_ms = self._clock.monotonic_ms()
+        left, at_ms = self._allowed.get(identity.adapter_id, (float(EVENTS_OF_ONE), now_ms))
+        left = min(float(EVENTS_OF_ONE), left + (now_ms - at_ms) / 1000)
+        if left < 1:
+            self._allowed[identity.adapter_id] = left, now_ms
+            return False
+        self._allowed[identity.adapter_id] = left - 1, now_ms
+        if left - 1 < 1:
+            log.warning("phonehome.noisy", adapter=str(identity.serial))
+        return True
 
     async def run(self) -> None:
         """Write whenever there is something, at most every tenth of a second. Cancel to stop; then `flush`."""

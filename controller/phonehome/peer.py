@@ -56,6 +56,8 @@ class Transaction:
     acknowledged: bool = False
     claimed: bool = False
     """A caller waits for it, or has waited."""
+    told: bool = False
+    """Its `-done` has come; when it comes again nothing more is scheduled."""
 
 
 @dataclass(slots=True)
@@ -193,9 +195,11 @@ class Peer:
         if transaction.type != "configure" or transaction.acknowledged:
             transaction.acknowledged = True
             answer(self._accept(request))
-        elif not transaction.claimed:
+        elif not transaction.claimed and not transaction.told:
             asyncio.get_running_loop().call_later(CLAIM_S / self.clock.pace, self._nobody_waits, transaction, request)
-        self._forget_later(transaction)
+        if not transaction.told:
+            transaction.told = True
+            self._forget_later(transaction)
 
     def _nobody_waits(self, transaction: Transaction, request: Request) -> None:
         """Whoever started this configure is gone. Any answer but 100 would make the adapter roll back (§2.3)."""
@@ -243,7 +247,9 @@ class Peer:
         return transaction.answer(self._accept(transaction.done.result()))
 
     def _accept(self, request: Request) -> Response:
-        return Response(request.type, SUCCESS, transaction_id=request.transaction_id, description="Success")
+        id_ = request.transaction_id
+        named = id_ if id_ is not None and id_ > 0 else None  # 0 and less are none: there is nothing to name (§2.3)
+        return Response(request.type, SUCCESS, transaction_id=named, description="Success")
 
     def _transaction(self, id_: int) -> Transaction:
         found = self.transactions.get(id_)

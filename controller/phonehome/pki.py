@@ -187,7 +187,7 @@ class Pki:
 
     def _context(self, protocol: int, leaf: str, floor: TlsFloor) -> ssl.SSLContext:
         context = ssl.SSLContext(protocol)
-        context.options |= _DONT_INSERT_EMPTY_FRAGMENTS
+        context.options |= _DONT_INSERT_EMPTY_FRAGMENTS | ssl.OP_NO_RENEGOTIATION
         if floor == "1.0":
             # Asked for by `arms.tls_floor`: here alone we speak with what knows nothing newer.
             with warnings.catch_warnings(action="ignore", category=DeprecationWarning):

@@ -20,9 +20,12 @@ from controller.phonehome.gate import Gate
 from controller.phonehome.heartbeat import Beat, HeartbeatReceiver, OnBeats
 from controller.phonehome.ledger import Ledger
 from controller.phonehome.link import TunnelLink
+from controller.phonehome.listener import Crowd, Listener, room
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.proof import Prover
+from controller.phonehome.renewal import Renewal
+from controller.phonehome.rotation import Rotations
 from controller.phonehome.tunnel import Tunnel
 from controller.phonehome.undisturbed import undisturbed
 from controller.settings import ArmsSettings
@@ -34,11 +37,9 @@ from inventory.explain import Contact
 
 log = structlog.get_logger(__name__)
 
-BACKLOG: Final = 4096
 SWEEP_S: Final = 10.0
 """How often open tunnels are compared with the placements."""
 SWEEP_AT_ONCE: Final = 500
-CERTIFICATES_AT_ONCE: Final = 4
 
 
 async def _nobody(_beats: Sequence[Beat]) -> None:
@@ -82,8 +83,10 @@ class PhoneHome:
         self.link = TunnelLink(self._context)
         self.heartbeats = HeartbeatReceiver(self._context, on_beats)
         self._doors = Doors(self._context, Prover(self._context))
-        self._servers: list[asyncio.Server] = []
-        self._certificates = asyncio.Event()
+        self._listeners: list[Listener[Exchange]] = []
+        self.crowd = Crowd(clock, at_most=room(settings.connections), per_source=settings.unproven_per_source)
+        self.renewal = Renewal(self._context)
+        self.rotations = Rotations(self._context, self.link, self.heartbeats)
 
     @property
     def ports(self) -> tuple[int, int, int]:
@@ -101,43 +104,39 @@ class PhoneHome:
         await self._after_restart()
         floor = settings.tls_floor
         context.heartbeat_port = await self.heartbeats.listen(settings.host, settings.heartbeat_port)
-        context.ls_port = await self._listen(self._doors.location, self.pki.location_context(floor), settings.ls_port)
-        context.rs_port = await self._listen(self._doors.resource, self.pki.resource_context(floor), settings.rs_port)
-        self._certificates.set()
+        context.ls_port = self._listen(self._doors.location, self.pki.location_context(floor), settings.ls_port)
+        resource = self.pki.resource_context(floor, settings.client_certificates)
+        context.rs_port = self._listen(self._doors.resource, resource, settings.rs_port)
         for work, name in (
             (context.ledger.run, "ledger"),
             (self.heartbeats.run, "heartbeats"),
             (self.heartbeats.hand_on, "hand-on"),
             (self.heartbeats.watch, "silence"),
             (self._sweep, "sweep"),
-            (self._issue, "certificates"),
+            (self.renewal.watch, "renewal"),
+            (self.renewal.issue, "certificates"),
+            (self.rotations.run, "rotations"),
         ):
             context.spawn(_again(work, name, context), f"phonehome {name}")
 
     async def stop(self) -> None:
         """Refuse new connections, end the tunnels in order, write what is noted."""
-        for server in self._servers:
-            server.close()
+        for listener in self._listeners:
+            listener.close()
         await asyncio.gather(*(_farewell(peer) for peer in list(self._context.peers.values())))
         await self._doors.stop()
+        await asyncio.gather(*(listener.stop() for listener in self._listeners))
         self.heartbeats.close()
         await self._context.stop_tasks()
         await self.heartbeats.flush()
         await self._context.ledger.flush()
 
-    async def _listen(self, factory: Callable[[], Exchange], tls: ssl.SSLContext, port: int) -> int:
-        deadline_s = STAGE_S / self._context.clock.pace
-        server = await asyncio.get_running_loop().create_server(
-            factory,
-            self._context.settings.host,
-            port,
-            ssl=tls,
-            backlog=BACKLOG,
-            ssl_handshake_timeout=deadline_s,
-            ssl_shutdown_timeout=deadline_s,
+    def _listen(self, handler: Callable[[Exchange], Awaitable[None]], tls: ssl.SSLContext, port: int) -> int:
+        listener = Listener(
+            self.crowd, self._doors.connection, handler, tls, deadline_s=STAGE_S / self._context.clock.pace
         )
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
+        self._listeners.append(listener)
+        return listener.listen(self._context.settings.host, port)
 
     async def _after_restart(self) -> None:
         """No tunnel has survived; whoever was in contact is heard from within 2.5 intervals, or is silent."""
@@ -160,11 +159,17 @@ class PhoneHome:
 
     def provisioned(self) -> None:
         """An adapter got its identity: make its certificate now, beside the loop."""
-        self._certificates.set()
+        self.renewal.wanted()
+
+    async def key_rotated(self, adapter_id: int) -> None:
+        """A key of an adapter was rotated, and that is committed: see the rotation through."""
+        self.renewal.wanted()
+        await self.rotations.begun(adapter_id)
 
     async def place_changed(self, adapter_id: int) -> None:
         """A slot was given, taken or promoted, a contract suspended: whoever may not stay is put out at once."""
         await self._recheck([adapter_id])
+        await self.rotations.begun(adapter_id)
 
     async def clear_quarantine(self, adapter_id: int) -> None:
         """An operator has looked: the adapter proves itself again at its next contact."""
@@ -212,25 +217,6 @@ class PhoneHome:
                 self._context.ledger.contact(identity, stage=Contact.REFUSED, stage_ms=self._context.clock.now_ms())
                 self.heartbeats.silence.forget(identity.adapter_id)
                 peer.pulled(answer.reason)
-
-    async def _issue(self) -> None:
-        """Certificates that are missing; the key takes 50 ms, so it is made in a thread."""
-        while True:
-            await self._certificates.wait()
-            self._certificates.clear()
-            while await undisturbed(self._issue_some()):
-                pass
-
-    async def _issue_some(self) -> bool:
-        """Make the next few; whether there were any."""
-        context = self._context
-        async with context.database.read() as tx:
-            missing = await rows.without_certificate(tx, CERTIFICATES_AT_ONCE)
-        for adapter_id, distribution_id in missing:
-            pair = await asyncio.to_thread(self.pki.issue, distribution_id, now_ms=context.clock.now_ms())
-            async with context.database.write() as tx:
-                await rows.put_certificate(tx, context.keyring, adapter_id, pair.certificate, pair.key)
-        return bool(missing)
 
 
 async def _again(work: Callable[[], Awaitable[None]], name: str, context: Context) -> None:

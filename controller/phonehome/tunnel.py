@@ -11,6 +11,7 @@ from typing import Final
 
 from controller.phonehome.exchange import BROKEN, Exchange
 from controller.phonehome.peer import Peer
+from controller.phonehome.room import Held
 from drivers.arms import framing, messages, rules
 from drivers.arms.framing import Assembler, Echo, End, Frame, Piece, TunnelDecoder
 from drivers.arms.messages import Message, Request, Response
@@ -20,6 +21,8 @@ from inventory.errors import BadInput, OutcomeUnknown, ProtocolViolation
 
 GRACE_S: Final = 60.0
 """Silence beyond two echo intervals after which a tunnel is dropped."""
+CONFIRMATIONS: Final = 4
+"""Confirmations of one tunnel that may be without an answer; a client that starts more never answers."""
 _BIG_BYTES: Final = 256 * 1024
 """Messages above this are parsed beside the loop."""
 _REFUSED: Final = 301
@@ -49,6 +52,7 @@ class Tunnel:
         "_decoder",
         "_exchange",
         "_expected",
+        "_held",
         "_ids",
         "_on_confirmed",
         "_on_ended",
@@ -71,6 +75,7 @@ class Tunnel:
         echo_interval_s: int,
         on_confirmed: Callable[[Peer, Tunnel], None],
         on_ended: Callable[[Peer, Tunnel], None],
+        held: Held,
     ) -> None:
         self.key = key
         self.source = exchange.source
@@ -82,6 +87,7 @@ class Tunnel:
         self._silence: asyncio.TimerHandle | None = None
         self._on_confirmed = on_confirmed
         self._on_ended = on_ended
+        self._held = held
         self._ids = itertools.count(secrets.randbelow(2**20) + 1)
         self._expected: list[Expected] = []
         self._decoder = TunnelDecoder()
@@ -127,6 +133,7 @@ class Tunnel:
         if self.ended is not None:
             return
         self.ended = reason
+        self._held.set(0)
         for expected in self._expected:
             if not expected.answer.done():
                 expected.answer.set_exception(self._unknown(expected.type, f"the tunnel ended: {reason}"))
@@ -172,7 +179,7 @@ class Tunnel:
             while self.ended is None:
                 if document is not None:
                     self._message(await asyncio.to_thread(messages.read, document))
-                await self._exchange.drain()
+                await self._room_to_write()
                 document = self._take_all(frames)
                 if document is not None or self._exchange.full:
                     continue
@@ -187,6 +194,12 @@ class Tunnel:
             self._waiting = None
         self._exchange.resume_reading()
 
+    async def _room_to_write(self) -> None:
+        try:
+            await self._exchange.drain()
+        except TimeoutError:
+            raise ProtocolViolation("it does not read what it is sent", reason="unread") from None
+
     def _take_all(self, frames: Iterator[Frame]) -> bytes | None:
         """Take frames until one must wait; then the document that is to be parsed beside the loop, if that is why."""
         for frame in frames:
@@ -197,6 +210,7 @@ class Tunnel:
                     self._exchange.write(framing.encode(Echo("echo-response", frame.body)))
                 case Piece():
                     document = self._assembler.add(frame)
+                    self._held.set(self._assembler.bytes)
                     if document is not None and len(document) > _BIG_BYTES:
                         return document
                     if document is not None:
@@ -235,6 +249,8 @@ class Tunnel:
         assert isinstance(method, PushConfirmationStart)
         if method.method != "https-tunnel":
             raise ProtocolViolation("only https-tunnel can be confirmed in a tunnel", reason="malformed")
+        if sum(each.type == "push-confirmation-done" for each in self._expected) >= CONFIRMATIONS:
+            raise ProtocolViolation("it starts confirmations and answers none", reason="order")
         id_ = 1 + secrets.randbelow(rules.MAX_ID)
         self._send(Response("push-confirmation-start", SUCCESS, transaction_id=id_, description="Success"))
         done = Request(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.clock import Clock
 from controller.keyring import Keyring
-from controller.store import adapters, endpoints
+from controller.store import adapters, configs, endpoints, slots
 from controller.store.database import Database
 from controller.store.scope import Scope
 from drivers import devices
@@ -13,6 +13,7 @@ from drivers.push import Device
 from drivers.sessions.arms import ArmsLink
 from inventory.adapters import Adapter
 from inventory.errors import Conflict
+from inventory.plans import ConfigText
 
 
 class FleetReach:
@@ -31,8 +32,23 @@ class FleetReach:
         if adapter.path == "ssh":
             return await self.over_ssh(adapter)
         return devices.over_arms(
-            adapter.model.family, self._link, adapter.serial.shown, distribution_id=adapter.distribution_id
+            adapter.model.family,
+            self._link,
+            adapter.serial.shown,
+            distribution_id=adapter.distribution_id,
+            known=await self._sent(adapter),
         )
+
+    async def _sent(self, adapter: Adapter) -> list[ConfigText]:
+        """What its place was last given: an adapter in text mode tells no letters beyond ASCII by itself."""
+        everything = Scope.everything()
+        async with self._database.read() as tx:
+            place = await slots.place_of(tx, everything, adapter.id)
+            if place is None or place.slot_kind != "entry":
+                return []
+            kinds: tuple[configs.Kind, ...] = ("running", "startup")
+            texts = [await configs.latest_text(tx, everything, self._keyring, place.slot_id, kind) for kind in kinds]
+        return [text for text in texts if text is not None]
 
     async def over_ssh(self, adapter: Adapter) -> CommandLineDevice:
         """The same for an adapter with an endpoint, with what only a command line has: the host key it showed."""

@@ -35,6 +35,7 @@ from inventory.catalogue import model
 from inventory.contacts import ArmsIdentity, Boot, Claim, ContactRecord
 from inventory.errors import BadInput, Conflict, NotFound
 from inventory.explain import Contact
+from inventory.keys import Keys
 from inventory.secrets import Secret
 
 MAX_CLAIMS: Final = 10_000
@@ -60,8 +61,8 @@ async def provision(
                 adapter_id=adapter_id,
                 distribution_id=distribution_id,
                 ls_key_digest=keyring.digest(key),
-                rs_key_sealed=keyring.seal(new_key(), context=_context("rs_key", adapter_id)),
-                passphrase_sealed=keyring.seal(new_key(), context=_context("passphrase", adapter_id)),
+                rs_key_sealed=keyring.seal(new_key(), context=context("rs_key", adapter_id)),
+                passphrase_sealed=keyring.seal(new_key(), context=context("passphrase", adapter_id)),
                 made_ms=at_ms,
             )
         )
@@ -77,62 +78,13 @@ async def provision(
     return key
 
 
-async def rotate(tx: Tx, keyring: Keyring, adapter_id: int, *, keep_previous: bool) -> None:
-    """A new RS key. `keep_previous`: the old one is accepted until the adapter asks the LS; without it the old one
-    ends now, as for a unit that lost its place."""
-    row = (
-        await tx.execute(select(arms_identities.c.rs_key_sealed).where(arms_identities.c.adapter_id == adapter_id))
-    ).scalar_one_or_none()
-    if row is None:
-        return
-    previous = None
-    if keep_previous:
-        previous = keyring.seal(
-            keyring.unseal(row, context=_context("rs_key", adapter_id)), context=_context("previous", adapter_id)
-        )
-    await tx.execute(
-        update(arms_identities)
-        .where(arms_identities.c.adapter_id == adapter_id)
-        .values(
-            rs_key_sealed=keyring.seal(new_key(), context=_context("rs_key", adapter_id)),
-            previous_rs_key_sealed=previous,
-        )
-    )
-
-
-async def forget_previous_key(tx: Tx, adapter_id: int) -> None:
-    """The adapter has fetched its new RS key."""
-    await tx.execute(
-        update(arms_identities).where(arms_identities.c.adapter_id == adapter_id).values(previous_rs_key_sealed=None)
-    )
-
-
 async def shut_out(tx: Tx, adapter_id: int, reason: str | None) -> None:
     """Deliberate shut-out by an operator (501), or None to let it in again."""
     await tx.execute(update(arms_identities).where(arms_identities.c.adapter_id == adapter_id).values(shut_out=reason))
 
 
-async def without_certificate(tx: Tx, limit: int) -> list[tuple[int, str]]:
-    """Adapter and distribution id of identities that still need a certificate."""
-    rows = await tx.execute(
-        select(arms_identities.c.adapter_id, arms_identities.c.distribution_id)
-        .where(arms_identities.c.certificate.is_(None))
-        .limit(limit)
-    )
-    return [(row.adapter_id, row.distribution_id) for row in rows]
-
-
-async def put_certificate(tx: Tx, keyring: Keyring, adapter_id: int, certificate: str, key: Secret) -> None:
-    """Store the certificate of an adapter."""
-    sealed = keyring.seal(key, context=_context("certificate_key", adapter_id))
-    await tx.execute(
-        update(arms_identities)
-        .where(arms_identities.c.adapter_id == adapter_id)
-        .values(certificate=certificate, certificate_key_sealed=sealed)
-    )
-
-
-def _context(column: str, adapter_id: int) -> str:
+def context(column: str, adapter_id: int) -> str:
+    """What a sealed value of an identity is bound to."""
     return f"arms_identities.{column}.{adapter_id}"
 
 
@@ -155,6 +107,9 @@ def _identities() -> Select[Any]:
             management.label("management_id"),
             suspensions.c.reason.label("suspended"),
             arms_contacts.c.quarantine,
+            arms_contacts.c.certificate_delivered_ms,
+            arms_contacts.c.tls,
+            arms_contacts.c.tls_best,
         )
         .join(adapters, adapters.c.id == arms_identities.c.adapter_id)
         .join(arms_contacts, arms_contacts.c.adapter_id == arms_identities.c.adapter_id)
@@ -262,13 +217,15 @@ def _identity(row: RowMapping, keyring: Keyring, ticked: set[str]) -> ArmsIdenti
     adapter_id = row["adapter_id"]
     life = Life(row["life"])
 
-    def secret(column: str, context: str) -> Secret | None:
+    def secret(column: str, name: str) -> Secret | None:
         sealed = row[column]
-        return None if sealed is None else keyring.unseal(sealed, context=_context(context, adapter_id))
+        return None if sealed is None else keyring.unseal(sealed, context=context(name, adapter_id))
 
     rs_key, passphrase = secret("rs_key_sealed", "rs_key"), secret("passphrase_sealed", "passphrase")
     assert rs_key is not None
     assert passphrase is not None
+    previous_rs_key = secret("previous_rs_key_sealed", "previous")
+    previous_passphrase = secret("previous_passphrase_sealed", "previous_passphrase")
     place = Place.NONE
     if row["entry_id"] is not None:
         place = Place.ENTRY
@@ -281,10 +238,14 @@ def _identity(row: RowMapping, keyring: Keyring, ticked: set[str]) -> ArmsIdenti
         serial=SerialNumber.parse(row["serial_shown"]),
         model=model(row["model"]),
         contractor_id=row["contractor_id"],
-        ls_key_digest=row["ls_key_digest"],
-        rs_key=rs_key,
-        previous_rs_key=secret("previous_rs_key_sealed", "previous"),
-        passphrase=passphrase,
+        ls_keys=Keys(row["ls_key_digest"], row["previous_ls_key_digest"], row["ls_rotated_ms"], row["ls_deadline_ms"]),
+        rs_keys=Keys(rs_key, previous_rs_key, row["rs_rotated_ms"], row["rs_deadline_ms"]),
+        passphrases=Keys(
+            passphrase,
+            previous_passphrase,
+            row["passphrase_rotated_ms"],
+            delivered_ms=row["passphrase_delivered_ms"],
+        ),
         certificate=row["certificate"],
         certificate_key=secret("certificate_key_sealed", "certificate_key"),
         life=life,
@@ -296,6 +257,10 @@ def _identity(row: RowMapping, keyring: Keyring, ticked: set[str]) -> ArmsIdenti
         shut_out=row["shut_out"],
         quarantine=row["quarantine"],
         ticked=len(ticked),
+        certificate_issued=row["certificate_delivered_ms"] is not None,
+        legacy_tls=None if row["legacy_tls"] is None else bool(row["legacy_tls"]),
+        tls=row["tls"],
+        tls_best=row["tls_best"],
     )
 
 

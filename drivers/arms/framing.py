@@ -235,6 +235,8 @@ class _ChunkReader:
         found: list[_Chunk] = []
         while (chunk := self._next()) is not None:
             found.append(chunk)
+            if chunk.body is None:  # what follows the end is not read, however it came
+                break
         return found
 
     @property
@@ -394,11 +396,16 @@ class Assembler:
         """The whole message when this was its last piece. Raises ProtocolViolation."""
         message = self._open.setdefault(piece.id, bytearray())
         message += piece.body
-        if sum(map(len, self._open.values())) > self._limit:
+        if self.bytes > self._limit:
             raise _refuse(f"unfinished messages are longer than {self._limit} bytes", "oversize")
         if len(self._open) > MAX_OPEN_MESSAGES:
             raise _refuse(f"more than {MAX_OPEN_MESSAGES} unfinished messages", "oversize")
         return bytes(self._open.pop(piece.id)) if piece.last else None
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all unfinished messages together."""
+        return sum(map(len, self._open.values()))
 
     @property
     def unfinished(self) -> int:

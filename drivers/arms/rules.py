@@ -218,11 +218,11 @@ def check_address(text: str, field: str) -> None:
 
 def check_url(url: str, field: str, *, limit: int) -> None:
     """Raises BadInput unless a client can use it: https, literal address, explicit port, short parts (§4)."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        port = None
+        _refuse("this is no URL: a bracket, or a port, is broken", field)
     if parts.scheme != "https" or port is None or len(url) > limit or len(parts.path) > 79 or not url.isascii():
         _refuse(f"a URL is https://address:port/path of at most {limit} characters", field)
     check_address(parts.hostname or "", field)

@@ -13,6 +13,10 @@ from inventory.errors import BadInput, ProtocolViolation
 DECLARATION = b'<?xml version="1.0" encoding="US-ASCII"?>\n'
 MAX_DEPTH = 16
 MAX_ELEMENTS = 20_000
+MAX_ATTRIBUTES = 16
+"""Of one element; the protocol has at most four."""
+MAX_TAG = 64 * 1024
+"""Bytes of one tag or comment: an unfinished one is read again with each piece, and its attributes come all at once."""
 _CONTROL = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20)])
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _WRITABLE = bytes(range(0x20, 0x80)) + b"\t\n\r"
@@ -56,13 +60,14 @@ class TreeParser:
 
     Control characters that XML forbids are taken out first: devices pass ESC through. Text is read as UTF-8 (ASCII is
     part of it) whatever a declaration says. Document types, entities, processing instructions, more than 16 levels
-    or 20,000 elements are refused. Every refusal is a ProtocolViolation.
+    or 20,000 elements, more than 16 attributes and tags above 64 KiB are refused. Every refusal is a ProtocolViolation.
     """
 
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
         self._size = 0
         self._elements = 0
+        self._quiet = 0
         self._stack: list[_Open] = []
         self._root: Element | None = None
         self._failed: ProtocolViolation | None = None
@@ -82,7 +87,11 @@ class TreeParser:
         self._size += len(piece)
         if self._size > self._limit and self._failed is None:
             self._failed = ProtocolViolation(f"the message is longer than {self._limit} bytes", reason="oversize")
-        self._parse(piece.translate(None, _CONTROL), final=False)
+        clean = piece.translate(None, _CONTROL)
+        for start in range(0, len(clean), MAX_TAG):
+            self._parse(clean[start : start + MAX_TAG], final=False)
+        if self._failed is not None:
+            raise self._failed
 
     def close(self) -> Element:
         """End of the document: its tree. Raises ProtocolViolation."""
@@ -93,8 +102,11 @@ class TreeParser:
     def _parse(self, piece: bytes, *, final: bool) -> None:
         if self._failed is not None:
             raise self._failed
+        self._quiet += len(piece)
         try:
             self._parser.Parse(piece, final)
+            if self._quiet > 2 * MAX_TAG:
+                raise ProtocolViolation(f"a tag or comment of more than {MAX_TAG} bytes", reason="oversize")
         except expat.ExpatError as error:
             text = expat.ErrorString(error.code)
             self._failed = ProtocolViolation(
@@ -108,6 +120,9 @@ class TreeParser:
 
     def _start(self, name: str, flat: list[str]) -> None:
         self._elements += 1
+        self._quiet = 0
+        if len(flat) > 2 * MAX_ATTRIBUTES:
+            raise ProtocolViolation(f"an element with more than {MAX_ATTRIBUTES} attributes", reason="oversize")
         if len(self._stack) >= MAX_DEPTH:
             raise ProtocolViolation(f"more than {MAX_DEPTH} levels of elements", reason="too-deep")
         if self._elements > MAX_ELEMENTS:
@@ -115,6 +130,7 @@ class TreeParser:
         self._stack.append(_Open(name, tuple(zip(flat[::2], flat[1::2], strict=True)), [], []))
 
     def _end(self, _name: str) -> None:
+        self._quiet = 0
         done = self._stack.pop()
         element = Element(done.name, done.attributes, tuple(done.children), "".join(done.text))
         if self._stack:
@@ -123,6 +139,7 @@ class TreeParser:
             self._root = element
 
     def _data(self, text: str) -> None:
+        self._quiet = 0
         if self._stack:
             self._stack[-1].text.append(text)
 

@@ -7,7 +7,7 @@ Whole text per module; the adapter's own rollback is the guard: a configure-done
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
@@ -27,6 +27,7 @@ from drivers.arms.parameters import (
 from drivers.arms.results import NAMES, SUCCESS
 from drivers.driver import Driver
 from drivers.push import Guard, Identity, PushJob, Step, same_serial
+from drivers.sessions.arms_letters import restored
 from inventory.errors import (
     CommandRejected,
     Conflict,
@@ -43,6 +44,8 @@ from inventory.plans import ARMS_ORDER, ConfigText, PushState
 Answer = TypeVar("Answer", CommandResults, ModuleList, OpenTransactions)
 _COMMIT_FAILED: Final = 411
 _ROLLED_BACK: Final = 414
+_INTENT_PROVEN: Final = (PushState.SAVED, PushState.DONE)
+"""From here on a reading that the base would give too, letter for `?`, is one of the intent."""
 
 
 class ArmsLink(Protocol):
@@ -100,7 +103,8 @@ class ArmsDevice:
     """An adapter under push over ARMS.
 
     `serial` is the one on record and the name on the link. `distribution_id` proves software routers, whose serial
-    number reads `(unknown)`.
+    number reads `(unknown)`. `known` are texts that were sent to the place before: a reading in text mode has `?` for
+    each byte beyond ASCII, and is completed from them (`arms_letters`).
     """
 
     guard: Guard = "client rollback"
@@ -115,6 +119,7 @@ class ArmsDevice:
         *,
         compare: Comparison,
         distribution_id: str | None = None,
+        known: Sequence[ConfigText] = (),
         limits: ArmsLimits | None = None,
     ) -> None:
         self.driver = driver
@@ -123,6 +128,7 @@ class ArmsDevice:
         self._serial = serial
         self._compare = compare
         self._distribution_id = distribution_id
+        self._known = tuple(known)
         self._limits = limits or ArmsLimits()
 
     async def identify(self) -> Identity:
@@ -136,7 +142,12 @@ class ArmsDevice:
         return identity
 
     async def read(self) -> ConfigText:
-        """See `push.Device.read`: `read-storage running`, all modules of the family."""
+        """See `push.Device.read`: `read-storage running`, all modules of the family; letters that it does not tell are
+        put back from the known texts."""
+        return restored(await self._reading(), self._known)
+
+    async def _reading(self) -> ConfigText:
+        """The running texts as the adapter tells them."""
         started = await self._start("read-storage", ReadStorage("running"))
         done = await self._link.wait_done(self._serial, started, timeout_s=self._limits.read_done_s)
         stored = done.parameters
@@ -150,6 +161,8 @@ class ArmsDevice:
 
     async def enter(self, state: PushState, job: PushJob) -> Step:
         """See `push.Device.enter`."""
+        if state not in _INTENT_PROVEN:
+            self._know(job.base, job.intent)
         match state:
             case PushState.PREFLIGHT:
                 return await self._preflight()
@@ -175,14 +188,15 @@ class ArmsDevice:
     async def revert(self, job: PushJob) -> Step:
         """Back to the base by a configure of its own, unless the adapter is there already. Harmless to repeat."""
         await self._link.wait_ready(self._serial, timeout_s=self._limits.ready_s)
-        if self._same(await self.read(), job.base):
+        self._know(job.base, job.intent)
+        if self._same(await self._reading(), job.base):
             return Step("the adapter runs the base")
         started = (await self._configure(job.base)).transaction_id
         assert started is not None
         await self._done(started)
         await self._confirm(started)
         await self._link.wait_ready(self._serial, timeout_s=self._limits.ready_s)
-        found = await self.read()
+        found = await self._reading()
         if not self._same(found, job.base):
             raise OutcomeUnknown(
                 f"The former text was sent back and something else runs: {self._compare.difference(job.base, found)}",
@@ -194,6 +208,7 @@ class ArmsDevice:
 
     async def guard_pending(self, job: PushJob) -> bool | None:
         """Whether the adapter still holds the transaction open; None before a transaction is known."""
+        self._know(job.base, job.intent)
         if job.transaction_id is None:
             return None
         await self._link.wait_ready(self._serial, timeout_s=self._limits.ready_s)
@@ -214,12 +229,12 @@ class ArmsDevice:
         return Step("ready, no transaction open")
 
     async def _baseline(self, job: PushJob) -> Step:
-        found = await self.read()
+        found = await self._reading()
         if not self._same(found, job.base):
             raise StalePlan(
                 "The adapter's configuration has changed since the plan was made.",
                 next_step="Make a new plan.",
-                facts={"difference": self._compare.difference(job.base, found)},
+                facts={"difference": self._compare.difference(job.base, restored(found, (job.base,)))},
             )
         return Step("running configuration is the plan's base")
 
@@ -288,14 +303,16 @@ class ArmsDevice:
 
     async def _verify(self, job: PushJob) -> Step:
         await self._link.wait_ready(self._serial, timeout_s=self._limits.ready_s)
-        found = await self.read()
+        found = await self._reading()
         if not self._same(found, job.intent):
             raise Conflict(
                 "The adapter's configuration differs from the intent after the change.",
                 next_step="The change is taken back.",
-                facts={"difference": self._compare.difference(job.intent, found)},
+                facts={"difference": self._compare.difference(job.intent, restored(found, (job.intent,)))},
             )
-        return Step("confirmed again, running configuration equals the intent")
+        self._known = (job.intent,)
+        untold = "" if found == restored(found, (job.intent,)) else "; it tells letters beyond ASCII as ?"
+        return Step(f"confirmed again, running configuration equals the intent{untold}")
 
     async def _start(self, operation: str, parameters: Configure | ReadStorage) -> int:
         request = Request(operation + "-start", "", parameters)
@@ -359,8 +376,12 @@ class ArmsDevice:
             next_step="Find out which adapter it is; nothing was changed on it.",
         )
 
-    def _same(self, one: ConfigText, other: ConfigText) -> bool:
-        return self._canonical(one) == self._canonical(other)
+    def _know(self, *texts: ConfigText) -> None:
+        self._known += tuple(text for text in texts if text not in self._known)
+
+    def _same(self, reading: ConfigText, wanted: ConfigText) -> bool:
+        """Whether a reading, in the letters of the wanted text where it does not tell them, is that text."""
+        return self._canonical(restored(reading, (wanted,))) == self._canonical(wanted)
 
     def _canonical(self, config: ConfigText) -> dict[int, str]:
         return {module: self._compare.canonical(module, text) for module, text in config.modules}

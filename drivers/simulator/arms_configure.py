@@ -95,11 +95,15 @@ class ConfigureStory:
             self._roll_back("no answer to configure-done")
             await resend()
 
-    def cannot_be_told(self) -> Departure:
-        """The tunnel could not be rebuilt: roll back, forget, pull."""
+    def untold(self) -> None:
+        """The tunnel could not be rebuilt with the new config: roll back, and try again with the old one.
+
+        Raises Departure when that has not helped either: forget it, and pull.
+        """
+        if self.result == ROLLED_BACK:
+            self._close()
+            raise Departure("rs", "rollback failure")
         self._roll_back("tunnel could not be rebuilt")
-        self._close()
-        return Departure("rs", "rollback failure")
 
     def _settle(self, code: int | None) -> None:
         reaction = after_done(code, configure=True)

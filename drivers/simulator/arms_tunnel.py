@@ -85,8 +85,9 @@ class Tunnel:
                 self._lose(error)
                 failures += 1
                 if failures > location.retry_max and self._pending is not None:
-                    raise self._pending.cannot_be_told() from error
-                if failures > location.retry_max and not self._ever_confirmed:
+                    self._pending.untold()
+                    failures = 0
+                elif failures > location.retry_max and not self._ever_confirmed:
                     raise MethodFailed(f"tunnel: {error}") from error
                 await self._runtime.wait(location.retry_interval_s)
             else:

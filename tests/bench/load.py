@@ -45,8 +45,8 @@ class Order:
     members: list[Member]
     first: int
     """Position of the first member in the fleet: the number of its certificate file."""
-    source: str
-    """Address that the connections come from."""
+    net: int
+    """Each adapter has an address of its own in 127.`net`.0.0/16, as it has outside."""
     cpu: int | None
     certificates: Path | None = None
     echo_interval_s: float = 60.0
@@ -245,7 +245,7 @@ class Lean:
                     "127.0.0.1",
                     port,
                     ssl=self._tls,
-                    local_addr=(order.source, 0),
+                    local_addr=(address(order.net, member), 0),
                     ssl_handshake_timeout=STAGE_S,
                 )
             async with asyncio.timeout(STAGE_S):
@@ -274,7 +274,7 @@ class Lean:
                     "127.0.0.1",
                     order.rs_port,
                     ssl=tls,
-                    local_addr=(order.source, 0),
+                    local_addr=(address(order.net, member), 0),
                     ssl_handshake_timeout=STAGE_S,
                 )
             async with asyncio.timeout(STAGE_S):
@@ -334,6 +334,12 @@ def request(door: str, member: Member, key: str, step: Step) -> bytes:
         + b"\r\n\r\n"
         + body
     )
+
+
+def address(net: int, member: Member) -> str:
+    """The adapter's own address on the loopback interface."""
+    number = int(member.serial.rpartition("-")[2])
+    return f"127.{net}.{number // 250}.{number % 250 + 1}"
 
 
 def _basic(member: Member, key: str) -> bytes:

@@ -23,8 +23,8 @@ async def measure(folder: Path, *, rounds: int, seconds: float) -> list[Figure]:
     port, _, _ = await bare.hear()
     members = fleet.members(ADAPTERS)
     sides = [
-        (measured, Child(load.run, load.Order(ls, rs, members, 0, "127.0.0.2", theirs))),
-        (bare, Child(load.run, load.Order(port, port, members, 0, "127.0.0.3", theirs))),
+        (measured, Child(load.run, load.Order(ls, rs, members, 0, 2, theirs))),
+        (bare, Child(load.run, load.Order(port, port, members, 0, 3, theirs))),
     ]
     rates: list[list[float]] = [[], []]
     for turn in range(rounds + 1):

@@ -64,14 +64,14 @@ async def measure(folder: Path, *, count: int, steady: int, steady_s: float) -> 
 
 
 def _order(ports: tuple[int, int, int], members: list[fleet.Member], first: int, source: int) -> load.Order:
-    return load.Order(ports[0], ports[1], members, first, f"127.0.0.{source}", cores()[1])
+    return load.Order(ports[0], ports[1], members, first, source, cores()[1])
 
 
 async def _steady(ports: tuple[int, int, int], members: list[fleet.Member], first: int, seconds: float) -> float:
     """Boots a second when as many wait as keep the server busy, and no more."""
     part = len(members) // MAKERS
     makers = [
-        Child(load.run, _order(ports, members[number * part : (number + 1) * part], first + number * part, 2 + number))
+        Child(load.run, _order(ports, members[number * part : (number + 1) * part], first + number * part, 2))
         for number in range(MAKERS)
     ]
     await asyncio.gather(*(maker.tell("whole", 2.0) for maker in makers))
@@ -80,13 +80,14 @@ async def _steady(ports: tuple[int, int, int], members: list[fleet.Member], firs
     for maker in makers:
         await maker.end()
     booted = sum(each.boots for each in after) - sum(each.boots for each in before)
-    return float(booted) / (max(each.at_s for each in after) - max(each.at_s for each in before))
+    seconds_taken: float = max(each.at_s for each in after) - max(each.at_s for each in before)
+    return float(booted / seconds_taken)
 
 
 async def _storm(server: Child, ports: tuple[int, int, int], members: list[fleet.Member]) -> Course:
     part = -(-len(members) // MAKERS)
     makers = [
-        Child(load.run, _order(ports, members[start : start + part], start, 10 + number))
+        Child(load.run, _order(ports, members[start : start + part], start, 3))
         for number, start in enumerate(range(0, len(members), part))
     ]
     await server.tell("read")

@@ -81,7 +81,7 @@ async def _hold(
                 ports[1],
                 members[start : start + part],
                 start,
-                f"127.0.0.{2 + number}",
+                2,
                 cores()[1],
                 folder / "certificates" if certified else None,
                 ECHO_S,

@@ -92,7 +92,7 @@ def serving(directory: Path, **settings: str) -> Iterator[House]:
         process = subprocess.Popen(
             [sys.executable, "-m", "controller", "serve"],
             cwd=directory.parent,
-            env=environment(directory, PACE="50", **settings),
+            env=environment(directory, **({"PACE": "50"} | settings)),
             stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=written,

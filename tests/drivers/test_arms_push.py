@@ -164,6 +164,43 @@ async def test_a_push_is_applied_answered_and_read_back(site: Site) -> None:
     assert applied == ["pull", "configure"]
 
 
+async def test_letters_that_text_mode_does_not_tell_do_not_fail_a_push(site: Site) -> None:
+    device = site.device()
+    job = await job_for(device, "hostname: pushed\nsite: 大阪\n")
+
+    step = await device.enter(PushState.VERIFIED, await enter(device, job, *up_to(PushState.CONFIRMED)))
+
+    assert site.adapter.running() == "hostname: pushed\nsite: 大阪\n"
+    assert step.said.endswith("it tells letters beyond ASCII as ?")
+    assert await device.read() == job.intent
+    fresh = site.device()
+    assert (await fresh.read()).text() == "hostname: pushed\nsite: ??????\n"
+    await fresh.guard_pending(job)
+    assert await fresh.read() == job.intent
+
+
+async def test_a_change_of_nothing_but_such_letters_is_read_as_what_was_sent(site: Site) -> None:
+    device = site.device()
+    job = await enter(device, await job_for(device, "site: 大阪\n"), *SENDING)
+    job = PushJob("P-12", "unused", job.intent, ConfigText.single("site: 東京\n"), (), ())
+
+    await enter(device, job, *SENDING)
+
+    assert site.adapter.running() == "site: 東京\n"
+    assert await device.read() == job.intent
+
+
+async def test_another_text_with_more_letters_is_still_another_text(site: Site) -> None:
+    device = site.device()
+    job = await job_for(device, "hostname: pushed\nsite: 大阪\n")
+    await enter(device, job, *up_to(PushState.CONFIRMED))
+
+    with pytest.raises(Conflict, match="differs from the intent"):
+        await device.enter(
+            PushState.VERIFIED, replace(job, intent=ConfigText.single("hostname: pushed\nsite: 大阪市\n"))
+        )
+
+
 async def test_a_configure_names_every_module_and_carries_no_content_type(site: Site) -> None:
     device = site.device()
     job = await enter(device, await job_for(device), *up_to(PushState.APPLIED))

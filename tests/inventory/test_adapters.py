@@ -44,6 +44,7 @@ def live(
     )
 
 
+@pytest.mark.rule("SMF-1")
 def test_a_serial_number_is_compared_folded_and_shown_as_entered() -> None:
     entered, stored = SerialNumber.parse(" ｓｅｉｌ-00a1 "), SerialNumber.parse("SEIL-00A1")
     assert entered == stored
@@ -77,6 +78,7 @@ def test_a_distribution_id_is_read_in_any_spelling_and_kept_in_one() -> None:
             adapters.parse_distribution_id(text)
 
 
+@pytest.mark.rule("MPC-10.3", "SMF-9.3", "MPC-12.1", "MPC-12.2", "MPC-13.1")
 def test_the_life_of_a_leased_adapter() -> None:
     life = live(None, E.ORDER).life
     for event, after in (
@@ -91,17 +93,20 @@ def test_the_life_of_a_leased_adapter() -> None:
         assert life is after
 
 
+@pytest.mark.rule("SMF-10.2")
 def test_a_failed_unit_is_sent_off_within_thirty_days() -> None:
     step = live(Life.FAILED, E.REPLACEMENT_ARRIVES, service="smfsx")
     assert (step.due_day, step.rule) == (date(2025, 5, 1), "SMF-10.2")
 
 
+@pytest.mark.rule("SMF-10.2")
 def test_an_overdue_failed_unit_is_an_alert_and_no_loss() -> None:
     step = live(Life.SEND_BACK_DUE, E.SEND_BACK_OVERDUE)
     assert step.life is Life.SEND_BACK_DUE
     assert step.alert
 
 
+@pytest.mark.rule("MPC-13.2", "SMF-11.2")
 def test_a_unit_that_is_not_returned_is_lost_and_charged() -> None:
     ended = live(Life.IN_SERVICE, E.LINE_ENDED)
     assert (ended.life, ended.due_day) == (Life.RETURN_DUE, date(2025, 5, 1))
@@ -110,16 +115,19 @@ def test_a_unit_that_is_not_returned_is_lost_and_charged() -> None:
     assert live(overdue.life, E.FOUND).life is Life.LOST
 
 
+@pytest.mark.rule("MPC-12.2", "SMF-10.1", "SMF-10.2")
 def test_a_replacement_follows_the_report_in_mpc_and_the_request_in_smfsx() -> None:
     assert live(Life.IN_SERVICE, E.FAILURE_REPORTED).consequences == ("replacement",)
     assert live(Life.IN_SERVICE, E.FAILURE_REPORTED, service="smfsx").consequences == ()
 
 
+@pytest.mark.rule("SMF-11.1")
 def test_a_customers_own_device_retires_and_is_never_charged_as_lost() -> None:
     step = live(Life.IN_SERVICE, E.LOSS_REPORTED, held="own")
     assert (step.life, step.consequences) == (Life.RETIRED, ())
 
 
+@pytest.mark.rule("MPC-7.3", "SMF-8.2")
 def test_installation_waits_for_the_whole_checklist() -> None:
     with pytest.raises(RuleViolation) as refused:
         live(Life.DELIVERED, E.CHECKLIST_COMPLETE, missing=("site",))
@@ -150,6 +158,7 @@ ANY_EVENT = st.sampled_from(list(LifeEvent))
 ANY_HOLDING = st.sampled_from(["lent", "issued", "own"])
 
 
+@pytest.mark.rule("MPC-13.3", "SMF-11.3")
 @given(ANY_LIFE, ANY_EVENT, ANY_HOLDING, st.sampled_from(["mpc", "smfsx"]), st.booleans())
 def test_facts_are_never_refused_and_final_states_never_left(
     life: Life | None, event: LifeEvent, held: Holding, service: Service, seated: bool

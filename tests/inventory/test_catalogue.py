@@ -32,6 +32,7 @@ def test_the_published_placement_cases_hold(case: dict[str, Any]) -> None:
     assert slots.placement_allowed(case["service"], case["class"], case["slot"]) is case["allowed"]
 
 
+@pytest.mark.rule("SMF-2")
 @pytest.mark.parametrize("case", cases("ultra_firewall_acts"))
 def test_the_published_ultra_firewall_cases_hold(case: dict[str, Any]) -> None:
     assert catalogue.ultra_firewall_acts(catalogue.model(case["model"]), case["slot"]) is case["acts"]
@@ -55,6 +56,7 @@ def test_an_unknown_model_is_refused_with_the_known_names() -> None:
     assert "SEIL/X4" in str(refused.value.facts["models"])
 
 
+@pytest.mark.rule("MPC-2")
 def test_the_classes_of_2_1_are_the_ones_offered() -> None:
     offered = {
         device_class: {
@@ -69,6 +71,7 @@ def test_the_classes_of_2_1_are_the_ones_offered() -> None:
     }
 
 
+@pytest.mark.rule("SMF-A1")
 def test_the_models_of_2_2_are_the_ones_offered() -> None:
     rented = {
         model.name("smfsx")

@@ -11,11 +11,13 @@ from inventory.errors import BadInput
 pytestmark = pytest.mark.fast
 
 
+@pytest.mark.rule("MPC-7.2")
 def test_class_three_also_brings_the_device() -> None:
     assert onboarding.missing("III", ["line", "site", "installation", "serial-number", "other"]) == ("device",)
     assert onboarding.missing("I", ["line", "site", "installation", "serial-number", "other"]) == ()
 
 
+@pytest.mark.rule("MPC-7.1", "SMF-8.1")
 def test_missing_items_come_in_the_order_of_the_terms() -> None:
     assert onboarding.missing(None, ["site"]) == ("line", "installation", "serial-number", "other")
 

@@ -56,6 +56,7 @@ def refusal(
     return refused.value.rule
 
 
+@pytest.mark.rule("MPC-3.2")
 def test_class_three_is_refused_in_a_standby_with_the_rule() -> None:
     everything = replace(LEASED, classes=("I", "II", "III"))
     assert refusal(everything, "mpc", "III", "standby") == "MPC-3.2"
@@ -64,6 +65,7 @@ def test_class_three_is_refused_in_a_standby_with_the_rule() -> None:
     slots.require_placement(everything, "mpc", "I", "standby", consented=True)
 
 
+@pytest.mark.rule("MPC-3.1")
 def test_an_entry_takes_only_a_class_that_its_management_serves() -> None:
     assert refusal(LEASED, "mpc", "III", "entry") == "MPC-3.1"
 
@@ -73,15 +75,18 @@ def test_services_do_not_mix() -> None:
     assert refusal(SMFSX, "mpc", "I", "entry") == "SMF-2"
 
 
+@pytest.mark.rule("MPC-6.2", "SMF-13")
 def test_another_contractors_management_needs_its_consent() -> None:
     assert refusal(LEASED, "mpc", "I", "entry", consented=False) == "MPC-6.2"
     assert refusal(SMFSX, "smfsx", None, "entry", consented=False) == "SMF-13"
 
 
+@pytest.mark.rule("SMF-2")
 def test_a_standby_of_smfsx_takes_any_model() -> None:
     slots.require_placement(SMFSX, "smfsx", None, "standby", consented=True)
 
 
+@pytest.mark.rule("MPC-8")
 @pytest.mark.parametrize(
     ("classes", "kind", "count", "rule"),
     [
@@ -105,6 +110,7 @@ def test_counts_that_the_terms_allow() -> None:
         slots.require_count("smfsx", (), "entry", -1)
 
 
+@pytest.mark.rule("MPC-8", "SMF-5.1")
 def test_a_count_changes_from_today_on_and_once_a_day() -> None:
     today, tomorrow = date(2025, 6, 11), date(2025, 6, 12)
     slots.require_day("mpc", today, today, [])
@@ -115,6 +121,7 @@ def test_a_count_changes_from_today_on_and_once_a_day() -> None:
         assert refused.value.rule == "SMF-5.1"
 
 
+@pytest.mark.rule("MPC-8", "SMF-5.1")
 def test_a_count_below_the_occupied_slots_lists_who_sits_there() -> None:
     occupants = [Occupant("E-1", "ABC1"), Occupant("E-2", "ABC2")]
     slots.require_occupancy("mpc", "entry", 2, occupants)

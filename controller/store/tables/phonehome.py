@@ -27,6 +27,19 @@ arms_identities: Final = Table(
     Column("certificate_key_sealed", LargeBinary, nullable=True),
     base.text("shut_out", nullable=True),
     ms("made_ms"),
+    Column("previous_ls_key_digest", LargeBinary, nullable=True),
+    ms("ls_rotated_ms", nullable=True),
+    ms("ls_deadline_ms", nullable=True),
+    ms("rs_rotated_ms", nullable=True),
+    ms("rs_deadline_ms", nullable=True),
+    Column("previous_passphrase_sealed", LargeBinary, nullable=True),
+    ms("passphrase_rotated_ms", nullable=True),
+    ms("passphrase_delivered_ms", nullable=True),
+    base.text("certificate_authority", nullable=True),
+    ms("certificate_made_ms", nullable=True),
+    ms("certificate_until_ms", nullable=True),
+    ms("certificate_rotated_ms", nullable=True),
+    number("legacy_tls", nullable=True),
     Index("uq_arms_identities_distribution_id", "distribution_id", unique=True),
 )
 
@@ -50,6 +63,9 @@ arms_contacts: Final = Table(
     ms("quarantine_ms", nullable=True),
     base.text("trigger", nullable=True),
     base.text("firmware", nullable=True),
+    ms("certificate_delivered_ms", nullable=True),
+    base.text("tls", nullable=True),
+    base.text("tls_best", nullable=True),
 )
 
 arms_claims: Final = Table(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from controller.clock import SystemClock
+from controller.clock import Clock, SystemClock
 from controller.keyring import Keyring
 from controller.phonehome.heartbeat import Beat
 from controller.phonehome.service import PhoneHome
@@ -24,7 +24,13 @@ from controller.store.scope import By, Scope
 from drivers.arms import framing, messages
 from drivers.arms.ids import basic
 from drivers.arms.messages import Message, Request, Response
-from drivers.arms.parameters import CommandResult, CommandResults, MdCommand, PushConfirmationStart
+from drivers.arms.parameters import (
+    CommandResult,
+    CommandResults,
+    ConfigSolicitationAnswer,
+    MdCommand,
+    PushConfirmationStart,
+)
 from drivers.arms.xml import DECLARATION
 from inventory import onboarding
 from inventory.adapters import Life, LifeEvent
@@ -73,12 +79,26 @@ async def eventually(found: Callable[[], Awaitable[T]], *, seconds: float = 10.0
 class Site:
     """Phone-home on loopback, its database, and what it was told."""
 
-    def __init__(self, database: Database, keyring: Keyring, folder: Path, settings: ArmsSettings, pace: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keyring: Keyring,
+        folder: Path,
+        settings: ArmsSettings,
+        pace: float,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
         self.database = database
         self.keyring = keyring
-        self.clock = SystemClock(pace)
+        self.clock = clock or SystemClock(pace)
         self.startups: dict[int, ConfigText] = {}
+        self.certificates: dict[str, Path] = {}
+        """Certificate and key that units got with their last pull, by distribution id."""
+        self._folder = folder
         self.beats: list[Beat] = []
+        self.devices: list[Device] = []
+        """Held, so that a device lives until its site ends: a task alone is held by nobody."""
         self.takes_beats = asyncio.Event()
         """Cleared: whoever the beats are for is busy."""
         self.takes_beats.set()
@@ -225,14 +245,20 @@ class Site:
                 context.minimum_version = context.maximum_version = version
         return context
 
-    async def connect(self, door: Literal["ls", "rs"]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A TLS connection to a door."""
+    async def connect(
+        self, door: Literal["ls", "rs"], unit: Unit | None = None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A TLS connection to a door; a unit shows the certificate that its last pull gave it, as real clients do."""
         port = self.home.ports[0 if door == "ls" else 1]
-        return await asyncio.open_connection("127.0.0.1", port, ssl=self.tls(door))
+        context = self.tls(door)
+        shown = self.certificates.get(unit.distribution_id) if unit is not None and door == "rs" else None
+        if shown is not None:
+            context.load_cert_chain(shown)
+        return await asyncio.open_connection("127.0.0.1", port, ssl=context)
 
-    async def send(self, door: Literal["ls", "rs"], octets: bytes, *pieces: bytes) -> bytes:
+    async def send(self, door: Literal["ls", "rs"], octets: bytes, *pieces: bytes, unit: Unit | None = None) -> bytes:
         """Everything that comes back for these bytes."""
-        reader, writer = await self.connect(door)
+        reader, writer = await self.connect(door, unit)
         try:
             writer.write(octets)
             for piece in pieces:
@@ -266,7 +292,9 @@ class Site:
         ).encode()
         return answer_of(
             await self.send(
-                where, http10(f"/{where}/arms", unit.distribution_id if user is None else user, secret, body)
+                where,
+                http10(f"/{where}/arms", unit.distribution_id if user is None else user, secret, body),
+                unit=unit,
             )
         )
 
@@ -279,7 +307,17 @@ class Site:
         words = (
             f"<protocol-version>4.0</protocol-version><trigger>{trigger}</trigger><firmware-info>5.66</firmware-info>"
         )
-        return await self.ask(unit, "config-solicitation", words, **how)
+        status, message = await self.ask(unit, "config-solicitation", words, **how)
+        if message is not None and isinstance(message.parameters, ConfigSolicitationAnswer):
+            self._keep(unit, message.parameters)
+        return status, message
+
+    def _keep(self, unit: Unit, told: ConfigSolicitationAnswer) -> None:
+        """What the unit shows from now on."""
+        if told.sa_certificate is not None and told.sa_private_key is not None:
+            path = self._folder / f"{unit.serial}.pem"
+            path.write_text(told.sa_private_key.reveal() + told.sa_certificate)
+            self.certificates[unit.distribution_id] = path
 
     async def query(self, unit: Unit, **how: Any) -> tuple[int, Response | None]:
         """push-method-query."""
@@ -319,6 +357,7 @@ class Device:
     """The device's end of a tunnel, with nothing but what the protocol asks for."""
 
     def __init__(self, site: Site, unit: Unit) -> None:
+        site.devices.append(self)
         self.site = site
         self.unit = unit
         self.serial_shown = unit.serial
@@ -337,7 +376,7 @@ class Device:
 
     async def open(self, *, key: Secret | None = None, user: str | None = None) -> int:
         """Open the tunnel; the status that came is returned. 200 leaves it open."""
-        self._reader, self._writer = await self.site.connect("rs")
+        self._reader, self._writer = await self.site.connect("rs", self.unit)
         secret = basic(user or self.unit.distribution_id, key or self.unit.rs_key)
         self._writer.write(
             b"POST /tunnel HTTP/1.1\r\nHost: 127.0.0.1:1\r\nConnection: close\r\nContent-Type: text/xml\r\n"

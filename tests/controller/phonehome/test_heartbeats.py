@@ -70,7 +70,8 @@ async def test_unknown_senders_wrong_keys_and_noise_are_dropped_and_counted(site
 
     counts = site.home.heartbeats.counts
     assert counts["accepted"] == 1
-    assert counts["unknown"] == 4
+    assert counts["malformed"] == 2
+    assert counts["unknown"] == 2
     assert counts["digest"] == 2
     assert (await site.contact(ended)).last_heartbeat_ms is None
 

@@ -105,7 +105,7 @@ async def test_an_identity_is_made_once_and_its_keys_are_sealed(database: Databa
         identity = await rows.by_distribution_id(tx, keyring, ID)
         assert await rows.by_distribution_id(tx, keyring, ID.replace("5EFF", "5EFE")) is None
     assert identity is not None
-    assert keyring.matches(key, identity.ls_key_digest)
+    assert keyring.matches(key, identity.ls_keys.current)
     assert len(identity.rs_key.reveal()) >= 32
     assert identity.rs_key.reveal() not in repr(identity)
 
@@ -121,25 +121,6 @@ async def test_an_ls_key_that_clients_cannot_hold_is_refused(database: Database,
     async with database.write() as tx:
         with pytest.raises(BadInput):
             await rows.provision(tx, keyring, adapter.id, distribution_id=ID, at_ms=NOW_MS, ls_key=Secret(bad))
-
-
-async def test_a_rotated_key_is_accepted_until_the_ls_was_asked_or_not_at_all(
-    database: Database, keyring: Keyring
-) -> None:
-    adapter = await adapter_on_record(database, keyring)
-    async with database.write() as tx:
-        await rows.provision(tx, keyring, adapter.id, distribution_id=ID, at_ms=NOW_MS)
-        (first,) = await rows.by_adapter(tx, keyring, [adapter.id])
-        await rows.rotate(tx, keyring, adapter.id, keep_previous=True)
-        (second,) = await rows.by_adapter(tx, keyring, [adapter.id])
-        assert second.previous_rs_key == first.rs_key != second.rs_key
-        await rows.forget_previous_key(tx, adapter.id)
-        (third,) = await rows.by_adapter(tx, keyring, [adapter.id])
-        assert (third.previous_rs_key, third.rs_key) == (None, second.rs_key)
-        await rows.rotate(tx, keyring, adapter.id, keep_previous=False)
-        (fourth,) = await rows.by_adapter(tx, keyring, [adapter.id])
-        assert fourth.previous_rs_key is None
-        assert fourth.rs_key != third.rs_key
 
 
 async def test_a_batch_is_written_whole_and_claims_are_counted(database: Database, keyring: Keyring) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from contextlib import closing
 
@@ -49,11 +50,13 @@ def catalogue(connection: sa.Connection, schema_name: str) -> set[tuple[str, ...
     """Every constraint and index in the database's own words, which also show checks and conditions of indexes."""
     if connection.dialect.name == "sqlite":
         rows = connection.execute(sa.text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all()
+        # A column that was added later stands behind another on its line; commas inside brackets part nothing.
         return {
-            (row.name, line.strip().rstrip(","))
+            (row.name, part.strip().rstrip(","))
             for row in rows
             if not row.name.startswith(("alembic", "sqlite"))
             for line in row.sql.splitlines()
+            for part in re.split(r", (?![^()]*\))", line)
         }
     constraints = connection.execute(
         sa.text(

@@ -56,6 +56,14 @@ def test_noise_instead_of_a_request_is_refused_and_nothing_else(noise: bytes) ->
     assert refusal(read) in {"", "malformed", "oversize", "cut"}
 
 
+@pytest.mark.parametrize("after", [b"x", b"5;id=x\r\n", b"zzzz\r\n\r\n", b"0\r\nab"])
+def test_what_follows_the_end_of_a_tunnel_is_not_read_however_it_is_cut(after: bytes) -> None:
+    stream = b"0\r\n\r\n" + after
+    for at in range(len(stream) + 1):
+        decoder = TunnelDecoder()
+        assert [*decoder.feed(stream[:at]), *decoder.feed(stream[at:])] == [End()]
+
+
 def test_messages_that_are_interleaved_come_out_whole() -> None:
     assembler = Assembler(limit=100)
 

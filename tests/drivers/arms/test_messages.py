@@ -308,6 +308,12 @@ def test_an_operation_is_complete_or_not_sent(type_: str, asked: Parameters, leg
             rules.encode(request)
 
 
+@pytest.mark.parametrize("url", ["https://[", "https://[::1/", "https://]", "https://192.0.2.1:99999/", "https://x:y/"])
+def test_a_url_that_is_broken_is_refused_like_any_other(url: str) -> None:
+    with pytest.raises(BadInput):
+        rules.check_url(url, "url", limit=127)
+
+
 def test_a_request_names_the_adapter_in_upper_case() -> None:
     with pytest.raises(BadInput):
         rules.encode(Request("reboot", ID.lower()))

@@ -133,11 +133,24 @@ async def test_the_answer_to_a_push_report_may_undo_it(
     assert device.ground_truth.count("rolled-back") == (code == 301)
 
 
-async def test_a_tunnel_that_cannot_be_rebuilt_after_a_push_ends_in_a_roll_back_without_a_report(
+async def test_a_push_that_cuts_its_tunnel_is_rolled_back_and_told_with_414_when_the_old_config_reaches_us(
     server: FakeServer, workshop: Workshop
 ) -> None:
     device, tunnel, identity = await confirmed(server, workshop)
     server.tunnel_status = [403, 403]
+    await tunnel.ask(identity, "configure-start", new_config("hostname: pushed\n"))
+    again = await server.tunnel()
+    done = await again.expect("configure-done")
+    assert done.findtext("transaction-result") == "414"
+    assert device.running() == "hostname: first\n"
+    assert device.ground_truth.count("rolled-back", why="tunnel could not be rebuilt") == 1
+
+
+async def test_a_tunnel_that_no_config_rebuilds_ends_in_a_pull_without_a_report(
+    server: FakeServer, workshop: Workshop
+) -> None:
+    device, tunnel, identity = await confirmed(server, workshop)
+    server.tunnel_status = [403] * 4
     await tunnel.ask(identity, "configure-start", new_config("hostname: pushed\n"))
     await device.ground_truth.until("rolled-back", why="tunnel could not be rebuilt")
     after = await server.tunnel()

@@ -1,0 +1,162 @@
+"""Rotations of keys, seen through: the adapter is asked to fetch the new key, and the old one ends in time.
+
+What is accepted when is `inventory.keys`; this only makes sure that nothing stays half done. An adapter that is away
+is asked when it can be pushed to again; one that is being pushed to is left alone until that is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final, Literal
+
+from controller.phonehome.context import Context
+from controller.phonehome.heartbeat import HeartbeatReceiver, grace_ms
+from controller.phonehome.undisturbed import undisturbed
+from controller.store import arms_keys, pushes
+from controller.store import phonehome as rows
+from controller.store.arms_keys import CertificateRecord
+from drivers.arms.messages import Request
+from drivers.arms.parameters import PullConfig
+from drivers.sessions.arms import ArmsLink
+from inventory.contacts import ArmsIdentity
+from inventory.errors import FleetError, Unreachable
+from inventory.keys import RotationState
+
+LOOK_S: Final = 10.0
+ANSWER_S: Final = 60.0
+
+
+class Rotations:
+    """The rotations that are not finished."""
+
+    def __init__(self, context: Context, link: ArmsLink, heartbeats: HeartbeatReceiver) -> None:
+        self._context = context
+        self._link = link
+        self._heartbeats = heartbeats
+        self._grace_ms = grace_ms(context.settings.heartbeat_interval_s)
+        self._open: set[int] = set()
+        self._asked: dict[int, frozenset[int | None]] = {}
+        """Adapters that were asked to pull, and for which rotations."""
+        self._put_out: dict[int, int | None] = {}
+        self._wake = asyncio.Event()
+
+    async def load(self) -> None:
+        """Those that were not finished when the daemon stopped."""
+        async with self._context.database.read() as tx:
+            self._open |= set(await arms_keys.rotating(tx))
+
+    async def begun(self, adapter_id: int) -> None:
+        """A key of the adapter was rotated, and that is committed: whoever holds an old one in memory forgets it."""
+        self._open.add(adapter_id)
+        identity = await self._identity(adapter_id)
+        if identity is not None:
+            self._heartbeats.keys_changed(identity.distribution_id)
+            peer = self._context.peers.get(adapter_id)
+            if peer is not None:
+                peer.identity = identity
+                if identity.rs_keys.previous is None and identity.rs_keys.rotated_ms is not None:
+                    self._put(identity, "its RS key was replaced at once")
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Look every ten seconds, and when a rotation begins. Cancel to stop."""
+        await self.load()
+        while True:
+            self._wake.clear()
+            await undisturbed(self.look())
+            waits = asyncio.ensure_future(self._context.clock.wait(LOOK_S))
+            woken = asyncio.ensure_future(self._wake.wait())
+            try:
+                await asyncio.wait({waits, woken}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for each in (waits, woken):
+                    each.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await each
+
+    async def look(self) -> None:
+        """One look at each of them."""
+        ids = sorted(self._open)
+        async with self._context.database.read() as tx:
+            identities = {each.adapter_id: each for each in await rows.by_adapter(tx, self._context.keyring, ids)}
+            certificates = await arms_keys.certificates(tx, ids)
+        for adapter_id in ids:
+            identity = identities.get(adapter_id)
+            if identity is None or not _unfinished(identity, certificates[adapter_id]):
+                self._open.discard(adapter_id)
+                self._asked.pop(adapter_id, None)
+                self._put_out.pop(adapter_id, None)
+                continue
+            await self._end_old_keys(identity, certificates[adapter_id])
+            wanted = _wanted(identity, certificates[adapter_id])
+            if wanted is not None:
+                self._ask(identity, wanted, certificates[adapter_id])
+
+    async def _identity(self, adapter_id: int) -> ArmsIdentity | None:
+        async with self._context.database.read() as tx:
+            found = await rows.by_adapter(tx, self._context.keyring, [adapter_id])
+        return found[0] if found else None
+
+    async def _end_old_keys(self, identity: ArmsIdentity, certificate: CertificateRecord) -> None:
+        now_ms = self._context.clock.now_ms()
+        rs, heartbeat = identity.rs_keys, identity.passphrases
+        if rs.state(now_ms) is RotationState.OVERDUE and self._put_out.get(identity.adapter_id) != rs.rotated_ms:
+            self._put_out[identity.adapter_id] = rs.rotated_ms
+            self._put(identity, "it did not fetch its new RS key in time")
+        ends_heartbeat = (
+            heartbeat.previous is not None and heartbeat.state(now_ms, grace_ms=self._grace_ms) is RotationState.SETTLED
+        )
+        has_certificate = certificate.rotated_ms is not None and not certificate.making and not certificate.waiting
+        if not (ends_heartbeat or has_certificate):
+            return
+        async with self._context.database.write() as tx:
+            if ends_heartbeat:
+                await arms_keys.passphrase_settled(tx, identity.adapter_id, heartbeat)
+            if has_certificate:
+                await arms_keys.certificate_settled(tx, identity.adapter_id, certificate)
+
+    def _put(self, identity: ArmsIdentity, why: str) -> None:
+        """Out of its open paths: a path that was opened with an old key would never learn that the key has ended."""
+        peer = self._context.peers.get(identity.adapter_id)
+        if peer is not None and peer.paths:
+            self._context.ledger.event("phonehome.put-out", identity, reason=why)
+            peer.pulled(why)
+
+    def _ask(self, identity: ArmsIdentity, start: Literal["LS", "RS"], certificate: CertificateRecord) -> None:
+        """Ask it to pull, once for the rotations that are open now; beside us, for it may take its time."""
+        reasons = frozenset({identity.rs_keys.rotated_ms, identity.passphrases.rotated_ms, certificate.rotated_ms})
+        peer = self._context.peers.get(identity.adapter_id)
+        ready = peer is not None and peer.ready.is_set() and not peer.configuring
+        if ready and self._asked.get(identity.adapter_id) != reasons:
+            self._asked[identity.adapter_id] = reasons
+            self._context.spawn(self._ask_one(identity, start), f"pull-config {identity.serial}")
+
+    async def _ask_one(self, identity: ArmsIdentity, start: Literal["LS", "RS"]) -> None:
+        async with self._context.database.read() as tx:
+            held = await pushes.held(tx, [identity.adapter_id])
+        asked = Request("pull-config", "", PullConfig(start))
+        try:
+            if held:
+                raise Unreachable("a push to it is under way", serial=identity.serial.shown, step="pull-config")
+            await self._link.request(identity.serial.shown, asked, timeout_s=ANSWER_S)
+        except Unreachable:
+            self._asked.pop(identity.adapter_id, None)  # nothing was sent; the next look asks again
+        except FleetError as error:
+            self._context.ledger.event("phonehome.not-asked-to-pull", identity, start=start, words=error.message)
+        else:
+            self._context.ledger.event("phonehome.asked-to-pull", identity, start=start)
+
+
+def _wanted(identity: ArmsIdentity, certificate: CertificateRecord) -> Literal["LS", "RS"] | None:
+    """Where a pull has to begin to bring what the adapter lacks; None when no pull would."""
+    if identity.rs_keys.in_flight:
+        return "LS"
+    fresh_certificate = certificate.rotated_ms is not None and certificate.waiting
+    return "RS" if identity.passphrases.in_flight or fresh_certificate else None
+
+
+def _unfinished(identity: ArmsIdentity, certificate: CertificateRecord) -> bool:
+    """Whether there is something to be done for it here; a new LS key is brought by a person."""
+    keys = (identity.rs_keys, identity.passphrases)
+    return any(each.previous is not None for each in keys) or certificate.rotated_ms is not None

@@ -1,0 +1,258 @@
+"""Rotation of an adapter's keys, and its certificate, in the database. What is accepted when: `inventory.keys`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, or_, select, update
+
+from controller.keyring import Keyring, new_key
+from controller.store.database import Tx
+from controller.store.phonehome import by_adapter, context
+from controller.store.rows import not_found
+from controller.store.tables.inventory import adapters
+from controller.store.tables.phonehome import arms_contacts, arms_identities
+from inventory.adapters import FINAL
+from inventory.errors import Conflict
+from inventory.keys import KeyKind, Keys, deadline
+from inventory.secrets import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRecord:
+    """How the certificate of an adapter stands; instants in milliseconds UTC."""
+
+    pem: str | None
+    until_ms: int | None
+    made_ms: int | None
+    rotated_ms: int | None
+    """When an operator last asked for a new one."""
+    delivered_ms: int | None
+
+    @property
+    def making(self) -> bool:
+        """A new one was asked for and is not made yet."""
+        return self.pem is None or self.until_ms == 0
+
+    @property
+    def waiting(self) -> bool:
+        """It was made and no config pull has fetched it yet."""
+        return not self.making and (self.delivered_ms is None or self.delivered_ms <= (self.made_ms or 0))
+
+
+async def rotate(
+    tx: Tx,
+    keyring: Keyring,
+    adapter_id: int,
+    kind: KeyKind,
+    *,
+    at_ms: int,
+    at_once: bool = False,
+    deadline_s: int | None = None,
+) -> Secret | None:
+    """A new key of that kind; the LS key is returned, this once.
+
+    The old one goes on being accepted until the adapter has the new one, or, for an LS or RS key, until the deadline;
+    `at_once` ends it now. Raises Conflict while a rotation is in flight, BadInput for a deadline that has no meaning,
+    NotFound for an adapter that does not phone home.
+    """
+    (identity,) = await by_adapter(tx, keyring, [adapter_id]) or (None,)
+    if identity is None:
+        raise not_found("ARMS identity of this adapter")
+    until_ms = deadline(kind, deadline_s, at_ms, at_once=at_once)
+    key = new_key()
+
+    def seal(secret: Secret | None, column: str) -> bytes | None:
+        return None if secret is None else keyring.seal(secret, context=context(column, adapter_id))
+
+    done = True
+    match kind:
+        case "ls":
+            before = identity.ls_keys.rotated_ms
+            ls = identity.ls_keys.rotate(keyring.digest(key), at_ms, deadline_ms=until_ms, at_once=at_once)
+            done = await _set_of(
+                tx,
+                adapter_id,
+                "ls_rotated_ms",
+                before,
+                ls_key_digest=ls.current,
+                previous_ls_key_digest=ls.previous,
+                ls_rotated_ms=ls.rotated_ms,
+                ls_deadline_ms=ls.deadline_ms,
+            )
+        case "rs":
+            before = identity.rs_keys.rotated_ms
+            rs = identity.rs_keys.rotate(key, at_ms, deadline_ms=until_ms, at_once=at_once)
+            done = await _set_of(
+                tx,
+                adapter_id,
+                "rs_rotated_ms",
+                before,
+                rs_key_sealed=seal(rs.current, "rs_key"),
+                previous_rs_key_sealed=seal(rs.previous, "previous"),
+                rs_rotated_ms=rs.rotated_ms,
+                rs_deadline_ms=rs.deadline_ms,
+            )
+        case "heartbeat":
+            before = identity.passphrases.rotated_ms
+            heartbeat = identity.passphrases.rotate(key, at_ms, at_once=at_once)
+            done = await _set_of(
+                tx,
+                adapter_id,
+                "passphrase_rotated_ms",
+                before,
+                passphrase_sealed=seal(heartbeat.current, "passphrase"),
+                previous_passphrase_sealed=seal(heartbeat.previous, "previous_passphrase"),
+                passphrase_rotated_ms=heartbeat.rotated_ms,
+                passphrase_delivered_ms=None,
+            )
+        case "certificate":
+            await _set(tx, adapter_id, certificate_rotated_ms=at_ms, certificate_until_ms=0)
+    if not done:
+        raise Conflict("somebody rotates this key at the same moment", next_step="Look at the keys, and decide again.")
+    return key if kind == "ls" else None
+
+
+async def unseated(tx: Tx, keyring: Keyring, adapter_id: int, *, at_ms: int) -> None:
+    """The unit lost its place: what it was given to stand there ends now (architecture §6). No-op without identity."""
+    if not await by_adapter(tx, keyring, [adapter_id]):
+        return
+    await rotate(tx, keyring, adapter_id, "rs", at_ms=at_ms, at_once=True)
+    await rotate(tx, keyring, adapter_id, "heartbeat", at_ms=at_ms, at_once=True)
+
+
+async def fetched(tx: Tx, adapter_id: int, rs: Keys[Secret]) -> None:
+    """The LS has handed out this RS key: the one before ends. A rotation since then is left alone."""
+    await _set_of(tx, adapter_id, "rs_rotated_ms", rs.rotated_ms, previous_rs_key_sealed=None, rs_deadline_ms=None)
+
+
+async def ls_key_used(tx: Tx, adapter_id: int, ls: Keys[bytes]) -> None:
+    """The new LS key was used, or the deadline of the old one has passed: the old one ends."""
+    await _set_of(tx, adapter_id, "ls_rotated_ms", ls.rotated_ms, previous_ls_key_digest=None, ls_deadline_ms=None)
+
+
+async def passphrase_delivered(tx: Tx, adapter_id: int, passphrases: Keys[Secret], *, at_ms: int) -> None:
+    """A config pull has handed out this passphrase: the one before has its grace from now."""
+    await _set_of(tx, adapter_id, "passphrase_rotated_ms", passphrases.rotated_ms, passphrase_delivered_ms=at_ms)
+
+
+async def passphrase_settled(tx: Tx, adapter_id: int, passphrases: Keys[Secret]) -> None:
+    """The grace is over."""
+    await _set_of(
+        tx,
+        adapter_id,
+        "passphrase_rotated_ms",
+        passphrases.rotated_ms,
+        previous_passphrase_sealed=None,
+        passphrase_delivered_ms=None,
+    )
+
+
+async def allow_legacy_tls(tx: Tx, adapter_id: int, allowed: bool | None) -> None:
+    """Whether this adapter may speak TLS below 1.2 where the listeners do; None: as the settings say."""
+    await _set(tx, adapter_id, legacy_tls=None if allowed is None else int(allowed))
+
+
+async def rotating(tx: Tx) -> list[int]:
+    """Adapters with an RS key, passphrase or certificate that is being rotated; for the daemon, once at its start."""
+    unfinished = or_(
+        arms_identities.c.previous_rs_key_sealed.is_not(None),
+        arms_identities.c.previous_passphrase_sealed.is_not(None),
+        arms_identities.c.certificate_rotated_ms.is_not(None),
+    )
+    return list((await tx.execute(select(arms_identities.c.adapter_id).where(unfinished))).scalars())
+
+
+# --- certificates ---------------------------------------------------------------------------------------------------
+
+
+async def certificates_due(tx: Tx, *, authority: str, before_ms: int, limit: int) -> list[tuple[int, str]]:
+    """Adapter and distribution id of identities that need a certificate: those that have none, one of another
+    authority, or one that ends before that instant."""
+    rows = await tx.execute(
+        select(arms_identities.c.adapter_id, arms_identities.c.distribution_id)
+        .join(adapters, adapters.c.id == arms_identities.c.adapter_id)
+        .where(
+            adapters.c.life.not_in([life.value for life in FINAL]),
+            or_(
+                arms_identities.c.certificate.is_(None),
+                arms_identities.c.certificate_authority.is_(None),
+                arms_identities.c.certificate_authority != authority,
+                arms_identities.c.certificate_until_ms < before_ms,
+            ),
+        )
+        .limit(limit)
+    )
+    return [(row.adapter_id, row.distribution_id) for row in rows]
+
+
+async def put_certificate(
+    tx: Tx,
+    keyring: Keyring,
+    adapter_id: int,
+    certificate: str,
+    key: Secret,
+    *,
+    authority: str,
+    made_ms: int,
+    until_ms: int,
+) -> None:
+    """Store the certificate of an adapter; its next config pull brings it."""
+    await _set(
+        tx,
+        adapter_id,
+        certificate=certificate,
+        certificate_key_sealed=keyring.seal(key, context=context("certificate_key", adapter_id)),
+        certificate_authority=authority,
+        certificate_made_ms=made_ms,
+        certificate_until_ms=until_ms,
+    )
+
+
+async def certificates(tx: Tx, adapter_ids: Sequence[int]) -> dict[int, CertificateRecord]:
+    """How the certificates of these adapters stand; those without an identity are left out."""
+    rows = await tx.execute(
+        select(
+            arms_identities.c.adapter_id,
+            arms_identities.c.certificate,
+            arms_identities.c.certificate_until_ms,
+            arms_identities.c.certificate_made_ms,
+            arms_identities.c.certificate_rotated_ms,
+            arms_contacts.c.certificate_delivered_ms,
+        )
+        .join(arms_contacts, arms_contacts.c.adapter_id == arms_identities.c.adapter_id)
+        .where(arms_identities.c.adapter_id.in_(adapter_ids))
+    )
+    return {row[0]: CertificateRecord(*row[1:]) for row in rows}
+
+
+async def certificate_settled(tx: Tx, adapter_id: int, record: CertificateRecord) -> None:
+    """The adapter has the certificate that was asked for."""
+    await _set_of(tx, adapter_id, "certificate_rotated_ms", record.rotated_ms, certificate_rotated_ms=None)
+
+
+async def in_contact(tx: Tx) -> int:
+    """How many adapters in service have ever been in contact: they trust the authorities that they were told of."""
+    query = (
+        select(func.count())
+        .select_from(arms_contacts)
+        .join(adapters, adapters.c.id == arms_contacts.c.adapter_id)
+        .where(arms_contacts.c.last_seen_ms.is_not(None), adapters.c.life.not_in([life.value for life in FINAL]))
+    )
+    return int(await tx.scalar(query) or 0)
+
+
+async def _set(tx: Tx, adapter_id: int, **columns: Any) -> None:
+    await tx.execute(update(arms_identities).where(arms_identities.c.adapter_id == adapter_id).values(**columns))
+
+
+async def _set_of(tx: Tx, adapter_id: int, name: str, rotation_ms: int | None, **columns: Any) -> bool:
+    """Only while that rotation is still the newest; whether it was."""
+    done = await tx.execute(
+        update(arms_identities)
+        .where(arms_identities.c.adapter_id == adapter_id, arms_identities.c[name] == rotation_ms)
+        .values(**columns)
+    )
+    return bool(done.rowcount)

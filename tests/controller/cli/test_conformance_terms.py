@@ -1,0 +1,98 @@
+"""`kajitori conformance terms`: the published vectors pass; what is wrong in a file is a failure that names itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from controller.cli.conformance_terms import run_terms
+
+pytestmark = pytest.mark.fast
+
+VECTORS = Path(__file__).parents[2] / "vectors" / "terms-vectors.json"
+
+
+def judged(folder: Path, content: object) -> list[str]:
+    """The lines for a file of this content."""
+    file = folder / "vectors.json"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    return [result.line for result in run_terms([file])]
+
+
+def test_every_published_case_passes() -> None:
+    results = list(run_terms([VECTORS]))
+    assert [result.line for result in results if not result.ok] == []
+    assert len(results) == 103
+
+
+def test_a_wrong_expectation_says_what_came_instead(tmp_path: Path) -> None:
+    case = {"id": "R", "contract_end": "2025-03-31", "due": "2025-05-01"}
+    (line,) = judged(tmp_path, {"return_due": [case]})
+    assert line == 'FAIL R expected {"due": "2025-05-01"} got {"due": "2025-04-30"}'
+
+
+def test_an_unknown_group_fails_each_of_its_cases(tmp_path: Path) -> None:
+    (line,) = judged(tmp_path, {"weather": [{"id": "W9", "yen": 1}]})
+    assert line == "FAIL W9 expected a known group got 'weather'"
+
+
+def test_a_field_that_no_group_has_fails_the_case(tmp_path: Path) -> None:
+    case = {"id": "R", "contract_end": "2025-03-31", "colour": "red", "due": "2025-04-30"}
+    (line,) = judged(tmp_path, {"return_due": [case]})
+    assert line.startswith("FAIL R expected")
+    assert "colour" in line
+
+
+def test_a_missing_field_fails_the_case(tmp_path: Path) -> None:
+    (line,) = judged(tmp_path, {"minimum_period_end": [{"id": "M", "months": 1, "ends": "2025-02-14"}]})
+    assert line.startswith("FAIL M expected")
+    assert "billing_start" in line
+
+
+def test_null_and_absent_mean_the_same(tmp_path: Path) -> None:
+    case = {"id": "T", "notice_arrived": "2025-04-01", "named": None, "effective": "2025-05-01"}
+    assert judged(tmp_path, {"termination_effective": [case]}) == ["ok T"]
+
+
+def test_a_timestamp_counts_on_its_tokyo_day(tmp_path: Path) -> None:
+    case = {"id": "T", "notice_arrived": "2025-03-31T15:00:00+00:00", "effective": "2025-05-01"}
+    assert judged(tmp_path, {"termination_effective": [case]}) == ["ok T"]
+
+
+def test_an_answer_that_the_case_leaves_out_is_not_compared(tmp_path: Path) -> None:
+    case = {"id": "I", "service_month": "2025-06", "taxable": [100], "untaxed": [], "credits": [], "tax_yen": 10}
+    assert judged(tmp_path, {"invoice_total": [case]}) == ["ok I"]
+
+
+def test_a_truth_value_is_no_number(tmp_path: Path) -> None:
+    case = {"id": "D", "service": "mpc", "class": "I", "slot": "entry", "allowed": 1}
+    (line,) = judged(tmp_path, {"placement": [case]})
+    assert line.startswith("FAIL D")
+
+
+def test_a_bill_is_the_sum_of_its_floored_parts(tmp_path: Path) -> None:
+    part = {
+        "group": "line_fee",
+        "kind": "adapter",
+        "monthly_yen": 100,
+        "billing_start": "2025-06-11",
+        "month": "2025-06",
+    }
+    case = {"id": "B", "parts": [part, part, {"group": "slot_fee", "monthly_yen": 3000, "month": "2025-06",
+            "changes": [["2025-05-01", 10], ["2025-06-11", 15]]}], "yen": 66 + 66 + 40000}  # fmt: skip
+    assert judged(tmp_path, {"whole_bill": [case]}) == ["ok B"]
+
+
+def test_an_id_that_stands_twice_is_a_failure(tmp_path: Path) -> None:
+    case = {"id": "R", "contract_end": "2025-03-31", "due": "2025-04-30"}
+    assert judged(tmp_path, {"return_due": [case, case]})[1].startswith("FAIL R")
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"return_due": 1}'])
+def test_a_file_that_holds_no_vectors_is_one_failure(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "broken.json"
+    file.write_text(text, encoding="utf-8")
+    (result,) = run_terms([file])
+    assert not result.ok

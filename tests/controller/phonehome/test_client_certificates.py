@@ -1,0 +1,119 @@
+"""`arms.client_certificates`: what each value asks of an adapter that was given its certificate (arms-protocol §12)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from controller.phonehome.certificates import DAY_MS, leaf
+from controller.settings import ArmsSettings
+from inventory.keys import ClientCertificates
+from tests.controller.phonehome.site import Device, Site, Unit, eventually
+
+WITHOUT = "it showed no certificate, though one was issued to it"
+
+
+@pytest.fixture
+def policy() -> ClientCertificates:
+    return "require"
+
+
+@pytest.fixture
+def arms_settings(policy: ClientCertificates) -> ArmsSettings:
+    return ArmsSettings(ls_port=0, rs_port=0, heartbeat_port=0, pulls_per_s=10_000, client_certificates=policy)
+
+
+async def issued(site: Site) -> Unit:
+    """A unit that a config pull has given its certificate, on record."""
+    unit = await site.unit()
+    site.home.provisioned()
+
+    async def has_it() -> bool:
+        await site.pull(unit)
+        return (await site.contact(unit)).certificate_delivered_ms is not None
+
+    await eventually(has_it)
+    return unit
+
+
+async def restarted(site: Site, unit: Unit) -> None:
+    """The unit starts again from its saved state: its certificate is gone."""
+    del site.certificates[unit.distribution_id]
+
+
+async def codes(site: Site, unit: Unit) -> tuple[int, int, int]:
+    """HTTP status of a method query, of a result, of a tunnel."""
+    query, _ = await site.query(unit)
+    done, _ = await site.ask(unit, "read-status-done")
+    device = Device(site, unit)
+    tunnel = await device.open()
+    if tunnel == 200:
+        await device.cut()
+    return query, done, tunnel
+
+
+async def test_a_certificate_that_was_issued_must_be_shown(site: Site) -> None:
+    unit = await issued(site)
+    assert (await codes(site, unit))[::2] == (200, 200)
+
+    await restarted(site, unit)
+
+    assert await codes(site, unit) == (401, 401, 401)
+    claims = [claim for claim in await site.claims() if claim.claimed == unit.distribution_id]
+    assert {claim.reason.removeprefix("tunnel: ") for claim in claims} == {WITHOUT}
+    contact = await site.contact(unit)
+    assert (contact.refusal_code, contact.refusal_reason) == (401, WITHOUT)
+
+
+async def test_after_a_restart_the_ls_and_the_first_pull_come_without_and_bring_it_back(site: Site) -> None:
+    unit = await issued(site)
+    await restarted(site, unit)
+    assert (await site.locate(unit))[0] == 200
+    assert (await site.pull(unit))[0] == 200
+    assert (await codes(site, unit))[::2] == (200, 200)
+
+
+async def test_an_adapter_that_was_given_none_need_not_show_any(site: Site) -> None:
+    unit = await site.unit()
+    assert (await codes(site, unit))[::2] == (200, 200)
+
+
+async def test_the_certificate_of_another_adapter_is_refused_at_every_request(site: Site) -> None:
+    one, other = await issued(site), await issued(site)
+    site.certificates[one.distribution_id] = site.certificates[other.distribution_id]
+    assert await codes(site, one) == (401, 401, 401)
+    assert (await site.pull(one))[0] == 401
+    reasons = {claim.reason for claim in await site.claims() if claim.claimed == one.distribution_id}
+    assert f"it showed the certificate of {other.distribution_id}" in reasons
+
+
+async def test_a_certificate_that_has_ended_still_gets_its_adapter_the_next_one(site: Site, folder: Path) -> None:
+    unit = await issued(site)
+    ended_ms = site.clock.now_ms() - DAY_MS
+    pair = leaf(site.home.pki.authority("sa-ca"), unit.distribution_id, days=1, now_ms=ended_ms - DAY_MS)
+    path = folder / "ended.pem"
+    path.write_text(pair.key.reveal() + pair.certificate)
+    site.certificates[unit.distribution_id] = path
+
+    assert await codes(site, unit) == (401, 401, 401)
+    assert (await site.pull(unit))[0] == 200
+    assert (await codes(site, unit))[::2] == (200, 200)
+
+
+@pytest.mark.parametrize("policy", ["ask"])
+async def test_where_it_is_only_asked_for_none_need_be_shown_but_no_wrong_one(site: Site) -> None:
+    one, other = await issued(site), await issued(site)
+    await restarted(site, one)
+    assert (await codes(site, one))[::2] == (200, 200)
+    site.certificates[one.distribution_id] = site.certificates[other.distribution_id]
+    assert await codes(site, one) == (401, 401, 401)
+
+
+@pytest.mark.parametrize("policy", ["off"])
+async def test_where_it_is_off_nobody_is_asked(site: Site) -> None:
+    one, other = await issued(site), await issued(site)
+    site.certificates[one.distribution_id] = site.certificates[other.distribution_id]
+    assert (await codes(site, one))[::2] == (200, 200), "what is not asked for is not shown"
+    await restarted(site, one)
+    assert (await codes(site, one))[::2] == (200, 200)

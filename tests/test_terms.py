@@ -1,0 +1,62 @@
+"""Every rule of the terms lives somewhere and is shown by a test, or is said to be open."""
+
+from __future__ import annotations
+
+import pytest
+
+from inventory.terms import RULES
+from tests.rules import PAGE, page, shown
+
+pytestmark = pytest.mark.fast
+
+OPEN: frozenset[str] = frozenset(
+    {
+        "SMF-0",
+        "MPC-1",
+        "SMF-5.3",
+        "MPC-6.4",
+        "SMF-6",
+        "SMF-7",
+        "SMF-8.3",
+        "MPC-9.4",
+        "SMF-9.1",
+        "SMF-9.2",
+        "MPC-10.1",
+        "MPC-10.2",
+        "MPC-10.4",
+        "SMF-10.3",
+        "MPC-11",
+        "MPC-12.3",
+        "SMF-12.1",
+        "SMF-12.2",
+        "SMF-14.2",
+        "SMF-17.1",
+        "SMF-17.2",
+        "SMF-17.3",
+        "SMF-17.4",
+        "SMF-17.5",
+        "MPC-18.1",
+        "MPC-18.2",
+        "SMF-18",
+        "MPC-19",
+        "SMF-19",
+        "SMF-24",
+        "SMF-26.2",
+        "SMF-27",
+        "MPC-A3",
+        "SMF-S2009-11.2",
+    }
+)
+"""Rules that are not built yet. The list only ever gets shorter."""
+
+
+def test_every_rule_has_a_test_or_is_said_to_be_open() -> None:
+    assert set(RULES) - shown().keys() == OPEN
+
+
+def test_no_test_carries_a_rule_that_does_not_exist() -> None:
+    assert shown().keys() - set(RULES) == set()
+
+
+def test_the_page_of_the_terms_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run `python -m tests.rules`"
