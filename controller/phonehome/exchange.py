@@ -251,6 +251,11 @@ class Exchange(asyncio.Protocol):
         """The other side does not read on: what is written is kept in memory."""
         return self._full
 
+    @property
+    def unsent_bytes(self) -> int:
+        """What is written and not yet with the kernel."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     async def drain(self) -> None:
         """Wait until the other side reads on. Raises TimeoutError when it does not, ConnectionError when it is gone."""
         if self._transport is None:
