@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from controller import key_notes
+from controller.clock import Clock
+from controller.keyring import Keyring
+from controller.settings import ArmsSettings
 from controller.store import (
+    boots,
     checklist,
     configs,
+    incidents,
     managements,
+    modules,
     occupancy,
+    operations,
     phonehome,
     proposals,
     pushes,
     ssh,
+    startups,
 )
 from controller.store import (
     links as link_rows,
@@ -24,18 +33,44 @@ from controller.store.database import Tx
 from controller.store.scope import Scope
 from inventory import explain, onboarding
 from inventory.adapters import Adapter, Life
+from inventory.boots import Boot, stages
 from inventory.calendar import tokyo_day
 from inventory.contacts import ContactRecord
 from inventory.explain import AdapterFacts, ConfigState, Contact, Explanation, Fact, LinkFacts, Seat
+from inventory.incidents import Incident, IncidentKind
 from inventory.links import Capacity, Link
+from inventory.modules import Reported, WantedModule, differences
+from inventory.operations import Operation, OperationStep
 from inventory.plans import ConfigVersion, JournalRow, Phase, Push
 from inventory.slots import Placement
-
-if TYPE_CHECKING:
-    from controller.main import Daemon
+from inventory.startups import Trial
 
 STALE_DAYS = 5
 """Days without a valid one after which a level is stale (metering §5.3)."""
+
+
+class Daemon(Protocol):
+    """What is needed of the daemon."""
+
+    @property
+    def clock(self) -> Clock:
+        """Its clock."""
+        ...
+
+    @property
+    def keyring(self) -> Keyring:
+        """Opens what is sealed: the keys that are being rotated."""
+        ...
+
+    @property
+    def arms_settings(self) -> ArmsSettings:
+        """What the ARMS listeners accept."""
+        ...
+
+    @property
+    def started_ms(self) -> int:
+        """When it started."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +83,34 @@ class _Known:
     suspended: Mapping[int, str | None]
     provided: Mapping[int, set[onboarding.ChecklistItem]]
     held: Collection[int]
+    operations: Mapping[int, Operation]
     configs: Mapping[tuple[int, configs.Kind], ConfigVersion]
+    boots: Mapping[int, Boot]
+    incidents: Mapping[int, Sequence[Incident]]
+    trials: Mapping[int, Trial]
+    wanted: Mapping[int, tuple[WantedModule, ...]]
+    reported: Mapping[int, Reported]
 
 
 async def adapters(tx: Tx, daemon: Daemon, wanted: Sequence[Adapter]) -> list[Explanation]:
     """Explanations of adapters, in their order. The caller has checked their scope."""
     known = await _look(tx, wanted)
     now_ms = daemon.clock.now_ms()
-    return [explain.explain_adapter(_facts(known, one, daemon.clock.pace), now_ms) for one in wanted]
+    phoning = [one for one in known.arms.values() if one.adapter_id in {each.id for each in wanted}]
+    noted = await key_notes.of_adapters(tx, daemon.keyring, daemon.arms_settings, phoning, now_ms)
+    return [
+        explain.explain_adapter(
+            replace(_facts(known, one, daemon.clock.pace), notes=tuple(noted.get(one.id, ()))), now_ms
+        )
+        for one in wanted
+    ]
 
 
 async def _look(tx: Tx, wanted: Sequence[Adapter]) -> _Known:
     numbers = [one.id for one in wanted]
     seats = await occupancy.seats(tx, numbers)
     owners = await occupancy.management_ids(tx, list(seats.values()))
+    places = [one.slot_id for one in seats.values() if one.slot_kind == "entry"]
     everything = Scope.everything()
     reasons = {number: (await managements.get(tx, everything, number)).suspended for number in set(owners.values())}
     return _Known(
@@ -71,7 +120,13 @@ async def _look(tx: Tx, wanted: Sequence[Adapter]) -> _Known:
         suspended={seat: reasons[management] for seat, management in owners.items()},
         provided=await checklist.provided(tx, [one.id for one in wanted if one.life in (Life.ORDERED, Life.DELIVERED)]),
         held=await pushes.held(tx, numbers),
-        configs=await configs.newest(tx, [one.slot_id for one in seats.values() if one.slot_kind == "entry"]),
+        operations=await operations.open_of(tx, numbers),
+        configs=await configs.newest(tx, places),
+        boots=await boots.latest(tx, numbers),
+        incidents=await incidents.open_of_adapters(tx, numbers),
+        trials=await startups.trials(tx, places),
+        wanted=await modules.wanted_of(tx, places),
+        reported=await modules.reported(tx, numbers),
     )
 
 
@@ -86,6 +141,15 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
         # To a standby the refusal is the answer it should get; its retries are its sign of life.
         contact, refusal = Contact.READY, None
     config, config_ms = _config(known, adapter, seat)
+    place = seat.slot_id if seat is not None and seat.slot_kind == "entry" else 0
+    trial = known.trials.get(place) if adapter.path == "arms" else None
+    boot = known.boots.get(adapter.id)
+    loop = next((one for one in known.incidents.get(adapter.id, ()) if one.kind is IncidentKind.CLIENT_LOOP), None)
+    reported = known.reported.get(adapter.id)
+    unlike = ""
+    if reported is not None:
+        unlike = differences(known.wanted.get(place, ()), {one.id: one.version for one in reported.modules})
+    asked = known.operations.get(adapter.id)
     return AdapterFacts(
         serial=adapter.serial.shown,
         life=adapter.life.value,
@@ -105,7 +169,30 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
         quarantine_at_ms=quarantine_ms,
         proven_at_ms=proven_ms,
         heartbeat_at_ms=None if arms is None else arms.last_heartbeat_ms,
+        boot=() if boot is None else _boot(boot),
+        loop=None if loop is None else str(loop.facts.get("asked", loop.title)),
+        loop_at_ms=None if loop is None else loop.last_ms,
+        trial=None if trial is None else trial.words,
+        trial_at_ms=None if trial is None else trial.failed_ms,
+        fell_back=trial is not None and trial.standing == "given-up",
+        modules=unlike or None,
+        modules_at_ms=None if reported is None else reported.at_ms,
+        operation=None if asked is None else explain.operation_words(_key(asked), asked.state),
+        operation_at_ms=None if asked is None else asked.sent_ms or asked.created_ms,
         pace=pace,
+    )
+
+
+def _boot(boot: Boot) -> tuple[Fact, ...]:
+    """The stages of a boot as facts; one that was skipped says why."""
+    return tuple(
+        Fact(
+            one.at_ms if one.at_ms is not None else boot.rs_ms,
+            f"last boot, {one.stage.value.replace('-', ' ')}" + (f": {one.note}" if one.note else ""),
+            "phone-home",
+        )
+        for one in stages(boot)
+        if one.at_ms is not None or one.note
     )
 
 
@@ -115,7 +202,9 @@ def _contact(
     """Stage, its instant, when the serial was proven, refusal, quarantine, its instant."""
     if adapter.path == "arms" and arms is not None:
         refusal = None
-        if arms.refusal_reason is not None and arms.stage is Contact.REFUSED:
+        # A refusal after the last stage may have been of somebody in its name, who moves no stage: it is told too.
+        told = arms.stage is Contact.REFUSED or (arms.refusal_ms or 0) > (arms.stage_ms or 0)
+        if arms.refusal_reason is not None and told:
             refusal = f"{arms.refusal_code}: {arms.refusal_reason}"
         at_ms = arms.stage_ms or arms.last_seen_ms
         return arms.stage, at_ms, arms.proven_ms, refusal, arms.quarantine, arms.quarantine_ms
@@ -156,6 +245,19 @@ def push(found: Push, journal: Sequence[JournalRow]) -> Explanation:
     return explain.explain_push(
         f"push {found.id} to E-{found.entry_id}", found.state, since_ms=since_ms, reason=found.said, journal=facts
     )
+
+
+def operation(found: Operation, journal: Sequence[OperationStep]) -> Explanation:
+    """Explanation of an operation from its journal."""
+    facts = tuple(Fact(step.at_ms, f"{step.state.value}: {step.said}", "operation journal") for step in journal)
+    since_ms = journal[-1].at_ms if journal else found.created_ms
+    return explain.explain_operation(
+        f"{_key(found)} on {found.serial}", found.state, since_ms=since_ms, reason=found.said, journal=facts
+    )
+
+
+def _key(found: Operation) -> str:
+    return f"operation {found.id} ({found.kind})"
 
 
 async def link(tx: Tx, daemon: Daemon, found: Link) -> Explanation:

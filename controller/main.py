@@ -14,11 +14,13 @@ import uvicorn
 import uvloop
 
 from controller import node
+from controller.api_tls import context_of
 from controller.clock import SystemClock
 from controller.engine.dbos_engine import DbosEngine
 from controller.engine.node import NodeId
 from controller.keyring import Keyring
 from controller.metering.service import HeartbeatReading, MeteringService
+from controller.operations.service import OperationService
 from controller.phonehome.heartbeat import Beat
 from controller.phonehome.service import PhoneHome
 from controller.phonehome.together import Together
@@ -29,15 +31,26 @@ from controller.push.texts import TextPlanner
 from controller.push.truth import TruthReader
 from controller.reports.service import ReportService
 from controller.settings import Settings
-from controller.store import api_keys, arms_keys, audit, configs, counts, events, idempotency, migrate, phonehome, ssh
+from controller.store import (
+    api_keys,
+    arms_keys,
+    audit,
+    counts,
+    events,
+    idempotency,
+    migrate,
+    phonehome,
+    ssh,
+    startups,
+)
 from controller.store.database import Database, Tx
 from controller.store.events import NewEvent
 from controller.store.scope import By
 from controller.store.traffic import TrafficDatabase
 from inventory.adapters import Adapter
 from inventory.errors import BadInput
-from inventory.plans import ConfigText
 from inventory.secrets import Secret
+from inventory.startups import Served
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +69,7 @@ class Daemon:
         self, settings: Settings, held: NodeId, db: Database, traffic: TrafficDatabase, keyring: Keyring
     ) -> None:
         self.settings = settings
+        self.arms_settings = settings.arms
         self.db = db
         self.traffic = traffic
         self.keyring = keyring
@@ -90,6 +104,9 @@ class Daemon:
                 four_eyes_unproven=settings.push.four_eyes_unproven,
                 client_rollback_s=(settings.arms.rs_retry_max + 1) * settings.arms.rs_retry_interval_s,
             ),
+        )
+        self.operations = OperationService(
+            database=db, keyring=keyring, clock=self.clock, link=self.phonehome.link, planner=self.planner
         )
         self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner)
         self.node = held
@@ -141,6 +158,7 @@ class Daemon:
             advance=self.pushes.advance,
         )
         self._loop("push dispatcher", lambda: self.pushes.run(self._running_engine()))
+        self._loop("operations", self.operations.run)
         self._loop("metering", self.metering.run)
         self._loop("ssh watch", self.identifier.watch)
         self._loop("truth", self.truth.run)
@@ -165,9 +183,9 @@ class Daemon:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        settled = await self.pushes.stop(deadline_s=STOP_S)
-        if not settled:
-            log.warning("pushes were left for reconcile at the next start")
+        settled = await asyncio.gather(self.pushes.stop(deadline_s=STOP_S), self.operations.stop(deadline_s=STOP_S))
+        if not all(settled):
+            log.warning("pushes or operations were left to be reconciled at the next start")
         if self._engine is not None:
             await self._engine.close()
         await self.phonehome.stop()
@@ -183,22 +201,23 @@ class Daemon:
         return int(self._server.servers[0].sockets[0].getsockname()[1])
 
     async def provision(self, tx: Tx, adapter: Adapter) -> Secret:
-        """ARMS identity of a new adapter; the LS key is returned this once. Raises BadInput without Distribution ID."""
+        """ARMS identity of a new adapter; the LS key is returned this once. Raises BadInput without Distribution ID.
+
+        Say `phonehome.provisioned()` after the commit: whoever makes the certificate must see the identity.
+        """
         if adapter.distribution_id is None:
             raise BadInput(
                 "an adapter that phones home needs its Distribution ID",
                 field="distribution_id",
                 next_step="Copy it from the label, or from `show key`.",
             )
-        key = await phonehome.provision(
+        return await phonehome.provision(
             tx,
             self.keyring,
             adapter.id,
             distribution_id=adapter.distribution_id,
             at_ms=self.clock.now_ms(),
         )
-        self.phonehome.provisioned()
-        return key
 
     async def unseated(self, tx: Tx, adapter_id: int) -> None:
         """In the transaction of the move: old keys of a unit that phones home are void at once (architecture §6)."""
@@ -223,9 +242,9 @@ class Daemon:
         assert self._engine is not None
         return self._engine
 
-    async def _read_startups(self, entry_ids: Sequence[int]) -> dict[int, ConfigText]:
+    async def _read_startups(self, entry_ids: Sequence[int]) -> dict[int, Served]:
         async with self.db.read() as tx:
-            return await configs.latest_texts(tx, self.keyring, entry_ids, "startup")
+            return await startups.served_at(tx, self.keyring, entry_ids)
 
     async def _meter(self, beats: Sequence[Beat]) -> None:
         await self.metering.ingest_heartbeat([reading for beat in beats for reading in _readings(beat)])
@@ -283,6 +302,10 @@ class Daemon:
             http=bounded(self.clock.pace),
             limit_concurrency=CONNECTIONS_AT_MOST,
         )
+        config.load()
+        config.ssl = context_of(self.settings.api)
+        if config.ssl is not None:
+            config.ssl_certfile = str(self.settings.api.tls_certificate)  # it tells uvicorn that this is HTTPS
         self._server = _Server(config)
         self._tasks.append(asyncio.create_task(self._server.run_here(), name="api"))
         await self._server.up.wait()

@@ -21,7 +21,14 @@ from inventory.errors import BadInput
 
 PREFIX = "KAJITORI_"
 OF_THE_CLI = frozenset(
-    {"KAJITORI_SETTINGS", "KAJITORI_URL", "KAJITORI_API_KEY", "KAJITORI_PASSWORD", "KAJITORI_LS_KEY"}
+    {
+        "KAJITORI_SETTINGS",
+        "KAJITORI_URL",
+        "KAJITORI_API_KEY",
+        "KAJITORI_CA",
+        "KAJITORI_PASSWORD",
+        "KAJITORI_LS_KEY",
+    }
 )
 """Variables that the commands read; whoever exports them for `kajitori adapter …` may start a daemon too."""
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -90,8 +97,14 @@ class ArmsSettings(_Section):
     heartbeat_interval_s: Annotated[int, Field(ge=10, le=3600)] = 60
     """Seconds between heartbeats."""
     pulls_per_s: Annotated[float, Field(gt=0)] | None = None
-    """Ceiling of pulls admitted per second; empty: as many as the node can serve. The rest are held in a queue, and
-    told to come back (301) when their turn is not within 20 s (architecture §6)."""
+    """Ceiling of pulls admitted per second; empty: as many as the node can serve. The rest are held in a queue, and \
+told to come back (301) when their turn is not within 20 s (architecture §6)."""
+    loop_requests: Annotated[int, Field(ge=10, le=10_000)] = 30
+    """Requests of one adapter within the window beyond which it is caught in a loop; a normal start makes four."""
+    loop_window_s: Annotated[int, Field(ge=10, le=3600)] = 60
+    """Seconds of that window."""
+    config_tries: Annotated[int, Field(ge=1, le=100)] = 3
+    """Boots whose connection check a new startup config may fail before the last proven one is served."""
     connections: Annotated[int, Field(ge=0)] = 0
     """Connections open at once; 0: all that the limit of open files leaves, less a reserve. Never more than that."""
     unproven_per_source: Annotated[int, Field(ge=8)] = 500

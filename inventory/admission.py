@@ -55,6 +55,8 @@ class Caller:
     startup: bool = False
     """Its place has a startup config."""
     overload: bool = False
+    looping: str | None = None
+    """It asks again and again without getting on; it was held, and is told to come back later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ def admit(door: Door, caller: Caller) -> Answer:
     refusal = _identity(caller) or _operator(caller)
     if refusal is None and door is not Door.LS:
         refusal = _place(caller)
+    if refusal is None and caller.looping is not None:
+        refusal = Answer("arms", BUSY, f"it is answered slowly: {caller.looping}")
     if refusal is None and caller.overload:
         refusal = Answer("arms", BUSY, "the server is busy; the adapter asks again after its interval")
     if refusal is None:

@@ -61,6 +61,9 @@ class ArmsIdentity:
         """The newest passphrase: what the RS hands out."""
         return self.passphrases.current
 
+    ls_ms: int | None = None
+    """When it asked the LS since its last pull; None when it did not."""
+
     def caller(
         self,
         *,
@@ -69,6 +72,7 @@ class ArmsIdentity:
         startup: bool = False,
         overload: bool = False,
         doubt: str | None = None,
+        looping: str | None = None,
     ) -> Caller:
         """The facts of a request for `admission.admit`."""
         return Caller(
@@ -84,6 +88,7 @@ class ArmsIdentity:
             quarantine=self.quarantine,
             startup=startup,
             overload=overload,
+            looping=looping,
         )
 
 
@@ -116,6 +121,10 @@ class ContactRecord:
     """TLS version of its last request, such as `TLSv1`."""
     tls_best: str | None
     """The newest version that it has ever spoken."""
+    ls_ms: int | None = None
+    """When it asked the LS since the last config was pulled."""
+    asked_ms: int | None = None
+    """When it asked the RS since the last config was pulled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +139,3 @@ class Claim:
     first_ms: int
     last_ms: int
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Boot:
-    """One start of an adapter: when each step was answered with success; milliseconds UTC."""
-
-    id: int
-    adapter_id: int
-    trigger: str
-    rs_ms: int
-    method_ms: int | None
-    confirmed_ms: int | None
-    ready_ms: int | None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from inventory.operations import OperationState
 from inventory.plans import PushState
 
 
@@ -42,6 +43,7 @@ class Contact(StrEnum):
     LS_ASKED = "ls-asked"
     RS_ASKED = "rs-asked"
     CONFIG_PULLED = "config-pulled"
+    MODULE_SYNCING = "module-syncing"
     METHOD_AGREED = "method-agreed"
     CONFIRMED = "confirmed"
     READY = "ready"
@@ -88,6 +90,24 @@ class AdapterFacts:
     quarantine_at_ms: int | None = None
     proven_at_ms: int | None = None
     heartbeat_at_ms: int | None = None
+    notes: tuple[Fact, ...] = ()
+    """What else is to be known of it now: keys that are being rotated, old TLS; each a sentence of its own."""
+    boot: tuple[Fact, ...] = ()
+    """Stages of its last boot, as far as it got."""
+    loop: str | None = None
+    """It asks again and again, and is answered slowly."""
+    loop_at_ms: int | None = None
+    trial: str | None = None
+    """What the connection checks say against the startup config of its place (`startups.Trial.words`)."""
+    trial_at_ms: int | None = None
+    fell_back: bool = False
+    """The last proven startup config is served in place of the newest one."""
+    modules: str | None = None
+    """Wanted module versions that it does not run."""
+    modules_at_ms: int | None = None
+    operation: str | None = None
+    """The operation that it has, or that waits for it, in words."""
+    operation_at_ms: int | None = None
     pace: float = 1.0
 
 
@@ -103,6 +123,10 @@ _STAGES: Final = {
     ),
     Contact.RS_ASKED: ("asked the Resource Server and got no config yet", "Look at the answer it got, below."),
     Contact.CONFIG_PULLED: ("pulled its config and has not agreed on a push method yet", "Wait one retry interval."),
+    Contact.MODULE_SYNCING: (
+        "pulled its config and is syncing its modules; it restarts by itself",
+        "Wait: it fetches the modules and pulls again; that is progress, no failure.",
+    ),
     Contact.METHOD_AGREED: ("agreed on a push method and has not confirmed yet", "Check that its tunnel gets through."),
     Contact.CONFIRMED: ("confirmed its push path; its serial number is being proven", "Wait a few seconds."),
     Contact.READY: ("is in contact and can be pushed to", ""),
@@ -150,14 +174,20 @@ def standing(facts: AdapterFacts) -> str:
         return "suspended"
     if facts.missing:
         return "onboarding"
+    if facts.loop:
+        return "looping"
     if facts.contact in (Contact.SILENT, Contact.REFUSED, Contact.NEVER_SEEN):
         return facts.contact.value
     if facts.seat is Seat.NONE:
         return "unseated"
+    if facts.contact is Contact.MODULE_SYNCING:
+        return "syncing modules"
     if facts.contact is not Contact.READY:
         return "booting"
     if facts.seat is Seat.STANDBY:
         return "standing by"
+    if facts.fell_back:
+        return "fell back"
     return {
         ConfigState.IN_SYNC: "ok",
         ConfigState.DIFFERS: "drifted",
@@ -180,6 +210,7 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
     if facts.suspended:
         chain.append(Fact(facts.seat_at_ms, f"its contract is suspended: {facts.suspended}", "contracts", "SMF-21"))
     said, _ = _contact(facts)
+    chain += facts.boot
     chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, said, _source(facts)))
     if facts.refusal:
         chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, f"last refusal: {facts.refusal}", _source(facts)))
@@ -189,8 +220,17 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         chain.append(Fact(facts.heartbeat_at_ms, "its last heartbeat came", "phone-home"))
     if facts.seat is Seat.ENTRY:
         chain.append(Fact(facts.config_at_ms or facts.seat_at_ms, _CONFIG[facts.config][0], "last complete reading"))
+    if facts.loop:
+        chain.append(Fact(facts.loop_at_ms or now_ms, f"it is answered slowly: {facts.loop}", "phone-home"))
+    if facts.trial:
+        chain.append(Fact(facts.trial_at_ms or now_ms, facts.trial, "startup trials"))
+    if facts.modules:
+        chain.append(Fact(facts.modules_at_ms or now_ms, facts.modules, "module list"))
+    if facts.operation:
+        chain.append(Fact(facts.operation_at_ms or now_ms, facts.operation, "operations"))
     if facts.quarantine:
         chain.append(Fact(facts.quarantine_at_ms or now_ms, f"quarantined: {facts.quarantine}", "controller"))
+    chain += facts.notes
     if facts.pace != 1.0:
         chain.append(Fact(now_ms, f"waits of this daemon are divided by {facts.pace:g}", "settings"))
     word = standing(facts)
@@ -199,14 +239,20 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         summary += f"; {_CONFIG[facts.config][0]}"
     if facts.life not in ("in-service",):
         summary += f"; {facts.life.replace('-', ' ')}"
+    if facts.operation:
+        summary += f"; {facts.operation}"
     for label, detail in (
         ("missing", ", ".join(facts.missing)),
         ("suspended", facts.suspended),
         ("refused", facts.refusal),
         ("quarantined", facts.quarantine),
+        ("looping", facts.loop),
+        ("fell back" if facts.fell_back else "startup", facts.trial),
+        ("modules", facts.modules),
     ):
         if detail:
             summary += f"; {label}: {detail}"
+    summary += "".join(f"; {note.text}" for note in facts.notes)
     return Explanation(
         subject=facts.serial,
         word=word,
@@ -249,6 +295,10 @@ def _next_action(facts: AdapterFacts, word: str) -> str:
         return "Resume the contract when its ground is gone (SMF-21)."
     if word == "onboarding":
         return f"Tick off: {', '.join(facts.missing)}."
+    if word == "looping":
+        return "Look at its boots and the reasons of its pulls; it is let in again when it has calmed down."
+    if facts.trial and (facts.fell_back or facts.contact is not Contact.READY):
+        return "Compare the startup texts of its place, correct the working config and release it as startup."
     if word == "unseated":
         return "Put it into an entry or a standby slot; until then it gets no config."
     _, contact_then = _contact(facts)
@@ -256,6 +306,8 @@ def _next_action(facts: AdapterFacts, word: str) -> str:
         return contact_then
     if facts.seat is Seat.ENTRY and _CONFIG[facts.config][1]:
         return _CONFIG[facts.config][1]
+    if facts.modules:
+        return "Order a pull; if it comes back with the same versions, look at its module incident."
     return "Nothing to do." if facts.seat is Seat.ENTRY else "Nothing to do: it takes over when it is promoted."
 
 
@@ -290,6 +342,41 @@ def explain_push(
     summary = f"{key} {said}" + (f": {reason}" if reason else "")
     facts = (*journal, Fact(since_ms, f"{key} {said}", "push journal"))
     return Explanation(key, state.value, summary, facts, then)
+
+
+_OPERATION: Final = {
+    OperationState.WAITING: ("waits for its turn and for contact; nothing was sent", "Wait, or cancel it."),
+    OperationState.SENDING: ("is being sent; the adapter has not answered yet", "Wait for the answer."),
+    OperationState.RUNNING: ("was accepted; the adapter carries it out", "Wait for the result."),
+    OperationState.RETURNING: (
+        "was accepted; the adapter has left and its next pull is awaited",
+        "Wait for its next pull; until then it cannot be pushed to.",
+    ),
+    OperationState.SETTLING: (
+        "was sent and its answer or result did not come; the adapter is asked what it still holds open",
+        "Wait; it is not sent again.",
+    ),
+    OperationState.DONE: ("is done", "Nothing to do; read the result."),
+    OperationState.NOT_DONE: ("was not carried out, or ended in a failure", "Read the reason; then ask again."),
+    OperationState.UNKNOWN: (
+        "ended in doubt: it may have been carried out or not",
+        "Look at the adapter before you ask again; nothing is sent by itself.",
+    ),
+}
+
+
+def operation_words(key: str, state: OperationState) -> str:
+    """State of an operation in a clause, as the explanation of its adapter shows it."""
+    return f"{key} {_OPERATION[state][0]}"
+
+
+def explain_operation(
+    key: str, state: OperationState, *, since_ms: int, reason: str = "", journal: tuple[Fact, ...] = ()
+) -> Explanation:
+    """State of an operation in words. `reason` is what it said last; `journal` its journal as facts."""
+    said = operation_words(key, state)
+    facts = (*journal, Fact(since_ms, said, "operations"))
+    return Explanation(key, state.value, said + (f": {reason}" if reason else ""), facts, _OPERATION[state][1])
 
 
 _LEVELS: Final = ("quiet", "watch", "congested", "critical")

@@ -75,7 +75,9 @@ async def register(body: NewAdapter, request: Request, caller: Operator, once: O
         place = await _seat(tx, caller.scope, by, made, body.place) if body.place else None
         return AdapterView.of(made, place, None if ls_key is None else ls_key.reveal())
 
-    return await once.commit(work)
+    answer = await once.commit(work)
+    daemon.phonehome.provisioned()
+    return answer
 
 
 @router.get("/adapters", tags=["adapters"])

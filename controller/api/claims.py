@@ -10,15 +10,17 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
 from controller.api.auth import Operator, Viewer
+from controller.api.boots import BootView
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.schemas import Body, Name, instant
 from controller.api.state import acting, daemon_of
-from controller.store import adapters, audit, events, phonehome
+from controller.store import adapters, audit, boots, events, phonehome
 from controller.store.database import Tx
 from controller.store.events import NewEvent
 from inventory.adapters import Adapter, SerialNumber
-from inventory.contacts import Boot, ContactRecord
+from inventory.boots import Boot
+from inventory.contacts import ContactRecord
 from inventory.errors import Conflict
 
 router = APIRouter()
@@ -37,16 +39,6 @@ class ClaimView(BaseModel):
     count: int
 
 
-class BootView(BaseModel):
-    """One start of an adapter: when each step was answered."""
-
-    trigger: str
-    pulled_at: datetime
-    method_at: datetime | None
-    confirmed_at: datetime | None
-    ready_at: datetime | None
-
-
 class ContactView(BaseModel):
     """How an adapter stands with phone-home."""
 
@@ -61,6 +53,8 @@ class ContactView(BaseModel):
     refusal: str | None
     quarantine: str | None
     firmware: str | None
+    ls_asked_at: datetime | None = Field(description="When it asked the Location Server since its last pull.")
+    rs_asked_at: datetime | None = Field(description="When it asked for its config since it last got one.")
     boots: list[BootView]
 
 
@@ -96,8 +90,8 @@ async def read_contact(serial: str, request: Request, caller: Viewer) -> Contact
     async with daemon_of(request).db.read() as tx:
         adapter = await adapters.by_serial(tx, caller.scope, SerialNumber.parse(serial))
         found = await phonehome.contact(tx, caller.scope, adapter.id)
-        boots = await phonehome.boots(tx, adapter.id)
-    return _view(adapter, found, boots)
+        latest = await boots.page(tx, adapter.id)
+    return _view(adapter, found, latest)
 
 
 @router.post("/adapters/{serial}/shut-out", response_model=ContactView, tags=["adapters"])
@@ -126,7 +120,7 @@ async def _shut(serial: str, reason: str | None, request: Request, caller: Opera
         audit.record(tx, by, verb, adapter.serial.shown, contractor_id=adapter.contractor_id, after={"reason": reason})
         touched.append(adapter.id)
         found = await phonehome.contact(tx, caller.scope, adapter.id)
-        return _view(adapter, found, await phonehome.boots(tx, adapter.id))
+        return _view(adapter, found, await boots.page(tx, adapter.id))
 
     answer = await once.commit(work, status=200)
     await daemon.places_changed(*touched)
@@ -142,7 +136,7 @@ def _at(at_ms: int | None) -> datetime | None:
     return None if at_ms is None else instant(at_ms)
 
 
-def _view(adapter: Adapter, found: ContactRecord, boots: Sequence[Boot]) -> ContactView:
+def _view(adapter: Adapter, found: ContactRecord, latest: Sequence[Boot]) -> ContactView:
     return ContactView(
         serial_number=adapter.serial.shown,
         stage=found.stage.value,
@@ -155,14 +149,7 @@ def _view(adapter: Adapter, found: ContactRecord, boots: Sequence[Boot]) -> Cont
         refusal=None if found.refusal_reason is None else f"{found.refusal_code}: {found.refusal_reason}",
         quarantine=found.quarantine,
         firmware=found.firmware,
-        boots=[
-            BootView(
-                trigger=one.trigger,
-                pulled_at=instant(one.rs_ms),
-                method_at=_at(one.method_ms),
-                confirmed_at=_at(one.confirmed_ms),
-                ready_at=_at(one.ready_ms),
-            )
-            for one in boots
-        ],
+        ls_asked_at=_at(found.ls_ms),
+        rs_asked_at=_at(found.asked_ms),
+        boots=[BootView.of(one) for one in latest],
     )

@@ -152,7 +152,7 @@ async def release_startup(key: EntryKey, request: Request, caller: Operator, onc
             raise Conflict(
                 f"{occupant.serial} keeps its startup config itself", next_step="Make a plan and push it instead."
             )
-        if (await _author(tx, draft)).model.family != occupant.model.family:
+        if (await author_of(tx, draft)).model.family != occupant.model.family:
             raise Conflict(
                 f"the working config of E-{entry_id} was written for another model",
                 next_step=f"Write one in the language of {occupant.serial}.",
@@ -198,7 +198,7 @@ async def read_config(version_id: Number, request: Request, response: Response, 
     """One version with its text, secrets masked. Its `ETag` is what a change of the draft sends as `If-Match`."""
     daemon = daemon_of(request)
     async with daemon.db.read() as tx:
-        view = await _shown(tx, daemon, caller.scope, await configs.get(tx, caller.scope, version_id))
+        view = await shown_config(tx, daemon, caller.scope, await configs.get(tx, caller.scope, version_id))
     tag(response, view.id)
     return view
 
@@ -210,8 +210,8 @@ async def diff_configs(version_id: Number, other_id: Number, request: Request, c
     async with daemon.db.read() as tx:
         one = await configs.get(tx, caller.scope, version_id)
         other = await configs.get(tx, caller.scope, other_id)
-        family = (await _author(tx, one)).model.family
-        if one.entry_id != other.entry_id or (await _author(tx, other)).model.family != family:
+        family = (await author_of(tx, one)).model.family
+        if one.entry_id != other.entry_id or (await author_of(tx, other)).model.family != family:
             raise Conflict(
                 f"versions {version_id} and {other_id} belong to two places or two languages",
                 next_step="Compare versions of one place, written for one model.",
@@ -251,9 +251,10 @@ def _secrets_back(spoken: Dialect, module: int, text: str, known: Sequence[Confi
     raise refused
 
 
-async def _shown(tx: Tx, daemon: Daemon, scope: Scope, version: ConfigVersion) -> ConfigTextView:
+async def shown_config(tx: Tx, daemon: Daemon, scope: Scope, version: ConfigVersion) -> ConfigTextView:
+    """A version with its text, secrets masked."""
     text = await configs.text(tx, scope, daemon.keyring, version.id)
-    spoken = dialect((await _author(tx, version)).model.dialect)
+    spoken = dialect((await author_of(tx, version)).model.dialect)
     return ConfigTextView(
         **ConfigVersionView.of(version).model_dump(),
         modules=[ModuleText(id=module, text=_redacted(spoken, module, one)) for module, one in text.modules],
@@ -272,7 +273,7 @@ async def _occupant(tx: Tx, scope: Scope, entry_id: int) -> Adapter:
     return occupant
 
 
-async def _author(tx: Tx, version: ConfigVersion) -> Adapter:
+async def author_of(tx: Tx, version: ConfigVersion) -> Adapter:
     """Whose language a version is in: secrets are known only in the language that they were written in."""
     found = await occupancy.latest_occupant(tx, version.entry_id, until_ms=version.at_ms)
     assert found is not None, "a version is stored only where somebody sits or sat"

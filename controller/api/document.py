@@ -17,6 +17,7 @@ SOURCES: Final[Mapping[tuple[str, str], tuple[tuple[str, str], ...]]] = {
     ("configs", "version_id"): (("write_working", "id"), ("list_configs", "items/0/id")),
     ("plans", "plan_id"): (("make_plan", "id"), ("list_plans", "items/0/id")),
     ("pushes", "push_id"): (("start_push", "id"), ("list_pushes", "items/0/id")),
+    ("operations", "operation_id"): (("start_operation", "id"), ("list_operations", "items/0/id")),
     ("links", "link_id"): (("create_link", "id"), ("list_links", "items/0/id")),
     ("proposals", "proposal_id"): (("list_proposals", "items/0/id"),),
     ("api-keys", "key_id"): (("create_api_key", "id"),),

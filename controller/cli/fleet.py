@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from controller.cli import booting
 from controller.cli.client import Api, at
 from controller.cli.options import ADMIN_KEY, HERE, AsJson, KeyFile, Url, api
 from controller.cli.output import out, show_fields, show_json, show_table
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
     _contracts(groups["contractor"], groups["management"])
     _places(groups["entry"])
     _adapters(groups["adapter"])
+    booting.register(groups["adapter"], groups["entry"])
     _explaining(app)
 
 

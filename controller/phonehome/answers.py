@@ -20,7 +20,9 @@ from drivers.arms.parameters import (
     RsSolicitationAnswer,
 )
 from inventory.contacts import ArmsIdentity
-from inventory.plans import ConfigText
+from inventory.modules import WantedModule, differences
+from inventory.modules import announced as modules_of_a_pull
+from inventory.startups import Served
 
 RS_PATH: Final = "/rs/arms"
 TUNNEL_PATH: Final = "/tunnel"
@@ -42,14 +44,14 @@ def where_the_rs_is(context: Context, identity: ArmsIdentity) -> RsSolicitationA
 
 
 def its_config(
-    context: Context, identity: ArmsIdentity, startup: ConfigText, asked: ConfigSolicitation
+    context: Context, identity: ArmsIdentity, served: Served, asked: ConfigSolicitation
 ) -> ConfigSolicitationAnswer:
     """Its certificate, where heartbeats go, and the startup config of its place, module by module.
 
-    Module 0 is announced with the version that the adapter says it runs: another one would start an update.
+    A module is announced with the version that its entry wants, module 0 else with the one that the adapter says it
+    runs: another one starts an update.
     """
-    ids = identity.model.arms_modules or (0,)
-    running = module_version(asked.firmware)
+    modules = announced(identity, served, asked)
     return ConfigSolicitationAnswer(
         sa_certificate=identity.certificate,
         sa_private_key=identity.certificate_key if identity.certificate else None,
@@ -64,9 +66,23 @@ def its_config(
         ),
         push_addresses=(context.settings.address,),
         pull_urls=(context.url(context.rs_port, RS_PATH),),
-        modules=tuple(Module(id_, running if id_ == 0 else "0.0.0-0") for id_ in ids),
-        configs=tuple(ModuleConfig(id_, startup.text(id_)) for id_ in ids),
+        modules=tuple(Module(one.id, one.version, text=one.info) for one in modules),
+        configs=tuple(ModuleConfig(one.id, served.text.text(one.id)) for one in modules),
     )
+
+
+def announced(identity: ArmsIdentity, served: Served, asked: ConfigSolicitation) -> tuple[WantedModule, ...]:
+    """The module list of a pull."""
+    ids = identity.model.arms_modules or (0,)
+    return modules_of_a_pull(ids, {0: module_version(asked.firmware)}, served.modules)
+
+
+def syncing(identity: ArmsIdentity, served: Served, asked: ConfigSolicitation) -> str:
+    """What the adapter has to fetch before it starts its config, in words; empty when it runs what is wanted.
+
+    A pull tells the version of module 0 alone; what else it runs is asked when it is ready.
+    """
+    return differences(served.modules, {0: module_version(asked.firmware)}) if asked.firmware else ""
 
 
 def module_version(firmware: str | None) -> str:

@@ -11,8 +11,10 @@ import structlog
 
 from controller.clock import Clock
 from controller.keyring import Keyring
+from controller.phonehome.boots import Boots
 from controller.phonehome.gate import Gate
 from controller.phonehome.ledger import Ledger
+from controller.phonehome.loops import LoopGuard
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.room import Room
@@ -22,12 +24,12 @@ from controller.store import phonehome as rows
 from controller.store.database import Database
 from inventory.contacts import ArmsIdentity
 from inventory.errors import BadInput
-from inventory.plans import ConfigText
+from inventory.startups import Served
 
 log = structlog.get_logger(__name__)
 
-Startup = Callable[[int], Awaitable[ConfigText | None]]
-"""The startup config of an entry; None when it has none."""
+Startup = Callable[[int], Awaitable[Served | None]]
+"""What the adapter of an entry is served; None when it has no startup config."""
 OnPowerOn = Callable[[int, int], None]
 """Told of an adapter that was powered on, and when: its counters began anew (metering §2.3)."""
 
@@ -43,6 +45,8 @@ class Context:
     pki: Pki
     ledger: Ledger
     gate: Gate
+    loops: LoopGuard
+    boots: Boots
     startup: Startup
     on_power_on: OnPowerOn
     peers: dict[int, Peer] = field(default_factory=dict)
@@ -88,8 +92,8 @@ class Context:
     def _notice(self, kind: str, identity: ArmsIdentity, facts: dict[str, object]) -> None:
         self.ledger.event(kind, identity, **facts)
 
-    async def startup_of(self, identity: ArmsIdentity) -> ConfigText | None:
-        """The startup config of the place where the adapter sits; None when it sits in none, or that has none."""
+    async def startup_of(self, identity: ArmsIdentity) -> Served | None:
+        """What is served at the place where the adapter sits; None when it sits in none, or that has none."""
         return None if identity.entry_id is None else await self.startup(identity.entry_id)
 
     def url(self, port: int, path: str) -> str:

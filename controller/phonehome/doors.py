@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
 
-from controller.phonehome import answers, given, tls
+from controller.phonehome import answers, given, syncing, tls
+from controller.phonehome.boots import Failure
 from controller.phonehome.context import Context
 from controller.phonehome.exchange import Exchange
 from controller.phonehome.gate import Turn
 from controller.phonehome.listener import Connection
 from controller.phonehome.peer import CLAIM_S, Peer
 from controller.phonehome.proof import Prover
+from controller.phonehome.renewal import Renewal
 from controller.phonehome.tunnel import Tunnel
-from controller.store import adapters
+from controller.phonehome.undisturbed import undisturbed
+from controller.store import adapters, startups
 from controller.store.scope import By, Scope
 from drivers.arms import framing, messages, rules
 from drivers.arms.ids import Credential, DistributionId
@@ -24,7 +28,6 @@ from drivers.arms.messages import Envelope, Request, Response
 from drivers.arms.parameters import (
     ANSWERS,
     ConfigSolicitation,
-    Nothing,
     Parameters,
     PushMethodQuery,
     RsSolicitation,
@@ -32,14 +35,13 @@ from drivers.arms.parameters import (
 from drivers.arms.results import NAMES, SUCCESS
 from inventory.adapters import Life, LifeEvent
 from inventory.admission import BUSY, OTHER_ID, UNKNOWN_ID, Answer, Caller, Door, admit
+from inventory.boots import MODULE_SYNC_FAILED, POWER_ON
 from inventory.contacts import ArmsIdentity
 from inventory.errors import BadInput, FleetError, ProtocolViolation
 from inventory.explain import Contact
 from inventory.keys import certificate_doubt
-from inventory.plans import ConfigText
+from inventory.startups import Served
 
-POWER_ON: Final = "power on boot"
-"""Trigger of a pull after power came on (arms-protocol §6.9)."""
 log = structlog.get_logger(__name__)
 
 _IDENTITY: Final = frozenset({UNKNOWN_ID, OTHER_ID, 401})
@@ -67,7 +69,7 @@ class _Asked:
 class Doors:
     """The listeners' protocols; one a connection."""
 
-    def __init__(self, context: Context, prover: Prover) -> None:
+    def __init__(self, context: Context, prover: Prover, renewal: Renewal) -> None:
         self._context = context
         self._open: set[Exchange] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,6 +77,7 @@ class Doors:
         self._over = self._open.discard
         self._confirmed = prover.confirmed
         self._ended = self._tunnel_ended
+        self._renewal = renewal
 
     def connection(self, connection: Connection) -> Exchange:
         """What speaks on a new connection."""
@@ -260,7 +263,7 @@ class Doors:
             case (Door.RS, ConfigSolicitation() | PushMethodQuery()):
                 await self._pull(door, asked)
             case (Door.RS, _) if request.type in {"push-confirmation-start", "push-ready"}:
-                await self._answer(asked, BUSY)
+                await self._busy(asked)
             case _:
                 raise ProtocolViolation(f"{request.type[:64]!r} is not for this server", reason="unknown-type")
 
@@ -268,33 +271,84 @@ class Doors:
         """A pull passes the gate before anything is looked up for it; what is held longest is told to come back."""
         context, identity = self._context, asked.identity
         key_ok = True
-        turn = await context.gate.enter(identity.serial.key, step=_STEPS.get(type(asked.request.parameters), 0))
+        trigger = getattr(asked.request.parameters, "trigger", asked.request.type)
+        self._arrived(asked)
+        looping = await context.loops.enter(identity, trigger)
+        turn = Turn.REFUSED
+        if looping is None:
+            turn = await context.gate.enter(identity.serial.key, step=_STEPS.get(type(asked.request.parameters), 0))
+        served: Served | None = None
         try:
             if turn is not Turn.AT_ONCE:
                 # It may have lost its place, or its key, while it was held.
                 identity = await context.identity(identity.distribution_id) or identity
                 asked = replace(asked, identity=identity)
                 key_ok = self._key_ok(door, identity, asked.exchange.credential())
-            startup = await context.startup_of(identity) if door is Door.RS and turn is not Turn.REFUSED else None
+            if door is Door.RS and turn is not Turn.REFUSED:
+                if isinstance(asked.request.parameters, ConfigSolicitation):
+                    await self._judged(identity, trigger)
+                served = await context.startup_of(identity)
         finally:
             if turn is not Turn.REFUSED:
                 context.gate.leave()
-        overload = turn is Turn.REFUSED
-        answer = admit(door, identity.caller(key_ok=key_ok, startup=startup is not None or overload, overload=overload))
+        busy = turn is Turn.REFUSED
+        answer = admit(
+            door,
+            identity.caller(
+                key_ok=key_ok,
+                startup=served is not None or busy,
+                overload=busy and looping is None,
+                looping=looping,
+            ),
+        )
         if not answer.admitted:
             if isinstance(asked.request.parameters, RsSolicitation | ConfigSolicitation):
                 self._left_push(asked)
+            else:
+                context.boots.excuse(identity, f"it was answered {answer.code}, {answer.reason}")
             await self._refuse(asked.exchange, asked.request.type, answer, identity, identity.distribution_id)
             return
         match asked.request.parameters:
             case RsSolicitation():
                 await self._location_answer(asked)
-            case ConfigSolicitation() as parameters if startup is not None:
-                await self._config_answer(asked, parameters, startup)
+            case ConfigSolicitation() as parameters if served is not None:
+                await self._config_answer(asked, parameters, served)
             case PushMethodQuery(methods=methods):
                 await self._method_answer(asked, methods)
             case _:
                 raise ProtocolViolation("this is no pull", reason="unknown-type")
+
+    def _arrived(self, asked: _Asked) -> None:
+        """What the very arrival of a request says, whatever it is answered."""
+        match asked.request.parameters:
+            case ConfigSolicitation():
+                self._context.boots.rs_asked(asked.identity)
+                self._seen(asked.identity, asked.exchange.source, Contact.RS_ASKED)
+            case PushMethodQuery():
+                self._context.boots.applied(asked.identity)
+            case _:
+                pass
+
+    async def _judged(self, identity: ArmsIdentity, trigger: str) -> None:
+        """A pull may be evidence against the config of the boot before it; the verdict decides what is served now."""
+        failure = self._context.boots.failure(identity, trigger)
+        if failure is not None:
+            await undisturbed(self._failed(identity, failure))
+        if trigger.strip().lower() == MODULE_SYNC_FAILED:
+            await undisturbed(syncing.failed(self._context, identity))
+
+    async def _failed(self, identity: ArmsIdentity, failure: Failure) -> None:
+        context = self._context
+        async with context.database.write() as tx:
+            await startups.failed(
+                tx,
+                By("phone-home", context.clock.now_ms()),
+                failure.version_id,
+                why=failure.why,
+                adapter_id=identity.adapter_id,
+                serial=str(identity.serial),
+                at_most=context.settings.config_tries,
+            )
 
     def _left_push(self, asked: _Asked) -> None:
         peer = self._context.peers.get(asked.identity.adapter_id)
@@ -305,16 +359,30 @@ class Doors:
     async def _location_answer(self, asked: _Asked) -> None:
         context, identity = self._context, asked.identity
         self._left_push(asked)
-        await self._answer(asked, SUCCESS, answers.where_the_rs_is(context, identity))
-        self._seen(identity, asked.exchange.source, Contact.LS_ASKED)
+
+        def note() -> None:
+            self._seen(identity, asked.exchange.source, Contact.LS_ASKED)
+            context.boots.ls_asked(identity)
+
+        await self._answer(asked, answers.where_the_rs_is(context, identity), note)
         await given.at_the_ls(context, identity, asked.exchange.credential())
 
-    async def _config_answer(self, asked: _Asked, parameters: ConfigSolicitation, startup: ConfigText) -> None:
+    async def _config_answer(self, asked: _Asked, parameters: ConfigSolicitation, served: Served) -> None:
         context, identity = self._context, asked.identity
         self._left_push(asked)
-        await self._answer(asked, SUCCESS, answers.its_config(context, identity, startup, parameters))
-        self._seen(identity, asked.exchange.source, Contact.CONFIG_PULLED)
+        identity = await self._renewal.have(identity)
+
+        def note() -> None:
+            self._pulled(asked, parameters, served)
+
+        await self._answer(asked, answers.its_config(context, identity, served, parameters), note)
         await given.at_the_rs(context, identity)
+        await self._first_contact(identity)
+
+    def _pulled(self, asked: _Asked, parameters: ConfigSolicitation, served: Served) -> None:
+        context, identity = self._context, asked.identity
+        behind = answers.syncing(identity, served, parameters)
+        self._seen(identity, asked.exchange.source, Contact.MODULE_SYNCING if behind else Contact.CONFIG_PULLED)
         context.ledger.contact(
             identity,
             trigger=parameters.trigger[:200],
@@ -323,23 +391,29 @@ class Doors:
             refusal_reason=None,
             refusal_ms=None,
         )
-        context.ledger.boot(identity, parameters.trigger)
+        context.boots.pulled(identity, parameters, served)
+        if behind:
+            context.boots.excuse(identity, f"it was syncing its modules ({behind})")
+            context.ledger.event("phonehome.module-syncing", identity, words=behind)
         if parameters.trigger == POWER_ON:
             context.on_power_on(identity.adapter_id, context.clock.now_ms())
         context.ledger.event(
             "phonehome.pulled", identity, source=asked.exchange.source, trigger=parameters.trigger[:80]
         )
-        await self._first_contact(identity)
 
     async def _method_answer(self, asked: _Asked, offered: tuple[str, ...]) -> None:
         parameters = answers.how_to_push(self._context, offered)
         if parameters is None:
             answer = Answer("arms", BUSY, "it offers no https-tunnel, and no other push method is served here")
+            self._context.boots.excuse(asked.identity, answer.reason)
             await self._refuse(asked.exchange, asked.request.type, answer, asked.identity, "")
             return
-        await self._answer(asked, SUCCESS, parameters)
-        self._seen(asked.identity, asked.exchange.source, Contact.METHOD_AGREED)
-        self._context.ledger.boot_step(asked.identity, "method_ms")
+
+        def note() -> None:
+            self._seen(asked.identity, asked.exchange.source, Contact.METHOD_AGREED)
+            self._context.boots.method_agreed(asked.identity)
+
+        await self._answer(asked, parameters, note)
 
     async def _first_contact(self, identity: ArmsIdentity) -> None:
         """The first contact of an installed adapter puts it in service (service-terms §8)."""
@@ -368,15 +442,21 @@ class Doors:
             return
         await asked.exchange.answer(framing.response(200, "OK", rules.encode(response)))
 
-    async def _answer(self, asked: _Asked, code: int, parameters: Parameters | None = None) -> None:
-        response = Response(asked.request.type, code, parameters or Nothing(), description=NAMES[code])
+    async def _answer(self, asked: _Asked, parameters: Parameters, note: Callable[[], None]) -> None:
+        """Answer 100. What it means is noted before it is sent: the next request may come before the sending ends."""
         try:
-            document = rules.encode(response)
+            document = rules.encode(Response(asked.request.type, SUCCESS, parameters, description=NAMES[SUCCESS]))
         except BadInput as error:
             # Our own data breaks a rule of the protocol: the adapter keeps what it has and asks again.
             log.exception("phonehome.unsendable", adapter=str(asked.identity.serial))
             self._context.ledger.event("phonehome.unsendable", asked.identity, field=error.field, words=error.message)
-            document = rules.encode(Response(asked.request.type, BUSY, description=NAMES[BUSY]))
+            await self._busy(asked)
+            return
+        note()
+        await asked.exchange.answer(framing.response(200, "OK", document))
+
+    async def _busy(self, asked: _Asked) -> None:
+        document = rules.encode(Response(asked.request.type, BUSY, description=NAMES[BUSY]))
         await asked.exchange.answer(framing.response(200, "OK", document))
 
     # --- tunnels ------------------------------------------------------------------------------------------------------
@@ -386,29 +466,36 @@ class Doors:
     ) -> None:
         context = self._context
         caller = Caller(known=False)
-        startup: ConfigText | None = None
         if identity is not None:
             key_ok = self._key_ok(Door.TUNNEL, identity, credential)
-            turn: Turn | None = None
+            turn, looping = Turn.REFUSED, None
             if key_ok:  # who only knows its id takes nobody's turn at the gate
                 exchange.connection.prove(identity.adapter_id)
-                turn = await context.gate.enter(identity.serial.key, step=TUNNEL_STEP)
+                looping = await context.loops.enter(identity, "opens a tunnel")
+                if looping is None:
+                    turn = await context.gate.enter(identity.serial.key, step=TUNNEL_STEP)
+            served: Served | None = None
             try:
-                if turn in {Turn.HELD, Turn.REFUSED}:
+                if key_ok and turn is not Turn.AT_ONCE:
                     identity = await context.identity(identity.distribution_id) or identity
                     key_ok = self._key_ok(Door.TUNNEL, identity, credential)
-                startup = await context.startup_of(identity)
+                if turn is not Turn.REFUSED:
+                    served = await context.startup_of(identity)
             finally:
-                if turn in {Turn.AT_ONCE, Turn.HELD}:
+                if turn is not Turn.REFUSED:
                     context.gate.leave()
+            busy = turn is Turn.REFUSED
             caller = identity.caller(
                 key_ok=key_ok,
                 doubt=self._doubt(Door.TUNNEL, identity, exchange, pulling=False) if key_ok else None,
-                startup=startup is not None,
-                overload=turn is Turn.REFUSED,
+                startup=served is not None or busy,
+                overload=busy and looping is None,
+                looping=looping,
             )
         answer = admit(Door.TUNNEL, caller)
         if not answer.admitted or identity is None:
+            if identity is not None and caller.key_ok:
+                context.boots.excuse(identity, f"its tunnel was answered {answer.code}, {answer.reason}")
             await self._refuse_tunnel(exchange, answer, identity, user or "")
             return
         await self._run_tunnel(exchange, identity)
@@ -428,6 +515,7 @@ class Doors:
         echo_ms = context.settings.echo_interval_s * 1000 / context.clock.pace
         present = peer.contested(answers.TUNNEL_PATH, window_ms=CONTEST_ECHOES * echo_ms, alive_ms=1.5 * echo_ms)
         if present is not None:
+            context.boots.excuse(identity, "the same identity was in use elsewhere")
             refusal = Answer("http", 403, f"the same identity is in use from {present.source}")
             context.ledger.event(
                 "phonehome.two-places", identity, sources=[present.source, exchange.source], rule="MPC-11"

@@ -141,7 +141,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
         if len(self._queue) >= MAX_QUEUED:
             return "queue-full"
         if id_ not in self._senders:
-            if self._unknown.get(id_, -1) >= now_ms - FRESH_S * 1000:
+            if self._unknown.get(id_, -math.inf) >= now_ms - FRESH_S * 1000:
                 return "unknown"
             if self._strangers >= MAX_STRANGERS:
                 return "queue-full"
@@ -293,6 +293,7 @@ class HeartbeatReceiver(asyncio.DatagramProtocol):
             ledger.event("phonehome.source-changed", identity, before=sender.source, now=datagram.source)
         sender.source = datagram.source
         sender.last_ms = datagram.monotonic_ms
+        self._context.boots.heartbeat(identity.adapter_id, now_ms)
         if self.silence.heard(identity.adapter_id, datagram.monotonic_ms):
             peer = self._context.peers.get(identity.adapter_id)
             stage = Contact.READY if peer is not None and peer.ready.is_set() else Contact.CONFIRMED

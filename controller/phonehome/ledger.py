@@ -14,6 +14,7 @@ from controller.store import events
 from controller.store import phonehome as rows
 from controller.store.database import Database
 from controller.store.events import NewEvent
+from controller.store.startups import Proof
 from inventory.admission import Answer
 from inventory.contacts import ArmsIdentity
 
@@ -70,14 +71,24 @@ class Ledger:
             self.dropped += 1
         self._wake.set()
 
-    def boot(self, identity: ArmsIdentity, trigger: str) -> None:
+    def boot(self, identity: ArmsIdentity, **columns: Any) -> None:
         """The adapter pulled its configuration: a boot begins."""
-        self._batch.boots.append((identity.adapter_id, trigger[:200], self._clock.now_ms()))
+        self._batch.boots.begin(identity.adapter_id, **columns)
         self._wake.set()
 
-    def boot_step(self, identity: ArmsIdentity, column: str) -> None:
-        """The latest boot reached a step: `method_ms`, `confirmed_ms` or `ready_ms`."""
-        self._batch.boot_steps[identity.adapter_id, column] = self._clock.now_ms()
+    def boot_step(self, identity: ArmsIdentity, **columns: Any) -> None:
+        """The latest boot got further."""
+        self._batch.boots.step(identity.adapter_id, **columns)
+        self._wake.set()
+
+    def first_beat(self, adapter_id: int, at_ms: int) -> None:
+        """The first heartbeat of the latest boot."""
+        self._batch.boots.step(adapter_id, heartbeat_ms=at_ms)
+        self._wake.set()
+
+    def proof(self, proof: Proof) -> None:
+        """A startup version is shown to work."""
+        self._batch.proofs.append(proof)
         self._wake.set()
 
     def event(self, kind: str, identity: ArmsIdentity | None, **facts: Any) -> None:
@@ -145,6 +156,6 @@ class Ledger:
         for adapter_id, count in batch.refusals.items():
             self._batch.refusals[adapter_id] = self._batch.refusals.get(adapter_id, 0) + count
         self._batch.claims = {**batch.claims, **self._batch.claims}
-        self._batch.boots = batch.boots + self._batch.boots
-        self._batch.boot_steps = {**batch.boot_steps, **self._batch.boot_steps}
+        self._batch.boots.put_before(batch.boots)
+        self._batch.proofs = batch.proofs + self._batch.proofs
         self._wake.set()

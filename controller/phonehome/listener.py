@@ -39,6 +39,20 @@ RESERVED_FILES: Final = 512
 NOTE_S: Final = 60.0
 """A crowd is logged at most so often."""
 _RETRY_ACCEPT_S: Final = 0.5
+_NOT_SERVED: Final = "it speaks no TLS that is served here, see arms.tls_floor"
+_NOT_TRUSTED: Final = "it does not trust our certificate: another root was built into it"
+_TOLD: Final = {
+    "UNSUPPORTED_PROTOCOL": _NOT_SERVED,
+    "VERSION_TOO_LOW": _NOT_SERVED,
+    "NO_SHARED_CIPHER": _NOT_SERVED,
+    "NO_PROTOCOLS_AVAILABLE": _NOT_SERVED,
+    "TLSV1_ALERT_UNKNOWN_CA": _NOT_TRUSTED,
+    "SSLV3_ALERT_BAD_CERTIFICATE": _NOT_TRUSTED,
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _NOT_TRUSTED,
+    "TLSV1_ALERT_DECRYPT_ERROR": _NOT_TRUSTED,
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not of our authority",
+}
+"""What a failed handshake says of a device that was pointed here; anything else is noise and only counted."""
 
 
 @dataclass(slots=True, eq=False)
@@ -187,6 +201,8 @@ def room(wanted: int) -> int:
 
 
 P = TypeVar("P", bound=asyncio.Protocol)
+OnRefusal = Callable[[str, str], None]
+"""Told the source and the words of a handshake that failed for a reason that an operator can remove."""
 
 
 class Listener(Generic[P]):
@@ -203,11 +219,13 @@ class Listener(Generic[P]):
         tls: ssl.SSLContext,
         *,
         deadline_s: float,
+        on_refusal: OnRefusal,
     ) -> None:
         self._crowd = crowd
         self._factory = factory
         self._handler = handler
         self._tls = tls
+        self._on_refusal = on_refusal
         self._deadline_s = deadline_s
         self._socket: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -275,10 +293,10 @@ class Listener(Generic[P]):
     async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
         with contextlib.suppress(asyncio.CancelledError):  # put out, or stopped: its end is all that was wanted
             protocol = self._factory(connection)
-            if await self._shake_hands(accepted, protocol):
+            if await self._shake_hands(accepted, connection.source, protocol):
                 await self._handler(protocol)
 
-    async def _shake_hands(self, accepted: socket.socket, protocol: P) -> bool:
+    async def _shake_hands(self, accepted: socket.socket, source: str, protocol: P) -> bool:
         try:
             accepted.setblocking(False)  # the socket's own signature
             await asyncio.get_running_loop().connect_accepted_socket(
@@ -288,7 +306,10 @@ class Listener(Generic[P]):
                 ssl_handshake_timeout=self._deadline_s,
                 ssl_shutdown_timeout=self._deadline_s,
             )
-        except OSError:  # TLS errors and broken connections are of this kind
+        except OSError as error:  # TLS errors and broken connections are of this kind
             self._crowd.counts["handshake"] += 1
+            told = _TOLD.get(getattr(error, "reason", None) or "")
+            if told is not None:
+                self._on_refusal(source, f"TLS: {told}")
             return False
         return True

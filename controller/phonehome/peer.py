@@ -272,6 +272,8 @@ class Peer:
             self._forget_later(transaction)
         elif self.transactions.get(transaction.id) is transaction:
             del self.transactions[transaction.id]
+            if not transaction.claimed and transaction.type != "configure" and not transaction.done.exception():
+                self._unsolicited(transaction.done.result())
 
     @property
     def configuring(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from controller.phonehome import syncing
 from controller.phonehome.context import Context
 from controller.phonehome.peer import Peer
 from controller.phonehome.tunnel import Tunnel
@@ -45,7 +46,7 @@ class Prover:
         """A path was confirmed."""
         context, identity = self._context, peer.identity
         now_ms = context.clock.now_ms()
-        context.ledger.boot_step(identity, "confirmed_ms")
+        context.boots.confirmed(identity)
         if peer.proven:
             context.ledger.contact(identity, stage=Contact.READY, stage_ms=now_ms, last_seen_ms=now_ms)
             return
@@ -65,7 +66,8 @@ class Prover:
                 log.warning("phonehome.proof-failed", adapter=str(peer.identity.serial), error=error.message)
                 continue
             if told is not None:
-                self._judge(peer, told)
+                if self._judge(peer, told):
+                    await syncing.compare(self._context, peer, tunnel)
                 return
         if tunnel.ended is None:
             self._context.ledger.event(
@@ -86,7 +88,8 @@ class Prover:
         )
         return shown(output, name)
 
-    def _judge(self, peer: Peer, told: str) -> None:
+    def _judge(self, peer: Peer, told: str) -> bool:
+        """Whether it is who it should be; quarantine if not."""
         context, identity = self._context, peer.identity
         now_ms = context.clock.now_ms()
         if identity.model.key in BY_DISTRIBUTION_ID:
@@ -103,13 +106,14 @@ class Prover:
                 proven_ms=now_ms,
                 last_seen_ms=now_ms,
             )
-            context.ledger.boot_step(identity, "ready_ms")
+            context.boots.ready(identity, told)
             context.ledger.event("phonehome.ready", identity, shown=told)
-            return
+            return True
         reason = f"the device shows {told!r}, on record is {identity.serial}"
         peer.set_quarantine(reason)
         context.ledger.contact(identity, quarantine=reason, quarantine_ms=now_ms)
         context.ledger.event("phonehome.identity-mismatch", identity, shown=told, on_record=str(identity.serial))
+        return False
 
 
 def _same_serial(told: str, on_record: SerialNumber) -> bool:

@@ -14,9 +14,11 @@ from controller.phonehome.certificates import ADAPTER_DAYS, DAY_MS, RENEW_IN_LAS
 from controller.phonehome.context import Context
 from controller.phonehome.pki import Kept
 from controller.store import arms_keys, events, incidents
+from controller.store.database import Tx
 from controller.store.events import NewEvent
 from controller.store.scope import By
-from inventory.certificates import Standing, explain
+from inventory.certificates import CertificateWords, Standing, explain
+from inventory.contacts import ArmsIdentity
 from inventory.incidents import IncidentKind, NewIncident
 
 log = structlog.get_logger(__name__)
@@ -25,6 +27,8 @@ LOOK_S: Final = 3600.0
 """How often it is looked whether something ends."""
 AT_ONCE: Final = 4
 """Adapters whose certificates are made before the loop looks around."""
+PATIENCE_S: Final = 5.0
+"""How long a pull waits for the certificates of others; without one of its own the adapter can still open a tunnel."""
 
 
 class Renewal:
@@ -34,6 +38,7 @@ class Renewal:
         self._context = context
         self._wanted = asyncio.Event()
         self._standings: dict[str, Standing] = {}
+        self._one_at_a_time = asyncio.Lock()
 
     def wanted(self) -> None:
         """An adapter needs a certificate, or the authority that signs them is another one."""
@@ -58,25 +63,26 @@ class Renewal:
             async with context.database.write() as tx:
                 facts = {"certificate": name, "until_ms": until_ms}
                 await events.record(tx, NewEvent("pki.renewed", now_ms, facts=facts))
-        for kept in context.pki.kept():
-            await self._judge(kept, now_ms)
+        changed = [
+            (kept, told)
+            for kept in context.pki.kept()
+            if (told := explain(kept.role, kept.read.not_after_ms, now_ms)).standing
+            is not self._standings.get(kept.read.fingerprint)
+        ]
+        if changed:
+            async with context.database.write() as tx:
+                for kept, told in changed:
+                    await self._judge(tx, kept, told, now_ms)
+            self._standings.update({kept.read.fingerprint: told.standing for kept, told in changed})
 
-    async def _judge(self, kept: Kept, now_ms: int) -> None:
+    async def _judge(self, tx: Tx, kept: Kept, told: CertificateWords, now_ms: int) -> None:
         """An incident while a certificate is about to end or has ended; settled when another has taken its place."""
-        told = explain(kept.role, kept.read.not_after_ms, now_ms)
-        before = self._standings.get(kept.role, None)
-        if told.standing is before:
-            return
-        self._standings[kept.role] = told.standing
         by, cause = By("phone-home", now_ms), f"certificate {kept.role}"
-        async with self._context.database.write() as tx:
-            if told.standing is Standing.VALID:
-                await incidents.settle(
-                    tx, by, IncidentKind.CERTIFICATE, cause, "a certificate that lives longer is in use"
-                )
-                return
-            facts = {"subject": kept.read.subject, "until_ms": kept.read.not_after_ms, "next": told.next_action}
-            await incidents.note(tx, by, NewIncident(IncidentKind.CERTIFICATE, cause, told.summary, facts=facts))
+        if told.standing is Standing.VALID:
+            await incidents.settle(tx, by, IncidentKind.CERTIFICATE, cause, "a certificate that lives longer is in use")
+            return
+        facts = {"subject": kept.read.subject, "until_ms": kept.read.not_after_ms, "next": told.next_action}
+        await incidents.note(tx, by, NewIncident(IncidentKind.CERTIFICATE, cause, told.summary, facts=facts))
         log.warning("pki.ends", certificate=kept.role, words=told.summary)
 
     # --- adapters -----------------------------------------------------------------------------------------------------
@@ -99,16 +105,41 @@ class Renewal:
         async with context.database.read() as tx:
             due = await arms_keys.certificates_due(tx, authority=authority, before_ms=before_ms, limit=AT_ONCE)
         for adapter_id, distribution_id in due:
-            pair = await asyncio.to_thread(pki.issue, distribution_id, now_ms=now_ms)
-            async with context.database.write() as tx:
-                await arms_keys.put_certificate(
-                    tx,
-                    context.keyring,
-                    adapter_id,
-                    pair.certificate,
-                    pair.key,
-                    authority=authority,
-                    made_ms=now_ms,
-                    until_ms=read(pair.certificate).not_after_ms,
-                )
+            async with self._one_at_a_time:
+                await self._make(adapter_id, distribution_id)
         return bool(due)
+
+    async def have(self, identity: ArmsIdentity) -> ArmsIdentity:
+        """The adapter with a certificate, made now if it has none: it pulls before the loop came to it, or was
+        registered at another node. Without one when many wait; it gets it with a later pull then."""
+        if identity.certificate is not None:
+            return identity
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._one_at_a_time.acquire()
+        except TimeoutError:
+            return identity
+        try:
+            found = await self._context.identity(identity.distribution_id)
+            if found is not None and found.certificate is None:
+                await self._make(identity.adapter_id, identity.distribution_id)
+                found = await self._context.identity(identity.distribution_id)
+        finally:
+            self._one_at_a_time.release()
+        return found or identity
+
+    async def _make(self, adapter_id: int, distribution_id: str) -> None:
+        context, now_ms = self._context, self._context.clock.now_ms()
+        authority = context.pki.adapter_authority
+        pair = await asyncio.to_thread(context.pki.issue, distribution_id, now_ms=now_ms)
+        async with context.database.write() as tx:
+            await arms_keys.put_certificate(
+                tx,
+                context.keyring,
+                adapter_id,
+                pair.certificate,
+                pair.key,
+                authority=authority,
+                made_ms=now_ms,
+                until_ms=read(pair.certificate).not_after_ms,
+            )

@@ -7,7 +7,6 @@ is asked when it can be pushed to again; one that is being pushed to is left alo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Final, Literal
 
 from controller.phonehome.context import Context
@@ -70,10 +69,10 @@ class Rotations:
             try:
                 await asyncio.wait({waits, woken}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for each in (waits, woken):
-                    each.cancel()
-                    with contextlib.suppress(asyncio.CancelledError):
-                        await each
+                waits.cancel()
+                woken.cancel()
+                # Not awaited one by one: a cancellation of this loop that comes just then would be taken for theirs.
+                await asyncio.wait({waits, woken})
 
     async def look(self) -> None:
         """One look at each of them."""

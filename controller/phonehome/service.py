@@ -13,6 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.clock import Clock
 from controller.keyring import Keyring
+from controller.phonehome import importing
+from controller.phonehome.boots import Boots
+from controller.phonehome.certificates import Read, read
 from controller.phonehome.context import Context, OnPowerOn, Startup
 from controller.phonehome.doors import Doors
 from controller.phonehome.exchange import STAGE_S, Exchange
@@ -21,6 +24,7 @@ from controller.phonehome.heartbeat import Beat, HeartbeatReceiver, OnBeats
 from controller.phonehome.ledger import Ledger
 from controller.phonehome.link import TunnelLink
 from controller.phonehome.listener import Crowd, Listener, room
+from controller.phonehome.loops import LoopGuard
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.proof import Prover
@@ -29,11 +33,14 @@ from controller.phonehome.rotation import Rotations
 from controller.phonehome.tunnel import Tunnel
 from controller.phonehome.undisturbed import undisturbed
 from controller.settings import ArmsSettings
+from controller.store import arms_keys
 from controller.store import phonehome as rows
 from controller.store.database import Database
 from inventory.admission import Door, admit
-from inventory.errors import FleetError
+from inventory.certificates import IMPORT_FOLLOWS, AuthorityRole
+from inventory.errors import Conflict, FleetError
 from inventory.explain import Contact
+from inventory.secrets import Secret
 
 log = structlog.get_logger(__name__)
 
@@ -69,29 +76,37 @@ class PhoneHome:
         on_power_on: OnPowerOn = _no_one,
     ) -> None:
         self.pki = Pki.open(folder, now_ms=clock.now_ms())
+        ledger = Ledger(database, clock)
         self._context = Context(
             settings=settings,
             clock=clock,
             keyring=keyring,
             database=database,
             pki=self.pki,
-            ledger=Ledger(database, clock),
+            ledger=ledger,
             gate=Gate(clock, ceiling=settings.pulls_per_s),
+            loops=LoopGuard(clock, database, requests=settings.loop_requests, window_s=settings.loop_window_s),
+            boots=Boots(clock, ledger),
             startup=startup,
             on_power_on=on_power_on,
         )
         self.link = TunnelLink(self._context)
         self.heartbeats = HeartbeatReceiver(self._context, on_beats)
-        self._doors = Doors(self._context, Prover(self._context))
         self._listeners: list[Listener[Exchange]] = []
         self.crowd = Crowd(clock, at_most=room(settings.connections), per_source=settings.unproven_per_source)
         self.renewal = Renewal(self._context)
+        self._doors = Doors(self._context, Prover(self._context), self.renewal)
         self.rotations = Rotations(self._context, self.link, self.heartbeats)
 
     @property
     def ports(self) -> tuple[int, int, int]:
         """Bound ports: LS, RS, heartbeat."""
         return self._context.ls_port, self._context.rs_port, self._context.heartbeat_port
+
+    @property
+    def context(self) -> Context:
+        """What its parts share."""
+        return self._context
 
     @property
     def ledger(self) -> Ledger:
@@ -133,7 +148,12 @@ class PhoneHome:
 
     def _listen(self, handler: Callable[[Exchange], Awaitable[None]], tls: ssl.SSLContext, port: int) -> int:
         listener = Listener(
-            self.crowd, self._doors.connection, handler, tls, deadline_s=STAGE_S / self._context.clock.pace
+            self.crowd,
+            self._doors.connection,
+            handler,
+            tls,
+            deadline_s=STAGE_S / self._context.clock.pace,
+            on_refusal=lambda source, words: self._context.ledger.claim("", source, words),
         )
         self._listeners.append(listener)
         return listener.listen(self._context.settings.host, port)
@@ -147,6 +167,7 @@ class PhoneHome:
                 each.adapter_id: each
                 for each in await rows.by_adapter(tx, context.keyring, [record.adapter_id for record in records])
             }
+        await context.loops.remember()
         now_ms = context.clock.monotonic_ms()
         for record in records:
             identity = identities.get(record.adapter_id)
@@ -158,13 +179,44 @@ class PhoneHome:
     # --- for the rest of the daemon -----------------------------------------------------------------------------------
 
     def provisioned(self) -> None:
-        """An adapter got its identity: make its certificate now, beside the loop."""
+        """Adapters got their identities, on record: make their certificates now, beside the loop."""
         self.renewal.wanted()
 
     async def key_rotated(self, adapter_id: int) -> None:
         """A key of an adapter was rotated, and that is committed: see the rotation through."""
         self.renewal.wanted()
         await self.rotations.begun(adapter_id)
+
+    async def import_authority(
+        self, role: AuthorityRole, certificate: str, key: Secret, *, confirmed: bool = False
+    ) -> Read:
+        """Use a CA of the operator's own from now on: new connections see it, open ones stay. What was taken.
+
+        Raises BadInput for one that clients would not accept, Conflict when adapters trust another and `confirmed` is
+        false. After either nothing has changed.
+        """
+        now_ms = self._context.clock.now_ms()
+        taken = importing.authority(role, certificate, key, now_ms=now_ms)
+        told = read(taken.certificate)
+        if told.fingerprint == read(self.pki.authority(role).certificate).fingerprint:
+            return told
+        if role != "sa-ca" and not confirmed:
+            async with self._context.database.read() as tx:
+                known = await arms_keys.in_contact(tx)
+            if known:
+                raise Conflict(
+                    f"{known} adapters trust another CA: {IMPORT_FOLLOWS[role]}",
+                    next_step="Send it with `confirmed` when you have prepared that.",
+                    facts={"adapters": known},
+                )
+        leaves = {
+            name: await asyncio.to_thread(self.pki.make_leaf, name, now_ms=now_ms, authority=taken)
+            for name in self.pki.leaves_of(role)
+        }
+        self.pki.replace(leaves, role=role, by=taken)
+        await self.renewal.look()
+        self.renewal.wanted()
+        return told
 
     async def place_changed(self, adapter_id: int) -> None:
         """A slot was given, taken or promoted, a contract suspended: whoever may not stay is put out at once."""
@@ -185,6 +237,7 @@ class PhoneHome:
     async def _sweep(self) -> None:
         while True:
             await self._context.clock.wait(SWEEP_S)
+            await undisturbed(self._context.loops.look())
             open_now = [adapter_id for adapter_id, peer in self._context.peers.items() if peer.paths]
             for start in range(0, len(open_now), SWEEP_AT_ONCE):
                 await undisturbed(self._compare(open_now[start : start + SWEEP_AT_ONCE]))

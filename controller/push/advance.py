@@ -20,9 +20,10 @@ from controller.push.journal import Journal
 from controller.push.planning import Planner
 from controller.push.reach import Reach
 from controller.push.reconcile import Compared, guard_left_s, observe
-from controller.store import configs, plans, pushes
+from controller.store import configs, plans, pushes, startups
 from controller.store.database import Database, Tx
 from controller.store.scope import Scope
+from controller.store.startups import Proof
 from drivers.push import Device, Guard, PushJob
 from inventory.errors import (
     AuthenticationFailed,
@@ -316,7 +317,7 @@ class Advance:
             )
         kinds: tuple[configs.Kind, ...] = ("running", "startup")
         for kind in kinds:
-            await configs.put(
+            made = await configs.put(
                 tx,
                 Scope.everything(),
                 self._keyring,
@@ -328,6 +329,9 @@ class Advance:
                 reason=f"push {push.id}",
                 at_ms=row.at_ms,
             )
+            if kind == "startup":
+                # The device runs this text and has confirmed a new connection with it: no boot need prove it again.
+                await startups.proved(tx, [Proof(made.id, row.at_ms, f"push {push.id}")])
         return row
 
     async def _end(self, current: _Push, end: End) -> None:

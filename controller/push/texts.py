@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Final, ParamSpec, TypeVar
@@ -39,6 +39,10 @@ class TextPlanner:
     async def compute(self, family: str, base: ConfigText, intent: ConfigText) -> Computed:
         """See `Planner.compute`."""
         return await self._run(_lines(base, intent), _compute, family, base, intent)
+
+    async def run(self, texts: Sequence[str], work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """`work`, beside the loop if these texts are long. `work` is a function of a module; it and `args` travel."""
+        return await self._run(sum(text.count("\n") for text in texts), work, *args, **kwargs)
 
     def close(self) -> None:
         """End the worker process, if there is one."""

@@ -6,16 +6,18 @@ import json
 from collections.abc import Collection
 from typing import Any, Final, Literal
 
-from sqlalchemy import Column, ColumnElement, RowMapping, bindparam, func, insert, select, true, update
+from sqlalchemy import Column, ColumnElement, RowMapping, func, insert, select, true, update
 
 from controller.keyring import Keyring
+from controller.store import incidents
 from controller.store.database import Tx
 from controller.store.rows import in_parts
-from controller.store.scope import Scope
+from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.inventory import entries, managements
 from controller.store.tables.push import config_versions
 from inventory.errors import NotFound
+from inventory.incidents import IncidentKind
 from inventory.plans import ConfigText, ConfigVersion
 
 Kind = Literal["working", "startup", "running", "truth"]
@@ -47,10 +49,13 @@ async def put(
 ) -> ConfigVersion:
     """Store a version; `digest` is the canonical one of the family's dialect.
 
-    A truth equal to the last one becomes no new version: its `seen_ms` moves. Raises NotFound for an entry that is not
-    in scope.
+    A truth equal to the last one becomes no new version: its `seen_ms` moves. A new startup begins a trial of its own,
+    so an incident about the one before it is settled. Raises NotFound for an entry that is not in scope.
     """
     await require_entry(tx, scope, entry_id)
+    if kind == "startup":
+        by, cause = By(author, at_ms), f"entry {entry_id}"
+        await incidents.settle(tx, by, IncidentKind.UNPROVEN_CONFIG, cause, "a new startup config was released")
     if kind == "truth":
         last = await latest(tx, scope, entry_id, kind)
         if last is not None and last.digest == digest:
@@ -134,35 +139,18 @@ async def text(tx: Tx, scope: Scope, keyring: Keyring, version_id: int) -> Confi
     sealed = (
         await tx.execute(select(config_versions.c.text_sealed).where(config_versions.c.id == version_id))
     ).scalar_one()
-    context = _context(version.entry_id, version.kind, version.digest, version.at_ms)
-    return unpack(keyring.unseal(sealed, context=context).reveal())
+    return opened(keyring, sealed, version.entry_id, version.kind, version.digest, version.at_ms)
+
+
+def opened(keyring: Keyring, sealed: bytes, entry_id: int, kind: str, digest: str, at_ms: int) -> ConfigText:
+    """The text of a version whose row was read already; it holds secrets."""
+    return unpack(keyring.unseal(sealed, context=_context(entry_id, kind, digest, at_ms)).reveal())
 
 
 async def latest_text(tx: Tx, scope: Scope, keyring: Keyring, entry_id: int, kind: Kind) -> ConfigText | None:
     """Text of the newest version of a kind, such as the startup that the RS serves; None if there is none."""
     version = await latest(tx, scope, entry_id, kind)
     return None if version is None else await text(tx, scope, keyring, version.id)
-
-
-_LAST: Final = (
-    select(func.max(config_versions.c.id))
-    .where(config_versions.c.entry_id.in_(bindparam("entry_ids", expanding=True)))
-    .where(config_versions.c.kind == bindparam("kind"))
-    .group_by(config_versions.c.entry_id)
-)
-_LATEST_TEXTS: Final = select(
-    config_versions.c.entry_id, config_versions.c.digest, config_versions.c.at_ms, config_versions.c.text_sealed
-).where(config_versions.c.id.in_(_LAST))
-
-
-async def latest_texts(tx: Tx, keyring: Keyring, entry_ids: Collection[int], kind: Kind) -> dict[int, ConfigText]:
-    """The same for several entries in one query, for the daemon itself; entries without one are left out."""
-    found: dict[int, ConfigText] = {}
-    for some in in_parts(entry_ids):
-        for row in await tx.execute(_LATEST_TEXTS, {"entry_ids": list(some), "kind": kind}):
-            context = _context(row.entry_id, kind, row.digest, row.at_ms)
-            found[row.entry_id] = unpack(keyring.unseal(row.text_sealed, context=context).reveal())
-    return found
 
 
 async def require_entry(tx: Tx, scope: Scope, entry_id: int) -> None:

@@ -129,8 +129,9 @@ async def page(
     state: IncidentState | None = None,
     kind: IncidentKind | None = None,
     adapter_id: int | None = None,
+    still_open: bool = False,
 ) -> list[Incident]:
-    """Incidents by number, after one."""
+    """Incidents by number, after one; `still_open`: acknowledged ones too, closed ones not."""
     query = _visible(scope).where(incidents.c.id > after).order_by(incidents.c.id).limit(limit)
     if state is not None:
         query = query.where(incidents.c.state == state)
@@ -138,6 +139,8 @@ async def page(
         query = query.where(incidents.c.kind == kind.value)
     if adapter_id is not None:
         query = query.where(incidents.c.adapter_id == adapter_id)
+    if still_open:
+        query = query.where(incidents.c.closed_ms.is_(None))
     return [_incident(row) for row in await tx.execute(query)]
 
 

@@ -1,4 +1,4 @@
-"""Rows of phone-home: identities, contacts, claims, boots.
+"""Rows of phone-home: identities, contacts, claims; boots have a file of their own.
 
 The daemon reads identities as itself; what operators read takes a scope. Contacts, claims and events are written in
 batches, one transaction each (architecture §3a.2).
@@ -16,8 +16,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from controller.keyring import Keyring, new_key
+from controller.store import boots, startups
 from controller.store.database import Tx
 from controller.store.scope import Scope
+from controller.store.startups import Proof
 from controller.store.tables.inventory import (
     adapters,
     checklist_items,
@@ -27,12 +29,12 @@ from controller.store.tables.inventory import (
     standbys,
     suspensions,
 )
-from controller.store.tables.phonehome import arms_boots, arms_claims, arms_contacts, arms_identities
+from controller.store.tables.phonehome import arms_claims, arms_contacts, arms_identities
 from inventory import onboarding
 from inventory.adapters import Life, SerialNumber
 from inventory.admission import Place
 from inventory.catalogue import model
-from inventory.contacts import ArmsIdentity, Boot, Claim, ContactRecord
+from inventory.contacts import ArmsIdentity, Claim, ContactRecord
 from inventory.errors import BadInput, Conflict, NotFound
 from inventory.explain import Contact
 from inventory.keys import Keys
@@ -107,6 +109,7 @@ def _identities() -> Select[Any]:
             management.label("management_id"),
             suspensions.c.reason.label("suspended"),
             arms_contacts.c.quarantine,
+            arms_contacts.c.ls_ms,
             arms_contacts.c.certificate_delivered_ms,
             arms_contacts.c.tls,
             arms_contacts.c.tls_best,
@@ -257,6 +260,7 @@ def _identity(row: RowMapping, keyring: Keyring, ticked: set[str]) -> ArmsIdenti
         shut_out=row["shut_out"],
         quarantine=row["quarantine"],
         ticked=len(ticked),
+        ls_ms=row["ls_ms"],
         certificate_issued=row["certificate_delivered_ms"] is not None,
         legacy_tls=None if row["legacy_tls"] is None else bool(row["legacy_tls"]),
         tls=row["tls"],
@@ -308,14 +312,6 @@ async def claims(tx: Tx, *, after: int = 0, limit: int = 50) -> list[Claim]:
     return [Claim(**row) for row in rows.mappings()]
 
 
-async def boots(tx: Tx, adapter_id: int, *, limit: int = 20) -> list[Boot]:
-    """The latest boots of an adapter, newest first."""
-    rows = await tx.execute(
-        select(arms_boots).where(arms_boots.c.adapter_id == adapter_id).order_by(arms_boots.c.id.desc()).limit(limit)
-    )
-    return [Boot(**row) for row in rows.mappings()]
-
-
 # --- batched writes -------------------------------------------------------------------------------------------------
 
 
@@ -329,13 +325,12 @@ class Batch:
     """How often each adapter was refused."""
     claims: dict[tuple[str, str, str], list[int]] = field(default_factory=dict)
     """(claimed, source, reason) → [first_ms, last_ms, count]."""
-    boots: list[tuple[int, str, int]] = field(default_factory=list)
-    """Adapter, trigger, instant of each boot."""
-    boot_steps: dict[tuple[int, str], int] = field(default_factory=dict)
-    """(adapter, column) → instant, for the latest boot of the adapter."""
+    boots: boots.Noted = field(default_factory=boots.Noted)
+    proofs: list[Proof] = field(default_factory=list)
+    """Startup versions that a boot has shown to work."""
 
     def __bool__(self) -> bool:
-        return bool(self.contacts or self.refusals or self.claims or self.boots or self.boot_steps)
+        return bool(self.contacts or self.refusals or self.claims or self.boots or self.proofs)
 
 
 async def write(tx: Tx, batch: Batch) -> None:
@@ -357,14 +352,8 @@ async def write(tx: Tx, batch: Batch) -> None:
             .values(refusal_count=arms_contacts.c.refusal_count + bindparam("more")),
             [{"of_adapter": adapter_id, "more": count} for adapter_id, count in batch.refusals.items()],
         )
-    if batch.boots:
-        await tx.execute(
-            insert(arms_boots),
-            [{"adapter_id": who, "trigger": trigger, "rs_ms": at_ms} for who, trigger, at_ms in batch.boots],
-        )
-    for (adapter_id, column), at_ms in batch.boot_steps.items():
-        latest = select(func.max(arms_boots.c.id)).where(arms_boots.c.adapter_id == adapter_id).scalar_subquery()
-        await tx.execute(update(arms_boots).where(arms_boots.c.id == latest).values({column: at_ms}))
+    await boots.write(tx, batch.boots)
+    await startups.proved(tx, batch.proofs)
     if batch.claims:
         await _write_claims(tx, batch.claims)
 

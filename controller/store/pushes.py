@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, RowMapping, delete, func, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, RowMapping, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from controller.store import audit, configs, events
@@ -15,9 +15,11 @@ from controller.store.database import Tx
 from controller.store.events import NewEvent
 from controller.store.rows import in_parts
 from controller.store.scope import By, Scope
-from controller.store.tables.inventory import entries, placements, standbys
+from controller.store.tables.inventory import adapters, entries, placements, standbys
+from controller.store.tables.operations import operations
 from controller.store.tables.push import device_locks, push_journal, pushes
 from inventory.errors import Conflict, NotFound
+from inventory.operations import HOLDING
 from inventory.plans import FINAL, JournalRow, Phase, Plan, Push, PushState, Verdict, outcome
 
 _FACTS: Final[tuple[Column[Any], ...]] = tuple(column for column in pushes.c if column.name != "outcome")
@@ -162,12 +164,17 @@ async def append(tx: Tx, push_id: int, row: JournalRow) -> None:
 
 
 async def unfinished(tx: Tx, now_ms: int, limit: int) -> list[Push]:
-    """Pushes that are due and not finished, oldest first, whose device no other push holds."""
+    """Pushes that are due and not finished, oldest first, whose device no other push and no operation holds."""
     found = await tx.execute(
         select(*_FACTS)
         .outerjoin(device_locks, device_locks.c.adapter_id == pushes.c.adapter_id)
         .where(pushes.c.finished_ms.is_(None), or_(pushes.c.due_ms <= now_ms, pushes.c.cancelled_by.is_not(None)))
-        .where(or_(device_locks.c.push_id.is_(None), device_locks.c.push_id == pushes.c.id))
+        .where(
+            or_(
+                device_locks.c.push_id == pushes.c.id,
+                and_(device_locks.c.push_id.is_(None), ~_operated(pushes.c.adapter_id)),
+            )
+        )
         .order_by(pushes.c.due_ms, pushes.c.id)
         .limit(limit)
     )
@@ -175,11 +182,14 @@ async def unfinished(tx: Tx, now_ms: int, limit: int) -> list[Push]:
 
 
 async def claim(tx: Tx, push: Push, *, attempt: int, now_ms: int) -> bool:
-    """Take the device for a push and set its attempt; False when another push holds the device."""
+    """Take the device for a push and set its attempt; False when another push or an operation holds the device."""
+    await tx.execute(select(adapters.c.id).where(adapters.c.id == push.adapter_id).with_for_update())
     holder = (
         await tx.execute(select(device_locks.c.push_id).where(device_locks.c.adapter_id == push.adapter_id))
     ).scalar_one_or_none()
     if holder is None:
+        if await tx.scalar(select(_operated(push.adapter_id))):
+            return False
         try:
             async with tx.begin_nested():
                 await tx.execute(
@@ -191,6 +201,12 @@ async def claim(tx: Tx, push: Push, *, attempt: int, now_ms: int) -> bool:
         return False
     await tx.execute(update(pushes).where(pushes.c.id == push.id).values(attempt=attempt))
     return True
+
+
+def _operated(adapter_id: Column[int] | int) -> ColumnElement[bool]:
+    """Whether an operation has this adapter at present."""
+    states = [state.value for state in HOLDING]
+    return exists().where(operations.c.adapter_id == adapter_id, operations.c.state.in_(states))
 
 
 async def holder(tx: Tx, adapter_id: int) -> int | None:

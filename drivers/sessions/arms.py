@@ -42,6 +42,7 @@ from inventory.errors import (
 from inventory.plans import ARMS_ORDER, ConfigText, PushState
 
 Answer = TypeVar("Answer", CommandResults, ModuleList, OpenTransactions)
+_MODULE_SYNCING: Final = 303
 _COMMIT_FAILED: Final = 411
 _ROLLED_BACK: Final = 414
 _INTENT_PROVEN: Final = (PushState.SAVED, PushState.DONE)
@@ -285,6 +286,13 @@ class ArmsDevice:
                 step=PushState.REACHABLE.value,
                 next_step="Correct the text: the adapter runs its former configuration.",
             )
+        if code == _MODULE_SYNCING:
+            raise OutcomeUnknown(
+                "The adapter is syncing its modules and restarts; that is progress, not failure.",
+                serial=self._serial,
+                step=PushState.REACHABLE.value,
+                next_step="Wait for its next boot: it takes its startup config, and is read then.",
+            )
         raise OutcomeUnknown(
             f"The adapter ended the configure with {_named(code)}.",
             serial=self._serial,
@@ -347,6 +355,8 @@ class ArmsDevice:
                 serial=self._serial,
                 step=operation,
             )
+            if response.result_code == _MODULE_SYNCING:
+                error.next_step = "Wait: it is syncing its modules, which is progress. Start again when it is ready."
             error.facts["code"] = response.result_code
             raise error
 

@@ -69,14 +69,34 @@ class House:
 
     def incident(self, cause: str, kind: str = "client-loop") -> int:
         """Number of a new open incident, written as the daemon would: over REST nobody makes one."""
+        return self._insert(
+            "INSERT INTO incidents (kind, cause, title, state, opened_ms, last_ms, count, facts, version)"
+            " VALUES (?, ?, 'found by a test', 'open', 1760745600000, 1760745600000, 1, '{\"pulls\":31}', 1)",
+            (kind, cause),
+        )
+
+    def gave_up(self, version: int, instead: int) -> None:
+        """A startup version was given up for another one, as after three failed boots."""
+        self._insert(
+            "INSERT INTO startup_trials (version_id, entry_id, digest, failures, failure, failed_ms, given_up_ms,"
+            " instead_id) SELECT id, entry_id, digest, 3, 'retry is over', 1760745600000, 1760745600000, ?"
+            " FROM config_versions WHERE id = ?",
+            (instead, version),
+        )
+
+    def boot(self, serial_number: str) -> None:
+        """A boot of an adapter that got as far as its config."""
+        self._insert(
+            "INSERT INTO arms_boots (adapter_id, trigger, rs_ms, asked_ms)"
+            " SELECT id, 'power on boot', 1760745600000, 1760745600000 FROM adapters WHERE serial_shown = ?",
+            (serial_number,),
+        )
+
+    def _insert(self, statement: str, values: tuple[object, ...]) -> int:
         with closing(sqlite3.connect(self.directory / "kajitori.db", timeout=30)) as database, database:
-            made = database.execute(
-                "INSERT INTO incidents (kind, cause, title, state, opened_ms, last_ms, count, facts, version)"
-                " VALUES (?, ?, 'found by a test', 'open', 1760745600000, 1760745600000, 1, '{\"pulls\":31}', 1)",
-                (kind, cause),
-            )
-            assert made.lastrowid is not None
-            return made.lastrowid
+            made = database.execute(statement, values)
+            assert made.rowcount == 1
+            return made.lastrowid or 0
 
     def stop(self, number: int = signal.SIGTERM, deadline_s: float = 30.0) -> int:
         """Ask it to end; its exit status."""

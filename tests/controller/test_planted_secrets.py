@@ -9,6 +9,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,30 @@ def _phoned(planted: Planted, fleet: Fleet, house: House) -> None:
 
     with phoning(house, made["ls_key"]):
         until(beats, what="a heartbeat", deadline_s=60)
+        _operated(planted, fleet, name)
+
+
+def _outcome(fleet: Fleet, number: int) -> str | None:
+    told: str | None = ok(fleet.api.get(f"/operations/{number}"))["outcome"]
+    return told
+
+
+def _operated(planted: Planted, fleet: Fleet, name: str) -> None:
+    """Operations that bring the secret of the startup config back, or carry it there."""
+    secret = planted.secrets["startup config"]
+    asked: tuple[tuple[str, Json], ...] = (
+        ("read-storage", {}),
+        ("md-command", {"command": "show config"}),
+        ("md-command", {"command": f"echo {secret}"}),
+        ("read-status", {"items": [{"module": 0, "text": "show config"}, {"module": 4, "text": secret}]}),
+        ("dump-debug", {}),
+    )
+    for kind, parameters in asked:
+        number = ok(fleet.api.post("/operations", json={"adapter": name, "kind": kind, "parameters": parameters}))["id"]
+        assert until(partial(_outcome, fleet, number), what=f"the end of {kind}", deadline_s=60) == "done"
+        ok(fleet.api.get(f"/adapters/{name}/explain"))
+        planted.listen(fleet.api.get(f"/operations/{number}/file"))
+        ok(fleet.api.get(f"/operations/{number}/explain"))
 
 
 def _everything(planted: Planted, api: httpx.Client, house: House) -> None:
@@ -222,7 +247,16 @@ def _everything(planted: Planted, api: httpx.Client, house: House) -> None:
         pages.append(f"/status/pushes/{push['id']}")
         for part in ("", "/journal", "/explain"):
             ok(api.get(f"/pushes/{push['id']}{part}"))
-    for path in ("/events", "/audit", "/claims", "/api-keys", "/contractors", "/managements", "/standbys"):
+    for path in (
+        "/operations",
+        "/events",
+        "/audit",
+        "/claims",
+        "/api-keys",
+        "/contractors",
+        "/managements",
+        "/standbys",
+    ):
         list(items(path))
     for path in pages:
         planted.listen(httpx.get(house.url + path, auth=("", house.key), trust_env=False, timeout=60))

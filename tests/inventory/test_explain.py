@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,8 +21,11 @@ from inventory.explain import (
     Seat,
     explain_adapter,
     explain_link,
+    explain_operation,
     explain_push,
+    operation_words,
 )
+from inventory.operations import HOLDING, OperationState
 from inventory.plans import PushState
 
 pytestmark = pytest.mark.fast
@@ -52,16 +57,22 @@ def reachable() -> Iterator[AdapterFacts]:
             continue  # first contact is what puts an adapter in service
         if path == "ssh" and contact not in (Contact.NEVER_SEEN, Contact.REFUSED, Contact.READY, Contact.SILENT):
             continue  # boot stages are ARMS's
-        marks: list[tuple[tuple[str, ...], str | None, str | None, str | None]] = [((), None, None, None)]
+        marks: list[dict[str, Any]] = [{}]
         if life == "delivered":
-            marks.append((("site", "line"), None, None, None))
+            marks.append({"missing": ("site", "line")})
         if seat is not Seat.NONE:
-            marks.append(((), "payment overdue", None, None))
+            marks.append({"suspended": "payment overdue"})
         if contact is not Contact.NEVER_SEEN:
-            marks.append(((), None, None, "another serial number answered"))
+            marks.append({"quarantine": "another serial number answered", "quarantine_at_ms": NOW_MS})
         if contact is Contact.REFUSED:
-            marks.append(((), None, "404: standby", None))
-        for missing, suspended, refusal, quarantine in marks:
+            marks.append({"refusal": "404: standby"})
+        if path == "arms" and contact is not Contact.NEVER_SEEN:
+            marks.append({"loop": "it asked 31 times within 60 s", "loop_at_ms": NOW_MS})
+        if path == "arms" and seat is Seat.ENTRY and contact is not Contact.NEVER_SEEN:
+            marks.append({"trial": "startup version 7 failed its connection check once", "trial_at_ms": NOW_MS})
+            marks.append({"trial": "startup version 7 failed its connection check once", "fell_back": True})
+            marks.append({"modules": "module 0 wants 5.66.0-0 and runs 5.40.0-0", "modules_at_ms": NOW_MS})
+        for mark in marks:
             yield AdapterFacts(
                 serial="X1-0001",
                 life=life,
@@ -74,11 +85,7 @@ def reachable() -> Iterator[AdapterFacts]:
                 config=config,
                 config_at_ms=NOW_MS - 4000 if config is not ConfigState.NONE else None,
                 path=path,
-                missing=missing,
-                suspended=suspended,
-                refusal=refusal,
-                quarantine=quarantine,
-                quarantine_at_ms=NOW_MS if quarantine else None,
+                **mark,
             )
 
 
@@ -104,6 +111,28 @@ def test_every_reachable_state_of_an_adapter_is_explained_and_reads_differently(
     assert len(seen) > 500
 
 
+def test_an_adapter_under_operation_says_so_and_differently_for_each_state() -> None:
+    ready = [f for f in reachable() if f.seat is Seat.ENTRY and f.contact in (Contact.READY, Contact.SILENT)]
+    seen = {f"{facts.path} {explain_adapter(facts, NOW_MS).summary}" for facts in ready}
+    states = [*HOLDING, OperationState.WAITING]
+    for facts, state in product(ready, states):
+        under = replace(facts, operation=operation_words("operation 7 (ping)", state), operation_at_ms=NOW_MS - 100)
+        explanation = explain_adapter(under, NOW_MS)
+        complete(explanation)
+        assert "operation 7 (ping)" in explanation.summary
+        seen.add(f"{facts.path} {explanation.summary}")
+    assert len(seen) == len(ready) * (1 + len(states))
+
+
+def test_every_state_of_an_operation_is_explained_and_reads_differently() -> None:
+    seen = set()
+    for state in OperationState:
+        explanation = explain_operation("operation 7 (ping)", state, since_ms=NOW_MS)
+        complete(explanation)
+        seen.add(explanation.summary)
+    assert len(seen) == len(OperationState)
+
+
 def test_an_adapter_that_runs_its_config_needs_nothing() -> None:
     ok = next(
         f
@@ -121,6 +150,22 @@ def test_a_silent_entry_is_told_to_promote_a_standby() -> None:
     explanation = explain_adapter(silent, NOW_MS)
     assert explanation.word == "silent"
     assert "standby" in explanation.next_action
+
+
+def test_a_place_that_fell_back_says_so_and_what_to_do() -> None:
+    fell = next(
+        f for f in reachable() if f.life == "in-service" and f.fell_back and f.contact is Contact.READY and f.trial
+    )
+    explanation = explain_adapter(fell, NOW_MS)
+    assert explanation.word == "fell back"
+    assert "release it as startup" in explanation.next_action
+    assert any(fact.text == fell.trial for fact in explanation.facts)
+
+
+def test_syncing_modules_is_progress_and_no_failure() -> None:
+    syncing = next(f for f in reachable() if f.life == "in-service" and f.contact is Contact.MODULE_SYNCING)
+    explanation = explain_adapter(syncing, NOW_MS)
+    assert "no failure" in explanation.next_action
 
 
 def test_every_state_of_a_push_is_explained_and_reads_differently() -> None:

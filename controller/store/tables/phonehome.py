@@ -63,6 +63,9 @@ arms_contacts: Final = Table(
     ms("quarantine_ms", nullable=True),
     base.text("trigger", nullable=True),
     base.text("firmware", nullable=True),
+    # What was asked since the last config was pulled; NULL when nothing was.
+    ms("ls_ms", nullable=True),
+    ms("asked_ms", nullable=True),
     ms("certificate_delivered_ms", nullable=True),
     base.text("tls", nullable=True),
     base.text("tls_best", nullable=True),
@@ -93,6 +96,23 @@ arms_boots: Final = Table(
     ms("method_ms", nullable=True),
     ms("confirmed_ms", nullable=True),
     ms("ready_ms", nullable=True),
+    ms("ls_ms", nullable=True),
+    ms("asked_ms", nullable=True),
+    ms("applied_ms", nullable=True),
+    ms("heartbeat_ms", nullable=True),
+    base.text("shown", nullable=True),
+    base.text("firmware", nullable=True),
+    number("version_id", nullable=True),
+    number("instead_of", nullable=True),
+    base.text("ended", nullable=True),
     Index("ix_arms_boots_adapter_id", "adapter_id"),
     **NEVER_REUSED,
+)
+
+arms_modules: Final = Table(
+    "arms_modules",
+    metadata,
+    _adapter_key(),
+    base.text("modules"),
+    ms("at_ms"),
 )

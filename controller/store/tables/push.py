@@ -28,6 +28,33 @@ config_versions: Final = Table(
     **NEVER_REUSED,
 )
 
+startup_trials: Final = Table(
+    "startup_trials",
+    metadata,
+    Column("version_id", Integer, ForeignKey("config_versions.id"), primary_key=True, autoincrement=False),
+    reference("entry_id", "entries"),
+    base.text("digest"),
+    ms("proven_ms", nullable=True),
+    base.text("proven_by", nullable=True),
+    number("failures"),
+    ms("failed_ms", nullable=True),
+    base.text("failure", nullable=True),
+    # Served in its place since it was given up; NULL while it is served itself.
+    reference("instead_id", "config_versions", nullable=True),
+    ms("given_up_ms", nullable=True),
+    Index("ix_startup_trials_entry_id_digest", "entry_id", "digest"),
+)
+
+entry_modules: Final = Table(
+    "entry_modules",
+    metadata,
+    Column("entry_id", Integer, ForeignKey("entries.id"), primary_key=True, autoincrement=False),
+    base.text("modules"),
+    ms("at_ms"),
+    base.text("actor"),
+    number("version"),
+)
+
 plans: Final = Table(
     "plans",
     metadata,

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from controller.phonehome import certificates
 from drivers.simulator.traffic import Profile, Traffic, ndjson
+from tests.controller.api.phoning import phoning
 from tests.controller.house import Fleet, House, Json, ok, serial
 from tests.controller.routers import USERNAME, router
 from tests.controller.waiting_here import until
@@ -120,6 +122,12 @@ def loose(seed: Seeded, **more: Any) -> str:
     return str(seed.fleet.register(seed.fleet.arms(**more))["serial_number"])
 
 
+def own_authority() -> Mapping[str, Any]:
+    """A new CA for adapters' certificates."""
+    made = certificates.authority("Example SA CA", days=3650, now_ms=int(datetime.now(UTC).timestamp() * 1000))
+    return {"role": "sa-ca", "certificate": made.certificate, "key": made.key.reveal()}
+
+
 def alone(seed: Seeded, *, standby: bool = False) -> tuple[str, str, str]:
     """A new management with one entry and one standby: their keys, and the serial number of who sits there."""
     management = seed.fleet.management(entries=1, standbys=1)
@@ -139,6 +147,13 @@ def startup(seed: Seeded) -> Arranged:
     entry, _, _ = alone(seed)
     write(seed.fleet, entry, "hostname: osaka\n")
     return Arranged({"key": entry})
+
+
+def released(seed: Seeded) -> Arranged:
+    """A place of a SEIL with a startup config."""
+    place = startup(seed)
+    ok(seed.fleet.api.post(f"/entries/{place.path['key']}/configs/startup"))
+    return place
 
 
 def suspended(seed: Seeded) -> Arranged:
@@ -166,6 +181,20 @@ def reading(seed: Seeded) -> Arranged:
     line = {"entry": seed.entry, "interface": "ge0", "at": "2026-10-18T00:00:00Z", "in_octets": 0, "out_octets": 0}
     rest = {"counter_bits": 64, "uptime_cs": 8_640_000, "source": "import"}
     return Arranged(body=json.dumps(line | rest) + "\n", media_type="text/plain")
+
+
+def waiting(seed: Seeded) -> int:
+    """Number of an operation on an adapter that is away."""
+    body = {"adapter": alone(seed)[2], "kind": "reboot", "wait_s": 86_400}
+    return int(ok(seed.fleet.api.post("/operations", json=body))["id"])
+
+
+def dumped(seed: Seeded) -> Arranged:
+    """An operation that has brought octets, from an adapter that was in contact for a moment."""
+    with phoning(seed.house, seed.fleet) as name:
+        number = ok(seed.fleet.api.post("/operations", json={"adapter": name, "kind": "dump-debug"}))["id"]
+        until(lambda: ok(seed.fleet.api.get(f"/operations/{number}"))["result"], what="a dump")
+    return Arranged({"operation_id": number})
 
 
 def key_number(seed: Seeded) -> int:
@@ -228,11 +257,23 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
         {"serial": s.fleet.register(s.fleet.ssh())["serial_number"]}, ENDPOINT, headers=ANY
     ),
     "list_claims": lambda _: Arranged(),
+    "list_boots": lambda s: Arranged({"serial": loose(s)}, query={"limit": 5}),
     "read_contact": lambda s: Arranged({"serial": loose(s)}),
     "shut_out": lambda s: Arranged({"serial": loose(s)}, {"reason": "stolen, says the police"}),
     "admit": lambda s: Arranged({"serial": loose(s)}),
+    "read_keys": lambda s: Arranged({"serial": loose(s)}),
+    "rotate_key": lambda s: Arranged({"serial": loose(s)}, {"key": "rs", "deadline_s": 3600}),
+    "allow_legacy_tls": lambda s: Arranged({"serial": loose(s)}, {"allowed": False}),
+    "read_pki": lambda _: Arranged(),
+    "read_root": lambda _: Arranged(),
+    "import_authority": lambda _: Arranged({}, own_authority()),
     "write_working": lambda s: Arranged({"key": s.entry}, {"modules": [{"text": s.draft}], "reason": "a new name"}),
     "release_startup": startup,
+    "read_startup": released,
+    "read_modules": lambda s: Arranged({"key": s.entry}),
+    "change_modules": lambda s: Arranged(
+        {"key": s.entry}, {"modules": [{"id": 0, "version": "5.66.0-0"}]}, headers=ANY
+    ),
     "list_configs": lambda s: Arranged({"key": s.entry}, query={"kind": "working"}),
     "read_config": lambda s: Arranged({"version_id": write(s.fleet, s.entry, s.draft)}),
     "diff_configs": two_versions,
@@ -248,6 +289,14 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "read_journal": lambda s: Arranged({"push_id": later(s)}),
     "explain_push": lambda s: Arranged({"push_id": later(s)}),
     "cancel_push": lambda s: Arranged({"push_id": later(s)}),
+    "start_operation": lambda s: Arranged(
+        body={"adapter": alone(s)[2], "kind": "ping", "parameters": {"address": "192.0.2.1", "count": 2}}
+    ),
+    "list_operations": lambda s: Arranged(query={"adapter": s.reachable, "kind": "ping", "state": "waiting"}),
+    "read_operation": lambda s: Arranged({"operation_id": waiting(s)}),
+    "read_operation_file": dumped,
+    "explain_operation": lambda s: Arranged({"operation_id": waiting(s)}),
+    "cancel_operation": lambda s: Arranged({"operation_id": waiting(s)}),
     "import_readings": reading,
     "create_link": lambda s: Arranged(body={"entry": s.entry, "interface": "GigabitEthernet0/0"}),
     "list_links": lambda _: Arranged(query={"limit": 1}),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import time
+from contextlib import closing
 
 import httpx
 import pytest
@@ -36,3 +39,15 @@ async def test_two_hundred_registrations_at_once_fill_exactly_the_free_slots(hou
     assert {one["occupant"] for one in places} == {one["serial_number"] for one in seated}
     first = next(body for body, answer in zip(bodies, answers, strict=True) if answer.status_code != 201)
     ok(fleet.api.post("/adapters", json={**first, "place": None}))
+
+
+def test_a_certificate_is_made_as_soon_as_its_adapter_is_on_record(house: House, fleet: Fleet) -> None:
+    body = fleet.arms(place={"management": fleet.management(entries=1)})
+    ok(fleet.api.post("/adapters", json=body))
+
+    deadline = time.monotonic() + 30
+    with closing(sqlite3.connect(house.directory / "kajitori.db", timeout=30)) as database:
+        query = "SELECT certificate FROM arms_identities WHERE distribution_id = ?"
+        while database.execute(query, (body["distribution_id"],)).fetchone() == (None,):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)

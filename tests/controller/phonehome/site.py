@@ -12,12 +12,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from controller import explaining
 from controller.clock import Clock, SystemClock
 from controller.keyring import Keyring
 from controller.phonehome.heartbeat import Beat
 from controller.phonehome.service import PhoneHome
 from controller.settings import ArmsSettings
-from controller.store import adapters, checklist, contractors, counts, events, managements, slots
+from controller.store import (
+    adapters,
+    boots,
+    checklist,
+    configs,
+    contractors,
+    counts,
+    events,
+    incidents,
+    managements,
+    modules,
+    slots,
+    startups,
+)
 from controller.store import phonehome as rows
 from controller.store.database import Database
 from controller.store.scope import By, Scope
@@ -29,14 +43,21 @@ from drivers.arms.parameters import (
     CommandResults,
     ConfigSolicitationAnswer,
     MdCommand,
+    Module,
+    ModuleList,
     PushConfirmationStart,
 )
 from drivers.arms.xml import DECLARATION
 from inventory import onboarding
 from inventory.adapters import Life, LifeEvent
+from inventory.boots import Boot
 from inventory.contacts import Claim, ContactRecord
+from inventory.explain import Explanation
+from inventory.incidents import Incident, IncidentKind
+from inventory.modules import WantedModule
 from inventory.plans import ConfigText
 from inventory.secrets import Secret
+from inventory.startups import Served
 
 ALL = Scope.everything()
 BY = By("test", 1_760_745_600_000)
@@ -91,7 +112,10 @@ class Site:
     ) -> None:
         self.database = database
         self.keyring = keyring
+        self.arms_settings = settings
+        self.folder = folder
         self.clock = clock or SystemClock(pace)
+        self.started_ms = self.clock.now_ms()
         self.startups: dict[int, ConfigText] = {}
         self.certificates: dict[str, Path] = {}
         """Certificate and key that units got with their last pull, by distribution id."""
@@ -112,8 +136,12 @@ class Site:
             on_beats=self._on_beats,
         )
 
-    async def _startup(self, entry_id: int) -> ConfigText | None:
-        return self.startups.get(entry_id)
+    async def _startup(self, entry_id: int) -> Served | None:
+        """What a test has put there by hand; else what the database says."""
+        if entry_id in self.startups:
+            return Served(self.startups[entry_id])
+        async with self.database.read() as tx:
+            return await startups.served(tx, self.keyring, entry_id)
 
     async def _on_beats(self, beats: Sequence[Beat]) -> None:
         await self.takes_beats.wait()
@@ -131,20 +159,25 @@ class Site:
         serial: str | None = None,
         distribution_id: str | None = None,
         ls_key: Secret | None = None,
+        contractor_of: Unit | None = None,
     ) -> Unit:
-        """An adapter on record with an identity, in a management of its own with one entry and one standby."""
+        """An adapter on record with an identity, in a management of its own with one entry and one standby; of a
+        contractor of its own too, or of the one of another unit."""
         number = next(_NUMBERS)
         shown = serial or f"SN-{number:06}"
         id_ = distribution_id or f"0001-0000-0101-000B-0200-5EFF-{number // 65536:04X}-{number % 65536:04X}"
         service: Literal["mpc", "smfsx"] = "smfsx" if model == "SEIL/X1" else "mpc"
         device_class: Literal["I", "II"] = "II" if "x86" in model else "I"
         async with self.database.write() as tx:
-            contractor = await contractors.create(tx, ALL, BY, name=f"North Foods {number}")
+            if contractor_of is None:
+                owner = (await contractors.create(tx, ALL, BY, name=f"North Foods {number}")).id
+            else:
+                owner = (await adapters.get(tx, ALL, contractor_of.adapter_id)).contractor_id
             management = await counts.create_management(
                 tx,
                 ALL,
                 BY,
-                contractor_id=contractor.id,
+                contractor_id=owner,
                 service=service,
                 classes=(device_class,) if service == "mpc" else (),
                 name="Osaka",
@@ -156,7 +189,7 @@ class Site:
                 ALL,
                 BY,
                 serial=shown,
-                contractor_id=contractor.id,
+                contractor_id=owner,
                 service=service,
                 device_class=device_class if service == "mpc" else None,
                 model=model,
@@ -231,12 +264,55 @@ class Site:
             )
         return [(event.kind, dict(event.facts)) for event in found]
 
+    async def explained(self, unit: Unit) -> Explanation:
+        """What is said of the unit, all notes written."""
+        await self.home.ledger.flush()
+        async with self.database.read() as tx:
+            (told,) = await explaining.adapters(tx, self, [await adapters.get(tx, ALL, unit.adapter_id)])
+        return told
+
+    async def boots(self, unit: Unit) -> list[Boot]:
+        """Its boots, the newest first, all notes written."""
+        await self.home.ledger.flush()
+        async with self.database.read() as tx:
+            return await boots.page(tx, unit.adapter_id)
+
+    async def release(self, unit: Unit, text: str) -> int:
+        """Release a startup config for the place of the unit; the number of the version."""
+        assert unit.entry_id is not None
+        async with self.database.write() as tx:
+            made = await configs.put(
+                tx,
+                ALL,
+                self.keyring,
+                unit.entry_id,
+                kind="startup",
+                config=ConfigText.single(text),
+                digest=text,
+                author="test",
+                reason="",
+                at_ms=self.clock.now_ms(),
+            )
+        return made.id
+
+    async def want(self, unit: Unit, *wanted: WantedModule) -> None:
+        """Say which module versions the place of the unit wants."""
+        assert unit.entry_id is not None
+        async with self.database.write() as tx:
+            await modules.want(tx, ALL, BY, unit.entry_id, wanted, if_version=None)
+
+    async def incidents(self, kind: IncidentKind) -> list[Incident]:
+        """All incidents of a kind."""
+        async with self.database.read() as tx:
+            return await incidents.page(tx, ALL, kind=kind)
+
     # --- asking -------------------------------------------------------------------------------------------------------
 
     def tls(self, door: Literal["ls", "rs"], *, version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
-        """What an adapter's TLS does: the chain is checked, names are not."""
+        """What an adapter's TLS does: the chain is checked, names and dates are not."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
+        context.verify_flags |= ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME
         pki = self.home.pki
         context.load_verify_locations(cadata=pki.root_certificate if door == "ls" else pki.resource_ca_certificate)
         if version is not None:
@@ -373,6 +449,10 @@ class Device:
         self._task: asyncio.Task[None] | None = None
         self.answering = True
         """Whether it answers md-commands and confirmations by itself."""
+        self.head = b""
+        """Of our answer to its tunnel."""
+        self.modules: tuple[Module, ...] | None = None
+        """Its module list, if it tells that by itself too."""
 
     async def open(self, *, key: Secret | None = None, user: str | None = None) -> int:
         """Open the tunnel; the status that came is returned. 200 leaves it open."""
@@ -383,7 +463,7 @@ class Device:
             b"Transfer-Encoding: chunked\r\nAuthorization: " + secret.encode() + b"\r\n\r\n"
         )
         async with asyncio.timeout(30):
-            head = await self._reader.readuntil(b"\r\n\r\n")
+            head = self.head = await self._reader.readuntil(b"\r\n\r\n")
         status = int(head.split(b" ")[1])
         if status == 200:
             assert head == framing.TUNNEL_ACCEPTED
@@ -416,6 +496,9 @@ class Device:
                 return
             if self.answering and message.type == "md-command":
                 self.say(Response("md-command", 100, self._command(message)))
+                return
+            if self.answering and message.type == "read-module-list" and self.modules is not None:
+                self.say(Response("read-module-list", 100, ModuleList(self.modules)))
                 return
         self.inbox.put_nowait(message)
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
 import pytest
 
+from controller.phonehome.gate import HOLD_S, _spread
 from controller.settings import ArmsSettings
-from drivers.arms.parameters import ConfigSolicitationAnswer, PushMethodAnswer, RsSolicitationAnswer
+from drivers.arms import framing
+from drivers.arms.parameters import ConfigSolicitationAnswer, Nothing, PushMethodAnswer, RsSolicitationAnswer
 from inventory.adapters import Life, LifeEvent
 from inventory.explain import Contact
 from inventory.secrets import Secret
 from tests.controller.phonehome.site import CONFIG, Device, Site, Unit, eventually
+from tests.controller.phonehome.test_hot_loops import loops
 
 STRANGER = Unit(
     0, "X", "0001-0000-0101-0000-0200-00FF-FE99-9999", Secret("k" * 40), Secret("k" * 40), Secret("k"), None, None, 0
@@ -189,3 +196,193 @@ class TestOverload:
 
         # A tunnel speaks HTTP.
         assert await Device(site, unit).open() == 503
+
+
+# --- one story a cell: who asks (the rows of the table) at which door (its columns) -----------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Who asks, what each door says, and what stands in the explanation then (in the claim, for who is not on record).
+
+    HTTP statuses of LS and RS are negative.
+    """
+
+    arrange: Callable[[Site], Awaitable[Unit]]
+    ls: int
+    rs: int
+    tunnel: int
+    words: str
+    ls_words: str | None = None
+    """After the LS, where that is another story."""
+    key: Secret | None = None
+    user: str | None = None
+
+
+FOUND = "asked the Location Server and has not asked its Resource Server yet"
+
+
+def seat(**how: Any) -> Callable[[Site], Awaitable[Unit]]:
+    async def arrange(site: Site) -> Unit:
+        return await site.unit(**how)
+
+    return arrange
+
+
+async def unknown(_site: Site) -> Unit:
+    return STRANGER
+
+
+async def lost(site: Site) -> Unit:
+    unit = await site.unit()
+    await site.live(unit, LifeEvent.LOSS_REPORTED)
+    return unit
+
+
+async def retired(site: Site) -> Unit:
+    unit = await site.unit(model="SEIL/x86 Ayame")
+    await site.live(unit, LifeEvent.DEREGISTER)
+    assert await site.life(unit) is Life.RETIRED
+    return unit
+
+
+async def suspended(site: Site) -> Unit:
+    unit = await site.unit()
+    await site.suspend(unit)
+    return unit
+
+
+async def shut_out(site: Site) -> Unit:
+    unit = await site.unit()
+    await site.shut_out(unit)
+    return unit
+
+
+NOT_IN_SERVICE = "no adapter in service has this distribution id"
+ROWS = {
+    "unknown id": Row(unknown, 420, 420, 403, NOT_IN_SERVICE),
+    "lost": Row(lost, 420, 420, 403, NOT_IN_SERVICE),
+    "retired": Row(retired, 420, 420, 403, NOT_IN_SERVICE),
+    "wrong key": Row(seat(), -401, -401, 401, "the key is wrong", key=WRONG),
+    "id in body is not the user": Row(
+        seat(), 423, 423, 0, "the credential names another distribution id", user=STRANGER.distribution_id
+    ),
+    "unseated": Row(seat(seat="none"), 100, 404, 403, "it sits in no slot", FOUND),
+    "standby": Row(seat(seat="standby"), 100, 404, 403, "standing by", FOUND),
+    "checklist open": Row(seat(complete=False), 100, 404, 403, "the onboarding checklist still misses line", FOUND),
+    "contract suspended": Row(suspended, 100, 404, 403, "the contract is suspended", FOUND),
+    "entry without startup config": Row(seat(startup=None), 100, 421, 403, "its entry has no startup config", FOUND),
+    "entry, ready": Row(seat(), 100, 100, 200, "in entry E-1", FOUND),
+    "shut out by an operator": Row(shut_out, 501, 501, 403, "an operator shut it out: stolen goods suspected"),
+}
+PULLS = {"ls": "rs-solicitation", "rs": "config-solicitation"}
+
+
+@pytest.mark.parametrize("door", ["ls", "rs"])
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+async def test_what_a_pull_is_told(site: Site, row: Row, door: Literal["ls", "rs"]) -> None:
+    unit = await row.arrange(site)
+    ask = site.locate if door == "ls" else site.pull
+    expected = row.ls if door == "ls" else row.rs
+
+    status, message = await ask(unit, key=row.key, user=row.user)
+
+    if expected < 0:
+        assert (status, message) == (-expected, None), "HTTP errors have no body"
+    else:
+        assert status == 200
+        assert message is not None
+        assert (message.result_code, message.type, message.transaction_id) == (expected, PULLS[door], None)
+        if expected != 100:
+            assert message.parameters == Nothing(), "a refusal carries nothing"
+        elif door == "ls":
+            assert isinstance(message.parameters, RsSolicitationAnswer)
+            assert message.parameters.rs_key == unit.rs_key
+        else:
+            assert isinstance(message.parameters, ConfigSolicitationAnswer)
+            assert [config.content for config in message.parameters.configs] == [CONFIG]
+    await told(site, unit, row, abs(expected), row.ls_words or row.words if door == "ls" else row.words)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS.values() if row.tunnel], ids=[k for k, r in ROWS.items() if r.tunnel]
+)
+async def test_what_a_tunnel_is_told(site: Site, row: Row) -> None:
+    unit = await row.arrange(site)
+    device = Device(site, unit)
+    assert await device.open(key=row.key) == row.tunnel
+    if row.tunnel == 200:
+        assert device.head == framing.TUNNEL_ACCEPTED
+        assert (await site.contact(unit)).tunnel_open
+        await device.cut()
+    else:
+        assert b"Content-Length: 0\r\n" in device.head
+    await told(site, unit, row, row.tunnel, row.words)
+
+
+async def told(site: Site, unit: Unit, row: Row, code: int, words: str) -> None:
+    """What an operator reads after that."""
+    if unit is STRANGER:
+        assert all(words in claim.reason for claim in await site.claims())
+        assert await site.claims()
+        return
+    explanation = await site.explained(unit)
+    assert words in explanation.summary, explanation.summary
+    if code not in {100, 200} and row is not ROWS["standby"]:
+        assert f"refused: {code}: " in explanation.summary
+    assert explanation.next_action
+
+
+@pytest.mark.parametrize("number", range(8))
+async def test_whatever_is_offered_no_client_is_given_an_empty_list_or_what_it_did_not_offer(
+    site: Site, number: int
+) -> None:
+    unit = await site.unit()
+    methods = ("https-simple", "https-tunnel", "smoke-signals")
+    offered = [method for bit, method in enumerate(methods) if number >> bit & 1]
+    words = "".join(f"<push-method>{method}</push-method>" for method in offered)
+    _, message = await site.ask(unit, "push-method-query", words)
+    assert message is not None
+    assert loops(message) is None
+    if message.result_code == 100:
+        assert isinstance(message.parameters, PushMethodAnswer)
+        assert set(message.parameters.methods) <= set(offered)
+    else:
+        assert message.result_code == 301
+
+
+class TestHeld:
+    """Nearly no pulls a second: each of the doors holds whoever may come in, and no longer than 20 s."""
+
+    @pytest.fixture
+    def arms_settings(self) -> ArmsSettings:
+        return ArmsSettings(ls_port=0, rs_port=0, heartbeat_port=0, pulls_per_s=0.001)
+
+    @pytest.fixture
+    def pace(self) -> float:
+        return 30.0
+
+    @pytest.mark.parametrize("door", ["ls", "rs", "tunnel"])
+    async def test_the_overload_is_held_at_most_20_s_and_then_told_to_come_back(self, site: Site, door: str) -> None:
+        unit = await site.unit()
+        await site.pull(unit)
+        began_ms = site.clock.monotonic_ms()
+        if door == "tunnel":
+            device = Device(site, unit)
+            code = await device.open()
+            assert b"Content-Length: 0\r\n" in device.head
+        else:
+            _, message = await (site.locate if door == "ls" else site.pull)(unit)
+            assert message is not None
+            assert message.parameters == Nothing()
+            code = message.result_code
+        held_s = (site.clock.monotonic_ms() - began_ms) * site.clock.pace / 1000
+        assert code == (503 if door == "tunnel" else 301)
+        assert held_s >= 9.9
+        assert site.home.context.gate.refused == 1
+        told = (await site.explained(unit)).summary
+        assert f"refused: {code}: the server is busy" in told
+
+    def test_no_hold_is_longer_than_20_s(self) -> None:
+        assert all(0.5 <= _spread(f"SN-{number}") <= 1 for number in range(1000))
+        assert HOLD_S == 20

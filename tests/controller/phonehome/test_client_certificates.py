@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,15 @@ async def codes(site: Site, unit: Unit) -> tuple[int, int, int]:
     if tunnel == 200:
         await device.cut()
     return query, done, tunnel
+
+
+async def test_an_adapter_gets_its_certificate_with_its_first_pull_however_early_that_comes(site: Site) -> None:
+    unit = await site.unit()
+
+    await asyncio.gather(site.pull(unit), site.pull(unit))
+
+    assert unit.distribution_id in site.certificates
+    assert (await codes(site, unit))[::2] == (200, 200)
 
 
 async def test_a_certificate_that_was_issued_must_be_shown(site: Site) -> None:

@@ -13,7 +13,7 @@ from controller.phonehome import answers
 from controller.phonehome.gate import own_interval_s
 from controller.phonehome.pki import Pki
 from controller.phonehome.proof import shown
-from controller.store import adapters, contractors
+from controller.store import adapters, boots, contractors
 from controller.store import phonehome as rows
 from controller.store.database import Database
 from controller.store.phonehome import Batch
@@ -131,18 +131,26 @@ async def test_a_batch_is_written_whole_and_claims_are_counted(database: Databas
             contacts={adapter.id: {"stage": Contact.READY, "stage_ms": 5, "tunnel_open": 1}},
             refusals={adapter.id: 3},
             claims={(ID, "192.0.2.1", "wrong key"): [1, 2, 2], ("", "192.0.2.1", "cut"): [1, 1, 1]},
-            boots=[(adapter.id, "power on boot", 4)],
-            boot_steps={(adapter.id, "ready_ms"): 6},
         )
+        batch.boots.begin(adapter.id, trigger="power on boot", rs_ms=4)
         await rows.write(tx, batch)
-        await rows.write(tx, dataclasses.replace(batch, boots=[(adapter.id, "retry is over", 9)]))
+        later = dataclasses.replace(batch, boots=boots.Noted())
+        later.boots.step(adapter.id, ready_ms=6, shown="SN-1")
+        later.boots.begin(adapter.id, trigger="retry is over", rs_ms=9)
+        later.boots.step(adapter.id, ready_ms=10)
+        later.boots.step(adapter.id, ready_ms=11)
+        await rows.write(tx, later)
     async with database.read() as tx:
         contact = await rows.contact(tx, ALL, adapter.id)
         assert (contact.stage, contact.stage_ms, contact.tunnel_open) == (Contact.READY, 5, True)
         assert contact.refusal_count == 6
         assert [(claim.claimed, claim.count) for claim in await rows.claims(tx)] == [(ID, 4), ("", 2)]
-        boots = await rows.boots(tx, adapter.id)
-        assert [(boot.trigger, boot.ready_ms) for boot in boots] == [("retry is over", 6), ("power on boot", 6)]
+        found = await boots.page(tx, adapter.id)
+        assert [(boot.trigger, boot.ready_ms, boot.shown) for boot in found] == [
+            ("retry is over", 10, None),
+            ("power on boot", 6, "SN-1"),
+        ]
+        assert await boots.latest(tx, [adapter.id]) == {adapter.id: found[0]}
         with pytest.raises(NotFound):
             await rows.contact(tx, ALL.of(adapter.contractor_id + 1), adapter.id)
 

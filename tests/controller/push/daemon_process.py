@@ -24,11 +24,12 @@ from controller.push.reaching import FleetReach
 from controller.push.service import PushService
 from controller.push.texts import TextPlanner
 from controller.settings import ArmsSettings
-from controller.store import configs, pushes
+from controller.store import pushes, startups
 from controller.store.database import Database
 from drivers.push import Device, PushJob, Step
 from drivers.sessions.arms import ArmsLink
 from inventory.plans import ConfigText, PushState
+from inventory.startups import Served
 from tests.controller.push.place import ENTRY_ID
 from tests.controller.store.fleet import ALL
 
@@ -134,9 +135,9 @@ def phone_home(
 ) -> PhoneHome:
     """Phone-home that serves the startup configs of the database, always at the same ports."""
 
-    async def startup(entry_id: int) -> ConfigText | None:
+    async def startup(entry_id: int) -> Served | None:
         async with database.read() as tx:
-            return await configs.latest_text(tx, ALL, keyring, entry_id, "startup")
+            return await startups.served(tx, keyring, entry_id)
 
     location, resource, heartbeat = ports
     return PhoneHome(
