@@ -14,13 +14,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.phonehome import importing
+from controller.phonehome.beats import Batch, Keep
 from controller.phonehome.boots import Boots
 from controller.phonehome.certificates import Read, read
+from controller.phonehome.clonewatch import CloneWatch
 from controller.phonehome.context import Context, OnPowerOn, Startup
 from controller.phonehome.doors import Doors
 from controller.phonehome.exchange import STAGE_S, Exchange
 from controller.phonehome.gate import Gate
-from controller.phonehome.heartbeat import Beat, HeartbeatReceiver, OnBeats
+from controller.phonehome.heartbeat import HeartbeatReceiver
 from controller.phonehome.ledger import Ledger
 from controller.phonehome.link import TunnelLink
 from controller.phonehome.listener import Crowd, Listener, room
@@ -30,6 +32,7 @@ from controller.phonehome.pki import Pki
 from controller.phonehome.proof import Prover
 from controller.phonehome.renewal import Renewal
 from controller.phonehome.rotation import Rotations
+from controller.phonehome.silencewatch import SilenceWatch
 from controller.phonehome.tunnel import Tunnel
 from controller.phonehome.undisturbed import undisturbed
 from controller.settings import ArmsSettings
@@ -49,8 +52,8 @@ SWEEP_S: Final = 10.0
 SWEEP_AT_ONCE: Final = 500
 
 
-async def _nobody(_beats: Sequence[Beat]) -> None:
-    """Takes beats where no metering runs."""
+async def _nobody(_batch: Batch) -> None:
+    """Takes heartbeats where no metering runs."""
 
 
 def _no_one(_adapter_id: int, _at_ms: int) -> None:
@@ -60,7 +63,7 @@ def _no_one(_adapter_id: int, _at_ms: int) -> None:
 class PhoneHome:
     """LS, RS, tunnels and heartbeats of one node.
 
-    `startup` gives the startup config of an entry; `on_beats` takes verified heartbeats after they are durable.
+    `startup` gives the startup config of an entry; `keep` makes proven heartbeats durable.
     """
 
     def __init__(
@@ -72,10 +75,11 @@ class PhoneHome:
         database: Database,
         folder: Path,
         startup: Startup,
-        on_beats: OnBeats = _nobody,
+        keep: Keep = _nobody,
         on_power_on: OnPowerOn = _no_one,
     ) -> None:
         self.pki = Pki.open(folder, now_ms=clock.now_ms())
+        interval_ms = settings.heartbeat_interval_s * 1000 / clock.pace
         ledger = Ledger(database, clock)
         self._context = Context(
             settings=settings,
@@ -84,6 +88,7 @@ class PhoneHome:
             database=database,
             pki=self.pki,
             ledger=ledger,
+            clones=CloneWatch(database, clock, interval_ms),
             gate=Gate(clock, ceiling=settings.pulls_per_s),
             loops=LoopGuard(clock, database, requests=settings.loop_requests, window_s=settings.loop_window_s),
             boots=Boots(clock, ledger),
@@ -91,7 +96,8 @@ class PhoneHome:
             on_power_on=on_power_on,
         )
         self.link = TunnelLink(self._context)
-        self.heartbeats = HeartbeatReceiver(self._context, on_beats)
+        self.heartbeats = HeartbeatReceiver(self._context, keep)
+        self._silence = SilenceWatch(self._context, self.heartbeats.silence, interval_ms)
         self._listeners: list[Listener[Exchange]] = []
         self.crowd = Crowd(clock, at_most=room(settings.connections), per_source=settings.unproven_per_source)
         self.renewal = Renewal(self._context)
@@ -126,7 +132,7 @@ class PhoneHome:
             (context.ledger.run, "ledger"),
             (self.heartbeats.run, "heartbeats"),
             (self.heartbeats.hand_on, "hand-on"),
-            (self.heartbeats.watch, "silence"),
+            (self._silence.watch, "silence"),
             (self._sweep, "sweep"),
             (self.renewal.watch, "renewal"),
             (self.renewal.issue, "certificates"),
@@ -175,6 +181,8 @@ class PhoneHome:
                 context.ledger.contact(identity, tunnel_open=0)
             if record.last_heartbeat_ms is not None and record.stage in {Contact.READY, Contact.CONFIRMED}:
                 self.heartbeats.silence.heard(record.adapter_id, now_ms)
+            elif record.stage is Contact.SILENT:
+                self.heartbeats.silence.was_silent(record.adapter_id, now_ms)
 
     # --- for the rest of the daemon -----------------------------------------------------------------------------------
 
@@ -220,6 +228,7 @@ class PhoneHome:
 
     async def place_changed(self, adapter_id: int) -> None:
         """A slot was given, taken or promoted, a contract suspended: whoever may not stay is put out at once."""
+        self.heartbeats.senders.forget(adapter_id)
         await self._recheck([adapter_id])
         await self.rotations.begun(adapter_id)
 
