@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from inventory.adapters import FINAL, Life, SerialNumber
 from inventory.admission import Caller, Place
@@ -34,8 +34,14 @@ class ArmsIdentity:
     management_id: int | None
     missing: tuple[str, ...]
     suspended: str | None
+    unentitled: str | None
+    """Why its contract line, or that of its management, gives no service, with the rule."""
+    finishing: bool
+    """A push or an operation that was begun holds it."""
     shut_out: str | None
     quarantine: str | None
+    ticked: int = 0
+    """Items of the checklist that are there, of an adapter in an entry."""
     certificate_issued: bool = False
     """A config pull has given it its certificate (§12)."""
     legacy_tls: bool | None = None
@@ -44,6 +50,10 @@ class ArmsIdentity:
     """TLS version of its last request, such as `TLSv1`."""
     tls_best: str | None = None
     """The newest TLS version that it has spoken, such as `TLSv1.3`."""
+
+    def without_certificate(self) -> ArmsIdentity:
+        """The same without what is only needed for a pull: some KB that every open tunnel would keep."""
+        return replace(self, certificate=None, certificate_key=None)
 
     @property
     def rs_key(self) -> Secret:
@@ -78,6 +88,8 @@ class ArmsIdentity:
             delivered=self.life is not Life.ORDERED,
             missing=self.missing,
             suspended=self.suspended,
+            unentitled=self.unentitled,
+            finishing=self.finishing,
             shut_out=self.shut_out,
             quarantine=self.quarantine,
             startup=startup,
@@ -109,6 +121,9 @@ class ContactRecord:
     quarantine_ms: int | None
     trigger: str | None
     firmware: str | None
+    push_endpoint: str | None
+    """Where it is dialled in https-simple, once confirmed; None while it has only tunnels."""
+    push_result_url: str | None
     certificate_delivered_ms: int | None
     """When a config pull last gave it its certificate."""
     tls: str | None
@@ -119,6 +134,13 @@ class ContactRecord:
     """When it asked the LS since the last config was pulled."""
     asked_ms: int | None = None
     """When it asked the RS since the last config was pulled."""
+
+    @property
+    def refusal(self) -> str | None:
+        """The last refusal in words: our code, where we answered one, and the reason."""
+        if self.refusal_reason is None or self.refusal_code is None:
+            return self.refusal_reason
+        return f"{self.refusal_code}: {self.refusal_reason}"
 
 
 @dataclass(frozen=True, slots=True)

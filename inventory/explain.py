@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from inventory.entitlement import Stop
 from inventory.operations import OperationState
 from inventory.plans import PushState
 
@@ -122,6 +123,10 @@ class AdapterFacts:
     path: str = "arms"
     missing: tuple[str, ...] = ()
     suspended: str | None = None
+    unentitled: Stop | None = None
+    """Why its contract line, or that of its management, gives no service."""
+    lines: tuple[str, ...] | None = None
+    """Keys of the contract lines that govern it; empty: none is recorded; None: not looked up."""
     refusal: str | None = None
     quarantine: str | None = None
     quarantine_at_ms: int | None = None
@@ -145,6 +150,8 @@ class AdapterFacts:
     operation: str | None = None
     """The operation that it has, or that waits for it, in words."""
     operation_at_ms: int | None = None
+    push_endpoint: str | None = None
+    """Where it is dialled in https-simple; None where it keeps a tunnel open."""
     pace: float = 1.0
     heard: Hearing = _NOTHING_HEARD
 
@@ -165,7 +172,10 @@ _STAGES: Final = {
         "pulled its config and is syncing its modules; it restarts by itself",
         "Wait: it fetches the modules and pulls again; that is progress, no failure.",
     ),
-    Contact.METHOD_AGREED: ("agreed on a push method and has not confirmed yet", "Check that its tunnel gets through."),
+    Contact.METHOD_AGREED: (
+        "agreed on a push method and has not confirmed yet",
+        "Check that its tunnel gets through, or that its push port can be dialled from here.",
+    ),
     Contact.CONFIRMED: ("confirmed its push path; its serial number is being proven", "Wait a few seconds."),
     Contact.READY: ("is in contact and can be pushed to", ""),
     Contact.SILENT: (
@@ -212,6 +222,8 @@ def standing(facts: AdapterFacts) -> str:
         return facts.life
     if facts.suspended:
         return "suspended"
+    if facts.unentitled:
+        return "not entitled"
     if facts.missing:
         return "onboarding"
     if facts.loop:
@@ -247,13 +259,15 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         chain.append(
             Fact(facts.life_at_ms, f"still missing: {', '.join(facts.missing)}", "onboarding checklist", "MPC-7.1")
         )
-    if facts.suspended:
-        chain.append(Fact(facts.seat_at_ms, f"its contract is suspended: {facts.suspended}", "contracts", "SMF-21"))
+    chain += _contracts(facts)
     said, _ = _contact(facts)
     chain += facts.boot
     chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, said, _source(facts)))
     if facts.refusal:
         chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, f"last refusal: {facts.refusal}", _source(facts)))
+    if facts.push_endpoint is not None:
+        said_path = f"it is dialled for pushes at {facts.push_endpoint} (https-simple)"
+        chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, said_path, _source(facts)))
     if facts.proven_at_ms is not None:
         chain.append(Fact(facts.proven_at_ms, "its serial number was proven by the device itself", "device"))
     if facts.heartbeat_at_ms is not None:
@@ -270,8 +284,8 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         chain.append(Fact(facts.operation_at_ms or now_ms, facts.operation, "operations"))
     if facts.quarantine:
         chain.append(Fact(facts.quarantine_at_ms or now_ms, f"quarantined: {facts.quarantine}", "controller"))
-    chain += facts.notes
     chain += facts.heard.facts()
+    chain += facts.notes
     if facts.pace != 1.0:
         chain.append(Fact(now_ms, f"waits of this daemon are divided by {facts.pace:g}", "settings"))
     word = standing(facts)
@@ -285,6 +299,7 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
     for label, detail in (
         ("missing", ", ".join(facts.missing)),
         ("suspended", facts.suspended),
+        ("not entitled", facts.unentitled and str(facts.unentitled)),
         ("refused", facts.refusal),
         ("quarantined", facts.quarantine),
         ("looping", facts.loop),
@@ -293,8 +308,8 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
     ):
         if detail:
             summary += f"; {label}: {detail}"
-    summary += "".join(f"; {note.text}" for note in facts.notes)
     summary += facts.heard.words()
+    summary += "".join(f"; {note.text}" for note in facts.notes)
     return Explanation(
         subject=facts.serial,
         word=word,
@@ -302,6 +317,21 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         facts=tuple(sorted(chain, key=lambda fact: fact.at_ms)),
         next_action=_next_action(facts, word),
     )
+
+
+def _contracts(facts: AdapterFacts) -> list[Fact]:
+    """What its contracts say, with the rule."""
+    found = []
+    if facts.suspended:
+        words = f"its contract is suspended: {facts.suspended}"
+        found.append(Fact(facts.seat_at_ms, words, "contracts", "SMF-21"))
+    if facts.unentitled:
+        words = f"its contract gives no service: {facts.unentitled.words}"
+        found.append(Fact(facts.seat_at_ms, words, "contracts", facts.unentitled.rule))
+    if facts.lines is not None:
+        held = f"contract lines {', '.join(facts.lines)}" if facts.lines else "no contract line is recorded"
+        found.append(Fact(facts.seat_at_ms, held, "contracts"))
+    return found
 
 
 def _seated(facts: AdapterFacts) -> str:
@@ -337,6 +367,8 @@ def _next_action(facts: AdapterFacts, word: str) -> str:
         return _LIVES[word]
     if word == "suspended":
         return "Resume the contract when its ground is gone (SMF-21)."
+    if word == "not entitled":
+        return "Look at its contract line (`kajitori contract explain`); what is not entitled is not controlled."
     if word == "onboarding":
         return f"Tick off: {', '.join(facts.missing)}."
     if word == "looping":

@@ -258,12 +258,16 @@ async def explain_contract(key: LineKey, request: Request, caller: Viewer) -> Ex
 
 
 @router.get("/contracts/{key}/events")
-async def list_contract_events(key: LineKey, request: Request, caller: Viewer) -> list[ContractEventView]:
+async def list_contract_events(
+    key: LineKey, request: Request, caller: Viewer, wanted: Wanted
+) -> Page[ContractEventView]:
     """Events of a line in the order in which they were recorded; corrected ones stay."""
     async with daemon_of(request).db.read() as tx:
         rows = await contracts.events(tx, caller.scope, number(key, "L"))
     by = {row.corrects_id: row.id for row in rows if row.corrects_id is not None}
-    return [ContractEventView.of(row, by.get(row.id)) for row in rows]
+    rows = [row for row in rows if row.id > wanted.after][: wanted.limit + 1]
+    views = [ContractEventView.of(row, by.get(row.id)) for row in rows]
+    return page(views, [row.id for row in rows], wanted)
 
 
 @router.post(

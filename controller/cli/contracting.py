@@ -64,7 +64,7 @@ def _reading(group: typer.Typer) -> None:
     @group.command("events")
     def events(key: Line, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
         """What happened to it, corrected events too."""
-        found = api(url, key_file).get(at("contracts", key, "events"))
+        found = list(api(url, key_file).every(at("contracts", key, "events"), limit=1000))
         if as_json:
             show_json(found)
         else:

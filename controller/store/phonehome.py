@@ -11,7 +11,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    RowMapping,
+    ScalarSelect,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -20,6 +33,7 @@ from controller.store import boots, heartbeats, startups
 from controller.store.database import Tx
 from controller.store.scope import Scope
 from controller.store.startups import Proof
+from controller.store.tables.contracts import control_stops
 from controller.store.tables.inventory import (
     adapters,
     checklist_items,
@@ -29,7 +43,9 @@ from controller.store.tables.inventory import (
     standbys,
     suspensions,
 )
+from controller.store.tables.operations import operations
 from controller.store.tables.phonehome import arms_claims, arms_contacts, arms_identities
+from controller.store.tables.push import device_locks
 from inventory import onboarding
 from inventory.adapters import Life, SerialNumber
 from inventory.admission import Place
@@ -38,8 +54,11 @@ from inventory.contacts import ArmsIdentity, Claim, ContactRecord, RefusedBeats
 from inventory.errors import BadInput, Conflict, NotFound
 from inventory.explain import Contact
 from inventory.keys import Keys
+from inventory.operations import HOLDING
 from inventory.secrets import Secret
 
+BEGUN: Final = tuple(sorted(state.value for state in HOLDING))
+"""States of an operation that the adapter is at work on, or has to answer for."""
 MAX_CLAIMS: Final = 10_000
 """Anybody can claim anything: only the latest are kept."""
 
@@ -96,6 +115,9 @@ def context(column: str, adapter_id: int) -> str:
 def _identities() -> Select[Any]:
     """Identity, adapter, open placement, its management and that one's open suspension."""
     management = func.coalesce(entries.c.management_id, standbys.c.management_id)
+    of_management = _unentitled(control_stops.c.management_id, management)
+    begun = select(operations.c.id).where(operations.c.adapter_id == adapters.c.id, operations.c.state.in_(BEGUN))
+    pushed = select(device_locks.c.adapter_id).where(device_locks.c.adapter_id == adapters.c.id)
     return (
         select(
             arms_identities,
@@ -108,6 +130,8 @@ def _identities() -> Select[Any]:
             placements.c.standby_id,
             management.label("management_id"),
             suspensions.c.reason.label("suspended"),
+            func.coalesce(_unentitled(control_stops.c.adapter_id, adapters.c.id), of_management).label("unentitled"),
+            or_(begun.exists(), pushed.exists()).label("finishing"),
             arms_contacts.c.quarantine,
             arms_contacts.c.ls_ms,
             arms_contacts.c.certificate_delivered_ms,
@@ -123,20 +147,86 @@ def _identities() -> Select[Any]:
     )
 
 
+# Built once: a statement that is made anew each time costs more than its rows do.
+_BY_DISTRIBUTION_ID: Final = _identities().where(
+    arms_identities.c.distribution_id.in_(bindparam("distribution_ids", expanding=True))
+)
+_BY_ADAPTER: Final = _identities().where(arms_identities.c.adapter_id.in_(bindparam("adapter_ids", expanding=True)))
+_TICKED: Final = select(checklist_items.c.adapter_id, checklist_items.c.item).where(
+    checklist_items.c.adapter_id.in_(bindparam("adapter_ids", expanding=True))
+)
+
+
+def _unentitled(column: Column[int], number: ColumnElement[int]) -> ScalarSelect[str]:
+    """Words and rule of the open stop on an adapter or a management."""
+    return (
+        select(control_stops.c.reason + " (" + control_stops.c.rule + ")")
+        .where(column == number, control_stops.c.to_ms.is_(None))
+        .scalar_subquery()
+    )
+
+
 async def by_distribution_id(tx: Tx, keyring: Keyring, distribution_id: str) -> ArmsIdentity | None:
     """The identity with this distribution id (upper case); None when no adapter ever had it."""
-    found = await _read(tx, keyring, _identities().where(arms_identities.c.distribution_id == distribution_id))
+    found = await by_distribution_ids(tx, keyring, [distribution_id])
     return found[0] if found else None
 
 
 async def by_adapter(tx: Tx, keyring: Keyring, adapter_ids: Sequence[int]) -> list[ArmsIdentity]:
     """The identities of these adapters."""
-    return await _read(tx, keyring, _identities().where(arms_identities.c.adapter_id.in_(adapter_ids)))
+    return await _read(tx, keyring, _BY_ADAPTER, {"adapter_ids": list(adapter_ids)})
 
 
 async def by_distribution_ids(tx: Tx, keyring: Keyring, distribution_ids: Sequence[str]) -> list[ArmsIdentity]:
     """The identities with these distribution ids; unknown ones are left out."""
-    return await _read(tx, keyring, _identities().where(arms_identities.c.distribution_id.in_(distribution_ids)))
+    return await _read(tx, keyring, _BY_DISTRIBUTION_ID, {"distribution_ids": list(distribution_ids)})
+
+
+Standing = tuple[object, ...]
+"""What may end a tunnel: life, place, management, suspension, shut-out, quarantine, ticked items."""
+
+_MANAGEMENT: Final = func.coalesce(entries.c.management_id, standbys.c.management_id)
+_STANDINGS: Final = (
+    select(
+        arms_identities.c.adapter_id,
+        adapters.c.life,
+        placements.c.entry_id,
+        _MANAGEMENT,
+        suspensions.c.reason,
+        arms_identities.c.shut_out,
+        arms_contacts.c.quarantine,
+        select(func.count())
+        .where(checklist_items.c.adapter_id == arms_identities.c.adapter_id)
+        .correlate(arms_identities)
+        .scalar_subquery(),
+    )
+    .join(adapters, adapters.c.id == arms_identities.c.adapter_id)
+    .join(arms_contacts, arms_contacts.c.adapter_id == arms_identities.c.adapter_id)
+    .outerjoin(placements, (placements.c.adapter_id == adapters.c.id) & placements.c.to_ms.is_(None))
+    .outerjoin(entries, entries.c.id == placements.c.entry_id)
+    .outerjoin(standbys, standbys.c.id == placements.c.standby_id)
+    .outerjoin(suspensions, (suspensions.c.management_id == _MANAGEMENT) & suspensions.c.to_ms.is_(None))
+    .where(arms_identities.c.adapter_id.in_(bindparam("adapter_ids", expanding=True)))
+)
+
+
+async def standings(tx: Tx, adapter_ids: Sequence[int]) -> dict[int, Standing]:
+    """How these adapters stand now, without anything that must be unsealed: cheap enough for all of a node's."""
+    rows = await tx.execute(_STANDINGS, {"adapter_ids": list(adapter_ids)})
+    return {row[0]: tuple(row[1:]) for row in rows.all()}
+
+
+def standing_of(identity: ArmsIdentity) -> Standing:
+    """The same of an identity that was read before."""
+    return (
+        identity.life.value,
+        identity.entry_id,
+        identity.management_id,
+        identity.suspended,
+        identity.shut_out,
+        identity.quarantine,
+        identity.ticked,
+    )
 
 
 async def by_serial(tx: Tx, keyring: Keyring, serial: str) -> ArmsIdentity | None:
@@ -146,14 +236,14 @@ async def by_serial(tx: Tx, keyring: Keyring, serial: str) -> ArmsIdentity | Non
     return found[0] if found else None
 
 
-async def _read(tx: Tx, keyring: Keyring, query: Select[Any]) -> list[ArmsIdentity]:
-    rows = (await tx.execute(query)).mappings().all()
+async def _read(
+    tx: Tx, keyring: Keyring, query: Select[Any], values: Mapping[str, object] | None = None
+) -> list[ArmsIdentity]:
+    rows = (await tx.execute(query, values)).mappings().all()
     ticked: dict[int, set[str]] = defaultdict(set)
     seated = [row["adapter_id"] for row in rows if row["entry_id"] is not None]
     if seated:
-        items = await tx.execute(
-            select(checklist_items.c.adapter_id, checklist_items.c.item).where(checklist_items.c.adapter_id.in_(seated))
-        )
+        items = await tx.execute(_TICKED, {"adapter_ids": seated})
         for item in items:
             ticked[item.adapter_id].add(item.item)
     return [_identity(row, keyring, ticked[row["adapter_id"]]) for row in rows]
@@ -200,8 +290,11 @@ def _identity(row: RowMapping, keyring: Keyring, ticked: set[str]) -> ArmsIdenti
         management_id=row["management_id"],
         missing=onboarding.missing(row["device_class"], provided) if place is Place.ENTRY else (),
         suspended=row["suspended"],
+        unentitled=row["unentitled"],
+        finishing=bool(row["finishing"]),
         shut_out=row["shut_out"],
         quarantine=row["quarantine"],
+        ticked=len(ticked),
         ls_ms=row["ls_ms"],
         certificate_issued=row["certificate_delivered_ms"] is not None,
         legacy_tls=None if row["legacy_tls"] is None else bool(row["legacy_tls"]),

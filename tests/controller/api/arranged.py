@@ -230,7 +230,8 @@ def noticed(seed: Seeded) -> Arranged:
     """A line with a notice that can be taken back."""
     key = contracted(seed)[1]
     ok(seed.fleet.api.post(f"/contracts/{key}/events", json={"event": "notice"}))
-    number = [one for one in ok(seed.fleet.api.get(f"/contracts/{key}/events")) if one["event"] == "notice"][-1]["id"]
+    rows = ok(seed.fleet.api.get(f"/contracts/{key}/events"))["items"]
+    number = next(row["id"] for row in rows if row["event"] == "notice")
     return Arranged({"key": key, "event_id": number}, {"reason": "it was for another line"})
 
 

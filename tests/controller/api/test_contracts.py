@@ -57,7 +57,7 @@ def test_billing_carries_an_application_from_the_form_to_its_last_day(house: Hou
     told = ok(billing.get(f"/contracts/{key}/explain"))
     assert told["word"] == "terminating"
     assert {"MPC-14", "MPC-15"} <= {fact["rule"] for fact in told["facts"]}
-    rows = ok(billing.get(f"/contracts/{key}/events"))
+    rows = ok(billing.get(f"/contracts/{key}/events"))["items"]
     assert [(row["event"], row["calendar"]) for row in rows] == [
         ("accept", False),
         ("billing-starts", True),
