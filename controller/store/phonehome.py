@@ -112,6 +112,15 @@ def context(column: str, adapter_id: int) -> str:
 # --- identities, as the daemon reads them ---------------------------------------------------------------------------
 
 
+def _unentitled(column: Column[int], number: ColumnElement[int]) -> ScalarSelect[str]:
+    """Words and rule of the open stop on an adapter or a management."""
+    return (
+        select(control_stops.c.reason + " (" + control_stops.c.rule + ")")
+        .where(column == number, control_stops.c.to_ms.is_(None))
+        .scalar_subquery()
+    )
+
+
 def _identities() -> Select[Any]:
     """Identity, adapter, open placement, its management and that one's open suspension."""
     management = func.coalesce(entries.c.management_id, standbys.c.management_id)
@@ -155,15 +164,6 @@ _BY_ADAPTER: Final = _identities().where(arms_identities.c.adapter_id.in_(bindpa
 _TICKED: Final = select(checklist_items.c.adapter_id, checklist_items.c.item).where(
     checklist_items.c.adapter_id.in_(bindparam("adapter_ids", expanding=True))
 )
-
-
-def _unentitled(column: Column[int], number: ColumnElement[int]) -> ScalarSelect[str]:
-    """Words and rule of the open stop on an adapter or a management."""
-    return (
-        select(control_stops.c.reason + " (" + control_stops.c.rule + ")")
-        .where(column == number, control_stops.c.to_ms.is_(None))
-        .scalar_subquery()
-    )
 
 
 async def by_distribution_id(tx: Tx, keyring: Keyring, distribution_id: str) -> ArmsIdentity | None:
