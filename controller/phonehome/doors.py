@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
 
-from controller.phonehome import answers, given, syncing, tls
+from controller.phonehome import answers, believing, given, syncing, tls
 from controller.phonehome.boots import Failure
 from controller.phonehome.confirming import Confirmations
 from controller.phonehome.context import Context
 from controller.phonehome.exchange import Exchange
+from controller.phonehome.gate import Turn
 from controller.phonehome.listener import Connection
-from controller.phonehome.peer import CLAIM_S
+from controller.phonehome.peer import CLAIM_S, Peer
 from controller.phonehome.proof import Prover
 from controller.phonehome.renewal import Renewal
 from controller.phonehome.tunnel import Tunnel
@@ -41,7 +41,6 @@ from inventory.boots import MODULE_SYNC_FAILED, POWER_ON
 from inventory.contacts import ArmsIdentity
 from inventory.errors import BadInput, FleetError, ProtocolViolation
 from inventory.explain import Contact
-from inventory.keys import certificate_doubt
 from inventory.startups import Served
 
 log = structlog.get_logger(__name__)
@@ -53,6 +52,9 @@ DONE_S: Final = 2 * CLAIM_S
 """What a `-done` over HTTP may wait for its answer; whoever wants it stored has claimed and stored it long before."""
 CONTEST_ECHOES: Final = 10
 """Echo intervals within which a second replacement of a live tunnel means two units with one identity (MPC-11)."""
+_STEPS: Final[dict[type, int]] = {ConfigSolicitation: 1, PushMethodQuery: 2}
+"""Steps of a boot that lie behind whoever asks this."""
+TUNNEL_STEP: Final = 3
 _PHRASES: Final = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
 
 
@@ -66,27 +68,38 @@ class _Asked:
 
 
 class Doors:
-    """Handlers of the listeners; one call a connection."""
+    """The listeners' protocols; one a connection."""
 
     def __init__(self, context: Context, prover: Prover, renewal: Renewal, confirmations: Confirmations) -> None:
         self._context = context
         self._confirmations = confirmations
-        self._prover = prover
+        self._open: set[Exchange] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        # Made once, for a connection keeps them for its whole life.
+        self._over = self._open.discard
+        self._confirmed = prover.confirmed
+        self._ended = self._tunnel_ended
         self._renewal = renewal
-        self._open: dict[asyncio.Task[None], Exchange] = {}
 
-    async def location(self, reader: StreamReader, writer: StreamWriter, connection: Connection) -> None:
+    def connection(self, connection: Connection) -> Exchange:
+        """What speaks on a new connection."""
+        return Exchange(connection, self._over, pace=self._context.clock.pace)
+
+    async def location(self, exchange: Exchange) -> None:
         """A connection to the LS."""
-        await self._serve(Door.LS, Exchange(reader, writer, connection, pace=self._context.clock.pace))
+        await self._serve(Door.LS, exchange)
 
-    async def resource(self, reader: StreamReader, writer: StreamWriter, connection: Connection) -> None:
+    async def resource(self, exchange: Exchange) -> None:
         """A connection to the RS: a pull, a `-done`, or a tunnel."""
-        await self._serve(Door.RS, Exchange(reader, writer, connection, pace=self._context.clock.pace))
+        await self._serve(Door.RS, exchange)
 
     async def _serve(self, door: Door, exchange: Exchange) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._open[task] = exchange
+        if exchange.lost:
+            return
+        self._open.add(exchange)
+        self._tasks.add(task)
         try:
             await self._exchange(door, exchange)
         except asyncio.CancelledError:
@@ -96,18 +109,20 @@ class Doors:
             log.exception("phonehome.connection-failed", source=exchange.source)
             exchange.abort()
         finally:
-            del self._open[task]
+            self._tasks.discard(task)
 
     async def stop(self) -> None:
-        """End every connection that is still served: its socket first, so that what it is writing is written."""
-        for exchange in list(self._open.values()):
+        """End every connection that is still open: its socket first, so that what it is writing is written."""
+        for exchange in list(self._open):
             exchange.abort()
-        if self._open:
-            await asyncio.wait(list(self._open), timeout=STOP_S)
-        left = list(self._open)
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=STOP_S)
+        left = list(self._tasks)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        while self._open:  # noqa: ASYNC110  # the loop tells each that it is gone
+            await asyncio.sleep(0)
 
     # --- who is it ----------------------------------------------------------------------------------------------------
 
@@ -125,8 +140,8 @@ class Doors:
             return
         trusted = (
             of_user is not None
-            and self._key_ok(door, of_user, credential)
-            and self._doubt(door, of_user, exchange, pulling=True) is None
+            and believing.key_ok(self._context, door, of_user, credential)
+            and believing.doubt(self._context, door, of_user, exchange, pulling=True) is None
         )
         if of_user is not None and trusted:
             exchange.connection.prove(of_user.adapter_id)
@@ -161,10 +176,10 @@ class Doors:
             identity = await self._context.identity(named) if named else None
         caller = Caller(known=False)
         if identity is not None:
-            key_ok = self._key_ok(door, identity, credential)
+            key_ok = believing.key_ok(self._context, door, identity, credential)
             same = credential is not None and credential.user == envelope.distribution_id
             pulling = door is Door.LS or envelope.type == "config-solicitation"
-            doubt = self._doubt(door, identity, exchange, pulling=pulling) if key_ok else None
+            doubt = believing.doubt(self._context, door, identity, exchange, pulling=pulling) if key_ok else None
             caller = identity.caller(key_ok=key_ok, same_id=same, doubt=doubt)
         answer = admit(Door.LS, caller)
         if answer.code in _IDENTITY or identity is None:
@@ -178,31 +193,6 @@ class Doors:
             await self._dispatch(door, _Asked(request, identity, exchange))
         except ProtocolViolation as violation:
             await self._malformed(exchange, identity, identity.distribution_id, violation)
-
-    def _key_ok(self, door: Door, identity: ArmsIdentity, credential: Credential | None) -> bool:
-        """The key of that door, or while it is rotated the one before (`inventory.keys`)."""
-        if credential is None:
-            return False
-        now_ms = self._context.clock.now_ms()
-        if door is Door.LS:
-            matches = self._context.keyring.matches
-            return any(matches(credential.password, digest) for digest in identity.ls_keys.accepted(now_ms))
-        return any(credential.proves(key) for key in identity.rs_keys.accepted(now_ms))
-
-    def _doubt(self, door: Door, identity: ArmsIdentity, exchange: Exchange, *, pulling: bool) -> str | None:
-        """What speaks against a caller with the right key: its certificate (§12), or TLS that it may not use."""
-        doubt = tls.doubt(identity, exchange.tls_version)
-        if doubt is None and door is not Door.LS:
-            until_ms = exchange.certificate_until_ms
-            doubt = certificate_doubt(
-                self._context.settings.client_certificates,
-                distribution_id=identity.distribution_id,
-                shown=exchange.certificate_name,
-                ended=until_ms is not None and until_ms <= self._context.clock.now_ms(),
-                issued=identity.certificate_issued,
-                pulling=pulling,
-            )
-        return doubt
 
     # --- refusals -----------------------------------------------------------------------------------------------------
 
@@ -261,15 +251,37 @@ class Doors:
     async def _pull(self, door: Door, asked: _Asked) -> None:
         """A pull passes the gate before anything is looked up for it; what is held longest is told to come back."""
         context, identity = self._context, asked.identity
+        key_ok = True
         trigger = getattr(asked.request.parameters, "trigger", asked.request.type)
         self._arrived(asked)
         looping = await context.loops.enter(identity, trigger)
-        overload = looping is None and not await context.gate.enter(identity.serial.key)
-        if door is Door.RS and isinstance(asked.request.parameters, ConfigSolicitation) and not (looping or overload):
-            await self._judged(identity, trigger)
-        served = await context.startup_of(identity) if door is Door.RS else None
-        caller = identity.caller(key_ok=True, startup=served is not None, overload=overload, looping=looping)
-        answer = admit(door, caller)
+        turn = Turn.REFUSED
+        if looping is None:
+            turn = await context.gate.enter(identity.serial.key, step=_STEPS.get(type(asked.request.parameters), 0))
+        served: Served | None = None
+        try:
+            if turn is not Turn.AT_ONCE:
+                # It may have lost its place, or its key, while it was held.
+                identity = await context.identity(identity.distribution_id) or identity
+                asked = replace(asked, identity=identity)
+                key_ok = believing.key_ok(context, door, identity, asked.exchange.credential())
+            if door is Door.RS and turn is not Turn.REFUSED:
+                if isinstance(asked.request.parameters, ConfigSolicitation):
+                    await self._judged(identity, trigger)
+                served = await context.startup_of(identity)
+        finally:
+            if turn is not Turn.REFUSED:
+                context.gate.leave()
+        busy = turn is Turn.REFUSED
+        answer = admit(
+            door,
+            identity.caller(
+                key_ok=key_ok,
+                startup=served is not None or busy,
+                overload=busy and looping is None,
+                looping=looping,
+            ),
+        )
         if not answer.admitted:
             if isinstance(asked.request.parameters, RsSolicitation | ConfigSolicitation):
                 self._left_push(asked)
@@ -437,18 +449,29 @@ class Doors:
         context = self._context
         caller = Caller(known=False)
         if identity is not None:
-            key_ok = self._key_ok(Door.TUNNEL, identity, credential)
-            overload, looping = False, None
+            key_ok = believing.key_ok(context, Door.TUNNEL, identity, credential)
+            turn, looping = Turn.REFUSED, None
             if key_ok:  # who only knows its id takes nobody's turn at the gate
                 exchange.connection.prove(identity.adapter_id)
                 looping = await context.loops.enter(identity, "opens a tunnel")
-                overload = looping is None and not await context.gate.enter(identity.serial.key)
-            served = await context.startup_of(identity)
+                if looping is None:
+                    turn = await context.gate.enter(identity.serial.key, step=TUNNEL_STEP)
+            served: Served | None = None
+            try:
+                if key_ok and turn is not Turn.AT_ONCE:
+                    identity = await context.identity(identity.distribution_id) or identity
+                    key_ok = believing.key_ok(context, Door.TUNNEL, identity, credential)
+                if turn is not Turn.REFUSED:
+                    served = await context.startup_of(identity)
+            finally:
+                if turn is not Turn.REFUSED:
+                    context.gate.leave()
+            busy = turn is Turn.REFUSED
             caller = identity.caller(
                 key_ok=key_ok,
-                doubt=self._doubt(Door.TUNNEL, identity, exchange, pulling=False) if key_ok else None,
-                startup=served is not None,
-                overload=overload,
+                doubt=believing.doubt(context, Door.TUNNEL, identity, exchange, pulling=False) if key_ok else None,
+                startup=served is not None or busy,
+                overload=busy and looping is None,
                 looping=looping,
             )
         answer = admit(Door.TUNNEL, caller)
@@ -490,7 +513,8 @@ class Doors:
             peer,
             key=key,
             echo_interval_s=context.settings.echo_interval_s,
-            on_confirmed=self._prover.confirmed,
+            on_confirmed=self._confirmed,
+            on_ended=self._ended,
             held=context.room.hold(),
         )
         former = peer.opened(tunnel)
@@ -498,10 +522,13 @@ class Doors:
             former.drop("a new tunnel of the same adapter replaces it")
         now_ms = context.clock.now_ms()
         context.ledger.contact(identity, tunnel_open=1, last_seen_ms=now_ms, source=exchange.source)
-        ended = await tunnel.run()
+        tunnel.start()
+
+    def _tunnel_ended(self, peer: Peer, tunnel: Tunnel) -> None:
+        ledger = self._context.ledger
         if not peer.has_tunnel:
-            context.ledger.contact(identity, tunnel_open=0)
-        context.ledger.event("phonehome.tunnel-ended", identity, source=exchange.source, words=ended)
+            ledger.contact(peer.identity, tunnel_open=0)
+        ledger.event("phonehome.tunnel-ended", peer.identity, source=tunnel.source, words=tunnel.ended)
 
 
 def _well_formed(text: str) -> str | None:
