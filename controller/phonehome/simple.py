@@ -29,8 +29,8 @@ KEY: Final = "https-simple"
 DIAL_S: Final = 45.0
 """TCP and TLS: the adapter's kernel accepts while a script of 30 s runs, and shakes hands only after it (§5.4)."""
 SEND_S: Final = 30.0
-GAP_S: Final = 30.0
-"""Silence in the middle of an answer after which the adapter hangs."""
+GAP_S: Final = 45.0
+"""Silence in the middle of an answer after which the adapter hangs; a script of 30 s runs between head and body."""
 CLOSE_S: Final = 5.0
 READ_BYTES: Final = 65_536
 ANSWER_LIMIT: Final = 16 * 1024 * 1024
