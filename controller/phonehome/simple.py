@@ -15,7 +15,7 @@ from typing import Final
 
 from controller.phonehome.certificates import common_name
 from controller.phonehome.endpoints import Endpoint
-from controller.phonehome.exchange import BROKEN, READ_BYTES
+from controller.phonehome.exchange import BROKEN
 from controller.phonehome.peer import Peer
 from drivers.arms import framing, messages, rules
 from drivers.arms.framing import Head, HeadDecoder
@@ -32,6 +32,7 @@ SEND_S: Final = 30.0
 GAP_S: Final = 30.0
 """Silence in the middle of an answer after which the adapter hangs."""
 CLOSE_S: Final = 5.0
+READ_BYTES: Final = 65_536
 ANSWER_LIMIT: Final = 16 * 1024 * 1024
 """Bytes of an answer; long results come as a `-done` instead."""
 _BIG_BYTES: Final = 256 * 1024
