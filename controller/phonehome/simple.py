@@ -110,8 +110,7 @@ class SimplePath:
 
     async def _with_each_key(self, call: _Call, document: bytes) -> tuple[Head, bytes]:
         """The key that it knows as far as we know; turned away with 401, the other one that is good now (§10.4)."""
-        keys = self._peer.identity.rs_keys
-        first, *others = sorted(keys.accepted(self._peer.clock.now_ms()), key=lambda key: key != keys.known)
+        first, *others = self._peer.identity.rs_keys.towards(self._peer.clock.now_ms())
         head, body = await call.make(document, first)
         for key in others if head.status == 401 else ():
             head, body = await call.make(document, key)
