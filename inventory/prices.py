@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal, get_args
@@ -131,6 +131,35 @@ def parse_price(service: str, name: str, fee: str, yen: int, first_day: date, co
     if yen < 0:
         raise BadInput(f"{yen} yen is no price", field="yen", next_step="Give whole yen from 0.")
     return Price(*known, yen, first_day, contractor_id)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRow:
+    """A price as it was recorded. `yen` None takes back what was recorded for this row and day before."""
+
+    item: Item
+    fee: Fee
+    yen: int | None
+    first_day: date
+    contractor_id: int | None
+    recorded_ms: int
+
+
+def known(recorded: Iterable[PriceRow], at_ms: int | None = None) -> tuple[Price, ...]:
+    """The prices as they were known at an instant (None: all that is recorded): of several rows for one item, fee, day
+    and contractor the newest counts, of equally old ones the last. What is recorded later never changes the answer."""
+    newest: dict[tuple[Item, Fee, date, int | None], PriceRow] = {}
+    for one in recorded:
+        key = (one.item, one.fee, one.first_day, one.contractor_id)
+        if (at_ms is None or one.recorded_ms <= at_ms) and (
+            key not in newest or one.recorded_ms >= newest[key].recorded_ms
+        ):
+            newest[key] = one
+    return tuple(
+        Price(one.item, one.fee, one.yen, one.first_day, one.contractor_id)
+        for one in newest.values()
+        if one.yen is not None
+    )
 
 
 @dataclass(frozen=True, slots=True)
