@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Protocol
 
+from controller import hearing, key_notes
 from controller.clock import Clock
+from controller.keyring import Keyring
+from controller.settings import ArmsSettings
 from controller.store import (
     boots,
     checklist,
@@ -28,12 +31,13 @@ from controller.store import (
 )
 from controller.store.database import Tx
 from controller.store.scope import Scope
+from controller.store.traffic import TrafficDatabase
 from inventory import explain, onboarding
 from inventory.adapters import Adapter, Life
 from inventory.boots import Boot, stages
 from inventory.calendar import tokyo_day
 from inventory.contacts import ContactRecord
-from inventory.explain import AdapterFacts, ConfigState, Contact, Explanation, Fact, LinkFacts, Seat
+from inventory.explain import AdapterFacts, ConfigState, Contact, Explanation, Fact, Hearing, LinkFacts, Seat
 from inventory.incidents import Incident, IncidentKind
 from inventory.links import Capacity, Link
 from inventory.modules import Reported, WantedModule, differences
@@ -55,8 +59,23 @@ class Daemon(Protocol):
         ...
 
     @property
+    def keyring(self) -> Keyring:
+        """Opens what is sealed: the keys that are being rotated."""
+        ...
+
+    @property
+    def arms_settings(self) -> ArmsSettings:
+        """What the ARMS listeners accept."""
+        ...
+
+    @property
     def started_ms(self) -> int:
         """When it started."""
+        ...
+
+    @property
+    def traffic(self) -> TrafficDatabase | None:
+        """Where statistics are; None where no metering runs."""
         ...
 
 
@@ -72,6 +91,7 @@ class _Known:
     held: Collection[int]
     operations: Mapping[int, Operation]
     configs: Mapping[tuple[int, configs.Kind], ConfigVersion]
+    heard: Mapping[int, Hearing]
     boots: Mapping[int, Boot]
     incidents: Mapping[int, Sequence[Incident]]
     trials: Mapping[int, Trial]
@@ -81,12 +101,19 @@ class _Known:
 
 async def adapters(tx: Tx, daemon: Daemon, wanted: Sequence[Adapter]) -> list[Explanation]:
     """Explanations of adapters, in their order. The caller has checked their scope."""
-    known = await _look(tx, wanted)
+    known = await _look(tx, daemon, wanted)
     now_ms = daemon.clock.now_ms()
-    return [explain.explain_adapter(_facts(known, one, daemon.clock.pace), now_ms) for one in wanted]
+    phoning = [one for one in known.arms.values() if one.adapter_id in {each.id for each in wanted}]
+    noted = await key_notes.of_adapters(tx, daemon.keyring, daemon.arms_settings, phoning, now_ms)
+    return [
+        explain.explain_adapter(
+            replace(_facts(known, one, daemon.clock.pace), notes=tuple(noted.get(one.id, ()))), now_ms
+        )
+        for one in wanted
+    ]
 
 
-async def _look(tx: Tx, wanted: Sequence[Adapter]) -> _Known:
+async def _look(tx: Tx, daemon: Daemon, wanted: Sequence[Adapter]) -> _Known:
     numbers = [one.id for one in wanted]
     seats = await occupancy.seats(tx, numbers)
     owners = await occupancy.management_ids(tx, list(seats.values()))
@@ -100,6 +127,9 @@ async def _look(tx: Tx, wanted: Sequence[Adapter]) -> _Known:
         suspended={seat: reasons[management] for seat, management in owners.items()},
         provided=await checklist.provided(tx, [one.id for one in wanted if one.life in (Life.ORDERED, Life.DELIVERED)]),
         held=await pushes.held(tx, numbers),
+        heard=await hearing.of_adapters(
+            tx, daemon.traffic, daemon.clock.now_ms(), [one.id for one in wanted if one.path == "arms"]
+        ),
         operations=await operations.open_of(tx, numbers),
         configs=await configs.newest(tx, places),
         boots=await boots.latest(tx, numbers),
@@ -160,6 +190,7 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
         operation=None if asked is None else explain.operation_words(_key(asked), asked.state),
         operation_at_ms=None if asked is None else asked.sent_ms or asked.created_ms,
         pace=pace,
+        heard=known.heard.get(adapter.id, Hearing()),
     )
 
 

@@ -21,7 +21,14 @@ from inventory.errors import BadInput
 
 PREFIX = "KAJITORI_"
 OF_THE_CLI = frozenset(
-    {"KAJITORI_SETTINGS", "KAJITORI_URL", "KAJITORI_API_KEY", "KAJITORI_PASSWORD", "KAJITORI_LS_KEY"}
+    {
+        "KAJITORI_SETTINGS",
+        "KAJITORI_URL",
+        "KAJITORI_API_KEY",
+        "KAJITORI_CA",
+        "KAJITORI_PASSWORD",
+        "KAJITORI_LS_KEY",
+    }
 )
 """Variables that the commands read; whoever exports them for `kajitori adapter …` may start a daemon too."""
 Port = Annotated[int, Field(ge=0, le=65535)]

@@ -19,6 +19,13 @@ WARN_DAYS: Final[dict[CertificateRole, int]] = {
 """Days before the end from which it is an incident. A root is built into devices: replacing it takes years."""
 
 
+IMPORT_FOLLOWS: Final[dict[AuthorityRole, str]] = {
+    "root": "with another root they refuse this Location Server until it is written into each device",
+    "rs-ca": "with another RS CA each refuses this Resource Server until it has asked the Location Server again",
+    "sa-ca": "each gets a new certificate at its next pull; the old ones stay accepted",
+}
+
+
 class Standing(StrEnum):
     """How a certificate stands."""
 
@@ -69,3 +76,17 @@ def explain(role: CertificateRole, not_after_ms: int, now_ms: int) -> Certificat
         Standing.ENDED: f"ended {days} days ago",
     }[how]
     return CertificateWords(how, f"{role}, {_FOR[role]}: it {when}", _NEXT[role] if how is not Standing.VALID else "")
+
+
+def policy_warnings(tls_floor: str, client_certificates: str) -> list[str]:
+    """What the settings open, in words; `explain` and the list of certificates show it."""
+    found = []
+    if tls_floor == "1.0":
+        found.append(
+            "the ARMS listeners accept TLS 1.0, which somebody on the path can break (arms.tls_floor); REST does not"
+        )
+    if client_certificates == "off":
+        found.append("adapters are not asked for their certificates (arms.client_certificates)")
+    elif client_certificates == "ask":
+        found.append("an adapter need not show the certificate that it was given (arms.client_certificates)")
+    return found

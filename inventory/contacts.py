@@ -133,3 +133,17 @@ class Claim:
     first_ms: int
     last_ms: int
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedBeats:
+    """Heartbeats that came in an adapter's name and were refused: by it, by somebody else, or spoilt on the way."""
+
+    adapter_id: int
+    reason: str
+    """`wrong-key`, `replay`, `truncated`, `oversize`, `malformed` or `too-soon`."""
+    count: int
+    first_ms: int
+    last_ms: int
+    source: str
+    """Address of the last one; of UDP it proves nothing."""

@@ -69,6 +69,43 @@ class Seat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Hearing:
+    """What heartbeats tell of an adapter beyond that it lives; each with its time in milliseconds UTC."""
+
+    clone: tuple[int, str] | None = None
+    """Sources and evidence of the violation that stands (MPC-11)."""
+    silence: tuple[int, str] | None = None
+    """With whom it fell silent, where that is more than itself."""
+    refused: tuple[tuple[int, str], ...] = ()
+    """Heartbeats that were refused in its name lately."""
+    troubles: tuple[tuple[int, str], ...] = ()
+    """What its last statistics tell that a person should know."""
+
+    def facts(self) -> list[Fact]:
+        """All of it as facts."""
+        found = [Fact(at_ms, f"in two places: {said}", "phone-home", "MPC-11") for at_ms, said in _one(self.clone)]
+        found += [Fact(at_ms, said, "phone-home") for at_ms, said in (*_one(self.silence), *self.refused)]
+        return found + [Fact(at_ms, said, "its statistics") for at_ms, said in self.troubles]
+
+    def words(self) -> str:
+        """All of it for the summary; two different states never give the same."""
+        parts = (
+            ("in two places", _one(self.clone)),
+            ("silent together", _one(self.silence)),
+            ("refused heartbeats", self.refused),
+            ("statistics", self.troubles),
+        )
+        return "".join(f"; {label}: {', '.join(said for _, said in told)}" for label, told in parts if told)
+
+
+def _one(told: tuple[int, str] | None) -> tuple[tuple[int, str], ...]:
+    return () if told is None else (told,)
+
+
+_NOTHING_HEARD: Final = Hearing()
+
+
+@dataclass(frozen=True, slots=True)
 class AdapterFacts:
     """All that the explanation of an adapter rests on. Times are milliseconds UTC; None means it never was."""
 
@@ -90,6 +127,8 @@ class AdapterFacts:
     quarantine_at_ms: int | None = None
     proven_at_ms: int | None = None
     heartbeat_at_ms: int | None = None
+    notes: tuple[Fact, ...] = ()
+    """What else is to be known of it now: keys that are being rotated, old TLS; each a sentence of its own."""
     boot: tuple[Fact, ...] = ()
     """Stages of its last boot, as far as it got."""
     loop: str | None = None
@@ -107,6 +146,7 @@ class AdapterFacts:
     """The operation that it has, or that waits for it, in words."""
     operation_at_ms: int | None = None
     pace: float = 1.0
+    heard: Hearing = _NOTHING_HEARD
 
 
 _STAGES: Final = {
@@ -166,6 +206,8 @@ def standing(facts: AdapterFacts) -> str:
     """The one word a person reads in a list: the most urgent of the three axes."""
     if facts.quarantine:
         return "quarantined"
+    if facts.heard.clone:
+        return "in two places"
     if facts.life in ENDED or facts.life in ("failed", "send-back-due", "return-due", "ordered"):
         return facts.life
     if facts.suspended:
@@ -228,6 +270,8 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         chain.append(Fact(facts.operation_at_ms or now_ms, facts.operation, "operations"))
     if facts.quarantine:
         chain.append(Fact(facts.quarantine_at_ms or now_ms, f"quarantined: {facts.quarantine}", "controller"))
+    chain += facts.notes
+    chain += facts.heard.facts()
     if facts.pace != 1.0:
         chain.append(Fact(now_ms, f"waits of this daemon are divided by {facts.pace:g}", "settings"))
     word = standing(facts)
@@ -249,6 +293,8 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
     ):
         if detail:
             summary += f"; {label}: {detail}"
+    summary += "".join(f"; {note.text}" for note in facts.notes)
+    summary += facts.heard.words()
     return Explanation(
         subject=facts.serial,
         word=word,
@@ -285,6 +331,8 @@ def _contact(facts: AdapterFacts) -> tuple[str, str]:
 def _next_action(facts: AdapterFacts, word: str) -> str:
     if word == "quarantined":
         return "Compare the device with its record; release it from quarantine only when you know which is right."
+    if word == "in two places":
+        return "Find out at which place the adapter is; shut the identity out until you know (MPC-11)."
     if word in _LIVES and word != "in-service":
         return _LIVES[word]
     if word == "suspended":

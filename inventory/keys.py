@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, Protocol, TypeVar
 
 from inventory.errors import BadInput, Conflict
+from inventory.secrets import Secret
 
 K = TypeVar("K")
 KeyKind = Literal["ls", "rs", "heartbeat", "certificate"]
@@ -153,6 +154,51 @@ def explain(kind: KeyKind, state: RotationState) -> KeyWords:
     """Where the rotation of a key stands, in words; no two read the same."""
     then = {RotationState.WAITING: _LEARNS[kind], RotationState.OVERDUE: _OVERDUE[kind]}.get(state, "")
     return KeyWords(_WORDS[state].format(name=_NAMES[kind]), then)
+
+
+class CertificateState(Protocol):
+    """How the certificate of an adapter stands, as the store tells it."""
+
+    @property
+    def rotated_ms(self) -> int | None:
+        """When an operator asked for a new one; None when the adapter has what was asked for."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStanding:
+    """One key of an adapter, and how its rotation stands."""
+
+    kind: KeyKind
+    state: RotationState
+    rotated_ms: int | None
+    deadline_ms: int | None
+    words: KeyWords
+
+
+def standing(
+    *,
+    ls: Keys[bytes],
+    rs: Keys[Secret],
+    heartbeat: Keys[Secret],
+    certificate: CertificateState,
+    now_ms: int,
+    grace_ms: int,
+) -> list[KeyStanding]:
+    """Every key of an adapter, LS first."""
+    waits = certificate.rotated_ms is not None
+    rows: list[tuple[KeyKind, RotationState, int | None, int | None]] = [
+        ("ls", ls.state(now_ms), ls.rotated_ms, ls.deadline_ms),
+        ("rs", rs.state(now_ms), rs.rotated_ms, rs.deadline_ms),
+        ("heartbeat", heartbeat.state(now_ms, grace_ms=grace_ms), heartbeat.rotated_ms, None),
+        (
+            "certificate",
+            RotationState.WAITING if waits else RotationState.SETTLED,
+            certificate.rotated_ms,
+            None,
+        ),
+    ]
+    return [KeyStanding(*row, explain(row[0], row[1])) for row in rows]
 
 
 def certificate_doubt(

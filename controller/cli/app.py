@@ -12,6 +12,7 @@ from controller.cli import (
     demo,
     fleet,
     incidents,
+    keys,
     operating,
     pushing,
     serving,
@@ -32,7 +33,7 @@ app = typer.Typer(
 vectors = typer.Typer(help="Run published vector files against this build.", no_args_is_help=True)
 conformance.register(vectors)
 app.add_typer(vectors, name="conformance")
-for room in (serving, database, demo, fleet, incidents, pushing, operating, traffic, sim):
+for room in (serving, database, demo, fleet, incidents, keys, pushing, operating, traffic, sim):
     room.register(app)
 
 

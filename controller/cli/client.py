@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import uuid
 from collections.abc import Iterator
 from enum import IntEnum
@@ -28,6 +29,17 @@ class Exit(IntEnum):
     NOT_SETTLED = 3
 
 
+def _trusted() -> ssl.SSLContext | bool:
+    """Whom HTTPS trusts: the CA file that KAJITORI_CA names, else the public ones."""
+    file = os.environ.get("KAJITORI_CA", "")
+    if not file:
+        return True
+    try:
+        return ssl.create_default_context(cafile=file)
+    except (OSError, ssl.SSLError):
+        raise BadInput(f"KAJITORI_CA: {file} holds no certificate", field="KAJITORI_CA") from None
+
+
 class Api:
     """A connection to one daemon. A refusal is printed as the API words it and ends the command."""
 
@@ -38,6 +50,7 @@ class Api:
             headers={"Authorization": f"Bearer {key}"},
             timeout=timeout_s,
             trust_env=False,
+            verify=_trusted(),
             limits=httpx.Limits(max_keepalive_connections=0),
         )
 

@@ -12,6 +12,7 @@ import structlog
 from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.phonehome.boots import Boots
+from controller.phonehome.clonewatch import CloneWatch
 from controller.phonehome.gate import Gate
 from controller.phonehome.ledger import Ledger
 from controller.phonehome.loops import LoopGuard
@@ -43,6 +44,7 @@ class Context:
     database: Database
     pki: Pki
     ledger: Ledger
+    clones: CloneWatch
     gate: Gate
     loops: LoopGuard
     boots: Boots

@@ -315,6 +315,7 @@ class Doors:
     def _left_push(self, asked: _Asked) -> None:
         peer = self._context.peers.get(asked.identity.adapter_id)
         trigger = getattr(asked.request.parameters, "trigger", "")
+        self._context.clones.pulled(asked.identity, asked.exchange.source)
         if peer is not None:
             peer.pulled(str(trigger))
 
@@ -468,6 +469,7 @@ class Doors:
         if present is not None:
             context.boots.excuse(identity, "the same identity was in use elsewhere")
             refusal = Answer("http", 403, f"the same identity is in use from {present.source}")
+            context.clones.asked(identity, exchange.source, present)
             context.ledger.event(
                 "phonehome.two-places", identity, sources=[present.source, exchange.source], rule="MPC-11"
             )

@@ -39,6 +39,20 @@ RESERVED_FILES: Final = 512
 NOTE_S: Final = 60.0
 """A crowd is logged at most so often."""
 _RETRY_ACCEPT_S: Final = 0.5
+_NOT_SERVED: Final = "it speaks no TLS that is served here, see arms.tls_floor"
+_NOT_TRUSTED: Final = "it does not trust our certificate: another root was built into it"
+_TOLD: Final = {
+    "UNSUPPORTED_PROTOCOL": _NOT_SERVED,
+    "VERSION_TOO_LOW": _NOT_SERVED,
+    "NO_SHARED_CIPHER": _NOT_SERVED,
+    "NO_PROTOCOLS_AVAILABLE": _NOT_SERVED,
+    "TLSV1_ALERT_UNKNOWN_CA": _NOT_TRUSTED,
+    "SSLV3_ALERT_BAD_CERTIFICATE": _NOT_TRUSTED,
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _NOT_TRUSTED,
+    "TLSV1_ALERT_DECRYPT_ERROR": _NOT_TRUSTED,
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not of our authority",
+}
+"""What a failed handshake says of a device that was pointed here; anything else is noise and only counted."""
 
 
 @dataclass(slots=True, eq=False)
@@ -163,15 +177,20 @@ def room(wanted: int) -> int:
 
 
 Handler = Callable[[StreamReader, StreamWriter, Connection], Awaitable[None]]
+OnRefusal = Callable[[str, str], None]
+"""Told the source and the words of a handshake that failed for a reason that an operator can remove."""
 
 
 class Listener:
     """One port. Each connection runs in a task: handshake, then the handler."""
 
-    def __init__(self, crowd: Crowd, handler: Handler, tls: ssl.SSLContext, *, deadline_s: float) -> None:
+    def __init__(
+        self, crowd: Crowd, handler: Handler, tls: ssl.SSLContext, *, deadline_s: float, on_refusal: OnRefusal
+    ) -> None:
         self._crowd = crowd
         self._handler = handler
         self._tls = tls
+        self._on_refusal = on_refusal
         self._deadline_s = deadline_s
         self._socket: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -234,11 +253,11 @@ class Listener:
 
     async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
         with contextlib.suppress(asyncio.CancelledError):  # put out, or stopped: its end is all that was wanted
-            opened = await self._shake_hands(accepted)
+            opened = await self._shake_hands(accepted, connection.source)
             if opened is not None:
                 await self._handler(*opened, connection)
 
-    async def _shake_hands(self, accepted: socket.socket) -> tuple[StreamReader, StreamWriter] | None:
+    async def _shake_hands(self, accepted: socket.socket, source: str) -> tuple[StreamReader, StreamWriter] | None:
         loop = asyncio.get_running_loop()
         reader = StreamReader(loop=loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
@@ -251,7 +270,10 @@ class Listener:
                 ssl_handshake_timeout=self._deadline_s,
                 ssl_shutdown_timeout=self._deadline_s,
             )
-        except OSError:  # TLS errors and broken connections are of this kind
+        except OSError as error:  # TLS errors and broken connections are of this kind
             self._crowd.counts["handshake"] += 1
+            told = _TOLD.get(getattr(error, "reason", None) or "")
+            if told is not None:
+                self._on_refusal(source, f"TLS: {told}")
             return None
         return reader, StreamWriter(transport, protocol, reader, loop)

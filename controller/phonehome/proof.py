@@ -46,6 +46,7 @@ class Prover:
         """A path was confirmed."""
         context, identity = self._context, peer.identity
         now_ms = context.clock.now_ms()
+        context.clones.confirmed(identity.adapter_id)
         context.boots.confirmed(identity)
         if peer.proven:
             context.ledger.contact(identity, stage=Contact.READY, stage_ms=now_ms, last_seen_ms=now_ms)

@@ -14,9 +14,10 @@ from controller.phonehome.certificates import ADAPTER_DAYS, DAY_MS, RENEW_IN_LAS
 from controller.phonehome.context import Context
 from controller.phonehome.pki import Kept
 from controller.store import arms_keys, events, incidents
+from controller.store.database import Tx
 from controller.store.events import NewEvent
 from controller.store.scope import By
-from inventory.certificates import Standing, explain
+from inventory.certificates import CertificateWords, Standing, explain
 from inventory.contacts import ArmsIdentity
 from inventory.incidents import IncidentKind, NewIncident
 
@@ -62,25 +63,26 @@ class Renewal:
             async with context.database.write() as tx:
                 facts = {"certificate": name, "until_ms": until_ms}
                 await events.record(tx, NewEvent("pki.renewed", now_ms, facts=facts))
-        for kept in context.pki.kept():
-            await self._judge(kept, now_ms)
+        changed = [
+            (kept, told)
+            for kept in context.pki.kept()
+            if (told := explain(kept.role, kept.read.not_after_ms, now_ms)).standing
+            is not self._standings.get(kept.read.fingerprint)
+        ]
+        if changed:
+            async with context.database.write() as tx:
+                for kept, told in changed:
+                    await self._judge(tx, kept, told, now_ms)
+            self._standings.update({kept.read.fingerprint: told.standing for kept, told in changed})
 
-    async def _judge(self, kept: Kept, now_ms: int) -> None:
+    async def _judge(self, tx: Tx, kept: Kept, told: CertificateWords, now_ms: int) -> None:
         """An incident while a certificate is about to end or has ended; settled when another has taken its place."""
-        told = explain(kept.role, kept.read.not_after_ms, now_ms)
-        before = self._standings.get(kept.role, None)
-        if told.standing is before:
-            return
-        self._standings[kept.role] = told.standing
         by, cause = By("phone-home", now_ms), f"certificate {kept.role}"
-        async with self._context.database.write() as tx:
-            if told.standing is Standing.VALID:
-                await incidents.settle(
-                    tx, by, IncidentKind.CERTIFICATE, cause, "a certificate that lives longer is in use"
-                )
-                return
-            facts = {"subject": kept.read.subject, "until_ms": kept.read.not_after_ms, "next": told.next_action}
-            await incidents.note(tx, by, NewIncident(IncidentKind.CERTIFICATE, cause, told.summary, facts=facts))
+        if told.standing is Standing.VALID:
+            await incidents.settle(tx, by, IncidentKind.CERTIFICATE, cause, "a certificate that lives longer is in use")
+            return
+        facts = {"subject": kept.read.subject, "until_ms": kept.read.not_after_ms, "next": told.next_action}
+        await incidents.note(tx, by, NewIncident(IncidentKind.CERTIFICATE, cause, told.summary, facts=facts))
         log.warning("pki.ends", certificate=kept.role, words=told.summary)
 
     # --- adapters -----------------------------------------------------------------------------------------------------

@@ -13,12 +13,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.clock import Clock
 from controller.keyring import Keyring
+from controller.phonehome import importing
+from controller.phonehome.beats import Batch, Keep
 from controller.phonehome.boots import Boots
+from controller.phonehome.certificates import Read, read
+from controller.phonehome.clonewatch import CloneWatch
 from controller.phonehome.context import Context, OnPowerOn, Startup
 from controller.phonehome.doors import Doors
 from controller.phonehome.exchange import STAGE_S
 from controller.phonehome.gate import Gate
-from controller.phonehome.heartbeat import Beat, HeartbeatReceiver, OnBeats
+from controller.phonehome.heartbeat import HeartbeatReceiver
 from controller.phonehome.ledger import Ledger
 from controller.phonehome.link import TunnelLink
 from controller.phonehome.listener import Crowd, Handler, Listener, room
@@ -28,14 +32,18 @@ from controller.phonehome.pki import Pki
 from controller.phonehome.proof import Prover
 from controller.phonehome.renewal import Renewal
 from controller.phonehome.rotation import Rotations
+from controller.phonehome.silencewatch import SilenceWatch
 from controller.phonehome.tunnel import Tunnel
 from controller.phonehome.undisturbed import undisturbed
 from controller.settings import ArmsSettings
+from controller.store import arms_keys
 from controller.store import phonehome as rows
 from controller.store.database import Database
 from inventory.admission import Door, admit
-from inventory.errors import FleetError
+from inventory.certificates import IMPORT_FOLLOWS, AuthorityRole
+from inventory.errors import Conflict, FleetError
 from inventory.explain import Contact
+from inventory.secrets import Secret
 
 log = structlog.get_logger(__name__)
 
@@ -43,8 +51,8 @@ SWEEP_S: Final = 10.0
 """How often open tunnels are compared with the placements."""
 
 
-async def _nobody(_beats: Sequence[Beat]) -> None:
-    """Takes beats where no metering runs."""
+async def _nobody(_batch: Batch) -> None:
+    """Takes heartbeats where no metering runs."""
 
 
 def _no_one(_adapter_id: int, _at_ms: int) -> None:
@@ -54,7 +62,7 @@ def _no_one(_adapter_id: int, _at_ms: int) -> None:
 class PhoneHome:
     """LS, RS, tunnels and heartbeats of one node.
 
-    `startup` gives the startup config of an entry; `on_beats` takes verified heartbeats after they are durable.
+    `startup` gives the startup config of an entry; `keep` makes proven heartbeats durable.
     """
 
     def __init__(
@@ -66,10 +74,11 @@ class PhoneHome:
         database: Database,
         folder: Path,
         startup: Startup,
-        on_beats: OnBeats = _nobody,
+        keep: Keep = _nobody,
         on_power_on: OnPowerOn = _no_one,
     ) -> None:
         self.pki = Pki.open(folder, now_ms=clock.now_ms())
+        interval_ms = settings.heartbeat_interval_s * 1000 / clock.pace
         ledger = Ledger(database, clock)
         self._context = Context(
             settings=settings,
@@ -78,6 +87,7 @@ class PhoneHome:
             database=database,
             pki=self.pki,
             ledger=ledger,
+            clones=CloneWatch(database, clock, interval_ms),
             gate=Gate(clock, rate=settings.pulls_per_s),
             loops=LoopGuard(clock, database, requests=settings.loop_requests, window_s=settings.loop_window_s),
             boots=Boots(clock, ledger),
@@ -85,7 +95,8 @@ class PhoneHome:
             on_power_on=on_power_on,
         )
         self.link = TunnelLink(self._context)
-        self.heartbeats = HeartbeatReceiver(self._context, on_beats)
+        self.heartbeats = HeartbeatReceiver(self._context, keep)
+        self._silence = SilenceWatch(self._context, self.heartbeats.silence, interval_ms)
         self._listeners: list[Listener] = []
         self.crowd = Crowd(clock, at_most=room(settings.connections), per_source=settings.unproven_per_source)
         self.renewal = Renewal(self._context)
@@ -120,7 +131,7 @@ class PhoneHome:
             (context.ledger.run, "ledger"),
             (self.heartbeats.run, "heartbeats"),
             (self.heartbeats.hand_on, "hand-on"),
-            (self.heartbeats.watch, "silence"),
+            (self._silence.watch, "silence"),
             (self._sweep, "sweep"),
             (self.renewal.watch, "renewal"),
             (self.renewal.issue, "certificates"),
@@ -141,7 +152,13 @@ class PhoneHome:
         await self._context.ledger.flush()
 
     def _listen(self, handler: Handler, tls: ssl.SSLContext, port: int) -> int:
-        listener = Listener(self.crowd, handler, tls, deadline_s=STAGE_S / self._context.clock.pace)
+        listener = Listener(
+            self.crowd,
+            handler,
+            tls,
+            deadline_s=STAGE_S / self._context.clock.pace,
+            on_refusal=lambda source, words: self._context.ledger.claim("", source, words),
+        )
         self._listeners.append(listener)
         return listener.listen(self._context.settings.host, port)
 
@@ -162,6 +179,8 @@ class PhoneHome:
                 context.ledger.contact(identity, tunnel_open=0)
             if record.last_heartbeat_ms is not None and record.stage in {Contact.READY, Contact.CONFIRMED}:
                 self.heartbeats.silence.heard(record.adapter_id, now_ms)
+            elif record.stage is Contact.SILENT:
+                self.heartbeats.silence.was_silent(record.adapter_id, now_ms)
 
     # --- for the rest of the daemon -----------------------------------------------------------------------------------
 
@@ -174,8 +193,40 @@ class PhoneHome:
         self.renewal.wanted()
         await self.rotations.begun(adapter_id)
 
+    async def import_authority(
+        self, role: AuthorityRole, certificate: str, key: Secret, *, confirmed: bool = False
+    ) -> Read:
+        """Use a CA of the operator's own from now on: new connections see it, open ones stay. What was taken.
+
+        Raises BadInput for one that clients would not accept, Conflict when adapters trust another and `confirmed` is
+        false. After either nothing has changed.
+        """
+        now_ms = self._context.clock.now_ms()
+        taken = importing.authority(role, certificate, key, now_ms=now_ms)
+        told = read(taken.certificate)
+        if told.fingerprint == read(self.pki.authority(role).certificate).fingerprint:
+            return told
+        if role != "sa-ca" and not confirmed:
+            async with self._context.database.read() as tx:
+                known = await arms_keys.in_contact(tx)
+            if known:
+                raise Conflict(
+                    f"{known} adapters trust another CA: {IMPORT_FOLLOWS[role]}",
+                    next_step="Send it with `confirmed` when you have prepared that.",
+                    facts={"adapters": known},
+                )
+        leaves = {
+            name: await asyncio.to_thread(self.pki.make_leaf, name, now_ms=now_ms, authority=taken)
+            for name in self.pki.leaves_of(role)
+        }
+        self.pki.replace(leaves, role=role, by=taken)
+        await self.renewal.look()
+        self.renewal.wanted()
+        return told
+
     async def place_changed(self, adapter_id: int) -> None:
         """A slot was given, taken or promoted, a contract suspended: whoever may not stay is put out at once."""
+        self.heartbeats.senders.forget(adapter_id)
         await self._recheck([adapter_id])
         await self.rotations.begun(adapter_id)
 

@@ -11,10 +11,11 @@ from sqlalchemy import func, or_, select, update
 from controller.keyring import Keyring, new_key
 from controller.store.database import Tx
 from controller.store.phonehome import by_adapter, context
-from controller.store.rows import not_found
+from controller.store.rows import in_parts, not_found
 from controller.store.tables.inventory import adapters
 from controller.store.tables.phonehome import arms_contacts, arms_identities
 from inventory.adapters import FINAL
+from inventory.contacts import ArmsIdentity
 from inventory.errors import Conflict
 from inventory.keys import KeyKind, Keys, deadline
 from inventory.secrets import Secret
@@ -163,6 +164,21 @@ async def rotating(tx: Tx) -> list[int]:
         arms_identities.c.certificate_rotated_ms.is_not(None),
     )
     return list((await tx.execute(select(arms_identities.c.adapter_id).where(unfinished))).scalars())
+
+
+async def rotating_among(tx: Tx, keyring: Keyring, adapter_ids: Sequence[int]) -> list[ArmsIdentity]:
+    """Those of these adapters that have any key in rotation."""
+    unfinished = or_(
+        arms_identities.c.previous_ls_key_digest.is_not(None),
+        arms_identities.c.previous_rs_key_sealed.is_not(None),
+        arms_identities.c.previous_passphrase_sealed.is_not(None),
+        arms_identities.c.certificate_rotated_ms.is_not(None),
+    )
+    found: list[int] = []
+    for some in in_parts(adapter_ids):
+        query = select(arms_identities.c.adapter_id).where(unfinished, arms_identities.c.adapter_id.in_(some))
+        found += (await tx.execute(query)).scalars()
+    return await by_adapter(tx, keyring, found) if found else []
 
 
 # --- certificates ---------------------------------------------------------------------------------------------------

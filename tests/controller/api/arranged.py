@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from controller.phonehome import certificates
 from drivers.simulator.traffic import Profile, Traffic, ndjson
 from tests.controller.api.phoning import phoning
 from tests.controller.house import Fleet, House, Json, ok, serial
@@ -119,6 +120,12 @@ def later(seed: Seeded) -> int:
 def loose(seed: Seeded, **more: Any) -> str:
     """Serial number of a new adapter of class I that phones home; unseated unless `place` says otherwise."""
     return str(seed.fleet.register(seed.fleet.arms(**more))["serial_number"])
+
+
+def own_authority() -> Mapping[str, Any]:
+    """A new CA for adapters' certificates."""
+    made = certificates.authority("Example SA CA", days=3650, now_ms=int(datetime.now(UTC).timestamp() * 1000))
+    return {"role": "sa-ca", "certificate": made.certificate, "key": made.key.reveal()}
 
 
 def alone(seed: Seeded, *, standby: bool = False) -> tuple[str, str, str]:
@@ -252,8 +259,17 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "list_claims": lambda _: Arranged(),
     "list_boots": lambda s: Arranged({"serial": loose(s)}, query={"limit": 5}),
     "read_contact": lambda s: Arranged({"serial": loose(s)}),
+    "read_receiver": lambda _: Arranged(),
+    "read_heartbeats": lambda s: Arranged({"serial": loose(s)}),
+    "read_statistics": lambda s: Arranged({"serial": s.reachable}),
     "shut_out": lambda s: Arranged({"serial": loose(s)}, {"reason": "stolen, says the police"}),
     "admit": lambda s: Arranged({"serial": loose(s)}),
+    "read_keys": lambda s: Arranged({"serial": loose(s)}),
+    "rotate_key": lambda s: Arranged({"serial": loose(s)}, {"key": "rs", "deadline_s": 3600}),
+    "allow_legacy_tls": lambda s: Arranged({"serial": loose(s)}, {"allowed": False}),
+    "read_pki": lambda _: Arranged(),
+    "read_root": lambda _: Arranged(),
+    "import_authority": lambda _: Arranged({}, own_authority()),
     "write_working": lambda s: Arranged({"key": s.entry}, {"modules": [{"text": s.draft}], "reason": "a new name"}),
     "release_startup": startup,
     "read_startup": released,

@@ -8,20 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from controller.keyring import Keyring
+from controller.phonehome.certificates import LEAF_DAYS, ROOT_DAYS, describe
 from controller.settings import ArmsSettings
-from controller.store import arms_keys
+from controller.store import arms_keys, incidents
 from controller.store import phonehome as rows
 from controller.store.database import Database
 from drivers.arms.messages import Request, Response
 from drivers.arms.parameters import ConfigSolicitationAnswer, PullConfig, RsSolicitationAnswer
 from inventory.contacts import ArmsIdentity
 from inventory.errors import BadInput, Conflict, NotFound
+from inventory.incidents import Incident, IncidentKind
 from inventory.keys import KeyKind, RotationState
 from inventory.secrets import Secret
 from tests.clock import ManualClock
-from tests.controller.phonehome.site import BY, Device, Site, Unit, eventually, until
+from tests.controller.phonehome.site import BY, Device, Site, Unit, eventually, hang_up, until
 from tests.controller.phonehome.test_heartbeats import beat, send
 
 DAY_S = 86_400.0
@@ -219,6 +222,7 @@ async def test_an_old_passphrase_is_believed_until_the_next_config_pull_and_a_gr
     site: Site, clock: ManualClock
 ) -> None:
     unit = await site.unit()
+    clock.advance(60.0)  # what was looked up before the clock began to run counts as fresh
     send(site, beat(unit))
     await until(lambda: len(site.beats) == 1)
     await rotate(site, unit, "heartbeat")
@@ -231,7 +235,7 @@ async def test_an_old_passphrase_is_believed_until_the_next_config_pull_and_a_gr
     await eventually(lambda: event(site, unit, "phonehome.key-fetched"))
     clock.advance(31.0)  # twice the interval of 10 s, and what is remembered is looked up anew
     send(site, beat(unit))
-    await until(lambda: site.home.heartbeats.counts.get("digest") == 1)
+    await until(lambda: site.home.heartbeats.counts.refused.get("wrong-key") == 1)
     send(site, beat(unit, key=new))
     await until(lambda: len(site.beats) == 5)
 
@@ -275,12 +279,12 @@ async def issued(site: Site, unit: Unit) -> bool:
     return (await site.contact(unit)).certificate_delivered_ms is not None
 
 
-async def test_a_rotation_goes_on_after_a_restart(
+async def test_a_rotation_that_was_begun_before_a_start_is_seen_through(
     site: Site, keyring: Keyring, folder: Path, arms_settings: ArmsSettings, clock: ManualClock
 ) -> None:
     unit = await site.unit()
-    await rotate(site, unit, "rs")
-    await site.home.stop()
+    async with site.database.write() as tx:
+        await arms_keys.rotate(tx, site.keyring, unit.adapter_id, "rs", at_ms=clock.now_ms())
     again = Site(site.database, keyring, folder, arms_settings, 1.0, clock=clock)
     again.startups = site.startups
     await again.home.start()
@@ -291,6 +295,50 @@ async def test_a_rotation_goes_on_after_a_restart(
         assert await asked_to_pull(device) == "LS"
     finally:
         await again.home.stop()
+
+
+# --- certificates of the listeners ----------------------------------------------------------------------------------
+
+
+def fingerprints(site: Site) -> dict[str, str]:
+    """By role."""
+    return {kept.role: kept.read.fingerprint for kept in site.home.pki.kept()}
+
+
+async def test_leaves_are_renewed_in_the_background_while_a_tunnel_stays_open(site: Site, clock: ManualClock) -> None:
+    device = Device(site, await site.unit())
+    await device.ready()
+    before = fingerprints(site)
+
+    clock.advance(LEAF_DAYS * 3 / 4 * DAY_S)
+
+    def renewed() -> bool:
+        clock.advance(3600.0)
+        return {role for role, one in fingerprints(site).items() if one != before[role]} == {"ls", "rs"}
+
+    await until(renewed)
+
+    for door, role in (("ls", "ls"), ("rs", "rs")):
+        _, writer = await site.connect("ls" if door == "ls" else "rs")
+        shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        assert describe(x509.load_der_x509_certificate(shown)).fingerprint == fingerprints(site)[role]
+        await hang_up(writer)
+    device.raw(b"4;echo-request;trail\r\necho\r\n")
+    await until(lambda: device.echoes == 1)
+    assert not device.ended.is_set()
+
+
+async def test_the_end_of_the_root_is_an_incident_years_before_it(site: Site, clock: ManualClock) -> None:
+    async def found() -> Incident | None:
+        clock.advance(3600.0)
+        async with site.database.read() as tx:
+            return await incidents.open_one(tx, IncidentKind.CERTIFICATE, "certificate root")
+
+    assert await found() is None
+    clock.advance((ROOT_DAYS - 4 * 365) * DAY_S)
+    incident = await eventually(found)
+    assert incident is not None
+    assert "devices" in str(incident.facts["next"])
 
 
 # --- rows, on SQLite and PostgreSQL ---------------------------------------------------------------------------------
