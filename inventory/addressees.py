@@ -13,7 +13,7 @@ from inventory.invoices import invoice_due
 
 @dataclass(frozen=True, slots=True)
 class InvoiceAddressee:
-    """An adapter user who is to get the invoices for a management's fees; all three are recorded, or nothing changes."""
+    """An adapter user who is to get the invoices for a management's fees, with all that must be recorded."""
 
     name: str
     consented: bool

@@ -96,9 +96,7 @@ def _at(found: OutageFact | None) -> datetime | None:
 def _attribution(learnt: Sequence[OutageFact], full: datetime | None) -> bool | None:
     """What was found until the 24th hour was complete; later a claim is decided, and the decision says it (§8)."""
     found = [
-        one
-        for one in learnt
-        if one.name == "attributable" and (full is None or _instant(str(one.recorded_ms)) < full)
+        one for one in learnt if one.name == "attributable" and (full is None or _instant(str(one.recorded_ms)) < full)
     ]
     last = max(found, key=lambda one: one.recorded_ms, default=None)
     return None if last is None or last.value == "unknown" else last.value == "yes"

@@ -168,17 +168,22 @@ class PriceList:
 
     prices: Sequence[Price]
 
+    def in_force(self, item: Item, fee: Fee, day: date) -> Price | None:
+        """The price in force on a day: the contractor's own, else the default; None if no list has one."""
+        found = [one for one in self.prices if (one.item, one.fee) == (item, fee) and one.first_day <= day]
+        own = [one for one in found if one.contractor_id is not None]
+        return max(own or found, key=lambda one: one.first_day, default=None)
+
     def yen(self, item: Item, fee: Fee, day: date) -> int:
         """The price in force on a day: the contractor's own, else the default. Raises NotFound."""
         if item == TO_DYNAMIC:
             return 0
-        in_force = [one for one in self.prices if (one.item, one.fee) == (item, fee) and one.first_day <= day]
-        own = [one for one in in_force if one.contractor_id is not None]
-        if not in_force:
+        found = self.in_force(item, fee, day)
+        if found is None:
             raise NotFound(
                 f"no {fee} price for {item} is in force on {day}",
                 field="item",
                 rule="MPC-A1" if item.service == "mpc" else "SMF-A1",
                 next_step="Enter the price in the contractor's list or in the default one.",
             )
-        return max(own or in_force, key=lambda one: one.first_day).yen
+        return found.yen

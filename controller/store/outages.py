@@ -21,8 +21,8 @@ from controller.store.tables.inventory import slot_counts
 from controller.store.tables.money import outage_facts, outage_steps, outages
 from inventory.calendar import TOKYO, Month, tokyo_day
 from inventory.errors import BadInput, Conflict
-from inventory.outageclaims import FINAL, ClaimState, OutageClaim, decide
 from inventory.outagebook import Decision, FactName, OutageFact, credit_kept, fold
+from inventory.outageclaims import FINAL, ClaimState, OutageClaim, decide
 from inventory.prices import PriceList, entry_item, standby_item
 from inventory.slots import Management, show_key
 from inventory.terms import VERSIONS
@@ -153,9 +153,7 @@ async def claim(tx: Tx, scope: Scope, by: By, outage_id: int, day: date, *, reas
     return after
 
 
-async def decide_claim(
-    tx: Tx, scope: Scope, by: By, outage_id: int, *, attributable: bool, reason: str
-) -> Outage:
+async def decide_claim(tx: Tx, scope: Scope, by: By, outage_id: int, *, attributable: bool, reason: str) -> Outage:
     """Decide a claim once the outage is over: credited on the next invoice, or rejected with the reason.
 
     The base is the management's full monthly fee on the day on which the outage began. Raises NotFound, RuleViolation
@@ -331,7 +329,9 @@ def _visible(scope: Scope) -> Select[Any]:
     query = select(outages, management_table.c.service, management_table.c.contractor_id).join(
         management_table, management_table.c.id == outages.c.management_id
     )
-    return query if scope.contractor_id is None else query.where(management_table.c.contractor_id == scope.contractor_id)
+    return (
+        query if scope.contractor_id is None else query.where(management_table.c.contractor_id == scope.contractor_id)
+    )
 
 
 async def _folded(tx: Tx, rows: Sequence[AnyRow], now_ms: int, known_at_ms: int | None) -> list[Outage]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -19,7 +19,7 @@ from controller.store.tables.money import prices
 from inventory.csvrows import RowFault, fault, refused
 from inventory.errors import NotFound
 from inventory.pricefile import parse
-from inventory.prices import Fee, Item, Price, PriceList, PriceRow, known
+from inventory.prices import Item, Price, PriceList, PriceRow, known
 from inventory.slots import show_key
 
 
@@ -54,13 +54,13 @@ async def put(tx: Tx, scope: Scope, by: By, wanted: Sequence[Price]) -> tuple[Pr
     return await _record(tx, by, wanted)
 
 
-async def take_back(tx: Tx, scope: Scope, by: By, item: Item, fee: Fee, day: date, contractor_id: int | None) -> None:
-    """Say that the price of this day never held. Raises NotFound when none is known."""
+async def take_back(tx: Tx, scope: Scope, by: By, wrong: Price) -> None:
+    """Say that the list never had a price of this row from this day. Raises NotFound when none is known."""
     _provider(scope)
-    held = known(one.row for one in await _rows(tx, _query().where(_owner(contractor_id))))
-    if not any((one.item, one.fee, one.first_day) == (item, fee, day) for one in held):
-        raise not_found(f"{fee} price for {item} from {day}")
-    await _insert(tx, by, [PriceRow(item, fee, None, day, contractor_id, by.at_ms)])
+    held = known(one.row for one in await _rows(tx, _query().where(_owner(wrong.contractor_id))))
+    if not any((one.item, one.fee, one.first_day) == (wrong.item, wrong.fee, wrong.first_day) for one in held):
+        raise not_found(f"{wrong.fee} price for {wrong.item} from {wrong.first_day}")
+    await _insert(tx, by, [replace(_row(wrong, by.at_ms), yen=None)])
 
 
 async def import_file(tx: Tx, scope: Scope, by: By, text: str, *, dry_run: bool) -> Imported:
@@ -95,6 +95,12 @@ async def page(
     if default:
         query = query.where(prices.c.contractor_id.is_(None))
     return await _rows(tx, query)
+
+
+async def of_contractor(tx: Tx, scope: Scope, contractor_id: int, known_at_ms: int | None = None) -> PriceList:
+    """The prices of a contractor in the caller's scope. Raises NotFound."""
+    await contractors.get(tx, scope, contractor_id)
+    return await price_list(tx, contractor_id, known_at_ms)
 
 
 async def price_list(tx: Tx, contractor_id: int, known_at_ms: int | None = None) -> PriceList:

@@ -83,7 +83,7 @@ unit_charges: Final = Table(
     base.text("terms_version"),
     ms("recorded_ms"),
     base.text("actor"),
-    # A correction: this row takes the place of that one; without a day's amount it takes it back.
+    # A correction takes the place of that row, or takes it back.
     reference("corrects_id", "unit_charges", nullable=True),
     number("taken_back"),
     Index("ix_unit_charges_adapter_id", "adapter_id"),
