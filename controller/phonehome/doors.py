@@ -12,6 +12,7 @@ import structlog
 
 from controller.phonehome import answers, given, syncing, tls
 from controller.phonehome.boots import Failure
+from controller.phonehome.confirming import Confirmations
 from controller.phonehome.context import Context
 from controller.phonehome.exchange import Exchange
 from controller.phonehome.listener import Connection
@@ -29,6 +30,7 @@ from drivers.arms.parameters import (
     ANSWERS,
     ConfigSolicitation,
     Parameters,
+    PushConfirmationStart,
     PushMethodQuery,
     RsSolicitation,
 )
@@ -66,8 +68,9 @@ class _Asked:
 class Doors:
     """Handlers of the listeners; one call a connection."""
 
-    def __init__(self, context: Context, prover: Prover, renewal: Renewal) -> None:
+    def __init__(self, context: Context, prover: Prover, renewal: Renewal, confirmations: Confirmations) -> None:
         self._context = context
+        self._confirmations = confirmations
         self._prover = prover
         self._renewal = renewal
         self._open: dict[asyncio.Task[None], Exchange] = {}
@@ -117,7 +120,7 @@ class Doors:
             return
         user = _well_formed(credential.user) if credential else None
         of_user = await self._context.identity(user) if user else None
-        if door is Door.RS and head.target.partition("?")[0] == answers.TUNNEL_PATH:
+        if door is Door.RS and head.target.partition("?")[0] in answers.TUNNEL_PATHS:
             await self._tunnel(exchange, of_user, credential, user)
             return
         trusted = (
@@ -246,7 +249,11 @@ class Doors:
                 await self._pull(door, asked)
             case (Door.RS, ConfigSolicitation() | PushMethodQuery()):
                 await self._pull(door, asked)
-            case (Door.RS, _) if request.type in {"push-confirmation-start", "push-ready"}:
+            case (Door.RS, PushConfirmationStart()):
+                refusal = await self._confirmations.take(request, asked.identity, asked.exchange)
+                if refusal is not None:
+                    await self._refuse(asked.exchange, request.type, refusal, asked.identity, "")
+            case (Door.RS, _) if request.type == "push-ready":
                 await self._busy(asked)
             case _:
                 raise ProtocolViolation(f"{request.type[:64]!r} is not for this server", reason="unknown-type")
@@ -327,7 +334,7 @@ class Doors:
             self._seen(identity, asked.exchange.source, Contact.LS_ASKED)
             context.boots.ls_asked(identity)
 
-        await self._answer(asked, answers.where_the_rs_is(context, identity), note)
+        await self._answer(asked, answers.where_the_rs_is(context, identity, asked.exchange.source), note)
         await given.at_the_ls(context, identity, asked.exchange.credential())
 
     async def _config_answer(self, asked: _Asked, parameters: ConfigSolicitation, served: Served) -> None:
@@ -365,9 +372,9 @@ class Doors:
         )
 
     async def _method_answer(self, asked: _Asked, offered: tuple[str, ...]) -> None:
-        parameters = answers.how_to_push(self._context, offered)
+        parameters = answers.how_to_push(self._context, asked.identity, offered)
         if parameters is None:
-            answer = Answer("arms", BUSY, "it offers no https-tunnel, and no other push method is served here")
+            answer = Answer("arms", BUSY, f"it offers no push method of arms.push_methods, but {_listed(offered)}")
             self._context.boots.excuse(asked.identity, answer.reason)
             await self._refuse(asked.exchange, asked.request.type, answer, asked.identity, "")
             return
@@ -465,7 +472,9 @@ class Doors:
         context = self._context
         peer = context.peer(identity)
         echo_ms = context.settings.echo_interval_s * 1000 / context.clock.pace
-        present = peer.contested(answers.TUNNEL_PATH, window_ms=CONTEST_ECHOES * echo_ms, alive_ms=1.5 * echo_ms)
+        assert exchange.head is not None
+        key = exchange.head.target.partition("?")[0]
+        present = peer.contested(key, window_ms=CONTEST_ECHOES * echo_ms, alive_ms=1.5 * echo_ms)
         if present is not None:
             context.boots.excuse(identity, "the same identity was in use elsewhere")
             refusal = Answer("http", 403, f"the same identity is in use from {present.source}")
@@ -479,7 +488,7 @@ class Doors:
         tunnel = Tunnel(
             exchange,
             peer,
-            key=answers.TUNNEL_PATH,
+            key=key,
             echo_interval_s=context.settings.echo_interval_s,
             on_confirmed=self._prover.confirmed,
             held=context.room.hold(),
@@ -490,7 +499,7 @@ class Doors:
         now_ms = context.clock.now_ms()
         context.ledger.contact(identity, tunnel_open=1, last_seen_ms=now_ms, source=exchange.source)
         ended = await tunnel.run()
-        if not peer.paths:
+        if not peer.has_tunnel:
             context.ledger.contact(identity, tunnel_open=0)
         context.ledger.event("phonehome.tunnel-ended", identity, source=exchange.source, words=ended)
 
@@ -501,6 +510,10 @@ def _well_formed(text: str) -> str | None:
         return str(DistributionId.parse(text))
     except FleetError:
         return None
+
+
+def _listed(offered: tuple[str, ...]) -> str:
+    return ", ".join(each[:32] for each in offered[:5]) or "none"
 
 
 def _refusal(type_: str, answer: Answer) -> bytes:

@@ -29,7 +29,7 @@ ADAPTERS = 200
 SMALL, LARGE = 192, 624
 """Bytes of a heartbeat with one interface, and with nine (arms-protocol §13.3)."""
 ROUNDS = 3
-OUTSTANDING = 512
+OUTSTANDING = 200
 """Datagrams on their way at most, so that the kernel's buffer loses none and the receiver sets the pace."""
 DEADLINE_S = 300.0
 Sender = tuple[bytes, bytes]
