@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from controller.phonehome import answers, given, syncing, tls
+from controller.phonehome import answers, believing, given, syncing, tls
 from controller.phonehome.boots import Failure
 from controller.phonehome.confirming import Confirmations
 from controller.phonehome.context import Context
@@ -41,7 +41,6 @@ from inventory.boots import MODULE_SYNC_FAILED, POWER_ON
 from inventory.contacts import ArmsIdentity
 from inventory.errors import BadInput, FleetError, ProtocolViolation
 from inventory.explain import Contact
-from inventory.keys import certificate_doubt
 from inventory.startups import Served
 
 log = structlog.get_logger(__name__)
@@ -125,8 +124,8 @@ class Doors:
             return
         trusted = (
             of_user is not None
-            and self._key_ok(door, of_user, credential)
-            and self._doubt(door, of_user, exchange, pulling=True) is None
+            and believing.key_ok(self._context, door, of_user, credential)
+            and believing.doubt(self._context, door, of_user, exchange, pulling=True) is None
         )
         if of_user is not None and trusted:
             exchange.connection.prove(of_user.adapter_id)
@@ -161,10 +160,10 @@ class Doors:
             identity = await self._context.identity(named) if named else None
         caller = Caller(known=False)
         if identity is not None:
-            key_ok = self._key_ok(door, identity, credential)
+            key_ok = believing.key_ok(self._context, door, identity, credential)
             same = credential is not None and credential.user == envelope.distribution_id
             pulling = door is Door.LS or envelope.type == "config-solicitation"
-            doubt = self._doubt(door, identity, exchange, pulling=pulling) if key_ok else None
+            doubt = believing.doubt(self._context, door, identity, exchange, pulling=pulling) if key_ok else None
             caller = identity.caller(key_ok=key_ok, same_id=same, doubt=doubt)
         answer = admit(Door.LS, caller)
         if answer.code in _IDENTITY or identity is None:
@@ -178,31 +177,6 @@ class Doors:
             await self._dispatch(door, _Asked(request, identity, exchange))
         except ProtocolViolation as violation:
             await self._malformed(exchange, identity, identity.distribution_id, violation)
-
-    def _key_ok(self, door: Door, identity: ArmsIdentity, credential: Credential | None) -> bool:
-        """The key of that door, or while it is rotated the one before (`inventory.keys`)."""
-        if credential is None:
-            return False
-        now_ms = self._context.clock.now_ms()
-        if door is Door.LS:
-            matches = self._context.keyring.matches
-            return any(matches(credential.password, digest) for digest in identity.ls_keys.accepted(now_ms))
-        return any(credential.proves(key) for key in identity.rs_keys.accepted(now_ms))
-
-    def _doubt(self, door: Door, identity: ArmsIdentity, exchange: Exchange, *, pulling: bool) -> str | None:
-        """What speaks against a caller with the right key: its certificate (§12), or TLS that it may not use."""
-        doubt = tls.doubt(identity, exchange.tls_version)
-        if doubt is None and door is not Door.LS:
-            until_ms = exchange.certificate_until_ms
-            doubt = certificate_doubt(
-                self._context.settings.client_certificates,
-                distribution_id=identity.distribution_id,
-                shown=exchange.certificate_name,
-                ended=until_ms is not None and until_ms <= self._context.clock.now_ms(),
-                issued=identity.certificate_issued,
-                pulling=pulling,
-            )
-        return doubt
 
     # --- refusals -----------------------------------------------------------------------------------------------------
 
@@ -437,7 +411,7 @@ class Doors:
         context = self._context
         caller = Caller(known=False)
         if identity is not None:
-            key_ok = self._key_ok(Door.TUNNEL, identity, credential)
+            key_ok = believing.key_ok(context, Door.TUNNEL, identity, credential)
             overload, looping = False, None
             if key_ok:  # who only knows its id takes nobody's turn at the gate
                 exchange.connection.prove(identity.adapter_id)
@@ -446,7 +420,7 @@ class Doors:
             served = await context.startup_of(identity)
             caller = identity.caller(
                 key_ok=key_ok,
-                doubt=self._doubt(Door.TUNNEL, identity, exchange, pulling=False) if key_ok else None,
+                doubt=believing.doubt(context, Door.TUNNEL, identity, exchange, pulling=False) if key_ok else None,
                 startup=served is not None,
                 overload=overload,
                 looping=looping,
