@@ -1,22 +1,21 @@
-"""What a contractor pays for one unit: lost, failed by its fault, damaged (MPC-10.2, 12.3, 13.2, SMF-9.2, 10.3, 11.2).
+"""What a contractor pays for one unit, as an invoice line: lost, failed by its fault, damaged (service-terms §5).
 
-Such charges fall due when they are invoiced, and are not taxed unless that is switched on (service-terms §6).
+The rules and their arithmetic are in `unitcharges`. Here: for which units they may be asked for at all.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from fractions import Fraction
 from typing import Literal
 
 from inventory.adapters import Holding
-from inventory.amounts import Amount, Part
 from inventory.billing import Charge
 from inventory.calendar import Month
 from inventory.catalogue import DeviceClass, Service
 from inventory.errors import BadInput, RuleViolation
-from inventory.prices import PriceList, failure_item, loss_item
+from inventory.prices import PriceList
+from inventory.unitcharges import breach_charge, failure_charge, loss_charge
 
 Liability = Literal["loss", "failure", "damage"]
 
@@ -52,32 +51,25 @@ def liability_rule(unit: Unit, what: Liability) -> str:
     return rule
 
 
-def require_cost(unit: Unit, what: Liability, cost_yen: int | None) -> None:
-    """Raises BadInput for a cost where the price list speaks, or none where the actual cost is charged.
-
-    The list speaks for losses and for failures of mpc units (MPC-A1.3(2)); smfsx failures, and recovery or repair of
-    either service, are charged at their actual cost.
-    """
-    listed = what == "loss" or (what == "failure" and unit.service == "mpc")
-    if listed and cost_yen is not None:
-        raise BadInput(f"the price list has the {what} charge", field="cost_yen", next_step="Leave the cost out.")
-    if not listed and cost_yen is None:
-        raise BadInput(
-            f"the actual cost of the {what} is charged", field="cost_yen", next_step="Give the cost in whole yen."
-        )
-
-
 def liability_charge(unit: Unit, what: Liability, day: date, prices: PriceList, cost_yen: int | None = None) -> Charge:
-    """One charge for one unit, on the invoice of the month of `day`. Raises RuleViolation, BadInput, or NotFound for a
-    price that is missing."""
+    """One charge for one unit, in the month of `day`. Losses, and failures of mpc units, are charged by the price list;
+    failures of smfsx units, and recovery or repair, at their actual cost.
+
+    Raises RuleViolation, BadInput for a cost that is missing or not asked for, NotFound for a price that is missing.
+    """
     rule = liability_rule(unit, what)
-    require_cost(unit, what, cost_yen)
-    rules: tuple[str, ...] = (rule,)
-    if cost_yen is None:
-        item = loss_item if what == "loss" else failure_item
-        cost_yen = prices.yen(item(unit.service, unit.model_key), "one-time", day)
-        rules = (rule, "MPC-A1.3(2)" if what == "failure" else "MPC-A1.3") if unit.service == "mpc" else (rule,)
-        words = f"{cost_yen:,} by the price list of {day}"
+    if cost_yen is not None and (what == "loss" or (what == "failure" and unit.service == "mpc")):
+        raise BadInput(
+            f"the price list has the {what} charge", field="cost_yen", rule=rule, next_step="Leave the cost out."
+        )
+    if cost_yen is None and what == "damage":
+        raise BadInput(
+            "the actual cost is missing", field="cost_yen", rule=rule, next_step="Give what repair has cost, in yen."
+        )
+    if what == "loss":
+        amount = loss_charge(unit.service, unit.model_key, prices, day)
+    elif what == "failure":
+        amount = failure_charge(unit.service, unit.model_key, prices, day, by_customer=True, cost_yen=cost_yen)
     else:
-        words = f"{cost_yen:,} as it cost"
-    return Charge(what, f"{what} of {unit.serial}", Month.of(day), Amount((Part(words, Fraction(cost_yen)),), rules))
+        amount = breach_charge(unit.service, unit.device_class, cost_yen or 0)
+    return Charge(what, f"{what} of {unit.serial}", Month.of(day), amount)

@@ -36,7 +36,6 @@ OPEN: frozenset[str] = frozenset(
         "SMF-19",
         "SMF-24",
         "SMF-27",
-        "MPC-A3",
     }
 )
 """Rules that are not built yet. The list only ever gets shorter."""
