@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Protocol
 
-from controller import key_notes
+from controller import hearing, key_notes
 from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.settings import ArmsSettings
@@ -31,12 +31,13 @@ from controller.store import (
 )
 from controller.store.database import Tx
 from controller.store.scope import Scope
+from controller.store.traffic import TrafficDatabase
 from inventory import explain, onboarding
 from inventory.adapters import Adapter, Life
 from inventory.boots import Boot, stages
 from inventory.calendar import tokyo_day
 from inventory.contacts import ContactRecord
-from inventory.explain import AdapterFacts, ConfigState, Contact, Explanation, Fact, LinkFacts, Seat
+from inventory.explain import AdapterFacts, ConfigState, Contact, Explanation, Fact, Hearing, LinkFacts, Seat
 from inventory.incidents import Incident, IncidentKind
 from inventory.links import Capacity, Link
 from inventory.modules import Reported, WantedModule, differences
@@ -72,6 +73,11 @@ class Daemon(Protocol):
         """When it started."""
         ...
 
+    @property
+    def traffic(self) -> TrafficDatabase | None:
+        """Where statistics are; None where no metering runs."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
@@ -85,6 +91,7 @@ class _Known:
     held: Collection[int]
     operations: Mapping[int, Operation]
     configs: Mapping[tuple[int, configs.Kind], ConfigVersion]
+    heard: Mapping[int, Hearing]
     boots: Mapping[int, Boot]
     incidents: Mapping[int, Sequence[Incident]]
     trials: Mapping[int, Trial]
@@ -94,7 +101,7 @@ class _Known:
 
 async def adapters(tx: Tx, daemon: Daemon, wanted: Sequence[Adapter]) -> list[Explanation]:
     """Explanations of adapters, in their order. The caller has checked their scope."""
-    known = await _look(tx, wanted)
+    known = await _look(tx, daemon, wanted)
     now_ms = daemon.clock.now_ms()
     phoning = [one for one in known.arms.values() if one.adapter_id in {each.id for each in wanted}]
     noted = await key_notes.of_adapters(tx, daemon.keyring, daemon.arms_settings, phoning, now_ms)
@@ -106,7 +113,7 @@ async def adapters(tx: Tx, daemon: Daemon, wanted: Sequence[Adapter]) -> list[Ex
     ]
 
 
-async def _look(tx: Tx, wanted: Sequence[Adapter]) -> _Known:
+async def _look(tx: Tx, daemon: Daemon, wanted: Sequence[Adapter]) -> _Known:
     numbers = [one.id for one in wanted]
     seats = await occupancy.seats(tx, numbers)
     owners = await occupancy.management_ids(tx, list(seats.values()))
@@ -120,6 +127,9 @@ async def _look(tx: Tx, wanted: Sequence[Adapter]) -> _Known:
         suspended={seat: reasons[management] for seat, management in owners.items()},
         provided=await checklist.provided(tx, [one.id for one in wanted if one.life in (Life.ORDERED, Life.DELIVERED)]),
         held=await pushes.held(tx, numbers),
+        heard=await hearing.of_adapters(
+            tx, daemon.traffic, daemon.clock.now_ms(), [one.id for one in wanted if one.path == "arms"]
+        ),
         operations=await operations.open_of(tx, numbers),
         configs=await configs.newest(tx, places),
         boots=await boots.latest(tx, numbers),
@@ -179,7 +189,9 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
         modules_at_ms=None if reported is None else reported.at_ms,
         operation=None if asked is None else explain.operation_words(_key(asked), asked.state),
         operation_at_ms=None if asked is None else asked.sent_ms or asked.created_ms,
+        push_endpoint=None if arms is None else arms.push_endpoint,
         pace=pace,
+        heard=known.heard.get(adapter.id, Hearing()),
     )
 
 
@@ -205,7 +217,7 @@ def _contact(
         # A refusal after the last stage may have been of somebody in its name, who moves no stage: it is told too.
         told = arms.stage is Contact.REFUSED or (arms.refusal_ms or 0) > (arms.stage_ms or 0)
         if arms.refusal_reason is not None and told:
-            refusal = f"{arms.refusal_code}: {arms.refusal_reason}"
+            refusal = arms.refusal
         at_ms = arms.stage_ms or arms.last_seen_ms
         return arms.stage, at_ms, arms.proven_ms, refusal, arms.quarantine, arms.quarantine_ms
     if shell is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from controller.keyring import Keyring
 from controller.phonehome import tls
-from controller.phonehome.heartbeat import grace_ms
+from controller.phonehome.senders import grace_ms
 from controller.settings import ArmsSettings
 from controller.store import arms_keys
 from controller.store.database import Tx

@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Final, Literal
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import structlog
 import uvicorn
@@ -19,9 +18,8 @@ from controller.clock import SystemClock
 from controller.engine.dbos_engine import DbosEngine
 from controller.engine.node import NodeId
 from controller.keyring import Keyring
-from controller.metering.service import HeartbeatReading, MeteringService
+from controller.metering.service import MeteringService
 from controller.operations.service import OperationService
-from controller.phonehome.heartbeat import Beat
 from controller.phonehome.service import PhoneHome
 from controller.push.identifying import Identifier
 from controller.push.reaching import FleetReach
@@ -84,7 +82,7 @@ class Daemon:
             database=db,
             folder=settings.data_directory / "pki",
             startup=self._startup,
-            on_beats=self._meter,
+            keep=self.metering.keep,
             on_power_on=self.metering.declare_restart,
         )
         self.reach = FleetReach(db, keyring, self.clock, self.phonehome.link)
@@ -159,6 +157,7 @@ class Daemon:
         self._loop("push dispatcher", lambda: self.pushes.run(self._running_engine()))
         self._loop("operations", self.operations.run)
         self._loop("metering", self.metering.run)
+        self._loop("heartbeats to slots", self.metering.run_settling)
         self._loop("ssh watch", self.identifier.watch)
         self._loop("truth", self.truth.run)
         self._loop("event publisher", self._publish)
@@ -188,6 +187,7 @@ class Daemon:
         if self._engine is not None:
             await self._engine.close()
         await self.phonehome.stop()
+        await self.metering.settle()
         self.planner.close()
         await self.traffic.close()
         await self.db.close()
@@ -244,9 +244,6 @@ class Daemon:
     async def _startup(self, entry_id: int) -> Served | None:
         async with self.db.read() as tx:
             return await startups.served(tx, self.keyring, entry_id)
-
-    async def _meter(self, beats: Sequence[Beat]) -> None:
-        await self.metering.ingest_heartbeat([reading for beat in beats for reading in _readings(beat)])
 
     def _loop(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(self._again(name, work), name=name))
@@ -345,25 +342,6 @@ class _Server(uvicorn.Server):
         finally:
             self.up.set()
             self.done.set()
-
-
-_KINDS: Final[Mapping[str, Literal["count", "rate"]]] = {"traffic-count": "count", "traffic-rate": "rate"}
-
-
-def _readings(beat: Beat) -> Iterator[HeartbeatReading]:
-    for seen in beat.heartbeat.statistics:
-        kind = _KINDS.get(seen.name)
-        if kind is not None:
-            yield HeartbeatReading(
-                adapter_id=beat.adapter_id,
-                entry_id=beat.entry_id,
-                received_ms=beat.received_ms,
-                monotonic_ms=beat.monotonic_ms,
-                ifindex=seen.index,
-                in_octets=seen.values[0],
-                out_octets=seen.values[1],
-                kind=kind,
-            )
 
 
 async def _run(settings: Settings, listening: Callable[[Mapping[str, int]], None]) -> None:

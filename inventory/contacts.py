@@ -109,6 +109,9 @@ class ContactRecord:
     quarantine_ms: int | None
     trigger: str | None
     firmware: str | None
+    push_endpoint: str | None
+    """Where it is dialled in https-simple, once confirmed; None while it has only tunnels."""
+    push_result_url: str | None
     certificate_delivered_ms: int | None
     """When a config pull last gave it its certificate."""
     tls: str | None
@@ -119,6 +122,13 @@ class ContactRecord:
     """When it asked the LS since the last config was pulled."""
     asked_ms: int | None = None
     """When it asked the RS since the last config was pulled."""
+
+    @property
+    def refusal(self) -> str | None:
+        """The last refusal in words: our code, where we answered one, and the reason."""
+        if self.refusal_reason is None or self.refusal_code is None:
+            return self.refusal_reason
+        return f"{self.refusal_code}: {self.refusal_reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +143,17 @@ class Claim:
     first_ms: int
     last_ms: int
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedBeats:
+    """Heartbeats that came in an adapter's name and were refused: by it, by somebody else, or spoilt on the way."""
+
+    adapter_id: int
+    reason: str
+    """`wrong-key`, `replay`, `truncated`, `oversize`, `malformed` or `too-soon`."""
+    count: int
+    first_ms: int
+    last_ms: int
+    source: str
+    """Address of the last one; of UDP it proves nothing."""

@@ -69,6 +69,43 @@ class Seat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Hearing:
+    """What heartbeats tell of an adapter beyond that it lives; each with its time in milliseconds UTC."""
+
+    clone: tuple[int, str] | None = None
+    """Sources and evidence of the violation that stands (MPC-11)."""
+    silence: tuple[int, str] | None = None
+    """With whom it fell silent, where that is more than itself."""
+    refused: tuple[tuple[int, str], ...] = ()
+    """Heartbeats that were refused in its name lately."""
+    troubles: tuple[tuple[int, str], ...] = ()
+    """What its last statistics tell that a person should know."""
+
+    def facts(self) -> list[Fact]:
+        """All of it as facts."""
+        found = [Fact(at_ms, f"in two places: {said}", "phone-home", "MPC-11") for at_ms, said in _one(self.clone)]
+        found += [Fact(at_ms, said, "phone-home") for at_ms, said in (*_one(self.silence), *self.refused)]
+        return found + [Fact(at_ms, said, "its statistics") for at_ms, said in self.troubles]
+
+    def words(self) -> str:
+        """All of it for the summary; two different states never give the same."""
+        parts = (
+            ("in two places", _one(self.clone)),
+            ("silent together", _one(self.silence)),
+            ("refused heartbeats", self.refused),
+            ("statistics", self.troubles),
+        )
+        return "".join(f"; {label}: {', '.join(said for _, said in told)}" for label, told in parts if told)
+
+
+def _one(told: tuple[int, str] | None) -> tuple[tuple[int, str], ...]:
+    return () if told is None else (told,)
+
+
+_NOTHING_HEARD: Final = Hearing()
+
+
+@dataclass(frozen=True, slots=True)
 class AdapterFacts:
     """All that the explanation of an adapter rests on. Times are milliseconds UTC; None means it never was."""
 
@@ -108,7 +145,10 @@ class AdapterFacts:
     operation: str | None = None
     """The operation that it has, or that waits for it, in words."""
     operation_at_ms: int | None = None
+    push_endpoint: str | None = None
+    """Where it is dialled in https-simple; None where it keeps a tunnel open."""
     pace: float = 1.0
+    heard: Hearing = _NOTHING_HEARD
 
 
 _STAGES: Final = {
@@ -127,7 +167,10 @@ _STAGES: Final = {
         "pulled its config and is syncing its modules; it restarts by itself",
         "Wait: it fetches the modules and pulls again; that is progress, no failure.",
     ),
-    Contact.METHOD_AGREED: ("agreed on a push method and has not confirmed yet", "Check that its tunnel gets through."),
+    Contact.METHOD_AGREED: (
+        "agreed on a push method and has not confirmed yet",
+        "Check that its tunnel gets through, or that its push port can be dialled from here.",
+    ),
     Contact.CONFIRMED: ("confirmed its push path; its serial number is being proven", "Wait a few seconds."),
     Contact.READY: ("is in contact and can be pushed to", ""),
     Contact.SILENT: (
@@ -168,6 +211,8 @@ def standing(facts: AdapterFacts) -> str:
     """The one word a person reads in a list: the most urgent of the three axes."""
     if facts.quarantine:
         return "quarantined"
+    if facts.heard.clone:
+        return "in two places"
     if facts.life in ENDED or facts.life in ("failed", "send-back-due", "return-due", "ordered"):
         return facts.life
     if facts.suspended:
@@ -214,6 +259,9 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
     chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, said, _source(facts)))
     if facts.refusal:
         chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, f"last refusal: {facts.refusal}", _source(facts)))
+    if facts.push_endpoint is not None:
+        said_path = f"it is dialled for pushes at {facts.push_endpoint} (https-simple)"
+        chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, said_path, _source(facts)))
     if facts.proven_at_ms is not None:
         chain.append(Fact(facts.proven_at_ms, "its serial number was proven by the device itself", "device"))
     if facts.heartbeat_at_ms is not None:
@@ -230,6 +278,7 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         chain.append(Fact(facts.operation_at_ms or now_ms, facts.operation, "operations"))
     if facts.quarantine:
         chain.append(Fact(facts.quarantine_at_ms or now_ms, f"quarantined: {facts.quarantine}", "controller"))
+    chain += facts.heard.facts()
     chain += facts.notes
     if facts.pace != 1.0:
         chain.append(Fact(now_ms, f"waits of this daemon are divided by {facts.pace:g}", "settings"))
@@ -252,6 +301,7 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
     ):
         if detail:
             summary += f"; {label}: {detail}"
+    summary += facts.heard.words()
     summary += "".join(f"; {note.text}" for note in facts.notes)
     return Explanation(
         subject=facts.serial,
@@ -289,6 +339,8 @@ def _contact(facts: AdapterFacts) -> tuple[str, str]:
 def _next_action(facts: AdapterFacts, word: str) -> str:
     if word == "quarantined":
         return "Compare the device with its record; release it from quarantine only when you know which is right."
+    if word == "in two places":
+        return "Find out at which place the adapter is; shut the identity out until you know (MPC-11)."
     if word in _LIVES and word != "in-service":
         return _LIVES[word]
     if word == "suspended":

@@ -14,7 +14,7 @@ from controller.api.mutation import Once
 from controller.api.schemas import Body, instant
 from controller.api.state import acting, daemon_of
 from controller.phonehome.certificates import read
-from controller.phonehome.heartbeat import grace_ms
+from controller.phonehome.senders import grace_ms
 from controller.store import adapters, arms_keys, audit, events, phonehome
 from controller.store.database import Tx
 from controller.store.events import NewEvent

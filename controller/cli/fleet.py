@@ -214,6 +214,31 @@ def _adapters(group: typer.Typer) -> None:
             body["place"] = {"management": management, "slot": "standby" if standby else "entry"}
         show(api(url, key_file).post("/adapters", body), as_json)
 
+    @group.command("statistics")
+    def statistics(serial: Serial, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
+        """What its last heartbeat told of processor, memory, disk, interfaces and radio."""
+        told = api(url, key_file).get(at("adapters", serial, "statistics"))
+        if as_json:
+            show_json(told)
+            return
+        latest = told["latest"] or {"at": "never in the last two hours", "statistics": []}
+        out.print(f"{told['serial_number']}: {latest['at']}", markup=False)
+        for one in latest["statistics"]:
+            values = "  ".join(f"{name} {value:,}" for name, value in one["values"].items())
+            out.print(f"  {one['kind']} {one['index']}: {values}{'' if one['valid'] else '  (invalid)'}", markup=False)
+        for said in told["troubles"]:
+            out.print(f"! {said}", markup=False)
+
+    @group.command("heartbeats")
+    def heartbeats(serial: Serial, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
+        """When it was heard last, and what was refused in its name."""
+        told = api(url, key_file).get(at("adapters", serial, "heartbeats"))
+        if as_json:
+            show_json(told)
+            return
+        out.print(f"{told['serial_number']}: {told['last_heartbeat_at']} from {told['source']}", markup=False)
+        show_table(told["refused"], ("reason", "count", "first_at", "last_at", "last_source"))
+
     @group.command("release")
     def release(serial: Serial, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
         """Take it out of its slot."""

@@ -7,7 +7,7 @@ processes the revision of a slot-day decides, and the loser reads again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -44,6 +44,14 @@ class Added:
     slot_days: int
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Readings to be added, and what is to be written in the same transaction."""
+
+    readings: Mapping[Interface, Sequence[Kept]]
+    beside: Callable[[Tx], Awaitable[None]] | None = None
+
+
 @dataclass(slots=True)
 class _Work:
     """One interface's share of a batch."""
@@ -78,15 +86,26 @@ class Ingestor:
 
         Raises Conflict if other nodes keep changing the same days.
         """
+
+        async def these() -> Taken:
+            return Taken(readings)
+
+        return await self.take(these)
+
+    async def take(self, offered: Callable[[], Awaitable[Taken]]) -> Added:
+        """The same with what `offered` gives, asked again at each attempt, and with what it wants written beside."""
         async with self._one_at_a_time:
             for _ in range(ATTEMPTS):
                 try:
-                    return await self._attempt(readings)
+                    return await self._attempt(await offered())
                 except StaleVersion:
                     self._last.clear()
         raise Conflict("other nodes keep changing the same slot-days", next_step="Send the readings again.")
 
-    async def _attempt(self, readings: Mapping[Interface, Sequence[Kept]]) -> Added:
+    async def _attempt(self, taken: Taken) -> Added:
+        readings = taken.readings
+        if not readings and taken.beside is None:
+            return Added(0, 0, 0)
         await self._know(readings)
         async with self._database.read() as tx:
             works = [await self._gather(tx, self._ids[name], kept) for name, kept in readings.items() if kept]
@@ -95,18 +114,23 @@ class Ingestor:
         new = sum(len(work.new) for work in works)
         await self._compute(new, _pair_up, works)
         async with self._database.read() as tx:
-            for work in works:
-                work.days = await _days(tx, work)
+            await _days(tx, works)
         await self._compute(new, _add_up, works)
         now_ms = self._clock.now_ms()
         oldest_ms = now_ms - traffic.READINGS_KEPT_MS
         async with self._database.write() as tx:
-            for work in works:
-                for kept in work.changed:
-                    await traffic.save_slot_day(tx, kept, now_ms)
-                last = work.series[-1]
-                fresh = [r for r in work.new if r.t_ms >= oldest_ms or r is last]
-                await traffic.keep_readings(tx, work.interface_id, fresh)
+            await traffic.save_slot_days(tx, [kept for work in works for kept in work.changed], now_ms)
+            await traffic.keep_readings(
+                tx,
+                (
+                    (work.interface_id, r)
+                    for work in works
+                    for r in work.new
+                    if r.t_ms >= oldest_ms or r is work.series[-1]
+                ),
+            )
+            if taken.beside is not None:
+                await taken.beside(tx)
         self._last.update({work.interface_id: work.series[-1] for work in works})
         told = sum(work.told(oldest_ms) for work in works)
         return Added(told, total - told, sum(len(work.changed) for work in works))
@@ -179,20 +203,30 @@ def _corrected(increment: Increment, days: Mapping[int, KeptDay]) -> Increment:
     return increment
 
 
-async def _days(tx: Tx, work: _Work) -> dict[int, KeptDay]:
-    """Every slot-day that the increments touch, and the neighbours that share an uncertain increment."""
-    touched = {start for increments in work.increments for i in increments for start in days_touched(i)}
-    days = await traffic.slot_days(tx, work.interface_id, sorted(touched))
+async def _days(tx: Tx, works: Sequence[_Work]) -> None:
+    """Give each work every slot-day that its increments touch, and the neighbours that share an uncertain one."""
+    touched = {
+        (work.interface_id, start)
+        for work in works
+        for increments in work.increments
+        for increment in increments
+        for start in days_touched(increment)
+    }
+    days = await traffic.slot_days_of(tx, touched)
     shared = {
-        start
-        for kept in days.values()
+        (interface_id, start)
+        for (interface_id, _), kept in days.items()
         for direction in (kept.day.into, kept.day.out)
         for pending in direction.pending
         for start in days_touched(pending)
     }
     if shared - touched:
-        days.update(await traffic.slot_days(tx, work.interface_id, sorted(shared - touched)))
-    return days
+        days.update(await traffic.slot_days_of(tx, shared - touched))
+    of_interface: dict[int, dict[int, KeptDay]] = {}
+    for (interface_id, start), kept in days.items():
+        of_interface.setdefault(interface_id, {})[start] = kept
+    for work in works:
+        work.days = of_interface.get(work.interface_id, {})
 
 
 def increments_between(a: Kept, b: Kept, interval_ms: int) -> tuple[Sequence[Increment], Sequence[Increment]]:

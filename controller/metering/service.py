@@ -3,42 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final
 
 from controller.clock import Clock
 from controller.metering import imports
 from controller.metering.dayclose import DayCloser
 from controller.metering.drafting import Drafter
 from controller.metering.ingest import Added, Ingestor, Interface
-from controller.store import links, traffic
+from controller.metering.settling import AT_ONCE, Restarts, Settler
+from controller.phonehome.beats import Batch
+from controller.store import beats, links, traffic
 from controller.store.database import Database
 from controller.store.proposals import Proposal
 from controller.store.scope import Scope
 from controller.store.traffic import Kept, TrafficDatabase
-from inventory.links import Link
 
-CLOCK_STEP_MS = 1_000
-"""Wall and monotonic clock may drift apart by so much between two heartbeats before it counts as a step."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeartbeatReading:
-    """Traffic statistics of one interface in one verified heartbeat.
-
-    `kind` "rate": the octets are per second, averaged since the sender's heartbeat before.
-    """
-
-    adapter_id: int
-    entry_id: int | None
-    """The place it counts for; None: it sits in no entry, and its traffic is nobody's."""
-    received_ms: int
-    monotonic_ms: int
-    ifindex: int
-    in_octets: int
-    out_octets: int
-    kind: Literal["count", "rate"]
+SETTLE_S: Final = 15.0
+"""Seconds after which heartbeats that are durable have become readings and slots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +65,8 @@ class MeteringService:
         self._ingestor = Ingestor(traffic_database, clock, heartbeat_interval_ms=heartbeat_interval_s * 1000)
         self._closer = DayCloser(database, traffic_database, clock)
         self._drafter = Drafter(database, traffic_database, clock)
-        self._clocks: dict[tuple[int, int], tuple[int, int]] = {}
-        self._restarts: dict[int, int] = {}
+        self._restarts = Restarts()
+        self._settler = Settler(database, traffic_database, clock, self._ingestor, self._restarts)
         self._past_changed = asyncio.Event()
 
     async def import_readings(self, scope: Scope, lines: AsyncIterator[bytes] | bytes) -> ImportReport:
@@ -118,25 +101,20 @@ class MeteringService:
 
     def declare_restart(self, adapter_id: int, at_ms: int) -> None:
         """A phone-home with trigger "power on": counters of this adapter began at zero at that time (§2.3)."""
-        self._restarts[adapter_id] = at_ms
+        self._restarts.declare(adapter_id, at_ms)
 
-    async def ingest_heartbeat(self, readings: Sequence[HeartbeatReading]) -> Added:
-        """Add a batch of heartbeats, in order of arrival. Where a packet has count and rate, the count is used."""
-        counts = {(r.adapter_id, r.ifindex, r.received_ms) for r in readings if r.kind == "count"}
-        useful = [
-            r
-            for r in readings
-            if r.entry_id is not None and (r.kind == "count" or (r.adapter_id, r.ifindex, r.received_ms) not in counts)
-        ]
-        known = await self._by_ifindex({r.entry_id for r in useful if r.entry_id is not None})
-        found: dict[Interface, list[Kept]] = {}
-        for r in useful:
-            assert r.entry_id is not None
-            link = known.get((r.entry_id, r.ifindex))
-            name = link.interface if link else f"ifindex {r.ifindex}"
-            kept = self._heartbeat(r, link.port_speed_bps if link else None)
-            found.setdefault((r.entry_id, name), []).append(kept)
-        return await self._ingestor.add(found)
+    async def keep(self, batch: Batch) -> None:
+        """Make heartbeats durable; `settle` makes readings of them. See `Settler.keep`."""
+        await self._settler.keep(batch)
+
+    @property
+    def unsettled(self) -> int:
+        """Heartbeats that are durable and not yet readings and slots."""
+        return self._settler.waiting
+
+    async def settle(self) -> Added:
+        """Make readings, slots and statistics of all heartbeats that are kept; the same again changes nothing."""
+        return await self._settler.settle()
 
     async def ingest_polled(self, readings: Iterable[PolledReading]) -> Added:
         """Add counters that were polled. A port speed that the inventory knows wins over what the device says."""
@@ -160,6 +138,16 @@ class MeteringService:
         """Check each congested place once and draft what it needs."""
         return await self._drafter.draft_all()
 
+    async def run_settling(self) -> None:
+        """Settle heartbeats until cancelled: every 15 s, and whenever many wait. First what was left by a crash."""
+        await self._settler.adopt()
+        while True:
+            await self.settle()
+            for _ in range(round(SETTLE_S)):
+                await self._clock.wait(1.0)
+                if self._settler.waiting >= AT_ONCE:
+                    break
+
     async def run(self) -> None:
         """Close days, draft proposals and forget old readings until cancelled; at once after an import."""
         while True:
@@ -182,30 +170,4 @@ class MeteringService:
         async with self._traffic.write() as tx:
             await traffic.prune_readings(tx, self._clock.now_ms())
             await traffic.prune_slot_days(tx, self._clock.now_ms())
-
-    async def _by_ifindex(self, entry_ids: set[int]) -> Mapping[tuple[int, int], Link]:
-        async with self._database.read() as tx:
-            found = await links.of_entries(tx, Scope.everything(), entry_ids)
-        return {(link.entry_id, link.ifindex): link for link in found if link.ifindex is not None}
-
-    def _heartbeat(self, r: HeartbeatReading, speed_bps: int | None) -> Kept:
-        key = (r.adapter_id, r.ifindex)
-        before = self._clocks.get(key)
-        stepped, restarted_ms = False, None
-        if before is not None:
-            passed_ms = r.monotonic_ms - before[1]
-            stepped = abs(r.received_ms - before[0] - passed_ms) > CLOCK_STEP_MS
-            restart_ms = self._restarts.get(r.adapter_id)
-            restarted_ms = restart_ms if restart_ms is not None and restart_ms > before[0] else None
-        self._clocks[key] = (r.received_ms, r.monotonic_ms)
-        return Kept(
-            t_ms=r.received_ms,
-            in_octets=r.in_octets,
-            out_octets=r.out_octets,
-            source="heartbeat",
-            rates=r.kind == "rate",
-            restarted_at_ms=restarted_ms,
-            speed_bps=speed_bps,
-            adapter_id=r.adapter_id,
-            clock_stepped=stepped,
-        )
+            await beats.prune_heard(tx, self._clock.now_ms())

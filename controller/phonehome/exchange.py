@@ -40,6 +40,9 @@ class Exchange:
         peer = writer.get_extra_info("peername")
         self.source: str = str(peer[0]) if peer else ""
         """Address of the other side."""
+        here = writer.get_extra_info("sockname")
+        self.local: str = str(here[0]) if here else ""
+        """Our address that it came to."""
         self.certificate_name = common_name(writer.get_extra_info("peercert"))
         """CN of the certificate that the other side showed; None if none."""
         self.certificate_until_ms = until_ms(writer.get_extra_info("peercert"))

@@ -1,81 +1,82 @@
-"""The heartbeat receiver: UDP in, batches out, silence declared (arms-protocol §9, §12, architecture §6).
+"""The heartbeat receiver: UDP in, proven at once, durable in batches (arms-protocol §9, §12, architecture §6).
 
-A datagram is only put into a queue when it comes. A batch is looked up, verified, judged and written in one
-transaction; nothing is ever answered.
+A datagram of a sender that is known is proven when it is read from the socket, and packed; what is packed is handed to
+`keep`, which makes it durable, several times a second. A sender that is not known, or not lately, waits for the next
+look-up. Nothing is ever answered.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import socket
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import struct
+from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
+from controller.phonehome.beats import HEAD, Batch, Keep
 from controller.phonehome.context import Context
+from controller.phonehome.senders import Sender, Senders
 from controller.phonehome.silence import Silence
 from controller.phonehome.undisturbed import undisturbed
-from controller.store import phonehome as rows
 from drivers.arms import heartbeat
-from drivers.arms.heartbeat import Heartbeat
 from drivers.arms.ids import DistributionId
-from inventory.adapters import FINAL
-from inventory.contacts import ArmsIdentity
-from inventory.errors import ProtocolViolation
 from inventory.explain import Contact
 
 BATCH_S: Final = 0.1
-SLICE: Final = 1000
-"""Datagrams judged before the loop gets its turn."""
+AT_ONCE: Final = 256
+"""Datagrams read before the loop gets its turn."""
 MAX_QUEUED: Final = 50_000
-"""Datagrams that wait, and beats that are not yet taken; a datagram has at most 1024 bytes."""
+"""Datagrams that wait, and heartbeats that are not kept yet; a datagram has at most 1024 bytes."""
 MAX_STRANGERS: Final = 10_000
 """Of those that wait, so many from ids that were not looked up yet: made-up ids do not displace real adapters."""
-MAX_UNKNOWN: Final = 20_000
-"""Ids that are known to be nobody's."""
 RECEIVE_BUFFER_BYTES: Final = 8 * 1024 * 1024
-FRESH_S: Final = 30.0
-"""How long a looked-up key and place are believed."""
-REMEMBERED: Final = 16
-"""Digests kept of each adapter, against replays."""
+CLAIMS_PER_S: Final = 20
+"""Unknown senders that are recorded one by one; of a flood only the number is kept."""
+HASTE: Final = 0.75
+"""A heartbeat that comes within this share of the interval makes the ones after it be remembered for the clone rule."""
+SUSPECT: Final = 8
+"""Intervals for which they are."""
+_SO_MEMINFO: Final = 55
+"""Linux: what the kernel knows of a socket's memory; the ninth number is how many datagrams it dropped."""
 
-
-def grace_ms(interval_s: int) -> int:
-    """How long an old passphrase is accepted after the config pull that brought the new one: packets on the way, and a
-    client that begins with the new one at its next interval only."""
-    return 2 * interval_s * 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """A verified heartbeat, as it is handed on. `entry_id` is the place where its adapter sat when it came."""
-
-    adapter_id: int
-    entry_id: int | None
-    received_ms: int
-    monotonic_ms: int
-    heartbeat: Heartbeat
-
-
-OnBeats = Callable[[Sequence[Beat]], Awaitable[None]]
-"""Takes the beats of a batch; called after they are durable."""
+WRONG_KEY: Final = "wrong-key"
+TRUNCATED: Final = "truncated"
+OVERSIZE: Final = "oversize"
+MALFORMED: Final = "malformed"
+REPLAY: Final = "replay"
+HASTY: Final = "too-soon"
 
 
 @dataclass(slots=True)
-class _Sender:
-    identity: ArmsIdentity
-    looked_up_ms: float
-    source: str | None = None
-    last_ms: int | None = None
-    digests: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
+class Counts:
+    """What came since the node started. Everything that came is in exactly one number, but for `dropped`: their sum."""
+
+    accepted: int = 0
+    duplicate: int = 0
+    """Second copies of an accepted heartbeat: sent to several receivers, or doubled on the way. Counted once."""
+    refused: dict[str, int] = field(default_factory=dict)
+    """By reason."""
+    durable: int = 0
+    """Of the accepted ones, those that a crash no longer loses."""
+
+    def refuse(self, reason: str, count: int = 1) -> None:
+        """Something was dropped."""
+        self.refused[reason] = self.refused.get(reason, 0) + count
+
+    @property
+    def dropped(self) -> int:
+        """All that was refused."""
+        return sum(self.refused.values())
 
 
 @dataclass(frozen=True, slots=True)
 class _Datagram:
-    data: bytes
+    """One whose sender must be looked up."""
+
+    octets: bytes
+    id: bytes
     source: str
     received_ms: int
     monotonic_ms: int
@@ -83,246 +84,260 @@ class _Datagram:
     """Its id was not looked up yet when it came."""
 
 
-class HeartbeatReceiver(asyncio.DatagramProtocol):
-    """Listens, and runs the batches."""
+class HeartbeatReceiver:
+    """Listens, proves, packs, and notes contact."""
 
-    def __init__(self, context: Context, on_beats: OnBeats) -> None:
+    def __init__(self, context: Context, keep: Keep) -> None:
         self._context = context
-        self._on_beats = on_beats
-        self._queue: deque[_Datagram] = deque()
-        self._wake = asyncio.Event()
-        self._judged: deque[Beat] = deque()
-        self._judged_some = asyncio.Event()
-        self._handing_on = asyncio.Lock()
-        self._senders: dict[bytes, _Sender] = {}
-        self._unknown: dict[bytes, int] = {}
-        self._strangers = 0
+        self._clock = context.clock
+        self._keep = keep
+        self.senders = Senders(context)
         self._interval_ms = context.settings.heartbeat_interval_s * 1000 / context.clock.pace
-        self._grace_ms = grace_ms(context.settings.heartbeat_interval_s)
         self.silence = Silence(self._interval_ms)
-        self._transport: asyncio.DatagramTransport | None = None
-        self.counts: dict[str, int] = {"accepted": 0, "dropped": 0}
-        """Accepted, and dropped by reason: for metrics and tests."""
+        self.counts = Counts()
+        self._waiting: deque[_Datagram] = deque()
+        self._strangers = 0
+        self._packed: list[bytes] = []
+        self._touched: list[Sender] = []
+        self._wake = asyncio.Event()
+        self._to_keep = asyncio.Event()
+        self._keeping = asyncio.Lock()
+        self._sockets: list[socket.socket] = []
+        self._kernel_dropped = 0
+        self._claims_left = float(CLAIMS_PER_S)
+        self._claims_ms = context.clock.monotonic_ms()
 
     # --- the socket -------------------------------------------------------------------------------------------------
 
     async def listen(self, host: str, port: int) -> int:
-        """Open the socket; the port that was bound is returned."""
-        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, local_addr=(host, port))
-        self._transport = transport
-        bound = transport.get_extra_info("socket")
-        with contextlib.suppress(OSError):
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        """Open a socket, one for each address; the port that was bound is returned. Raises OSError."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            bound.setblocking(False)
+            if family == socket.AF_INET6:
+                # Beside 0.0.0.0 on the same port there is room for :: only when it is IPv6 alone.
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.bind((host, port))
+            with contextlib.suppress(OSError):
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        except BaseException:
+            bound.close()
+            raise
+        self._sockets.append(bound)
+        asyncio.get_running_loop().add_reader(bound, self._readable, bound)
         return int(bound.getsockname()[1])
 
     def close(self) -> None:
-        """Close the socket."""
-        if self._transport is not None:
-            self._transport.close()
+        """Close the sockets."""
+        while self._sockets:
+            bound = self._sockets.pop()
+            asyncio.get_running_loop().remove_reader(bound)
+            bound.close()
 
-    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
-        """See `asyncio.DatagramProtocol`."""
-        clock = self._context.clock
-        refusal = self._refusal(data, clock.monotonic_ms())
-        if refusal is not None:
-            self._drop(refusal)
+    def _readable(self, bound: socket.socket) -> None:
+        """Take what the kernel holds, each with the instant at which it was taken."""
+        receive, now_ms, monotonic_ms = bound.recvfrom, self._clock.now_ms, self._clock.monotonic_ms
+        for _ in range(AT_ONCE):
+            try:
+                datagram, address = receive(heartbeat.MAX_DATAGRAM + 1)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                continue  # an ICMP error that an earlier datagram caused
+            self._received(datagram, address[0], now_ms(), monotonic_ms())
+
+    def _received(self, datagram: bytes, source: str, received_ms: int, at_ms: int) -> None:
+        sender = self.senders.known.get(datagram[28:44])
+        if sender is not None and at_ms < sender.fresh_until_ms:
+            self._judge(sender, datagram, source, received_ms, at_ms)
+        else:
+            self._wait(sender, datagram, source, received_ms, at_ms)
+
+    def _wait(self, sender: Sender | None, datagram: bytes, source: str, received_ms: int, at_ms: int) -> None:
+        """For the next look-up; what needs none is refused before it costs memory."""
+        id_ = heartbeat.id_of(datagram)
+        if id_ is None:
+            self.counts.refuse(MALFORMED)
+        elif sender is None and self.senders.is_unknown(id_, at_ms):
+            self._unknown(id_, source)
+        elif len(self._waiting) >= MAX_QUEUED or (sender is None and self._strangers >= MAX_STRANGERS):
+            self.counts.refuse("queue-full")
+        else:
+            self._strangers += sender is None
+            self._waiting.append(_Datagram(datagram, id_, source, received_ms, at_ms, sender is None))
+            self._wake.set()
+
+    def dropped_by_the_kernel(self) -> int:
+        """Datagrams that found a socket's buffer full; 0 where the system does not tell."""
+        with contextlib.suppress(OSError, struct.error):
+            told = [bound.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36) for bound in self._sockets]
+            if told:
+                self._kernel_dropped = sum(int(struct.unpack_from("=9I", each)[8]) for each in told)
+        return self._kernel_dropped
+
+    # --- one datagram -----------------------------------------------------------------------------------------------
+
+    def _judge(self, sender: Sender, datagram: bytes, source: str, received_ms: int, at_ms: int) -> None:
+        """Prove, tell copies from news, pack."""
+        if heartbeat.id_of(datagram) is None:
+            self._refuse(sender, MALFORMED, source, received_ms)
             return
-        stranger = data[28:44] not in self._senders
-        self._strangers += stranger
-        self._queue.append(_Datagram(data, str(addr[0]), clock.now_ms(), clock.monotonic_ms(), stranger))
-        self._wake.set()
+        intact = heartbeat.intact(datagram)
+        if not any(heartbeat.proven(datagram, key) for key in sender.keys):
+            self._refuse(sender, WRONG_KEY if intact else _spoilt(datagram), source, received_ms)
+            return
+        if not intact:
+            self._refuse(sender, MALFORMED, source, received_ms)
+            return
+        content = datagram[44:]
+        since_ms = None if sender.last_ms is None else at_ms - sender.last_ms
+        if content:
+            copy_ms = sender.copies(content, at_ms)
+            if copy_ms is not None:
+                self._copy(sender, copy_ms, source, received_ms)
+                return
+        elif since_ms is not None and since_ms < self._interval_ms / 4:
+            self._refuse(sender, HASTY, source, received_ms)
+            return
+        if since_ms is not None and since_ms < HASTE * self._interval_ms:
+            sender.suspect_until_ms = at_ms + SUSPECT * self._interval_ms
+        if at_ms < sender.suspect_until_ms:
+            sender.trail.append((at_ms, source, content))
+        sender.last_ms, sender.received_ms, sender.source = at_ms, received_ms, source
+        if len(self._packed) < MAX_QUEUED:
+            self.counts.accepted += 1
+            self._packed.append(_packed(sender, received_ms, at_ms, content))
+        else:
+            self.counts.refuse("not-kept")  # nobody keeps them; counters only lose resolution by that
+        if not sender.touched:
+            sender.touched = True
+            self._touched.append(sender)
+            self._wake.set()
 
-    def _refusal(self, data: bytes, now_ms: int) -> str | None:
-        """Why it is dropped as it comes, before it costs memory or a look-up; None: it is put into the queue."""
-        try:
-            id_ = heartbeat.sender(data).binary
-        except ProtocolViolation as violation:
-            return violation.reason
-        if len(self._queue) >= MAX_QUEUED:
-            return "queue-full"
-        if id_ not in self._senders:
-            if self._unknown.get(id_, -math.inf) >= now_ms - FRESH_S * 1000:
-                return "unknown"
-            if self._strangers >= MAX_STRANGERS:
-                return "queue-full"
-        return None
+    def _copy(self, sender: Sender, since_ms: int, source: str, received_ms: int) -> None:
+        """The same content again: soon after, it is the copy for another receiver; later, somebody replays it."""
+        if since_ms < self._interval_ms / 2:
+            self.counts.duplicate += 1
+        else:
+            self._refuse(sender, REPLAY, source, received_ms)
 
-    def _drop(self, reason: str) -> None:
-        self.counts["dropped"] += 1
-        self.counts[reason] = self.counts.get(reason, 0) + 1
+    def _refuse(self, sender: Sender, reason: str, source: str, received_ms: int) -> None:
+        self.counts.refuse(reason)
+        self._context.ledger.beat_refused(sender.identity, reason, source, received_ms)
 
-    # --- batches ----------------------------------------------------------------------------------------------------
+    # --- look-ups and contact ---------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Judge and write what comes, at most ten times a second. Cancel to stop; then `flush`."""
+        """Look up who is not known, and note contact, at most ten times a second. Cancel to stop; then `flush`."""
         while True:
             await self._wake.wait()
             await asyncio.sleep(BATCH_S)
-            await undisturbed(self._judge_all())
+            await undisturbed(self._look_up_and_note())
+
+    async def _look_up_and_note(self) -> None:
+        self._wake.clear()
+        while self._waiting:
+            await self._look_up()
+            self._judge_waiting()
+            await asyncio.sleep(0)
+        touched, self._touched = self._touched, []
+        for sender in touched:
+            sender.touched = False
+            self._note(sender)
+        if self._packed:
+            self._to_keep.set()
+
+    async def _look_up(self) -> None:
+        now_ms = self._clock.monotonic_ms()
+        wanted: set[bytes] = set()
+        for one in self._waiting:
+            if one.id not in wanted and not self.senders.is_unknown(one.id, now_ms):
+                sender = self.senders.known.get(one.id)
+                if sender is None or now_ms >= sender.fresh_until_ms:
+                    wanted.add(one.id)
+        await self.senders.look_up(list(wanted))
+
+    def _judge_waiting(self) -> None:
+        """In order of arrival, up to the first whose sender came while the others were looked up."""
+        known, now_ms = self.senders.known, self._clock.monotonic_ms()
+        for _ in range(min(len(self._waiting), 1000)):
+            one = self._waiting[0]
+            sender = known.get(one.id)
+            if sender is not None and now_ms >= sender.fresh_until_ms:
+                return
+            if sender is None and not self.senders.is_unknown(one.id, now_ms):
+                return
+            self._waiting.popleft()
+            self._strangers -= one.stranger
+            if sender is not None:
+                self._judge(sender, one.octets, one.source, one.received_ms, one.monotonic_ms)
+            else:
+                self._unknown(one.id, one.source)
+
+    def _unknown(self, id_: bytes, source: str) -> None:
+        """Nobody has this id, or whoever had it is retired or lost. It hears nothing (§10.1)."""
+        self.counts.refuse("unknown-id")
+        now_ms = self._clock.monotonic_ms()
+        gained = (now_ms - self._claims_ms) / 1000 * CLAIMS_PER_S
+        self._claims_left, self._claims_ms = min(CLAIMS_PER_S, self._claims_left + gained), now_ms
+        if self._claims_left >= 1:
+            self._claims_left -= 1
+            self._context.ledger.claim(str(DistributionId(id_)), source, "heartbeat: the id is unknown")
+
+    def _note(self, sender: Sender) -> None:
+        ledger, identity = self._context.ledger, sender.identity
+        assert sender.last_ms is not None
+        heard_ms = sender.received_ms
+        ledger.contact(identity, last_heartbeat_ms=heard_ms, last_seen_ms=heard_ms, source=sender.source)
+        if sender.told_source != sender.source and self._context.clones.calm(identity.adapter_id):
+            if sender.told_source is not None:
+                ledger.event("phonehome.source-changed", identity, before=sender.told_source, now=sender.source)
+            sender.told_source = sender.source
+        clones = self._context.clones
+        if sender.trail:
+            clones.heartbeats(identity, sender.trail)
+            sender.trail.clear()
+        elif clones.pulls(identity.adapter_id):
+            clones.heartbeats(identity, [(sender.last_ms, str(sender.source), b"")])
+        self._context.boots.heartbeat(identity.adapter_id, heard_ms)
+        if self.silence.heard(identity.adapter_id, sender.last_ms):
+            peer = self._context.peers.get(identity.adapter_id)
+            stage = Contact.READY if peer is not None and peer.ready.is_set() else Contact.CONFIRMED
+            ledger.contact(identity, stage=stage, stage_ms=heard_ms)
+            ledger.event("phonehome.heard-again", identity, source=sender.source)
+
+    # --- batches ----------------------------------------------------------------------------------------------------
 
     async def hand_on(self) -> None:
-        """Give what was judged to `on_beats`, beside `run`: whoever takes them may be busy, contact is judged on."""
+        """Give what is packed to `keep`, beside `run`: whoever keeps them may be busy, contact is noted on."""
         while True:
-            await self._judged_some.wait()
+            await self._to_keep.wait()
             await undisturbed(self._hand_on_all())
 
     async def flush(self) -> None:
-        """Judge, write and hand on everything that has come so far."""
-        await self._judge_all()
+        """Look up, note and keep everything that has come so far."""
+        await self._look_up_and_note()
         await self._hand_on_all()
 
     async def _hand_on_all(self) -> None:
-        async with self._handing_on:
-            self._judged_some.clear()
-            while self._judged:
-                beats = [self._judged.popleft() for _ in range(min(SLICE, len(self._judged)))]
-                await self._on_beats(beats)
+        """A batch that cannot be kept stays; of too many the oldest are dropped: counters only lose resolution."""
+        async with self._keeping:
+            self._to_keep.clear()
+            while self._packed:
+                packed, self._packed = self._packed, []
+                try:
+                    await self._keep(Batch(len(packed), b"".join(packed)))
+                except BaseException:
+                    self._packed = packed + self._packed
+                    self._to_keep.set()
+                    raise
+                self.counts.durable += len(packed)
 
-    async def _judge_all(self) -> None:
-        self._wake.clear()
-        while self._queue:
-            taken = [self._queue.popleft() for _ in range(min(SLICE, len(self._queue)))]
-            self._strangers -= sum(datagram.stranger for datagram in taken)
-            await self._look_up(taken)
-            beats = [beat for datagram in taken if (beat := self._judge(datagram)) is not None]
-            if beats:
-                await self._context.ledger.flush()
-                self._keep(beats)
-            await asyncio.sleep(0)
 
-    def _keep(self, beats: Sequence[Beat]) -> None:
-        """For `hand_on`; the oldest are dropped when nobody takes them: counters only lose resolution by that."""
-        self._judged.extend(beats)
-        while len(self._judged) > MAX_QUEUED:
-            self._judged.popleft()
-            self._drop("not-taken")
-        self._judged_some.set()
+def _spoilt(datagram: bytes) -> str:
+    return OVERSIZE if len(datagram) > heartbeat.MAX_DATAGRAM else TRUNCATED
 
-    async def _look_up(self, datagrams: Iterable[_Datagram]) -> None:
-        """Keys and places of senders that are not known, or not lately."""
-        now_ms = self._context.clock.monotonic_ms()
-        stale_ms = now_ms - FRESH_S * 1000
-        wanted: set[bytes] = set()
-        for datagram in datagrams:
-            id_ = datagram.data[28:44]
-            sender = self._senders.get(id_)
-            if sender is None:
-                if self._unknown.get(id_, -math.inf) < stale_ms and len(id_) == 16:
-                    wanted.add(id_)
-            elif sender.looked_up_ms < stale_ms:
-                wanted.add(id_)
-        if not wanted:
-            return
-        texts = {str(DistributionId(id_)): id_ for id_ in wanted}
-        async with self._context.database.read() as tx:
-            found = await rows.by_distribution_ids(tx, self._context.keyring, list(texts))
-        known = {texts[identity.distribution_id]: identity for identity in found if identity.life not in FINAL}
-        for id_ in wanted:
-            self._remember(id_, known.get(id_), now_ms)
 
-    def _remember(self, id_: bytes, identity: ArmsIdentity | None, now_ms: int) -> None:
-        if identity is None:
-            self._senders.pop(id_, None)
-            if len(self._unknown) >= MAX_UNKNOWN:
-                self._unknown.clear()
-            self._unknown[id_] = now_ms
-            return
-        sender = self._senders.get(id_)
-        if sender is None:
-            self._senders[id_] = _Sender(identity, now_ms)
-        else:
-            sender.identity, sender.looked_up_ms = identity, now_ms
-
-    def keys_changed(self, distribution_id: str) -> None:
-        """A passphrase was rotated or delivered: what is remembered of this adapter is looked up anew."""
-        sender = self._senders.get(DistributionId.parse(distribution_id).binary)
-        if sender is not None:
-            sender.looked_up_ms = -math.inf
-
-    def _judge(self, datagram: _Datagram) -> Beat | None:
-        """The beat, or None for what is dropped; the reason is counted, an unknown sender hears nothing (§10.1)."""
-        sender = self._senders.get(datagram.data[28:44])
-        if sender is None:
-            self._drop("unknown")
-            return None
-        try:
-            decoded = self._decode(datagram, sender)
-        except ProtocolViolation as violation:
-            self._drop(violation.reason)
-            return None
-        if self._replayed(sender, decoded, datagram):
-            self._drop("replay")
-            return None
-        self.counts["accepted"] += 1
-        self._accept(sender, datagram)
-        return Beat(
-            sender.identity.adapter_id,
-            sender.identity.entry_id,
-            datagram.received_ms,
-            datagram.monotonic_ms,
-            decoded,
-        )
-
-    def _decode(self, datagram: _Datagram, sender: _Sender) -> Heartbeat:
-        """With the newest passphrase, or while it is rotated the one before. Raises ProtocolViolation."""
-        newest, *older = sender.identity.passphrases.accepted(datagram.received_ms, grace_ms=self._grace_ms)
-        try:
-            return heartbeat.decode(datagram.data, newest.reveal().encode())
-        except ProtocolViolation:
-            if not older:
-                raise
-        return heartbeat.decode(datagram.data, older[0].reveal().encode())
-
-    def _replayed(self, sender: _Sender, decoded: Heartbeat, datagram: _Datagram) -> bool:
-        """Statistics never come twice with the same digest; a packet without them always does, so it is only slowed."""
-        if not decoded.tlvs:
-            last_ms = sender.last_ms
-            return last_ms is not None and datagram.monotonic_ms - last_ms < self._interval_ms / 4
-        if decoded.digest in sender.digests:
-            return True
-        sender.digests[decoded.digest] = None
-        if len(sender.digests) > REMEMBERED:
-            sender.digests.popitem(last=False)
-        return False
-
-    def _accept(self, sender: _Sender, datagram: _Datagram) -> None:
-        ledger, identity = self._context.ledger, sender.identity
-        now_ms = datagram.received_ms
-        ledger.contact(identity, last_heartbeat_ms=now_ms, last_seen_ms=now_ms, source=datagram.source)
-        if sender.source not in {None, datagram.source}:
-            ledger.event("phonehome.source-changed", identity, before=sender.source, now=datagram.source)
-        sender.source = datagram.source
-        sender.last_ms = datagram.monotonic_ms
-        self._context.boots.heartbeat(identity.adapter_id, now_ms)
-        if self.silence.heard(identity.adapter_id, datagram.monotonic_ms):
-            peer = self._context.peers.get(identity.adapter_id)
-            stage = Contact.READY if peer is not None and peer.ready.is_set() else Contact.CONFIRMED
-            ledger.contact(identity, stage=stage, stage_ms=now_ms)
-            ledger.event("phonehome.heard-again", identity, source=datagram.source)
-
-    # --- silence ----------------------------------------------------------------------------------------------------
-
-    async def watch(self) -> None:
-        """Declare silent whoever is, a tenth of an interval after it is due at the latest."""
-        while True:
-            await self._context.clock.wait(self._context.settings.heartbeat_interval_s / 10)
-            await undisturbed(self.look())
-
-    async def look(self) -> None:
-        """One look at the clock."""
-        clock = self._context.clock
-        now_ms = clock.monotonic_ms()
-        for adapter_id, peer in self._context.peers.items():
-            if peer.configuring or peer.one_at_a_time.locked():
-                self.silence.excuse(adapter_id, now_ms)
-        silent = self.silence.due(now_ms)
-        if not silent:
-            return
-        async with self._context.database.read() as tx:
-            identities = await rows.by_adapter(tx, self._context.keyring, silent)
-        for identity in identities:
-            of_it = self._context.peers.get(identity.adapter_id)
-            tunnel = of_it is not None and bool(of_it.paths)
-            cause = "its tunnel is still open: UDP is blocked, or its client hangs" if tunnel else "line or power"
-            self._context.ledger.contact(identity, stage=Contact.SILENT, stage_ms=clock.now_ms())
-            self._context.ledger.event("phonehome.silent", identity, tunnel_open=tunnel, cause=cause)
+def _packed(sender: Sender, received_ms: int, at_ms: int, content: bytes) -> bytes:
+    return HEAD.pack(sender.adapter_id, sender.entry, received_ms, at_ms, len(content)) + content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -16,7 +17,7 @@ from controller.store.database import Database
 from controller.store.events import NewEvent
 from controller.store.startups import Proof
 from inventory.admission import Answer
-from inventory.contacts import ArmsIdentity
+from inventory.contacts import ArmsIdentity, RefusedBeats
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,14 @@ class Ledger:
             refusal_ms=self._clock.now_ms(),
         )
         self._batch.refusals[identity.adapter_id] = self._batch.refusals.get(identity.adapter_id, 0) + 1
+
+    def beat_refused(self, identity: ArmsIdentity, reason: str, source: str, at_ms: int) -> None:
+        """A heartbeat in the adapter's name was refused; counted by reason, with the last time and source."""
+        key = (identity.adapter_id, reason)
+        noted = self._batch.beats.get(key)
+        count, first_ms = (1, at_ms) if noted is None else (noted.count + 1, noted.first_ms)
+        self._batch.beats[key] = RefusedBeats(identity.adapter_id, reason, count, first_ms, at_ms, source)
+        self._wake.set()
 
     def claim(self, claimed: str, source: str, reason: str) -> None:
         """Somebody who is not admitted as who he says. Claims that repeat are counted; beyond 2000 at once, dropped."""
@@ -152,6 +161,11 @@ class Ledger:
             self._batch.contacts[adapter_id] = {**columns, **self._batch.contacts.get(adapter_id, {})}
         for adapter_id, count in batch.refusals.items():
             self._batch.refusals[adapter_id] = self._batch.refusals.get(adapter_id, 0) + count
+        for key, one in batch.beats.items():
+            later = self._batch.beats.get(key)
+            self._batch.beats[key] = (
+                one if later is None else replace(later, count=one.count + later.count, first_ms=one.first_ms)
+            )
         self._batch.claims = {**batch.claims, **self._batch.claims}
         self._batch.boots.put_before(batch.boots)
         self._batch.proofs = batch.proofs + self._batch.proofs

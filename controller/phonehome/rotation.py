@@ -10,7 +10,8 @@ import asyncio
 from typing import Final, Literal
 
 from controller.phonehome.context import Context
-from controller.phonehome.heartbeat import HeartbeatReceiver, grace_ms
+from controller.phonehome.heartbeat import HeartbeatReceiver
+from controller.phonehome.senders import grace_ms
 from controller.phonehome.undisturbed import undisturbed
 from controller.store import arms_keys, pushes
 from controller.store import phonehome as rows
@@ -50,7 +51,7 @@ class Rotations:
         self._open.add(adapter_id)
         identity = await self._identity(adapter_id)
         if identity is not None:
-            self._heartbeats.keys_changed(identity.distribution_id)
+            self._heartbeats.senders.keys_changed(identity.distribution_id)
             peer = self._context.peers.get(adapter_id)
             if peer is not None:
                 peer.identity = identity

@@ -43,6 +43,20 @@ class Silence:
         self._heard[adapter_id] = self._heard.pop(adapter_id)
         return returned
 
+    def was_silent(self, adapter_id: int, at_ms: int) -> None:
+        """It was silent before this start: its next heartbeat is its return."""
+        self._heard[adapter_id] = _Rhythm(at_ms, silent=True)
+
+    @property
+    def silent(self) -> dict[int, int]:
+        """Adapters that are silent, with their last heartbeat."""
+        return {adapter_id: rhythm.last_ms for adapter_id, rhythm in self._heard.items() if rhythm.silent}
+
+    @property
+    def watched(self) -> dict[int, int]:
+        """All adapters whose heartbeats are awaited, with their last one."""
+        return {adapter_id: rhythm.last_ms for adapter_id, rhythm in self._heard.items()}
+
     def excuse(self, adapter_id: int, at_ms: int) -> None:
         """It could not send until now: it was busy with a configure or a script (arms-protocol §9)."""
         rhythm = self._heard.get(adapter_id)

@@ -42,6 +42,8 @@ class Expected:
 class Tunnel:
     """A tunnel whose adapter is proven by its key. `run` until it ends."""
 
+    method = "https-tunnel"
+
     def __init__(
         self,
         exchange: Exchange,

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from controller.keyring import Keyring, new_key
-from controller.store import boots, startups
+from controller.store import boots, heartbeats, startups
 from controller.store.database import Tx
 from controller.store.scope import Scope
 from controller.store.startups import Proof
@@ -34,7 +34,7 @@ from inventory import onboarding
 from inventory.adapters import Life, SerialNumber
 from inventory.admission import Place
 from inventory.catalogue import model
-from inventory.contacts import ArmsIdentity, Claim, ContactRecord
+from inventory.contacts import ArmsIdentity, Claim, ContactRecord, RefusedBeats
 from inventory.errors import BadInput, Conflict, NotFound
 from inventory.explain import Contact
 from inventory.keys import Keys
@@ -271,8 +271,11 @@ class Batch:
     proofs: list[Proof] = field(default_factory=list)
     """Startup versions that a boot has shown to work."""
 
+    beats: dict[tuple[int, str], RefusedBeats] = field(default_factory=dict)
+    """(adapter, reason) → heartbeats that were refused in its name."""
+
     def __bool__(self) -> bool:
-        return bool(self.contacts or self.refusals or self.claims or self.boots or self.proofs)
+        return bool(self.contacts or self.refusals or self.claims or self.boots or self.proofs or self.beats)
 
 
 async def write(tx: Tx, batch: Batch) -> None:
@@ -296,6 +299,7 @@ async def write(tx: Tx, batch: Batch) -> None:
         )
     await boots.write(tx, batch.boots)
     await startups.proved(tx, batch.proofs)
+    await heartbeats.count_refused(tx, batch.beats)
     if batch.claims:
         await _write_claims(tx, batch.claims)
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Row, and_, delete, func, literal, or_, select, text, tuple_, update
+from sqlalchemy import BigInteger, Row, and_, bindparam, delete, func, literal, or_, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.store import traffic_tables as t
 from controller.store.database import Database, Tx
+from controller.store.rows import in_parts
 from controller.store.tables.base import to_json
 from inventory.congestion import DayFigures, Level
 from inventory.counters import CounterBits
@@ -66,6 +67,11 @@ class TrafficDatabase:
         self._database = database
         self._schema = None if database.dialect == "sqlite" else t.SCHEMA
 
+    @property
+    def shared(self) -> bool:
+        """Whether other nodes may have it open too."""
+        return self._database.dialect != "sqlite"
+
     @classmethod
     async def open(cls, url: str) -> TrafficDatabase:
         """Open `sqlite:///path` or `postgresql://…`. Raises Conflict for tables of another version."""
@@ -87,6 +93,8 @@ class TrafficDatabase:
             found = (await tx.execute(select(t.layout.c.version))).scalar()
             if found is None:
                 await tx.execute(t.layout.insert().values(version=t.VERSION))
+            elif found in t.GROWN:
+                await tx.execute(update(t.layout).values(version=t.VERSION))
             elif found != t.VERSION:
                 raise Conflict(
                     f"the traffic database has layout {found}, and this version needs {t.VERSION}",
@@ -153,8 +161,8 @@ async def readings_around(tx: Tx, interface_id: int, first_ms: int, last_ms: int
     return [_kept(row) for row in rows]
 
 
-async def keep_readings(tx: Tx, interface_id: int, readings: Sequence[Kept]) -> None:
-    """Keep readings; of one instant the first copy stays."""
+async def keep_readings(tx: Tx, readings: Iterable[tuple[int, Kept]]) -> None:
+    """Keep readings of interfaces; of one instant the first copy stays."""
     rows = [
         {
             "interface_id": interface_id,
@@ -171,7 +179,7 @@ async def keep_readings(tx: Tx, interface_id: int, readings: Sequence[Kept]) -> 
             "clock_stepped": int(r.clock_stepped),
             "source": r.source,
         }
-        for r in readings
+        for interface_id, r in readings
     ]
     if rows:
         await tx.execute(upsert(tx, t.readings).on_conflict_do_nothing(), rows)
@@ -192,16 +200,28 @@ async def prune_readings(tx: Tx, now_ms: int) -> None:
 
 async def slot_days(tx: Tx, interface_id: int, starts: Iterable[int]) -> dict[int, KeptDay]:
     """The slot-days of these UTC midnights; an empty one of revision 0 where none is kept."""
-    wanted = list(starts)
+    found = await slot_days_of(tx, [(interface_id, start_ms) for start_ms in starts])
+    return {start_ms: kept for (_, start_ms), kept in found.items()}
+
+
+async def slot_days_of(tx: Tx, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], KeptDay]:
+    """Slot-days by interface and UTC midnight; an empty one of revision 0 where none is kept."""
     c = t.slot_days.c
-    rows = await tx.execute(
-        select(t.slot_days).where(c.interface_id == interface_id, c.start_ms.in_(wanted)).order_by(c.start_ms)
-    )
-    found = {start_ms: KeptDay(interface_id, 0, False, SlotDay.empty(start_ms)) for start_ms in wanted}
-    for row in rows:
-        found[row.start_ms] = KeptDay(
-            interface_id, row.revision, row.closed_revision > 0, decode(row.start_ms, row.slots)
-        )
+    found = {(one, start_ms): KeptDay(one, 0, False, SlotDay.empty(start_ms)) for one, start_ms in wanted}
+    by_start: dict[int, list[int]] = {}
+    for one, start_ms in found:
+        by_start.setdefault(start_ms, []).append(one)
+    for start_ms, interfaces in by_start.items():
+        for some in in_parts(interfaces):
+            rows = await tx.execute(
+                select(c.interface_id, c.revision, c.closed_revision, c.slots).where(
+                    c.start_ms == start_ms, c.interface_id.in_(some)
+                )
+            )
+            for row in rows:
+                found[row.interface_id, start_ms] = KeptDay(
+                    row.interface_id, row.revision, row.closed_revision > 0, decode(start_ms, row.slots)
+                )
     return found
 
 
@@ -228,38 +248,57 @@ async def newest_revision_ms(tx: Tx, interface_id: int, start_ms: int, end_ms: i
     return found
 
 
-async def save_slot_day(tx: Tx, kept: KeptDay, now_ms: int) -> None:
-    """Keep a changed slot-day as its next revision; the old one goes into the history if figures rest on it.
+async def save_slot_days(tx: Tx, changed: Sequence[KeptDay], now_ms: int) -> None:
+    """Keep changed slot-days as their next revisions; old ones go into the history if figures rest on them.
 
-    Raises StaleVersion if another node has changed it since it was read: read again and add again.
+    Raises StaleVersion if another node has changed one since it was read: read again and add again.
     """
-    start_ms, blob = kept.day.start_ms, encode(kept.day)
     c = t.slot_days.c
-    key = and_(c.interface_id == kept.interface_id, c.start_ms == start_ms)
-    if kept.closed:
-        old = select(c.interface_id, c.start_ms, c.revision, c.slots, literal(now_ms, BigInteger)).where(key)
-        names = ["interface_id", "start_ms", "revision", "slots", "replaced_ms"]
-        await tx.execute(upsert(tx, t.slot_day_history).from_select(names, old).on_conflict_do_nothing())
-    if kept.revision:
+    for kept in changed:
+        if kept.closed:
+            key = and_(c.interface_id == kept.interface_id, c.start_ms == kept.day.start_ms)
+            old = select(c.interface_id, c.start_ms, c.revision, c.slots, literal(now_ms, BigInteger)).where(key)
+            names = ["interface_id", "start_ms", "revision", "slots", "replaced_ms"]
+            await tx.execute(upsert(tx, t.slot_day_history).from_select(names, old).on_conflict_do_nothing())
+    again = [
+        {
+            "of_interface": kept.interface_id,
+            "of_start": kept.day.start_ms,
+            "seen": kept.revision,
+            "new_slots": encode(kept.day),
+            "now_ms": now_ms,
+        }
+        for kept in changed
+        if kept.revision
+    ]
+    if again:
         change = (
             update(t.slot_days)
-            .where(key, c.revision == kept.revision)
-            .values(revision=kept.revision + 1, slots=blob, updated_ms=now_ms)
+            .where(
+                c.interface_id == bindparam("of_interface"),
+                c.start_ms == bindparam("of_start"),
+                c.revision == bindparam("seen"),
+            )
+            .values(revision=c.revision + 1, slots=bindparam("new_slots"), updated_ms=bindparam("now_ms"))
         )
-        done = (await tx.execute(change.returning(c.revision))).first()
-    else:
-        row = {
+        if (await tx.execute(change, again)).rowcount != len(again):
+            raise StaleVersion("another node changed a slot-day", next_step="Read it again.")
+    first = [
+        {
             "interface_id": kept.interface_id,
-            "start_ms": start_ms,
+            "start_ms": kept.day.start_ms,
             "revision": 1,
             "closed_revision": 0,
-            "slots": blob,
+            "slots": encode(kept.day),
             "updated_ms": now_ms,
         }
-        insert = upsert(tx, t.slot_days).values(**row).on_conflict_do_nothing()
-        done = (await tx.execute(insert.returning(c.revision))).first()
-    if done is None:
-        raise StaleVersion("another node changed this slot-day", next_step="Read it again.")
+        for kept in changed
+        if not kept.revision
+    ]
+    if first:
+        insert = upsert(tx, t.slot_days).on_conflict_do_nothing().returning(c.interface_id)
+        if len((await tx.execute(insert, first)).all()) != len(first):
+            raise StaleVersion("another node made a slot-day", next_step="Read it again.")
 
 
 @dataclass(frozen=True, slots=True)

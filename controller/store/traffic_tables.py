@@ -10,8 +10,10 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
 SCHEMA: Final = "traffic"
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised with every change of these tables or of the slot-day format."""
+GROWN: Final = frozenset({1})
+"""Older layouts that lack nothing but whole tables, which are made when the database is opened."""
 
 metadata: Final = MetaData(schema=SCHEMA)
 
@@ -50,6 +52,39 @@ readings: Final = Table(
     Column("clock_stepped", Integer, nullable=False),
     Column("source", Text, nullable=False),
     Index("ix_readings_t_ms", "t_ms"),
+)
+
+beats: Final = Table(
+    "beats",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    # One run of one node: monotonic instants compare within it only.
+    Column("run", Text, nullable=False),
+    Column("kept_ms", BigInteger, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("packed", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+heard: Final = Table(
+    "heard",
+    metadata,
+    Column("adapter_id", Integer, primary_key=True, autoincrement=False),
+    # 64 bits of a digest of the statistics: the same whichever receiver they were sent to.
+    Column("content", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Index("ix_heard_at_ms", "at_ms"),
+)
+
+statistics: Final = Table(
+    "statistics",
+    metadata,
+    Column("adapter_id", Integer, primary_key=True, autoincrement=False),
+    # A ring: the number of the period modulo the number of periods that are kept.
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("entry_id", Integer, nullable=True),
+    Column("content", LargeBinary, nullable=False),
 )
 
 slot_days: Final = Table(

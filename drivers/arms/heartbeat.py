@@ -15,6 +15,7 @@ MAX_DATAGRAM = 1024
 _DIGEST_HEADER: Final = b"\x00\x01\x00\x14"
 _ID_HEADER: Final = b"\x00\x11\x00\x10"
 _FIRST = 44
+_BLANK: Final = _DIGEST_HEADER + bytes(20) + _ID_HEADER
 _TRAFFIC = ("ifindex", "in_octets", "out_octets", "in_packets", "out_packets", "in_errors", "out_errors")
 
 
@@ -35,6 +36,10 @@ LAYOUTS: Final[dict[int, _Layout]] = {
     0x002C: _Layout("radio-wave", ("ifindex", "status", "max", "min", "avg"), Struct(">HBBBB")),
 }
 """Statistics by type. Utilisation in percent, memory and disk in bytes, counts absolute, rates per second."""
+_OCTETS: Final = Struct(">HQQ")
+_TRAFFIC_BYTES: Final = 50
+_RATE: Final = 0x39
+_TRAFFIC_TYPES: Final = (0x38, _RATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +77,7 @@ class Heartbeat:
     @property
     def statistics(self) -> tuple[Statistic, ...]:
         """What is known, the first of each (type, index)."""
-        found: dict[tuple[int, int], Statistic] = {}
-        for tlv in self.tlvs:
-            layout = tlv.layout
-            if layout is not None:
-                index, *values = layout.struct.unpack(tlv.value)
-                found.setdefault((tlv.type, index), Statistic(layout.name, index, tuple(values)))
-        return tuple(found.values())
+        return _known(self.tlvs)
 
 
 def sender(datagram: bytes) -> DistributionId:
@@ -92,21 +91,79 @@ def sender(datagram: bytes) -> DistributionId:
     return DistributionId(bytes(datagram[28:_FIRST]))
 
 
+def _known(tlvs: Iterable[Tlv]) -> tuple[Statistic, ...]:
+    found: dict[tuple[int, int], Statistic] = {}
+    for tlv in tlvs:
+        layout = tlv.layout
+        if layout is not None:
+            index, *values = layout.struct.unpack(tlv.value)
+            found.setdefault((tlv.type, index), Statistic(layout.name, index, tuple(values)))
+    return tuple(found.values())
+
+
+def id_of(datagram: bytes) -> bytes | None:
+    """The 16 bytes of the sender's id, not believed yet; None for what is no heartbeat by its first 44 bytes."""
+    if datagram[:4] != _DIGEST_HEADER or datagram[24:28] != _ID_HEADER or len(datagram) < _FIRST:
+        return None
+    return datagram[28:_FIRST]
+
+
+def proven(datagram: bytes, key: bytes) -> bool:
+    """Whether the digest of a datagram that `id_of` accepts was made with this key; compared in constant time."""
+    return hmac.compare_digest(hmac.digest(key, _BLANK + datagram[28:], "sha1"), datagram[4:24])
+
+
+def intact(datagram: bytes) -> bool:
+    """Whether the TLVs of a proven datagram fill it exactly, and it is not longer than it may be (§9)."""
+    at, end = _FIRST, len(datagram)
+    while at + 4 <= end:
+        at += 4 + (datagram[at + 2] << 8 | datagram[at + 3])
+    return at == end <= MAX_DATAGRAM
+
+
+def content(datagram: bytes) -> bytes:
+    """The statistics of a heartbeat as they came: the same for every receiver, whatever its key."""
+    return datagram[_FIRST:]
+
+
+def statistics(tlvs: bytes) -> tuple[Statistic, ...]:
+    """What is known in the `content` of an intact heartbeat, the first of each (type, index)."""
+    return _known(_tlvs(tlvs, 0))
+
+
+def traffic(tlvs: bytes) -> list[tuple[int, int, int, bool]]:
+    """(ifindex, octets in, octets out, is a rate) of each interface in the `content` of an intact heartbeat.
+
+    Where an interface has count and rate, the count alone is told (metering §2.2); of repeated ones the first.
+    """
+    found: dict[int, tuple[int, int, int, bool]] = {}
+    at, end = 0, len(tlvs)
+    while at < end:
+        length = tlvs[at + 2] << 8 | tlvs[at + 3]
+        if length == _TRAFFIC_BYTES and tlvs[at] == 0 and tlvs[at + 1] in _TRAFFIC_TYPES:
+            ifindex, octets_in, octets_out = _OCTETS.unpack_from(tlvs, at + 4)
+            rate = tlvs[at + 1] == _RATE
+            known = found.get(ifindex)
+            if known is None or (known[3] and not rate):
+                found[ifindex] = (ifindex, octets_in, octets_out, rate)
+        at += 4 + length
+    return list(found.values())
+
+
 def decode(datagram: bytes, key: bytes) -> Heartbeat:
     """Digest first, in constant time, then the TLVs (§9). Raises ProtocolViolation; `digest` means a wrong key."""
     who = sender(datagram)
     digest = datagram[4:24]
     if not hmac.compare_digest(_digest(datagram, key), digest):
         raise ProtocolViolation("digest mismatch", reason="digest")
-    return Heartbeat(who, digest, tuple(_tlvs(datagram)))
+    return Heartbeat(who, digest, tuple(_tlvs(datagram, _FIRST)))
 
 
 def _digest(datagram: bytes, key: bytes) -> bytes:
     return hmac.digest(key, datagram[:4] + bytes(20) + datagram[24:], "sha1")
 
 
-def _tlvs(datagram: bytes) -> Iterable[Tlv]:
-    at = _FIRST
+def _tlvs(datagram: bytes, at: int) -> Iterable[Tlv]:
     while at < len(datagram):
         try:
             type_, length = unpack_from(">HH", datagram, at)

@@ -191,7 +191,15 @@ class SimpleListener:
             self._owner.spawn(lambda: self._configure(url, started))
 
     async def _respond(self, stream: TlsStream, answer: Pieces) -> None:
-        await stream.write(_response_head(200, b"") + DECLARATION + b"".join(answer))
+        octets = b"".join(answer)
+        if self._runtime.faults.hang_in_answer:
+            self._runtime.faults.hang_in_answer = False
+            self._runtime.truth_log.note("hanging", why="half an answer")
+            await stream.write(_response_head(200, b"") + DECLARATION + octets[: len(octets) // 2])
+            while await stream.read():
+                pass
+            raise LinkLost("hung in an answer")
+        await stream.write(_response_head(200, b"") + DECLARATION + octets)
 
     # -- results -----------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from inventory.explain import (
     ConfigState,
     Contact,
     Explanation,
+    Hearing,
     LinkFacts,
     Seat,
     explain_adapter,
@@ -89,6 +90,14 @@ def reachable() -> Iterator[AdapterFacts]:
             )
 
 
+HEARD = (
+    Hearing(clone=(NOW_MS, "192.0.2.1 and 198.51.100.1")),
+    Hearing(silence=(NOW_MS, "the adapters of one site fell silent together (incident 3)")),
+    Hearing(refused=((NOW_MS, "3 in its name were refused for a wrong key, the last from 192.0.2.9"),)),
+    Hearing(troubles=((NOW_MS, "memory 0 is nearly full: 93 % used"),)),
+)
+
+
 def complete(explanation: Explanation) -> None:
     assert explanation.summary
     assert explanation.word
@@ -103,7 +112,8 @@ def complete(explanation: Explanation) -> None:
 
 def test_every_reachable_state_of_an_adapter_is_explained_and_reads_differently() -> None:
     seen: dict[str, AdapterFacts] = {}
-    for facts in reachable():
+    heard = (replace(facts, heard=one) for facts in reachable() if facts.path == "arms" for one in HEARD)
+    for facts in chain(reachable(), heard):
         explanation = explain_adapter(facts, NOW_MS)
         complete(explanation)
         twin = seen.setdefault(f"{facts.path} {explanation.summary}", facts)
@@ -198,3 +208,11 @@ def test_links_of_different_state_read_differently() -> None:
             continue  # without a capacity nothing is judged
         seen.add(explain_link(LinkFacts("E-1 ge0", level, NOW_MS, 30, stale, kind, "100 Mbit/s")).summary)
     assert len(seen) == 9
+
+
+def test_an_identity_in_two_places_is_told_by_its_word_its_sources_and_the_rule() -> None:
+    facts = replace(next(f for f in reachable() if f.life == "in-service" and f.path == "arms"), heard=HEARD[0])
+    explanation = explain_adapter(facts, NOW_MS)
+    assert explanation.word == "in two places"
+    assert [fact.rule for fact in explanation.facts if "192.0.2.1" in fact.text] == ["MPC-11"]
+    assert "shut the identity out" in explanation.next_action

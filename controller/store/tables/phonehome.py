@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
 from controller.store.tables import base
 from controller.store.tables.base import NEVER_REUSED, id_column, metadata, ms, number
@@ -69,6 +69,8 @@ arms_contacts: Final = Table(
     ms("certificate_delivered_ms", nullable=True),
     base.text("tls", nullable=True),
     base.text("tls_best", nullable=True),
+    base.text("push_endpoint", nullable=True),
+    base.text("push_result_url", nullable=True),
 )
 
 arms_claims: Final = Table(
@@ -84,6 +86,17 @@ arms_claims: Final = Table(
     Index("uq_arms_claims_claimed_source_reason", "claimed", "source", "reason", unique=True),
     Index("ix_arms_claims_last_ms", "last_ms"),
     **NEVER_REUSED,
+)
+
+arms_refused_beats: Final = Table(
+    "arms_refused_beats",
+    metadata,
+    Column("adapter_id", Integer, ForeignKey("adapters.id"), primary_key=True, autoincrement=False),
+    Column("reason", Text, primary_key=True),
+    number("count"),
+    ms("first_ms"),
+    ms("last_ms"),
+    base.text("source"),
 )
 
 arms_boots: Final = Table(

@@ -7,7 +7,7 @@ import itertools
 import re
 import ssl
 import warnings
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 from controller import explaining
 from controller.clock import Clock, SystemClock
 from controller.keyring import Keyring
-from controller.phonehome.heartbeat import Beat
+from controller.phonehome.beats import Batch, Beat
 from controller.phonehome.service import PhoneHome
 from controller.settings import ArmsSettings
 from controller.store import (
@@ -26,6 +26,7 @@ from controller.store import (
     contractors,
     counts,
     events,
+    heartbeats,
     incidents,
     managements,
     modules,
@@ -35,6 +36,7 @@ from controller.store import (
 from controller.store import phonehome as rows
 from controller.store.database import Database
 from controller.store.scope import By, Scope
+from controller.store.traffic import TrafficDatabase
 from drivers.arms import framing, messages
 from drivers.arms.ids import basic
 from drivers.arms.messages import Message, Request, Response
@@ -51,7 +53,7 @@ from drivers.arms.xml import DECLARATION
 from inventory import onboarding
 from inventory.adapters import Life, LifeEvent
 from inventory.boots import Boot
-from inventory.contacts import Claim, ContactRecord
+from inventory.contacts import Claim, ContactRecord, RefusedBeats
 from inventory.explain import Explanation
 from inventory.incidents import Incident, IncidentKind
 from inventory.modules import WantedModule
@@ -117,6 +119,8 @@ class Site:
         self.clock = clock or SystemClock(pace)
         self.started_ms = self.clock.now_ms()
         self.startups: dict[int, ConfigText] = {}
+        self.traffic: TrafficDatabase | None = None
+        """No metering runs here."""
         self.certificates: dict[str, Path] = {}
         """Certificate and key that units got with their last pull, by distribution id."""
         self._folder = folder
@@ -126,15 +130,26 @@ class Site:
         self.takes_beats = asyncio.Event()
         """Cleared: whoever the beats are for is busy."""
         self.takes_beats.set()
-        self.home = PhoneHome(
-            settings=settings,
+        self._folder = folder
+        self._settings = settings
+        self.home = self._made()
+
+    def _made(self) -> PhoneHome:
+        return PhoneHome(
+            settings=self._settings,
             clock=self.clock,
-            keyring=keyring,
-            database=database,
-            folder=folder,
+            keyring=self.keyring,
+            database=self.database,
+            folder=self._folder,
             startup=self._startup,
-            on_beats=self._on_beats,
+            keep=self._keep_batch,
         )
+
+    async def restart(self) -> None:
+        """The daemon stops and starts: only the database remembers."""
+        await self.home.stop()
+        self.home = self._made()
+        await self.home.start()
 
     async def _startup(self, entry_id: int) -> Served | None:
         """What a test has put there by hand; else what the database says."""
@@ -143,9 +158,9 @@ class Site:
         async with self.database.read() as tx:
             return await startups.served(tx, self.keyring, entry_id)
 
-    async def _on_beats(self, beats: Sequence[Beat]) -> None:
+    async def _keep_batch(self, batch: Batch) -> None:
         await self.takes_beats.wait()
-        self.beats += beats
+        self.beats += batch.beats()
 
     # --- records ------------------------------------------------------------------------------------------------------
 
@@ -246,6 +261,12 @@ class Site:
         await self.home.ledger.flush()
         async with self.database.read() as tx:
             return await rows.contact(tx, ALL, unit.adapter_id)
+
+    async def refused_beats(self, unit: Unit) -> list[RefusedBeats]:
+        """Heartbeats that were refused in its name, all notes written."""
+        await self.home.ledger.flush()
+        async with self.database.read() as tx:
+            return (await heartbeats.refused(tx, [unit.adapter_id])).get(unit.adapter_id, [])
 
     async def claims(self) -> list[Claim]:
         """All claims, all notes written."""

@@ -53,7 +53,7 @@ async def test_a_heartbeat_is_handed_on_with_its_place_after_it_is_durable(site:
 
     got = site.beats[0]
     assert (got.adapter_id, got.entry_id) == (unit.adapter_id, unit.entry_id)
-    reading = got.heartbeat.statistics[0]
+    reading = got.statistics[0]
     assert (reading.name, reading.index, reading.values[0]) == ("traffic-count", 0, 125_000)
     record = await site.contact(unit)
     assert record.last_heartbeat_ms == got.received_ms
@@ -69,26 +69,37 @@ async def test_unknown_senders_wrong_keys_and_noise_are_dropped_and_counted(site
     await until(lambda: len(site.beats) == 1)
 
     counts = site.home.heartbeats.counts
-    assert counts["accepted"] == 1
-    assert counts["malformed"] == 2
-    assert counts["unknown"] == 2
-    assert counts["digest"] == 2
+    assert counts.accepted == 1
+    assert counts.refused == {"malformed": 2, "unknown-id": 2, "wrong-key": 1, "truncated": 1}
     assert (await site.contact(ended)).last_heartbeat_ms is None
 
 
-async def test_a_replayed_heartbeat_counts_once(site: Site) -> None:
+async def test_a_heartbeat_sent_to_several_receivers_counts_once_and_nothing_is_refused(site: Site) -> None:
     unit = await site.unit()
     first, second = beat(unit), beat(unit)
     send(site, first, first, second, first, second)
-    await until(lambda: site.home.heartbeats.counts["dropped"] == 3)
+    await until(lambda: site.home.heartbeats.counts.duplicate == 3)
     await until(lambda: len(site.beats) == 2)
+    assert site.home.heartbeats.counts.dropped == 0
+
+
+async def test_a_replayed_heartbeat_is_refused_and_counted_for_its_adapter(site: Site) -> None:
+    unit = await site.unit()
+    first, second = beat(unit), beat(unit)
+    send(site, first)
+    await asyncio.sleep(10 / site.clock.pace)
+    send(site, second, first, first)
+    await until(lambda: site.home.heartbeats.counts.dropped == 2)
+    assert len(site.beats) <= 2
+    (told,) = await site.refused_beats(unit)
+    assert (told.reason, told.count, told.source) == ("replay", 2, "127.0.0.1")
 
 
 async def test_packets_without_statistics_are_always_alike_and_only_slowed(site: Site) -> None:
     unit = await site.unit()
     bare = heartbeat.encode(DistributionId.parse(unit.distribution_id), [], unit.passphrase.reveal().encode())
     send(site, bare, bare)
-    await until(lambda: site.home.heartbeats.counts["dropped"] == 1)
+    await until(lambda: site.home.heartbeats.counts.dropped == 1)
     await asyncio.sleep(10 / site.clock.pace / 2)
     send(site, bare)
     await until(lambda: len(site.beats) == 2)
@@ -99,7 +110,7 @@ async def test_a_storm_of_heartbeats_is_written_a_row_an_adapter(site: Site) -> 
     for _ in range(40):
         send(site, *(beat(unit) for unit in units))
         await asyncio.sleep(0)
-    await until(lambda: site.home.heartbeats.counts["accepted"] == 120)
+    await until(lambda: site.home.heartbeats.counts.accepted == 120)
     await until(lambda: len(site.beats) == 120)
 
 
@@ -108,9 +119,9 @@ async def test_contact_goes_on_while_metering_is_busy_and_nothing_is_lost(site: 
     unit = await site.unit()
     site.takes_beats.clear()
     send(site, beat(unit))
-    await until(lambda: site.home.heartbeats.counts["accepted"] == 1)
+    await until(lambda: site.home.heartbeats.counts.accepted == 1)
     send(site, beat(unit))
-    await until(lambda: site.home.heartbeats.counts["accepted"] == 2)
+    await until(lambda: site.home.heartbeats.counts.accepted == 2)
     assert site.beats == []
     site.takes_beats.set()
     await until(lambda: len(site.beats) == 2)

@@ -235,7 +235,7 @@ async def test_an_old_passphrase_is_believed_until_the_next_config_pull_and_a_gr
     await eventually(lambda: event(site, unit, "phonehome.key-fetched"))
     clock.advance(31.0)  # twice the interval of 10 s, and what is remembered is looked up anew
     send(site, beat(unit))
-    await until(lambda: site.home.heartbeats.counts.get("digest") == 1)
+    await until(lambda: site.home.heartbeats.counts.refused.get("wrong-key") == 1)
     send(site, beat(unit, key=new))
     await until(lambda: len(site.beats) == 5)
 

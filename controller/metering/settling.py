@@ -1,0 +1,212 @@
+"""Heartbeats that are durable become readings, and what they tell of each adapter, off the receiver's way.
+
+Exactly once: contents are counted under a unique key, and a batch goes in the transaction that adds its readings. A
+crash between keeping and settling costs nothing: the next start settles what was left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from controller.clock import Clock
+from controller.metering.ingest import Added, Ingestor, Interface, Taken
+from controller.phonehome.beats import Batch, Beat, unpacked
+from controller.store import beats as rows
+from controller.store import links
+from controller.store.beats import KeptBatch, KeptStatistics
+from controller.store.database import Database, Tx
+from controller.store.scope import Scope
+from controller.store.traffic import Kept, TrafficDatabase
+from drivers.arms import heartbeat
+from inventory.links import Link
+
+AT_ONCE: Final = 10_000
+"""Heartbeats settled in one transaction."""
+CLOCK_STEP_MS: Final = 1_000
+"""Wall and monotonic clock may drift apart by so much between two heartbeats before it counts as a step."""
+RESTARTS_KEPT: Final = 8
+
+
+@dataclass(slots=True)
+class Restarts:
+    """When adapters were powered on, as far as heartbeats that are not settled may need it."""
+
+    _known: dict[int, list[int]] = field(default_factory=dict)
+
+    def declare(self, adapter_id: int, at_ms: int) -> None:
+        """A phone-home with trigger "power on"."""
+        self._known.setdefault(adapter_id, []).append(at_ms)
+        del self._known[adapter_id][:-RESTARTS_KEPT]
+
+    def between(self, adapter_id: int, before_ms: int, at_ms: int) -> int | None:
+        """The last one after `before_ms` and not after `at_ms`."""
+        return max((one for one in self._known.get(adapter_id, ()) if before_ms < one <= at_ms), default=None)
+
+
+class Clocks:
+    """Wall and monotonic instants of the last heartbeat of each adapter, by the run that received it."""
+
+    def __init__(self, restarts: Restarts) -> None:
+        self._last: dict[tuple[str, int], tuple[int, int]] = {}
+        self._new: dict[tuple[str, int], tuple[int, int]] = {}
+        self._restarts = restarts
+
+    def begin(self) -> None:
+        """Begin an attempt, which is as if it had not been until `commit`."""
+        self._new = {}
+
+    def commit(self) -> None:
+        """What was judged in the attempt has been written."""
+        self._last.update(self._new)
+
+    def judge(self, run: str, beat: Beat) -> tuple[bool, int | None]:
+        """Whether the wall clock stepped since the heartbeat before, and when the adapter was powered on since."""
+        key = (run, beat.adapter_id)
+        before = self._new.get(key) or self._last.get(key)
+        self._new[key] = (beat.received_ms, beat.monotonic_ms)
+        if before is None:
+            return False, None
+        passed_ms = beat.monotonic_ms - before[1]
+        stepped = abs(beat.received_ms - before[0] - passed_ms) > CLOCK_STEP_MS
+        return stepped, self._restarts.between(beat.adapter_id, before[0], beat.received_ms)
+
+
+class Settler:
+    """Keeps batches, and settles them."""
+
+    def __init__(
+        self,
+        database: Database,
+        traffic_database: TrafficDatabase,
+        clock: Clock,
+        ingestor: Ingestor,
+        restarts: Restarts,
+    ) -> None:
+        self._database = database
+        self._traffic = traffic_database
+        self._clock = clock
+        self._ingestor = ingestor
+        self._restarts = restarts
+        self._clocks = Clocks(restarts)
+        self._run = secrets.token_hex(8)
+        self.waiting = 0
+        """Heartbeats of this run that are kept and not settled."""
+
+    async def keep(self, batch: Batch) -> None:
+        """Make a batch durable: when this returns it is committed, and the database has synced it to the disk."""
+        async with self._traffic.write() as tx:
+            await rows.keep(tx, self._run, batch.count, batch.packed, self._clock.now_ms())
+        self.waiting += batch.count
+
+    async def adopt(self) -> None:
+        """At the start, on a database of one process: what a crash left is settled without waiting."""
+        if not self._traffic.shared:
+            async with self._traffic.write() as tx:
+                await rows.adopt(tx, self._run)
+
+    async def settle(self) -> Added:
+        """Settle everything that is kept, in order."""
+        total = Added(0, 0, 0)
+        while (added := await self._settle_some()) is not None:
+            total = Added(total.new + added.new, total.duplicates + added.duplicates, total.slot_days + added.slot_days)
+        return total
+
+    async def _settle_some(self) -> Added | None:
+        """The oldest batches; None when there are none."""
+        batches: list[KeptBatch] = []
+        copies = 0
+        again = self._traffic.shared  # with other nodes copies are the rule; alone they were told apart on arrival
+
+        async def offered() -> Taken:
+            nonlocal copies, again
+            async with self._traffic.read() as tx:
+                batches[:] = await rows.unsettled(tx, self._run, self._clock.now_ms(), at_most=AT_ONCE)
+                told = [(one.run, beat) for one in batches for beat in unpacked(one.packed)]
+                marked = {(beat.adapter_id, mark(beat.content)) for _, beat in told if beat.content} if again else set()
+                known = await rows.heard(tx, marked)
+            new, contents = _once(told, known)
+            copies, again = len(told) - len(new), True
+            return await self._taken(batches, new, contents)
+
+        added = await self._ingestor.take(offered)
+        self._clocks.commit()
+        self.waiting -= sum(one.count for one in batches if one.run == self._run)
+        return replace(added, duplicates=added.duplicates + copies) if batches else None
+
+    async def _taken(
+        self, batches: Sequence[KeptBatch], new: Sequence[tuple[str, Beat]], contents: Collection[tuple[int, int]]
+    ) -> Taken:
+        self._clocks.begin()
+        links_of = await self._links({beat.entry_id for _, beat in new if beat.entry_id is not None})
+        readings: dict[Interface, list[Kept]] = {}
+        latest: dict[tuple[int, int], KeptStatistics] = {}
+        for run, beat in new:
+            self._read(run, beat, links_of, readings)
+            if beat.content:
+                place = (beat.adapter_id, beat.received_ms // rows.PERIOD_MS)
+                latest[place] = KeptStatistics(beat.adapter_id, beat.received_ms, beat.entry_id, beat.content)
+
+        async def beside(tx: Tx) -> None:
+            await rows.forget(tx, [one.id for one in batches])
+            await rows.count_once(tx, contents, self._clock.now_ms())
+            await rows.put_statistics(tx, latest.values())
+
+        return Taken(readings, beside if batches else None)
+
+    def _read(
+        self, run: str, beat: Beat, known: Mapping[tuple[int, int], Link], into: dict[Interface, list[Kept]]
+    ) -> None:
+        stepped, restarted_ms = self._clocks.judge(run, beat)
+        if beat.entry_id is None:
+            return  # it sits in no place, and its traffic is nobody's
+        for ifindex, octets_in, octets_out, rates in heartbeat.traffic(beat.content):
+            link = known.get((beat.entry_id, ifindex))
+            name = link.interface if link else f"ifindex {ifindex}"
+            into.setdefault((beat.entry_id, name), []).append(
+                Kept(
+                    t_ms=beat.received_ms,
+                    in_octets=octets_in,
+                    out_octets=octets_out,
+                    source="heartbeat",
+                    rates=rates,
+                    restarted_at_ms=restarted_ms,
+                    speed_bps=link.port_speed_bps if link else None,
+                    adapter_id=beat.adapter_id,
+                    clock_stepped=stepped,
+                )
+            )
+
+    async def _links(self, entry_ids: Collection[int]) -> Mapping[tuple[int, int], Link]:
+        if not entry_ids:
+            return {}
+        async with self._database.read() as tx:
+            found = await links.of_entries(tx, Scope.everything(), entry_ids)
+        return {(link.entry_id, link.ifindex): link for link in found if link.ifindex is not None}
+
+
+def mark(content: bytes) -> int:
+    """64 bits that are the same on every node for the same statistics, as a signed number."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big", signed=True)
+
+
+def _once(
+    told: Sequence[tuple[str, Beat]], known: Collection[tuple[int, int]]
+) -> tuple[list[tuple[str, Beat]], set[tuple[int, int]]]:
+    """Heartbeats whose content was not counted yet, each content once; and those contents by adapter.
+
+    One without statistics is always alike, and is a sign of life only.
+    """
+    new: list[tuple[str, Beat]] = []
+    contents: set[tuple[int, int]] = set()
+    for run, beat in told:
+        if beat.content:
+            key = (beat.adapter_id, mark(beat.content))
+            if key in known or key in contents:
+                continue
+            contents.add(key)
+        new.append((run, beat))
+    return new, contents

@@ -1,0 +1,192 @@
+"""Gathers what `inventory.clones` judges, and keeps the incident of each violation (MPC-11)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from controller.clock import Clock
+from controller.phonehome.beats import Heard
+from controller.phonehome.peer import Path
+from controller.store import incidents
+from controller.store.database import Database
+from controller.store.scope import By, Scope
+from drivers.arms import heartbeat
+from inventory import clones
+from inventory.clones import Clones, Contest, Lately, Sighting
+from inventory.contacts import ArmsIdentity
+from inventory.incidents import Incident, IncidentKind, NewIncident
+
+MAX_KEPT: Final = 24
+BY: Final = "phone-home"
+
+
+@dataclass(slots=True)
+class _Asked:
+    at_ms: int
+    source: str
+    present: Path
+
+
+@dataclass(slots=True)
+class _Case:
+    """One identity of which something is known that may count. Times are monotonic milliseconds."""
+
+    identity: ArmsIdentity
+    heard: dict[int, Sighting] = field(default_factory=dict)
+    asked: list[_Asked] = field(default_factory=list)
+    pulled: tuple[int, str] | None = None
+    sources: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Sources of the violation that stands, first and last sight."""
+    noted_ms: int | None = None
+    """When the violation was last noted; None: there is none."""
+
+    def lately(self) -> Lately:
+        pulled_ms, pulled_from = self.pulled or (None, "")
+        return Lately(
+            tuple(self.heard[at_ms] for at_ms in sorted(self.heard)),
+            tuple(Contest(one.at_ms, one.source, one.present.source, one.present.heard_ms) for one in self.asked),
+            pulled_ms,
+            pulled_from,
+        )
+
+    def forget(self, before_ms: float) -> bool:
+        """Drop what is too old to count; whether nothing is left."""
+        self.heard = {at_ms: one for at_ms, one in self.heard.items() if at_ms > before_ms}
+        self.asked = [one for one in self.asked if one.at_ms > before_ms]
+        if self.pulled is not None and self.pulled[0] <= before_ms:
+            self.pulled = None
+        return not (self.heard or self.asked or self.pulled) and self.noted_ms is None
+
+
+class CloneWatch:
+    """Told by the receiver and the doors; `look` judges."""
+
+    def __init__(self, database: Database, clock: Clock, interval_ms: float) -> None:
+        self._database = database
+        self._clock = clock
+        self._interval_ms = interval_ms
+        self._cases: dict[int, _Case] = {}
+        self._looked_at_old = False
+
+    # --- what is seen -------------------------------------------------------------------------------------------------
+
+    def heartbeats(self, identity: ArmsIdentity, heard: Iterable[Heard]) -> None:
+        """Proven heartbeats that came faster than one unit sends them, or while it pulled."""
+        case = self._case(identity)
+        for at_ms, source, content in heard:
+            if at_ms not in case.heard:
+                counters = tuple((i, into + out) for i, into, out, rate in heartbeat.traffic(content) if not rate)
+                case.heard[at_ms] = Sighting(at_ms, source, counters)
+        for at_ms in sorted(case.heard)[:-MAX_KEPT]:
+            del case.heard[at_ms]
+
+    def asked(self, identity: ArmsIdentity, source: str, present: Path) -> None:
+        """A second tunnel was asked for, and refused, while `present` was alive."""
+        case = self._case(identity)
+        case.asked = [*case.asked[1 - MAX_KEPT :], _Asked(self._clock.monotonic_ms(), source, present)]
+
+    def pulled(self, identity: ArmsIdentity, source: str) -> None:
+        """It asked LS or RS with the right key: it has left push mode."""
+        self._case(identity).pulled = (self._clock.monotonic_ms(), source)
+
+    def confirmed(self, adapter_id: int) -> None:
+        """It is in push mode again."""
+        case = self._cases.get(adapter_id)
+        if case is not None:
+            case.pulled = None
+
+    def pulls(self, adapter_id: int) -> bool:
+        """Whether it has pulled and not confirmed since."""
+        case = self._cases.get(adapter_id)
+        return case is not None and case.pulled is not None
+
+    def calm(self, adapter_id: int) -> bool:
+        """No violation stands."""
+        case = self._cases.get(adapter_id)
+        return case is None or case.noted_ms is None
+
+    def _case(self, identity: ArmsIdentity) -> _Case:
+        case = self._cases.get(identity.adapter_id)
+        if case is None:
+            case = self._cases[identity.adapter_id] = _Case(identity)
+        case.identity = identity
+        return case
+
+    # --- what follows -------------------------------------------------------------------------------------------------
+
+    async def look(self) -> None:
+        """Open, keep up and end violations."""
+        now_ms = self._clock.monotonic_ms()
+        window_ms = clones.WINDOW * self._interval_ms
+        for adapter_id, case in list(self._cases.items()):
+            found = clones.judge(case.lately(), self._interval_ms, now_ms)
+            if found is not None:
+                await self._note(case, found, now_ms)
+            elif case.noted_ms is not None and now_ms - case.noted_ms > window_ms:
+                await self._settle(case.identity.adapter_id)
+                case.noted_ms, case.sources = None, {}
+            if case.forget(now_ms - 2 * window_ms):
+                del self._cases[adapter_id]
+        if not self._looked_at_old:
+            await self._settle_old(window_ms)
+
+    async def _note(self, case: _Case, found: Clones, now_ms: int) -> None:
+        """At once when it begins; then once an interval, so that its last sight is known."""
+        for one in found.sources:
+            first_ms, last_ms = case.sources.get(one.source, (one.first_ms, one.last_ms))
+            case.sources[one.source] = (min(first_ms, one.first_ms), max(last_ms, one.last_ms))
+        if case.noted_ms is not None and now_ms - case.noted_ms < self._interval_ms:
+            return
+        case.noted_ms = now_ms
+        identity, shift_ms = case.identity, self._clock.now_ms() - now_ms
+        names = " and ".join(list(case.sources)[:4])
+        new = NewIncident(
+            IncidentKind.CLONE,
+            _cause(identity.adapter_id),
+            f"{identity.serial} is alive in two places at once: {names}",
+            adapter_id=identity.adapter_id,
+            entry_id=identity.entry_id,
+            management_id=identity.management_id,
+            facts={
+                "rule": "MPC-11",
+                "evidence": [one.value for one in found.evidence],
+                "sources": [
+                    {"source": source, "first_ms": first + shift_ms, "last_ms": last + shift_ms}
+                    for source, (first, last) in case.sources.items()
+                ],
+            },
+        )
+        async with self._database.write() as tx:
+            await incidents.note(tx, By(BY, self._clock.now_ms()), new)
+
+    async def _settle(self, adapter_id: int) -> None:
+        async with self._database.write() as tx:
+            why = f"for {clones.WINDOW} heartbeat intervals it was seen in one place only"
+            await incidents.settle(tx, By(BY, self._clock.now_ms()), IncidentKind.CLONE, _cause(adapter_id), why)
+
+    async def _settle_old(self, window_ms: float) -> None:
+        """Violations of the time before this start: those that nobody has noted for a window have ended."""
+        self._looked_at_old = True
+        stand = False
+        for incident in await self._standing():
+            adapter_id = incident.adapter_id
+            if adapter_id is None or not self.calm(adapter_id):
+                continue
+            if self._clock.now_ms() - incident.last_ms > window_ms:
+                await self._settle(adapter_id)
+            else:
+                stand = True
+        self._looked_at_old = not stand
+
+    async def _standing(self) -> list[Incident]:
+        async with self._database.read() as tx:
+            found: list[Incident] = []
+            for state in ("open", "acknowledged"):
+                found += await incidents.page(tx, Scope.everything(), limit=1000, state=state, kind=IncidentKind.CLONE)
+        return found
+
+
+def _cause(adapter_id: int) -> str:
+    return f"adapter {adapter_id}"

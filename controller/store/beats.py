@@ -1,0 +1,151 @@
+"""Heartbeats in the traffic database: packed as they came until they are settled; what they tell of each adapter.
+
+A batch is one row, and durable when its transaction is committed. Settling removes it in the transaction that adds its
+readings, so that a crash at any moment leaves it either wholly settled or wholly to be settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import delete, insert, select, tuple_, update
+
+from controller.store import traffic_tables as t
+from controller.store.database import Tx
+from controller.store.traffic import upsert
+from inventory.errors import StaleVersion
+
+HEARD_KEPT_MS: Final = 3_600_000
+"""How long the contents of heartbeats are remembered, against copies on other nodes and replays."""
+PERIOD_MS: Final = 300_000
+PERIODS: Final = 24
+"""Statistics are kept of the last heartbeat of each five minutes, for two hours."""
+LEFT_MS: Final = 300_000
+"""A batch of another run that nobody has settled for so long was left behind by a node that is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBatch:
+    """A batch that is to be settled."""
+
+    id: int
+    run: str
+    count: int
+    packed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeptStatistics:
+    """The statistics of one heartbeat as they came; `entry_id` is the place where its adapter sat."""
+
+    adapter_id: int
+    at_ms: int
+    entry_id: int | None
+    content: bytes
+
+
+async def keep(tx: Tx, run: str, count: int, packed: bytes, now_ms: int) -> None:
+    """Keep a batch; it is durable when the transaction is committed."""
+    await tx.execute(insert(t.beats).values(run=run, kept_ms=now_ms, count=count, packed=packed))
+
+
+async def unsettled(tx: Tx, run: str, now_ms: int, *, at_most: int) -> list[KeptBatch]:
+    """The oldest batches of this run, and of runs that are gone, with together about `at_most` heartbeats."""
+    c = t.beats.c
+    mine = (c.run == run) | (c.kept_ms <= now_ms - LEFT_MS)
+    sizes = await tx.execute(select(c.id, c["count"]).where(mine).order_by(c.id).limit(10_000))
+    wanted: list[int] = []
+    total = 0
+    for row in sizes:
+        if wanted and total + row[1] > at_most:
+            break
+        wanted.append(row[0])
+        total += row[1]
+    if not wanted:
+        return []
+    found = await tx.execute(select(c.id, c.run, c["count"], c.packed).where(c.id.in_(wanted)).order_by(c.id))
+    return [KeptBatch(*row) for row in found]
+
+
+async def adopt(tx: Tx, run: str) -> None:
+    """What other runs left is to be settled at once: of this database there is one process at a time."""
+    await tx.execute(update(t.beats).where(t.beats.c.run != run).values(kept_ms=0))
+
+
+async def forget(tx: Tx, ids: Sequence[int]) -> None:
+    """Remove settled batches. Raises StaleVersion if another node has settled one."""
+    done = await tx.execute(delete(t.beats).where(t.beats.c.id.in_(ids)))
+    if done.rowcount != len(ids):
+        raise StaleVersion("another node has settled these heartbeats", next_step="Read again.")
+
+
+async def heard(tx: Tx, contents: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Which of these (adapter, content) have been counted already, on whatever node."""
+    c = t.heard.c
+    wanted = sorted(contents)
+    found: set[tuple[int, int]] = set()
+    for begin in range(0, len(wanted), 500):
+        query = select(c.adapter_id, c.content).where(tuple_(c.adapter_id, c.content).in_(wanted[begin : begin + 500]))
+        found.update((row[0], row[1]) for row in await tx.execute(query))
+    return found
+
+
+async def count_once(tx: Tx, contents: Collection[tuple[int, int]], now_ms: int) -> None:
+    """Note contents as counted. Raises StaleVersion if another node has just counted one of them: look again."""
+    if not contents:
+        return
+    rows = [{"adapter_id": one, "content": content, "at_ms": now_ms} for one, content in contents]
+    made = upsert(tx, t.heard).on_conflict_do_nothing().returning(t.heard.c.adapter_id)
+    if len((await tx.execute(made, rows)).all()) != len(rows):
+        raise StaleVersion("another node has counted one of these heartbeats", next_step="Look again.")
+
+
+async def prune_heard(tx: Tx, now_ms: int) -> None:
+    """Forget contents that are old."""
+    await tx.execute(delete(t.heard).where(t.heard.c.at_ms < now_ms - HEARD_KEPT_MS))
+
+
+async def put_statistics(tx: Tx, told: Iterable[KeptStatistics]) -> None:
+    """Keep the newest statistics of each adapter and period; a ring, so that their number is bounded."""
+    rows = [
+        {
+            "adapter_id": one.adapter_id,
+            "place": one.at_ms // PERIOD_MS % PERIODS,
+            "at_ms": one.at_ms,
+            "entry_id": one.entry_id,
+            "content": one.content,
+        }
+        for one in told
+    ]
+    if not rows:
+        return
+    made = upsert(tx, t.statistics)
+    newer = {name: made.excluded[name] for name in ("at_ms", "entry_id", "content")}
+    await tx.execute(
+        made.on_conflict_do_update(
+            index_elements=["adapter_id", "place"], set_=newer, where=made.excluded.at_ms >= t.statistics.c.at_ms
+        ),
+        rows,
+    )
+
+
+async def statistics(tx: Tx, adapter_id: int, since_ms: int) -> list[KeptStatistics]:
+    """What is kept of an adapter since an instant, newest first."""
+    c = t.statistics.c
+    query = select(c.adapter_id, c.at_ms, c.entry_id, c.content).where(c.adapter_id == adapter_id, c.at_ms >= since_ms)
+    return [KeptStatistics(*row) for row in await tx.execute(query.order_by(c.at_ms.desc()))]
+
+
+async def latest_statistics(tx: Tx, adapter_ids: Collection[int], since_ms: int) -> dict[int, KeptStatistics]:
+    """The newest of each adapter since an instant."""
+    c = t.statistics.c
+    found: dict[int, KeptStatistics] = {}
+    wanted = sorted(adapter_ids)
+    for begin in range(0, len(wanted), 500):
+        some = wanted[begin : begin + 500]
+        query = select(c.adapter_id, c.at_ms, c.entry_id, c.content).where(c.adapter_id.in_(some), c.at_ms >= since_ms)
+        for row in await tx.execute(query.order_by(c.at_ms)):
+            found[row[0]] = KeptStatistics(*row)
+    return found

@@ -1,0 +1,92 @@
+"""What the heartbeat receiver keeps in the main database: refusals by adapter; and where adapters are, for silences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from controller.store.database import Tx
+from controller.store.rows import in_parts
+from controller.store.tables.inventory import adapters, entries, placements
+from controller.store.tables.phonehome import arms_contacts, arms_refused_beats
+from inventory.adapters import SerialNumber
+from inventory.contacts import RefusedBeats
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where an adapter is, as far as that may explain its silence."""
+
+    adapter_id: int
+    serial: str
+    contractor_id: int
+    entry_id: int | None
+    site: str
+    source: str | None
+    """Address it was last seen from."""
+
+
+async def whereabouts(tx: Tx) -> list[Whereabouts]:
+    """All adapters that phone home; for the daemon itself."""
+    rows = await tx.execute(
+        select(
+            adapters.c.id,
+            adapters.c.serial_shown,
+            adapters.c.contractor_id,
+            placements.c.entry_id,
+            func.coalesce(entries.c.site, "").label("site"),
+            arms_contacts.c.source,
+        )
+        .join(arms_contacts, arms_contacts.c.adapter_id == adapters.c.id)
+        .outerjoin(placements, (placements.c.adapter_id == adapters.c.id) & placements.c.to_ms.is_(None))
+        .outerjoin(entries, entries.c.id == placements.c.entry_id)
+    )
+    return [
+        Whereabouts(
+            row.id, str(SerialNumber.parse(row.serial_shown)), row.contractor_id, row.entry_id, row.site, row.source
+        )
+        for row in rows
+    ]
+
+
+async def count_refused(tx: Tx, noted: Mapping[tuple[int, str], RefusedBeats]) -> None:
+    """Add to what was refused in the name of adapters."""
+    if not noted:
+        return
+    made = (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(arms_refused_beats)
+    statement = made.on_conflict_do_update(
+        index_elements=["adapter_id", "reason"],
+        set_={
+            "count": arms_refused_beats.c["count"] + made.excluded["count"],
+            "last_ms": made.excluded.last_ms,
+            "source": made.excluded.source,
+        },
+    )
+    await tx.execute(
+        statement,
+        [
+            {
+                "adapter_id": one.adapter_id,
+                "reason": one.reason,
+                "count": one.count,
+                "first_ms": one.first_ms,
+                "last_ms": one.last_ms,
+                "source": one.source,
+            }
+            for one in noted.values()
+        ],
+    )
+
+
+async def refused(tx: Tx, adapter_ids: Sequence[int]) -> dict[int, list[RefusedBeats]]:
+    """What was refused in the name of these adapters, the latest first; the caller has checked their scope."""
+    found: dict[int, list[RefusedBeats]] = {}
+    c = arms_refused_beats.c
+    for some in in_parts(adapter_ids):
+        query = select(arms_refused_beats).where(c.adapter_id.in_(some)).order_by(c.last_ms.desc(), c.reason)
+        for row in (await tx.execute(query)).mappings():
+            found.setdefault(row["adapter_id"], []).append(RefusedBeats(**row))
+    return found

@@ -1,0 +1,201 @@
+"""From durable heartbeats to slots: once, whatever crashes, and on however many nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from controller.metering.service import MeteringService
+from controller.phonehome.beats import HEAD, Beat, unpacked
+from controller.store import beats as rows
+from controller.store import traffic
+from controller.store.database import Tx
+from controller.store.traffic import TrafficDatabase
+from drivers.arms import heartbeat as codec
+from inventory.errors import ProtocolViolation, StaleVersion
+from inventory.timeslots import SLOT_MS
+from tests.controller.beats import batch
+from tests.controller.metering.conftest import DAY_MS, Place
+from tests.controller.metering.test_service import heartbeat, slots_of
+
+
+async def unsettled(place: Place) -> int:
+    async with place.traffic.read() as tx:
+        return len(await rows.unsettled(tx, "", place.clock.now_ms() + DAY_MS, at_most=1_000_000))
+
+
+def another_node(place: Place) -> MeteringService:
+    """A second service on the same databases: a node beside it, or the next start after a crash."""
+    return MeteringService(place.database, place.traffic, place.clock)
+
+
+def series(place: Place, count: int) -> list[Beat]:
+    """One heartbeat a minute, 100 octets each."""
+    found = []
+    for number in range(count):
+        found.append(heartbeat(place, 1_000 + 100 * number))
+        place.clock.advance(60)
+    return found
+
+
+async def test_what_was_durable_before_a_crash_is_in_the_slots_after_the_next_start(place: Place) -> None:
+    start = place.clock.now_ms()
+    await place.metering.keep(batch(*series(place, 6)))  # and here the process dies
+    place.clock.advance(400)
+    next_start = another_node(place)
+    added = await next_start.settle()
+    assert (added.new, added.duplicates) == (6, 0)
+    assert sum((await slots_of(place, start, start + 2 * SLOT_MS)).known) == 500
+    assert await unsettled(place) == 0
+    assert (await next_start.settle()).new == 0
+
+
+async def test_a_crash_within_settling_leaves_all_or_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = place.clock.now_ms()
+    await place.metering.keep(batch(*series(place, 6)))
+    written = rows.put_statistics
+
+    async def dies(tx: Tx, told: object) -> None:
+        await written(tx, told)  # type: ignore[arg-type]  # what it was given
+        raise ConnectionError("the database went away before the commit")
+
+    monkeypatch.setattr(rows, "put_statistics", dies)
+    with pytest.raises(ConnectionError):
+        await place.metering.settle()
+    monkeypatch.undo()
+    assert await unsettled(place) == 1
+    assert (await place.metering.settle()).new == 6
+    assert sum((await slots_of(place, start, start + 2 * SLOT_MS)).known) == 500
+
+
+async def test_the_same_heartbeats_received_by_two_nodes_are_counted_once(place: Place) -> None:
+    """Each adapter sends to both; the copies come a few milliseconds apart, and each node settles its own."""
+    start = place.clock.now_ms()
+    told = series(place, 6)
+    other = another_node(place)
+    await place.metering.keep(batch(*told))
+    await other.keep(batch(*(replace(one, received_ms=one.received_ms + 7) for one in told)))
+    place.clock.advance(400)
+    first, second = await asyncio.gather(place.metering.settle(), other.settle())
+    assert first.new + second.new == 6
+    assert await unsettled(place) == 0
+    assert sum((await slots_of(place, start, start + 2 * SLOT_MS)).known) == 500
+    async with place.traffic.read() as tx:
+        assert await tx.scalar(text(f"SELECT count(*) FROM {_table(place, 'readings')}")) == 6
+
+
+async def test_a_unique_key_decides_which_of_two_nodes_counts_a_heartbeat(place: Place) -> None:
+    async with place.traffic.write() as tx:
+        await rows.count_once(tx, {(1, 77), (1, -5)}, place.clock.now_ms())
+    with pytest.raises(StaleVersion):
+        async with place.traffic.write() as tx:
+            await rows.count_once(tx, {(1, 77), (2, 77)}, place.clock.now_ms())
+    async with place.traffic.read() as tx:
+        assert await rows.heard(tx, {(1, 77), (1, -5), (2, 77)}) == {(1, 77), (1, -5)}
+
+
+async def test_contents_are_forgotten_after_an_hour_and_statistics_are_a_ring(place: Place) -> None:
+    for _ in range(3 * rows.PERIODS):
+        await place.metering.keep(batch(heartbeat(place, 1)))
+        await place.metering.settle()
+        place.clock.advance(rows.PERIOD_MS / 1000)
+    await place.metering.tick()
+    async with place.traffic.read() as tx:
+        assert await tx.scalar(text(f"SELECT count(*) FROM {_table(place, 'heard')}")) == 12
+        kept = await rows.statistics(tx, place.adapter_id, 0)
+        latest = await rows.latest_statistics(tx, [place.adapter_id, 999], 0)
+    assert len(kept) == rows.PERIODS
+    assert kept == sorted(kept, key=lambda one: -one.at_ms)
+    assert latest == {place.adapter_id: kept[0]}
+
+
+async def test_a_unit_without_a_place_has_statistics_and_its_traffic_is_nobody_s(place: Place) -> None:
+    await place.metering.keep(batch(replace(heartbeat(place, 1), entry_id=None)))
+    assert (await place.metering.settle()).new == 0
+    async with place.traffic.read() as tx:
+        (kept,) = await rows.statistics(tx, place.adapter_id, 0)
+        assert await traffic.changed_days(tx) == []
+    assert kept.entry_id is None
+    assert codec.statistics(kept.content)[0].name == "traffic-count"
+
+
+async def test_a_power_on_between_two_heartbeats_counts_for_the_one_after_it_only(place: Place) -> None:
+    """They are settled together, long after: the restart must not be laid to the heartbeat before it."""
+    start = place.clock.now_ms()
+    first = heartbeat(place, 1_000)
+    place.clock.advance(60)
+    second = heartbeat(place, 1_600)
+    place.clock.advance(30)
+    place.metering.declare_restart(place.adapter_id, place.clock.now_ms())
+    place.clock.advance(30)
+    third = heartbeat(place, 50)
+    await place.metering.keep(batch(first, second, third))
+    await place.metering.settle()
+    found = await slots_of(place, start, start + SLOT_MS)
+    assert found.known == (650,)
+    assert found.covered_ms == (90_000,)
+
+
+async def test_a_database_of_the_layout_before_gets_the_new_tables(traffic: TrafficDatabase) -> None:
+    async with traffic.write() as tx:
+        schema = "traffic." if traffic.shared else ""
+        await tx.execute(text(f"UPDATE {schema}layout SET version = 1"))
+        await tx.execute(text(f"DROP TABLE {schema}heard"))
+    await traffic._prepare()
+    async with traffic.read() as tx:
+        assert await rows.heard(tx, {(1, 1)}) == set()
+
+
+@pytest.mark.fast
+@given(
+    st.lists(
+        st.builds(
+            Beat,
+            st.integers(1, 2**31),
+            st.one_of(st.none(), st.integers(1, 2**31)),
+            st.integers(0, 2**62),
+            st.integers(0, 2**62),
+            st.binary(max_size=980),
+        )
+    )
+)
+def test_a_packed_batch_gives_its_beats_back(beats: list[Beat]) -> None:
+    packed = batch(*beats).packed
+    assert list(unpacked(packed)) == beats
+    if beats:
+        with pytest.raises(ValueError, match="ends within"):
+            list(unpacked(packed[:-1]) if beats[-1].content else unpacked(packed[: 1 - HEAD.size]))
+
+
+@pytest.mark.fast
+@given(st.binary(max_size=1100), st.binary(min_size=1, max_size=64))
+def test_the_quick_way_through_a_datagram_agrees_with_the_decoder(tail: bytes, key: bytes) -> None:
+    """The receiver proves and walks without making values; it must accept exactly what `decode` accepts."""
+    datagram = _signed(tail, key)
+    quick = codec.id_of(datagram) is not None and codec.proven(datagram, key) and codec.intact(datagram)
+    try:
+        decoded = codec.decode(datagram, key)
+    except ProtocolViolation:
+        assert not quick
+        return
+    assert quick
+    content = codec.content(datagram)
+    assert codec.statistics(content) == decoded.statistics
+    counted = {s.index: s.values[:2] for s in decoded.statistics if s.name == "traffic-rate"}
+    counted |= {s.index: s.values[:2] for s in decoded.statistics if s.name == "traffic-count"}
+    assert {i: (into, out) for i, into, out, _ in codec.traffic(content)} == counted
+
+
+def _signed(tail: bytes, key: bytes) -> bytes:
+    blank = b"\x00\x01\x00\x14" + bytes(20) + b"\x00\x11\x00\x10" + bytes(16) + tail
+    return blank[:4] + hmac.digest(key, blank, "sha1") + blank[24:]
+
+
+def _table(place: Place, name: str) -> str:
+    return f"traffic.{name}" if place.traffic.shared else name
