@@ -39,6 +39,7 @@ from controller.store import (
     events,
     idempotency,
     migrate,
+    outages,
     phonehome,
     ssh,
     startups,
@@ -278,6 +279,7 @@ class Daemon:
             await self._settle_contracts(now_ms)
             async with self.db.write() as tx:
                 await counts.apply_due(tx, By("daemon", now_ms))
+                await outages.pass_clock(tx, By("daemon", now_ms))
                 await idempotency.prune(tx, before_ms=now_ms - KEEP_ANSWERS_MS)
             await asyncio.sleep(60.0)
 

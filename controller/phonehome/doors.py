@@ -358,7 +358,7 @@ class Doors:
             self._pulled(asked, parameters, served)
 
         await self._answer(asked, answers.its_config(context, identity, served, parameters), note)
-        await given.at_the_rs(context, identity)
+        await given.at_the_rs(context, identity, asked.exchange.credential())
         await self._first_contact(identity)
 
     def _pulled(self, asked: _Asked, parameters: ConfigSolicitation, served: Served) -> None:
