@@ -9,6 +9,7 @@ from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from sqlalchemy.exc import DBAPIError
 
 from controller.store import schema
@@ -212,3 +213,36 @@ async def test_a_cancelled_write_leaves_the_database_free_for_the_next(database:
     async with database.read() as tx:
         names = list(await tx.scalars(sa.text("SELECT name FROM contractors ORDER BY id")))
     assert names == ["whole"] * 3
+
+
+async def test_keys_survive_the_revision_that_gives_them_more_roles(empty_database_url: str) -> None:
+    """Their table is made anew on SQLite: numbers, digests and the next number stay, and the new check holds."""
+    await upgrade(empty_database_url)
+    database = await Database.open(empty_database_url)
+    key = "INSERT INTO api_keys (digest, name, role, created_ms) VALUES (:digest, :name, :role, 1)"
+    try:
+        async with database.write() as tx:
+            before: dict[str, object] = {"digest": b"1", "name": "old", "role": "admin"}
+            await tx.run_sync(lambda connection: _back_to_three_roles(connection, key, before))
+            await tx.run_sync(schema.upgrade_to_head)
+            rows = (await tx.execute(sa.text("SELECT id, digest, name, role, company_id FROM api_keys"))).all()
+            assert [(row.id, bytes(row.digest), row.name, row.role, row.company_id) for row in rows] == [
+                (1, b"1", "old", "admin", None)
+            ]
+            await tx.execute(sa.text(key), {"digest": b"2", "name": "new", "role": "billing"})
+            assert (await tx.execute(sa.text("SELECT max(id) FROM api_keys"))).scalar_one() == 2
+        for role in ("root", "contractor"):
+            with pytest.raises(DBAPIError):
+                async with database.write() as tx:
+                    await tx.execute(sa.text(key), {"digest": b"3", "name": "wrong", "role": role})
+    finally:
+        await database.close()
+
+
+def _back_to_three_roles(connection: sa.Connection, key: str, row: dict[str, object]) -> None:
+    """The schema as it was before the roles billing and contractor, with one key."""
+    for table in sa.inspect(connection).get_table_names():
+        cascade = " CASCADE" if connection.dialect.name == "postgresql" else ""
+        connection.execute(sa.text(f"DROP TABLE {table}{cascade}"))
+    command.upgrade(schema.alembic_config(connection), "0007")
+    connection.execute(sa.text(key), row)
