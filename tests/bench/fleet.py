@@ -152,6 +152,7 @@ async def _adapters(tx: Tx, contractor_id: int, by: By, fleet: list[Member]) -> 
 
 async def _identities(daemon: Daemon, tx: Tx, fleet: list[Member], certificate: str, key: str) -> None:
     ring = daemon.keyring
+    authority, made_ms = daemon.phonehome.pki.adapter_authority, daemon.clock.now_ms()
     digest = ring.digest(Secret(LS_KEY))
 
     def sealed(text: str, column: str, adapter_id: int) -> bytes:
@@ -167,6 +168,9 @@ async def _identities(daemon: Daemon, tx: Tx, fleet: list[Member], certificate: 
                 "rs_key_sealed": sealed(RS_KEY, "rs_key", number),
                 "passphrase_sealed": sealed(RS_KEY, "passphrase", number),
                 "certificate": certificate,
+                "certificate_authority": authority,
+                "certificate_made_ms": made_ms,
+                "certificate_until_ms": made_ms + 700 * 86_400_000,
                 "certificate_key_sealed": sealed(key, "certificate_key", number),
                 "made_ms": 0,
             }

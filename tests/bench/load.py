@@ -378,7 +378,7 @@ async def _follow(pipe: Connection, order: Order) -> None:
                 await _at_once(int(number), len(order.members), lambda index: _open(lean, order, index))
             case "echo":
                 background.add(loop.create_task(lean.echo()))
-            case "config" | "location" | "method":  # pulls for so many seconds, 48 at a time
+            case "config" | "location" | "method":  # pulls for so many seconds, 96 at a time
                 await _pulls(lean, command, number)
             case "whole":  # whole boots, so many at a time
                 await _steady(lean, number)
@@ -402,7 +402,7 @@ async def _open(lean: Lean, order: Order, index: int) -> None:
     await lean.tunnel(order.first + index, order.members[index])
 
 
-AT_ONCE: Final = 48
+AT_ONCE: Final = 96
 
 
 async def _pulls(lean: Lean, command: str, seconds: float) -> None:
