@@ -189,6 +189,7 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
         modules_at_ms=None if reported is None else reported.at_ms,
         operation=None if asked is None else explain.operation_words(_key(asked), asked.state),
         operation_at_ms=None if asked is None else asked.sent_ms or asked.created_ms,
+        push_endpoint=None if arms is None else arms.push_endpoint,
         pace=pace,
         heard=known.heard.get(adapter.id, Hearing()),
     )
@@ -216,7 +217,7 @@ def _contact(
         # A refusal after the last stage may have been of somebody in its name, who moves no stage: it is told too.
         told = arms.stage is Contact.REFUSED or (arms.refusal_ms or 0) > (arms.stage_ms or 0)
         if arms.refusal_reason is not None and told:
-            refusal = f"{arms.refusal_code}: {arms.refusal_reason}"
+            refusal = arms.refusal
         at_ms = arms.stage_ms or arms.last_seen_ms
         return arms.stage, at_ms, arms.proven_ms, refusal, arms.quarantine, arms.quarantine_ms
     if shell is not None:

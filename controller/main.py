@@ -38,6 +38,7 @@ from controller.store import (
     events,
     idempotency,
     migrate,
+    outages,
     phonehome,
     ssh,
     startups,
@@ -273,6 +274,7 @@ class Daemon:
             now_ms = self.clock.now_ms()
             async with self.db.write() as tx:
                 await counts.apply_due(tx, By("daemon", now_ms))
+                await outages.pass_clock(tx, By("daemon", now_ms))
                 await idempotency.prune(tx, before_ms=now_ms - KEEP_ANSWERS_MS)
             await asyncio.sleep(60.0)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from inventory.errors import BadInput
 
@@ -40,6 +40,41 @@ def _literal_address(text: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_literal_address)]
+
+
+def _network(text: str) -> str:
+    return str(ipaddress.ip_network(text))
+
+
+Network = Annotated[str, AfterValidator(_network)]
+PushMethod = Literal["https-tunnel", "https-simple"]
+
+
+def _listed(value: object) -> object:
+    """Lists are written `a, b` in the environment."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("a value stands there twice")
+    return values
+
+
+def _port_range(text: str) -> str:
+    first, _, last = text.partition("-")
+    if not (first.isascii() and first.isdigit() and (last or first).isascii() and (last or first).isdigit()):
+        raise ValueError("a port range is one port, or first-last")
+    if not 1 <= int(first) <= int(last or first) <= 65535:
+        raise ValueError("ports are 1 to 65535, the lower one first")
+    return text
+
+
+_Each = AfterValidator(_each_once)
+Addresses = Annotated[tuple[Address, ...], BeforeValidator(_listed), _Each]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_listed), _Each]
+PushMethods = Annotated[tuple[PushMethod, ...], BeforeValidator(_listed), Field(min_length=1), _Each]
+PortRange = Annotated[str, AfterValidator(_port_range)]
 
 
 class _Section(BaseModel):
@@ -75,8 +110,13 @@ class ArmsSettings(_Section):
 
     host: Address = "127.0.0.1"
     """Address to listen on."""
+    hosts: Annotated[Addresses, Field(max_length=10)] = ()
+    """Addresses to listen on instead of `host`, of both families if there are both: `0.0.0.0` and `::`."""
     address: Address = "127.0.0.1"
     """Address that adapters are told; a literal, they resolve no names."""
+    addresses: Annotated[Addresses, Field(max_length=5)] = ()
+    """Up to five addresses that adapters are told instead of `address`, best first: Resource Servers, tunnels and
+    heartbeat receivers. All nodes have the same list in the same order. An adapter uses those of one family."""
     ls_port: Port = 17443
     """Location Server (TLS)."""
     rs_port: Port = 17444
@@ -109,6 +149,22 @@ told to come back (301) when their turn is not within 20 s (architecture §6).""
     """Connections open at once; 0: all that the limit of open files leaves, less a reserve. Never more than that."""
     unproven_per_source: Annotated[int, Field(ge=8)] = 500
     """Connections from one IPv4 address or IPv6 /64 that have not yet shown an adapter's key."""
+    push_methods: PushMethods = ("https-tunnel", "https-simple")
+    """Push methods in our order; an adapter is told those that it offers itself."""
+    push_ports: PortRange = "10443"
+    """Ports of adapters that we dial in https-simple: one, or `first-last`."""
+    push_networks: Networks = ()
+    """Networks in which an adapter may be dialled although its request came from another address (NAT)."""
+
+    @property
+    def listens_on(self) -> tuple[str, ...]:
+        """Every address to listen on."""
+        return self.hosts or (self.host,)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Every address that adapters are told, best first."""
+        return self.addresses or (self.address,)
 
 
 class PushSettings(_Section):
@@ -189,9 +245,13 @@ def describe(model: type[BaseModel] = Settings, path: tuple[str, ...] = ()) -> I
             yield from describe(inner, (*path, key))
         else:
             full = (*path, key)
-            default = "" if field.default is None else str(field.default)
+            default = "" if field.default is None else _shown(field.default)
             meaning = " ".join((field.description or "").split())
             yield Described(".".join(full), PREFIX + "__".join(full).upper(), default, meaning)
+
+
+def _shown(default: object) -> str:
+    return ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 def load(file: Path | None, environment: Mapping[str, str]) -> Settings:

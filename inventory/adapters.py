@@ -266,7 +266,7 @@ def live(
     if event is LifeEvent.CHECKLIST_COMPLETE and missing:
         raise RuleViolation(
             f"the onboarding checklist still misses {', '.join(missing)}",
-            rule=rule,
+            rule="MPC-7.2" if missing == ("device",) else rule,
             next_step="Provide the missing items; control starts only then.",
             facts={"missing": list(missing)},
         )

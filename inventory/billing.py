@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from fractions import Fraction
 from typing import Final, Literal
@@ -35,9 +35,9 @@ from inventory.prices import (
     standby_item,
 )
 
-What = Literal["initial", "monthly", "one-time", "minimum-period-sum"]
+What = Literal["initial", "monthly", "one-time", "minimum-period-sum", "loss", "failure", "damage"]
 TAXABLE: Final = frozenset({"initial", "monthly", "one-time"})
-"""Minimum-period sums are not, unless switched on (service-terms §6)."""
+"""Minimum-period sums, loss, failure and damage are not, unless switched on (service-terms §6)."""
 
 Counts = Sequence[tuple[date, int]]
 
@@ -240,6 +240,10 @@ def _minimum_period_sum(line: BilledLine, life: Life, prices: PriceList) -> Iter
         plan=plan,
         exempt=line.exempt,
     )
+    if amount.parts and contract.kind == "adapter-rental":
+        concluded = contract.concluded or life.billing_start
+        by_model = "SMF-S2009-11.2" if concluded < TRANSITION_DAY else "SMF-16.3"
+        amount = replace(amount, rules=(*amount.rules, by_model))
     covered = last_day_charged(contract.kind, life.ended, plan)
     yield Charge("minimum-period-sum", f"minimum period after {covered}", Month.of(life.ended), amount)
 

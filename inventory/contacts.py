@@ -115,6 +115,9 @@ class ContactRecord:
     quarantine_ms: int | None
     trigger: str | None
     firmware: str | None
+    push_endpoint: str | None
+    """Where it is dialled in https-simple, once confirmed; None while it has only tunnels."""
+    push_result_url: str | None
     certificate_delivered_ms: int | None
     """When a config pull last gave it its certificate."""
     tls: str | None
@@ -125,6 +128,13 @@ class ContactRecord:
     """When it asked the LS since the last config was pulled."""
     asked_ms: int | None = None
     """When it asked the RS since the last config was pulled."""
+
+    @property
+    def refusal(self) -> str | None:
+        """The last refusal in words: our code, where we answered one, and the reason."""
+        if self.refusal_reason is None or self.refusal_code is None:
+            return self.refusal_reason
+        return f"{self.refusal_code}: {self.refusal_reason}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -314,10 +314,11 @@ def _over(contract: Contract, event: ContractEvent) -> ContractStep:
     return ContractStep(_ended(contract), rule, _after_the_end(contract, contract.cause))
 
 
+_FALLS_BY: Final[Mapping[Kind, str]] = {"mobile-access": "MPC-9.8", "packet-share-group": "MPC-9.7"}
+
+
 def _dependency(contract: Contract, event: ContractEvent) -> ContractStep:
-    rule = _rule(
-        contract, "MPC-9.8" if contract.kind in {"mobile-access", "packet-share-group"} else "MPC-6.5", "SMF-23.3"
-    )
+    rule = _rule(contract, _FALLS_BY.get(contract.kind, "MPC-6.5"), "SMF-23.3")
     if contract.state is State.APPLIED:
         return ContractStep(replace(contract, state=State.WITHDRAWN), rule)
     assert isinstance(event, DependencyEnds)
@@ -408,7 +409,7 @@ def _change_due(contract: Contract, event: ContractEvent) -> ContractStep:
     pending = tuple(one for one in contract.pending if one not in due)
     left = contract.values.get("plan") == "packet-share" != values.get("plan")
     follows = (Follows.TOGETHER_ENDS,) if left else ()
-    return ContractStep(replace(contract, values=values, pending=pending), "MPC-9.2", follows)
+    return ContractStep(replace(contract, values=values, pending=pending), _CHANGES[due[0].what][1], follows)
 
 
 # --- the table --------------------------------------------------------------------------------------------------------

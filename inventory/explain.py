@@ -145,6 +145,8 @@ class AdapterFacts:
     operation: str | None = None
     """The operation that it has, or that waits for it, in words."""
     operation_at_ms: int | None = None
+    push_endpoint: str | None = None
+    """Where it is dialled in https-simple; None where it keeps a tunnel open."""
     pace: float = 1.0
     heard: Hearing = _NOTHING_HEARD
 
@@ -165,7 +167,10 @@ _STAGES: Final = {
         "pulled its config and is syncing its modules; it restarts by itself",
         "Wait: it fetches the modules and pulls again; that is progress, no failure.",
     ),
-    Contact.METHOD_AGREED: ("agreed on a push method and has not confirmed yet", "Check that its tunnel gets through."),
+    Contact.METHOD_AGREED: (
+        "agreed on a push method and has not confirmed yet",
+        "Check that its tunnel gets through, or that its push port can be dialled from here.",
+    ),
     Contact.CONFIRMED: ("confirmed its push path; its serial number is being proven", "Wait a few seconds."),
     Contact.READY: ("is in contact and can be pushed to", ""),
     Contact.SILENT: (
@@ -254,6 +259,9 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
     chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, said, _source(facts)))
     if facts.refusal:
         chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, f"last refusal: {facts.refusal}", _source(facts)))
+    if facts.push_endpoint is not None:
+        said_path = f"it is dialled for pushes at {facts.push_endpoint} (https-simple)"
+        chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, said_path, _source(facts)))
     if facts.proven_at_ms is not None:
         chain.append(Fact(facts.proven_at_ms, "its serial number was proven by the device itself", "device"))
     if facts.heartbeat_at_ms is not None:
@@ -270,8 +278,8 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         chain.append(Fact(facts.operation_at_ms or now_ms, facts.operation, "operations"))
     if facts.quarantine:
         chain.append(Fact(facts.quarantine_at_ms or now_ms, f"quarantined: {facts.quarantine}", "controller"))
-    chain += facts.notes
     chain += facts.heard.facts()
+    chain += facts.notes
     if facts.pace != 1.0:
         chain.append(Fact(now_ms, f"waits of this daemon are divided by {facts.pace:g}", "settings"))
     word = standing(facts)
@@ -293,8 +301,8 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
     ):
         if detail:
             summary += f"; {label}: {detail}"
-    summary += "".join(f"; {note.text}" for note in facts.notes)
     summary += facts.heard.words()
+    summary += "".join(f"; {note.text}" for note in facts.notes)
     return Explanation(
         subject=facts.serial,
         word=word,

@@ -176,7 +176,7 @@ def early_termination(
     first = last_day_charged(line, life.ended, plan) + timedelta(days=1)
     if first > last:
         return Amount((), (rule,), f"the minimum period was over on {last}")
-    return Amount(tuple(rest_of_period(first, last, monthly_yen)), (rule,))
+    return Amount(tuple(rest_of_period(first, last, monthly_yen)), (rule, *_ANNEX.get(rule, ())))
 
 
 def rest_of_period(first: date, last: date, monthly_yen: int) -> list[Part]:
@@ -186,6 +186,10 @@ def rest_of_period(first: date, last: date, monthly_yen: int) -> list[Part]:
         days = (min(last, month.last) - max(first, month.first)).days + 1
         parts.append(prorated(month, days, monthly_yen))
     return parts
+
+
+_ANNEX: Final[Mapping[str, tuple[str, ...]]] = {"MPC-16.1": ("MPC-A2.1",), "MPC-16.2": ("MPC-A2.2",)}
+"""Where the terms say how the sum is made."""
 
 
 def _early_rule(service: Service, kind: Kind) -> str:

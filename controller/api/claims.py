@@ -48,6 +48,7 @@ class ContactView(BaseModel):
     last_seen_at: datetime | None
     last_heartbeat_at: datetime | None
     tunnel_open: bool
+    push_endpoint: str | None
     source: str | None
     proven_serial: str | None
     refusal: str | None
@@ -144,9 +145,10 @@ def _view(adapter: Adapter, found: ContactRecord, latest: Sequence[Boot]) -> Con
         last_seen_at=_at(found.last_seen_ms),
         last_heartbeat_at=_at(found.last_heartbeat_ms),
         tunnel_open=found.tunnel_open,
+        push_endpoint=found.push_endpoint,
         source=found.source,
         proven_serial=found.proven_serial,
-        refusal=None if found.refusal_reason is None else f"{found.refusal_code}: {found.refusal_reason}",
+        refusal=found.refusal,
         quarantine=found.quarantine,
         firmware=found.firmware,
         ls_asked_at=_at(found.ls_ms),

@@ -23,6 +23,12 @@ from inventory.secrets import Secret
 router = APIRouter(prefix="/pki", tags=["pki"])
 
 
+class PemResponse(PlainTextResponse):
+    """A certificate as a file."""
+
+    media_type = "application/x-pem-file"
+
+
 class CertificateView(BaseModel):
     """One certificate; keys are never shown."""
 
@@ -65,11 +71,11 @@ async def read_pki(request: Request, _caller: Viewer) -> PkiView:
     return _view(request)
 
 
-@router.get("/root.pem", response_class=PlainTextResponse)
-async def read_root(request: Request, _caller: Viewer) -> PlainTextResponse:
+@router.get("/root.pem", response_class=PemResponse)
+async def read_root(request: Request, _caller: Viewer) -> PemResponse:
     """The root certificate that adapters must be built with, as PEM."""
     root = daemon_of(request).phonehome.pki.root_certificate
-    return PlainTextResponse(root, media_type="application/x-pem-file")
+    return PemResponse(root)
 
 
 @router.post("/import", response_model=PkiView)

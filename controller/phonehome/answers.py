@@ -15,10 +15,12 @@ from drivers.arms.parameters import (
     HeartbeatServer,
     Module,
     ModuleConfig,
+    Proposal,
     PushMethodAnswer,
     ResourceServer,
     RsSolicitationAnswer,
 )
+from drivers.arms.rules import MAX_LIST
 from inventory.contacts import ArmsIdentity
 from inventory.modules import WantedModule, differences
 from inventory.modules import announced as modules_of_a_pull
@@ -26,20 +28,29 @@ from inventory.startups import Served
 
 RS_PATH: Final = "/rs/arms"
 TUNNEL_PATH: Final = "/tunnel"
+TUNNEL_PATHS: Final = (TUNNEL_PATH, *(f"{TUNNEL_PATH}/{number}" for number in range(2, MAX_LIST + 1)))
+"""One for each address, so that a tunnel is known by its URL also behind address translation."""
 LINE_TIMEOUT_S: Final = 30
+_LINES: Final = {4: Line("line-dhcp", (("ifindex", "0"),)), 6: Line("line-ra", (("ifindex", "0"),))}
 _VERSION: Final = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?")
 
 
-def where_the_rs_is(context: Context, identity: ArmsIdentity) -> RsSolicitationAnswer:
-    """The RS, its key and its CA. The line is dhcp for IPv4, ra for IPv6: the site's own line, set by the installer."""
-    line = Line("line-ra" if ":" in context.settings.address else "line-dhcp", (("ifindex", "0"),))
-    text = location.write(LocationConfig((line,), context.pki.resource_ca_certificate))
+def where_the_rs_is(context: Context, identity: ArmsIdentity, source: str) -> RsSolicitationAnswer:
+    """Every RS, its key and its CA.
+
+    The line is dhcp for IPv4, ra for IPv6: the site's own line, set by the installer. Each lets the adapter use URLs of
+    its family alone; with addresses of both, the one comes first by which it asked.
+    """
+    told = context.settings.told
+    families = [6, 4] if ":" in source else [4, 6]
+    lines = [_LINES[family] for family in families if any((":" in address) == (family == 6) for address in told)]
+    text = location.write(LocationConfig(tuple(lines), context.pki.resource_ca_certificate))
     return RsSolicitationAnswer(
         rs_key=identity.rs_key,
         line_timeout_s=LINE_TIMEOUT_S,
         retry_max=context.settings.rs_retry_max,
         retry_interval_s=own_interval_s(context.settings.rs_retry_interval_s, identity.serial.key),
-        servers=(ResourceServer(context.url(context.rs_port, RS_PATH), text),),
+        servers=tuple(ResourceServer(url, text) for url in context.urls(context.rs_port, RS_PATH)),
     )
 
 
@@ -55,17 +66,19 @@ def its_config(
     return ConfigSolicitationAnswer(
         sa_certificate=identity.certificate,
         sa_private_key=identity.certificate_key if identity.certificate else None,
-        heartbeats=(
+        proposal=_proposal(context),
+        heartbeats=tuple(
             HeartbeatServer(
-                context.settings.address,
+                address,
                 context.heartbeat_port,
                 identity.passphrase,
                 context.settings.heartbeat_interval_s,
                 "hmac-sha1",
-            ),
+            )
+            for address in context.settings.told
         ),
-        push_addresses=(context.settings.address,),
-        pull_urls=(context.url(context.rs_port, RS_PATH),),
+        push_addresses=context.settings.told,
+        pull_urls=context.urls(context.rs_port, RS_PATH),
         modules=tuple(Module(one.id, one.version, text=one.info) for one in modules),
         configs=tuple(ModuleConfig(one.id, served.text.text(one.id)) for one in modules),
     )
@@ -94,12 +107,26 @@ def module_version(firmware: str | None) -> str:
     return f"{major}.{minor}.{patch}-0"
 
 
-def how_to_push(context: Context, offered: tuple[str, ...]) -> PushMethodAnswer | None:
-    """https-tunnel; None when the adapter cannot do it: an answer without methods would make it loop (§6.3)."""
-    if "https-tunnel" not in offered:
+def _proposal(context: Context) -> Proposal | None:
+    """The port at which the adapter had best listen: we dial no other."""
+    if "https-simple" not in context.settings.push_methods:
         return None
+    return Proposal(push_port=int(context.settings.push_ports.partition("-")[0]))
+
+
+def how_to_push(context: Context, identity: ArmsIdentity, offered: tuple[str, ...]) -> PushMethodAnswer | None:
+    """Our methods in our order, of those that it offers; None when there is none: it would loop (§6.3).
+
+    An adapter whose certificate is not made yet cannot be dialled: it would fail in the handshake (§3).
+    """
+    methods = tuple(method for method in context.settings.push_methods if method in offered)
+    if identity.certificate is None:
+        methods = tuple(method for method in methods if method != "https-simple")
+    if not methods:
+        return None
+    urls = context.urls(context.rs_port, "")
     return PushMethodAnswer(
-        methods=("https-tunnel",),
-        tunnel_urls=(context.url(context.rs_port, TUNNEL_PATH),),
+        methods=methods,
+        tunnel_urls=tuple(url + path for url, path in zip(urls, TUNNEL_PATHS, strict=False)),
         echo_interval_s=context.settings.echo_interval_s,
     )

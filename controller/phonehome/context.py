@@ -98,11 +98,10 @@ class Context:
         """What is served at the place where the adapter sits; None when it sits in none, or that has none."""
         return None if identity.entry_id is None else await self.startup(identity.entry_id)
 
-    def url(self, port: int, path: str) -> str:
-        """A URL that clients can use: literal address, explicit port (§4)."""
-        address = self.settings.address
-        host = f"[{address}]" if ":" in address else address
-        return f"https://{host}:{port}{path}"
+    def urls(self, port: int, path: str) -> tuple[str, ...]:
+        """A URL for each address that adapters are told, in their order: literal address, explicit port (§4)."""
+        hosts = (f"[{address}]" if ":" in address else address for address in self.settings.told)
+        return tuple(f"https://{host}:{port}{path}" for host in hosts)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run something beside; its failure is logged, and it ends with phone-home."""

@@ -9,8 +9,9 @@ from typing import Final
 
 import structlog
 
-from controller.phonehome import answers, given, syncing, tls
+from controller.phonehome import answers, believing, given, syncing, tls
 from controller.phonehome.boots import Failure
+from controller.phonehome.confirming import Confirmations
 from controller.phonehome.context import Context
 from controller.phonehome.exchange import Exchange
 from controller.phonehome.gate import Turn
@@ -29,6 +30,7 @@ from drivers.arms.parameters import (
     ANSWERS,
     ConfigSolicitation,
     Parameters,
+    PushConfirmationStart,
     PushMethodQuery,
     RsSolicitation,
 )
@@ -39,7 +41,6 @@ from inventory.boots import MODULE_SYNC_FAILED, POWER_ON
 from inventory.contacts import ArmsIdentity
 from inventory.errors import BadInput, FleetError, ProtocolViolation
 from inventory.explain import Contact
-from inventory.keys import certificate_doubt
 from inventory.startups import Served
 
 log = structlog.get_logger(__name__)
@@ -69,8 +70,9 @@ class _Asked:
 class Doors:
     """The listeners' protocols; one a connection."""
 
-    def __init__(self, context: Context, prover: Prover, renewal: Renewal) -> None:
+    def __init__(self, context: Context, prover: Prover, renewal: Renewal, confirmations: Confirmations) -> None:
         self._context = context
+        self._confirmations = confirmations
         self._open: set[Exchange] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         # Made once, for a connection keeps them for its whole life.
@@ -133,13 +135,13 @@ class Doors:
             return
         user = _well_formed(credential.user) if credential else None
         of_user = await self._context.identity(user) if user else None
-        if door is Door.RS and head.target.partition("?")[0] == answers.TUNNEL_PATH:
+        if door is Door.RS and head.target.partition("?")[0] in answers.TUNNEL_PATHS:
             await self._tunnel(exchange, of_user, credential, user)
             return
         trusted = (
             of_user is not None
-            and self._key_ok(door, of_user, credential)
-            and self._doubt(door, of_user, exchange, pulling=True) is None
+            and believing.key_ok(self._context, door, of_user, credential)
+            and believing.doubt(self._context, door, of_user, exchange, pulling=True) is None
         )
         if of_user is not None and trusted:
             exchange.connection.prove(of_user.adapter_id)
@@ -174,10 +176,10 @@ class Doors:
             identity = await self._context.identity(named) if named else None
         caller = Caller(known=False)
         if identity is not None:
-            key_ok = self._key_ok(door, identity, credential)
+            key_ok = believing.key_ok(self._context, door, identity, credential)
             same = credential is not None and credential.user == envelope.distribution_id
             pulling = door is Door.LS or envelope.type == "config-solicitation"
-            doubt = self._doubt(door, identity, exchange, pulling=pulling) if key_ok else None
+            doubt = believing.doubt(self._context, door, identity, exchange, pulling=pulling) if key_ok else None
             caller = identity.caller(key_ok=key_ok, same_id=same, doubt=doubt)
         answer = admit(Door.LS, caller)
         if answer.code in _IDENTITY or identity is None:
@@ -191,31 +193,6 @@ class Doors:
             await self._dispatch(door, _Asked(request, identity, exchange))
         except ProtocolViolation as violation:
             await self._malformed(exchange, identity, identity.distribution_id, violation)
-
-    def _key_ok(self, door: Door, identity: ArmsIdentity, credential: Credential | None) -> bool:
-        """The key of that door, or while it is rotated the one before (`inventory.keys`)."""
-        if credential is None:
-            return False
-        now_ms = self._context.clock.now_ms()
-        if door is Door.LS:
-            matches = self._context.keyring.matches
-            return any(matches(credential.password, digest) for digest in identity.ls_keys.accepted(now_ms))
-        return any(credential.proves(key) for key in identity.rs_keys.accepted(now_ms))
-
-    def _doubt(self, door: Door, identity: ArmsIdentity, exchange: Exchange, *, pulling: bool) -> str | None:
-        """What speaks against a caller with the right key: its certificate (§12), or TLS that it may not use."""
-        doubt = tls.doubt(identity, exchange.tls_version)
-        if doubt is None and door is not Door.LS:
-            until_ms = exchange.certificate_until_ms
-            doubt = certificate_doubt(
-                self._context.settings.client_certificates,
-                distribution_id=identity.distribution_id,
-                shown=exchange.certificate_name,
-                ended=until_ms is not None and until_ms <= self._context.clock.now_ms(),
-                issued=identity.certificate_issued,
-                pulling=pulling,
-            )
-        return doubt
 
     # --- refusals -----------------------------------------------------------------------------------------------------
 
@@ -262,7 +239,11 @@ class Doors:
                 await self._pull(door, asked)
             case (Door.RS, ConfigSolicitation() | PushMethodQuery()):
                 await self._pull(door, asked)
-            case (Door.RS, _) if request.type in {"push-confirmation-start", "push-ready"}:
+            case (Door.RS, PushConfirmationStart()):
+                refusal = await self._confirmations.take(request, asked.identity, asked.exchange)
+                if refusal is not None:
+                    await self._refuse(asked.exchange, request.type, refusal, asked.identity, "")
+            case (Door.RS, _) if request.type == "push-ready":
                 await self._busy(asked)
             case _:
                 raise ProtocolViolation(f"{request.type[:64]!r} is not for this server", reason="unknown-type")
@@ -283,7 +264,7 @@ class Doors:
                 # It may have lost its place, or its key, while it was held.
                 identity = await context.identity(identity.distribution_id) or identity
                 asked = replace(asked, identity=identity)
-                key_ok = self._key_ok(door, identity, asked.exchange.credential())
+                key_ok = believing.key_ok(context, door, identity, asked.exchange.credential())
             if door is Door.RS and turn is not Turn.REFUSED:
                 if isinstance(asked.request.parameters, ConfigSolicitation):
                     await self._judged(identity, trigger)
@@ -365,7 +346,7 @@ class Doors:
             self._seen(identity, asked.exchange.source, Contact.LS_ASKED)
             context.boots.ls_asked(identity)
 
-        await self._answer(asked, answers.where_the_rs_is(context, identity), note)
+        await self._answer(asked, answers.where_the_rs_is(context, identity, asked.exchange.source), note)
         await given.at_the_ls(context, identity, asked.exchange.credential())
 
     async def _config_answer(self, asked: _Asked, parameters: ConfigSolicitation, served: Served) -> None:
@@ -377,7 +358,7 @@ class Doors:
             self._pulled(asked, parameters, served)
 
         await self._answer(asked, answers.its_config(context, identity, served, parameters), note)
-        await given.at_the_rs(context, identity)
+        await given.at_the_rs(context, identity, asked.exchange.credential())
         await self._first_contact(identity)
 
     def _pulled(self, asked: _Asked, parameters: ConfigSolicitation, served: Served) -> None:
@@ -403,9 +384,9 @@ class Doors:
         )
 
     async def _method_answer(self, asked: _Asked, offered: tuple[str, ...]) -> None:
-        parameters = answers.how_to_push(self._context, offered)
+        parameters = answers.how_to_push(self._context, asked.identity, offered)
         if parameters is None:
-            answer = Answer("arms", BUSY, "it offers no https-tunnel, and no other push method is served here")
+            answer = Answer("arms", BUSY, f"it offers no push method of arms.push_methods, but {_listed(offered)}")
             self._context.boots.excuse(asked.identity, answer.reason)
             await self._refuse(asked.exchange, asked.request.type, answer, asked.identity, "")
             return
@@ -468,7 +449,7 @@ class Doors:
         context = self._context
         caller = Caller(known=False)
         if identity is not None:
-            key_ok = self._key_ok(Door.TUNNEL, identity, credential)
+            key_ok = believing.key_ok(context, Door.TUNNEL, identity, credential)
             turn, looping = Turn.REFUSED, None
             if key_ok:  # who only knows its id takes nobody's turn at the gate
                 exchange.connection.prove(identity.adapter_id)
@@ -479,7 +460,7 @@ class Doors:
             try:
                 if key_ok and turn is not Turn.AT_ONCE:
                     identity = await context.identity(identity.distribution_id) or identity
-                    key_ok = self._key_ok(Door.TUNNEL, identity, credential)
+                    key_ok = believing.key_ok(context, Door.TUNNEL, identity, credential)
                 if turn is not Turn.REFUSED:
                     served = await context.startup_of(identity)
             finally:
@@ -488,7 +469,7 @@ class Doors:
             busy = turn is Turn.REFUSED
             caller = identity.caller(
                 key_ok=key_ok,
-                doubt=self._doubt(Door.TUNNEL, identity, exchange, pulling=False) if key_ok else None,
+                doubt=believing.doubt(context, Door.TUNNEL, identity, exchange, pulling=False) if key_ok else None,
                 startup=served is not None or busy,
                 overload=busy and looping is None,
                 looping=looping,
@@ -514,7 +495,9 @@ class Doors:
         context = self._context
         peer = context.peer(identity)
         echo_ms = context.settings.echo_interval_s * 1000 / context.clock.pace
-        present = peer.contested(answers.TUNNEL_PATH, window_ms=CONTEST_ECHOES * echo_ms, alive_ms=1.5 * echo_ms)
+        assert exchange.head is not None
+        key = exchange.head.target.partition("?")[0]
+        present = peer.contested(key, window_ms=CONTEST_ECHOES * echo_ms, alive_ms=1.5 * echo_ms)
         if present is not None:
             context.boots.excuse(identity, "the same identity was in use elsewhere")
             refusal = Answer("http", 403, f"the same identity is in use from {present.source}")
@@ -528,7 +511,7 @@ class Doors:
         tunnel = Tunnel(
             exchange,
             peer,
-            key=answers.TUNNEL_PATH,
+            key=key,
             echo_interval_s=context.settings.echo_interval_s,
             on_confirmed=self._confirmed,
             on_ended=self._ended,
@@ -543,7 +526,7 @@ class Doors:
 
     def _tunnel_ended(self, peer: Peer, tunnel: Tunnel) -> None:
         ledger = self._context.ledger
-        if not peer.paths:
+        if not peer.has_tunnel:
             ledger.contact(peer.identity, tunnel_open=0)
         ledger.event("phonehome.tunnel-ended", peer.identity, source=tunnel.source, words=tunnel.ended)
 
@@ -554,6 +537,10 @@ def _well_formed(text: str) -> str | None:
         return str(DistributionId.parse(text))
     except FleetError:
         return None
+
+
+def _listed(offered: tuple[str, ...]) -> str:
+    return ", ".join(each[:32] for each in offered[:5]) or "none"
 
 
 def _refusal(type_: str, answer: Answer) -> bytes:

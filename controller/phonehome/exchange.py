@@ -66,6 +66,7 @@ class Exchange(asyncio.Protocol):
         "certificate_until_ms",
         "connection",
         "head",
+        "local",
         "source",
         "tls_version",
     )
@@ -88,6 +89,8 @@ class Exchange(asyncio.Protocol):
         self._socket: socket.socket | None = None
         self.source = ""
         """Address of the other side."""
+        self.local = ""
+        """Our address that it came to."""
         self.certificate_name: str | None = None
         """CN of the certificate that the other side showed; None if none."""
         self.certificate_until_ms: int | None = None
@@ -103,6 +106,8 @@ class Exchange(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # uvloop's class is none of asyncio's
         peer = transport.get_extra_info("peername")
         self.source = str(peer[0]) if peer else ""
+        here = transport.get_extra_info("sockname")
+        self.local = str(here[0]) if here else ""
         certificate = transport.get_extra_info("peercert")
         self.certificate_name = common_name(certificate)
         self.certificate_until_ms = until_ms(certificate)

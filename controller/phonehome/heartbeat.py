@@ -102,7 +102,7 @@ class HeartbeatReceiver:
         self._wake = asyncio.Event()
         self._to_keep = asyncio.Event()
         self._keeping = asyncio.Lock()
-        self._socket: socket.socket | None = None
+        self._sockets: list[socket.socket] = []
         self._kernel_dropped = 0
         self._claims_left = float(CLAIMS_PER_S)
         self._claims_ms = context.clock.monotonic_ms()
@@ -110,32 +110,34 @@ class HeartbeatReceiver:
     # --- the socket -------------------------------------------------------------------------------------------------
 
     async def listen(self, host: str, port: int) -> int:
-        """Open the socket; the port that was bound is returned. Raises OSError."""
+        """Open a socket, one for each address; the port that was bound is returned. Raises OSError."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         bound = socket.socket(family, socket.SOCK_DGRAM)
         try:
             bound.setblocking(False)
+            if family == socket.AF_INET6:
+                # Beside 0.0.0.0 on the same port there is room for :: only when it is IPv6 alone.
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             bound.bind((host, port))
             with contextlib.suppress(OSError):
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         except BaseException:
             bound.close()
             raise
-        self._socket = bound
-        asyncio.get_running_loop().add_reader(bound, self._readable)
+        self._sockets.append(bound)
+        asyncio.get_running_loop().add_reader(bound, self._readable, bound)
         return int(bound.getsockname()[1])
 
     def close(self) -> None:
-        """Close the socket."""
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket)
-            self._socket.close()
-            self._socket = None
+        """Close the sockets."""
+        while self._sockets:
+            bound = self._sockets.pop()
+            asyncio.get_running_loop().remove_reader(bound)
+            bound.close()
 
-    def _readable(self) -> None:
+    def _readable(self, bound: socket.socket) -> None:
         """Take what the kernel holds, each with the instant at which it was taken."""
-        assert self._socket is not None
-        receive, now_ms, monotonic_ms = self._socket.recvfrom, self._clock.now_ms, self._clock.monotonic_ms
+        receive, now_ms, monotonic_ms = bound.recvfrom, self._clock.now_ms, self._clock.monotonic_ms
         for _ in range(AT_ONCE):
             try:
                 datagram, address = receive(heartbeat.MAX_DATAGRAM + 1)
@@ -167,11 +169,11 @@ class HeartbeatReceiver:
             self._wake.set()
 
     def dropped_by_the_kernel(self) -> int:
-        """Datagrams that found the socket's buffer full; 0 where the system does not tell."""
-        if self._socket is not None:
-            with contextlib.suppress(OSError, struct.error):
-                told = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
-                self._kernel_dropped = int(struct.unpack_from("=9I", told)[8])
+        """Datagrams that found a socket's buffer full; 0 where the system does not tell."""
+        with contextlib.suppress(OSError, struct.error):
+            told = [bound.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36) for bound in self._sockets]
+            if told:
+                self._kernel_dropped = sum(int(struct.unpack_from("=9I", each)[8]) for each in told)
         return self._kernel_dropped
 
     # --- one datagram -----------------------------------------------------------------------------------------------

@@ -6,8 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from controller.phonehome.context import Context
-from controller.phonehome.peer import Peer
-from controller.phonehome.tunnel import Tunnel
+from controller.phonehome.peer import Path, Peer
 from drivers.arms.messages import Request, Response
 from drivers.arms.results import NAMES, SUCCESS
 from inventory.adapters import SerialNumber
@@ -16,8 +15,8 @@ from inventory.contacts import ArmsIdentity
 from inventory.errors import CommandRejected, IdentityMismatch, Unreachable
 
 
-class TunnelLink:
-    """Requests over the confirmed tunnel of an adapter, one at a time for each adapter. Time-outs are protocol time."""
+class PushLink:
+    """Requests over a confirmed path of an adapter, one at a time for each adapter. Time-outs are protocol time."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -46,16 +45,25 @@ class TunnelLink:
         peer = await self._peer(serial)
         async with peer.one_at_a_time:
             await self._require_admitted(serial, peer)
-            path = peer.confirmed[-1] if peer.ready.is_set() else None
-            if not isinstance(path, Tunnel):
-                raise self._unreachable(serial, "it has no confirmed push path now", request.type)
             filled = replace(
                 request, distribution_id=peer.identity.distribution_id, result_url=None, description="push"
             )
-            response = await path.ask(filled, timeout_s=self._real_s(timeout_s))
+            response = await self._ask(peer, filled, timeout_s=self._real_s(timeout_s))
         if response.result_code != SUCCESS:
             raise self._rejected(serial, request.type, response)
         return response
+
+    async def _ask(self, peer: Peer, request: Request, *, timeout_s: float) -> Response:
+        """Over the path that was confirmed last; over another only where nothing was sent."""
+        serial = str(peer.identity.serial)
+        paths: list[Path] = list(reversed(peer.confirmed)) if peer.ready.is_set() else []
+        failure = self._unreachable(serial, "it has no confirmed push path now", request.type)
+        for path in paths:
+            try:
+                return await path.ask(request, timeout_s=timeout_s)
+            except Unreachable as error:
+                failure = error
+        raise failure
 
     async def wait_done(self, serial: str, transaction_id: int, *, timeout_s: float) -> Request:
         """The `-done` of a transaction. That of a configure is not answered before `acknowledge`; others are.

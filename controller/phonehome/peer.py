@@ -1,4 +1,4 @@
-"""What is open between us and one adapter: tunnels, requests, transactions (arms-protocol §5.3, §6.5, §14.13).
+"""What is open between us and one adapter: paths, requests, transactions (arms-protocol §5.3, §6.5, §14.13).
 
 State is kept per adapter, never per connection: a configure ends on another tunnel than it began on. Everything here
 runs on the loop and nothing awaits, except where a method is a coroutine.
@@ -30,15 +30,28 @@ Answer = Callable[[Response], bool]
 
 
 class Path(Protocol):
-    """An open tunnel, as the peer sees it."""
+    """A way to push to the adapter: an open tunnel, or the endpoint at which it is dialled."""
 
     key: str
+    """Tunnels: by URL; there is one endpoint."""
+    method: str
+    """`https-tunnel` or `https-simple`."""
     source: str
     heard_ms: int
     """Monotonic instant of the last bytes."""
+    ended: str | None
+    """Why it ended; None while it can be used."""
 
     def drop(self, reason: str) -> None:
         """Close it without a word."""
+        ...
+
+    async def ask(self, request: Request, *, timeout_s: float) -> Response:
+        """Send a request, wait `timeout_s` real seconds for its response.
+
+        Raises BadInput for a request that must not be sent, Unreachable when nothing was sent, OutcomeUnknown when it
+        was sent and not answered.
+        """
         ...
 
 
@@ -58,6 +71,8 @@ class Transaction:
     """A caller waits for it, or has waited."""
     told: bool = False
     """Its `-done` has come; when it comes again nothing more is scheduled."""
+    result: int | None = None
+    """The result that the caller was given."""
 
 
 @dataclass(slots=True)
@@ -69,7 +84,7 @@ class Peer:
     notice: Callable[[str, ArmsIdentity, dict[str, object]], None]
     """Records an event: kind, whose, facts."""
     paths: dict[str, Path] = field(default_factory=dict)
-    """Open tunnels by URL."""
+    """Open tunnels and the endpoint, by key."""
     confirmed: list[Path] = field(default_factory=list)
     """Those over which the adapter can be pushed to; the last confirmed last."""
     proven: bool = False
@@ -78,8 +93,8 @@ class Peer:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     transactions: dict[int, Transaction] = field(default_factory=dict)
-    replaced_ms: int | None = None
-    """Monotonic instant at which a tunnel last took the place of one that was alive."""
+    replaced_ms: dict[str, int] = field(default_factory=dict)
+    """By key: monotonic instant at which a tunnel last took the place of one that was alive."""
 
     # --- paths ------------------------------------------------------------------------------------------------------
 
@@ -93,13 +108,19 @@ class Peer:
         present = self.paths.get(key)
         if present is None or now_ms - present.heard_ms > alive_ms:
             return None
-        if self.replaced_ms is not None and now_ms - self.replaced_ms < window_ms:
+        replaced_ms = self.replaced_ms.get(key)
+        if replaced_ms is not None and now_ms - replaced_ms < window_ms:
             return present
-        self.replaced_ms = now_ms
+        self.replaced_ms[key] = now_ms
         return None
 
+    @property
+    def has_tunnel(self) -> bool:
+        """A tunnel is open, confirmed or not."""
+        return any(path.method == "https-tunnel" for path in self.paths.values())
+
     def opened(self, path: Path) -> Path | None:
-        """A tunnel was opened; the one with the same key that it replaces is returned, already out of the books."""
+        """A path was opened; the one with the same key that it replaces is returned, already out of the books."""
         former = self.paths.get(path.key)
         self.paths[path.key] = path
         if former is not None:
@@ -107,7 +128,7 @@ class Peer:
         return former
 
     def closed(self, path: Path) -> None:
-        """A tunnel ended. A late close must not remove the one that replaced it."""
+        """A path ended. A late close must not remove the one that replaced it."""
         if self.paths.get(path.key) is path:
             del self.paths[path.key]
             self._lost(path)
@@ -122,11 +143,17 @@ class Peer:
                 self._fail(transaction, self._unknown(transaction.type, "its tunnel was lost before the result came"))
 
     def confirm(self, path: Path) -> None:
-        """The adapter has confirmed this tunnel."""
+        """The adapter has confirmed this path."""
         if self.paths.get(path.key) is path:
             if path in self.confirmed:
                 self.confirmed.remove(path)
             self.confirmed.append(path)
+            self._set_ready()
+
+    def unconfirm(self, path: Path) -> None:
+        """A new confirmation of this path has failed."""
+        if path in self.confirmed:
+            self.confirmed.remove(path)
             self._set_ready()
 
     def prove(self) -> None:
@@ -168,8 +195,11 @@ class Peer:
 
     # --- transactions -------------------------------------------------------------------------------------------------
 
-    def started(self, type_: str, response: Response, path: Path) -> None:
-        """A start response was decoded: register its id at once, for the `-done` may be in the same read (§2.3)."""
+    def started(self, type_: str, response: Response, path: Path | None) -> None:
+        """A start response was decoded: register its id at once, for the `-done` may be in the same read (§2.3).
+
+        `path` is the tunnel that the result is lost with; None when it comes on a connection of its own.
+        """
         if response.result_code != SUCCESS:
             return
         if type_ in LEAVES_PUSH:
@@ -190,6 +220,9 @@ class Peer:
         transaction = self._transaction(id_)
         transaction.type = request.type.removesuffix("-done")
         transaction.answer = answer
+        if transaction.done.done() and not transaction.acknowledged and transaction.done.exception() is None:
+            # It was not answered in time and has rolled back: what it says now is what is so (§6.5).
+            transaction.done = asyncio.get_running_loop().create_future()
         if not transaction.done.done():
             transaction.done.set_result(request)
         if transaction.type != "configure" or transaction.acknowledged:
@@ -221,15 +254,18 @@ class Peer:
         transaction.claimed = True
         try:
             async with asyncio.timeout(timeout_s):
-                return await asyncio.shield(transaction.done)
+                request = await asyncio.shield(transaction.done)
         except TimeoutError:
             raise self._unknown(
                 transaction.type or "operation", f"no result of transaction {id_} within {timeout_s:.0f} s"
             ) from None
+        transaction.result = request.transaction_result
+        return request
 
     def acknowledge(self, id_: int) -> None:
         """Our 100 to a configure-done. Raises Unreachable when there is none, OutcomeUnknown when its tunnel is gone:
-        the adapter then tells it again, and is answered at once."""
+        the adapter then tells it again, and is answered at once. Raises RolledBack, after the answer, when the adapter
+        has rolled back since the caller was told of its success."""
         transaction = self.transactions.get(id_)
         if transaction is None or transaction.answer is None:
             raise Unreachable(
@@ -238,7 +274,12 @@ class Peer:
                 **self._about("acknowledge"),
             )
         if not transaction.acknowledged and not self._acknowledge(transaction):
-            raise self._unknown("acknowledge", "the tunnel was gone before configure-done could be answered")
+            raise self._unknown("acknowledge", "the connection was gone before configure-done could be answered")
+        result = transaction.done.result().transaction_result
+        if transaction.result == SUCCESS and result != SUCCESS:
+            raise RolledBack(
+                f"its configure-done was not answered in time, and it ended with {result}", **self._about("acknowledge")
+            )
 
     def _acknowledge(self, transaction: Transaction) -> bool:
         assert transaction.answer is not None

@@ -9,8 +9,7 @@ import structlog
 
 from controller.phonehome import syncing
 from controller.phonehome.context import Context
-from controller.phonehome.peer import Peer
-from controller.phonehome.tunnel import Tunnel
+from controller.phonehome.peer import Path, Peer
 from drivers.arms.messages import Request
 from drivers.arms.parameters import Command, CommandResults, MdCommand
 from inventory.adapters import SerialNumber
@@ -42,7 +41,7 @@ class Prover:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def confirmed(self, peer: Peer, tunnel: Tunnel) -> None:
+    def confirmed(self, peer: Peer, path: Path) -> None:
         """A path was confirmed."""
         context, identity = self._context, peer.identity
         now_ms = context.clock.now_ms()
@@ -52,35 +51,36 @@ class Prover:
             context.ledger.contact(identity, stage=Contact.READY, stage_ms=now_ms, last_seen_ms=now_ms)
             return
         context.ledger.contact(identity, stage=Contact.CONFIRMED, stage_ms=now_ms, last_seen_ms=now_ms)
-        context.spawn(self._prove(peer, tunnel), f"prove {identity.serial}")
+        context.spawn(self.prove(peer, path), f"prove {identity.serial}")
 
-    async def _prove(self, peer: Peer, tunnel: Tunnel) -> None:
+    async def prove(self, peer: Peer, path: Path) -> None:
+        """Ask over a confirmed path who is there, three times at most, and judge the answer."""
         for attempt in range(TRIES):
             if attempt:
                 await self._context.clock.wait(PAUSE_S)
-            if peer.proven or tunnel.ended is not None:
+            if peer.proven or path.ended is not None:
                 return
             try:
                 async with peer.one_at_a_time:
-                    told = await self._told(peer.identity, tunnel)
+                    told = await self._told(peer.identity, path)
             except DeviceError as error:
                 log.warning("phonehome.proof-failed", adapter=str(peer.identity.serial), error=error.message)
                 continue
             if told is not None:
                 if self._judge(peer, told):
-                    await syncing.compare(self._context, peer, tunnel)
+                    await syncing.compare(self._context, peer, path)
                 return
-        if tunnel.ended is None:
+        if path.ended is None:
             self._context.ledger.event(
                 "phonehome.unproven", peer.identity, words="the device does not say who it is; it is not pushed to"
             )
 
-    async def _told(self, identity: ArmsIdentity, tunnel: Tunnel) -> str | None:
+    async def _told(self, identity: ArmsIdentity, path: Path) -> str | None:
         """What the device says it is; None when it does not say."""
         by_id = identity.model.key in BY_DISTRIBUTION_ID
         command, name = ("show key", "Distribution ID") if by_id else ("show system", "Serial")
         asked = Request("md-command", identity.distribution_id, MdCommand((Command(0, command),)), description="push")
-        response = await tunnel.ask(asked, timeout_s=TIMEOUT_S)
+        response = await path.ask(asked, timeout_s=TIMEOUT_S)
         if not isinstance(response.parameters, CommandResults):
             return None
         output = "".join(

@@ -18,13 +18,14 @@ from controller.phonehome.beats import Batch, Keep
 from controller.phonehome.boots import Boots
 from controller.phonehome.certificates import Read, read
 from controller.phonehome.clonewatch import CloneWatch
+from controller.phonehome.confirming import Confirmations
 from controller.phonehome.context import Context, OnPowerOn, Startup
 from controller.phonehome.doors import Doors
 from controller.phonehome.exchange import STAGE_S, Exchange
 from controller.phonehome.gate import Gate
 from controller.phonehome.heartbeat import HeartbeatReceiver
 from controller.phonehome.ledger import Ledger
-from controller.phonehome.link import TunnelLink
+from controller.phonehome.link import PushLink
 from controller.phonehome.listener import Crowd, Listener, room
 from controller.phonehome.loops import LoopGuard
 from controller.phonehome.peer import Peer
@@ -41,6 +42,7 @@ from controller.store import phonehome as rows
 from controller.store.database import Database
 from inventory.admission import Door, admit
 from inventory.certificates import IMPORT_FOLLOWS, AuthorityRole
+from inventory.contacts import ArmsIdentity
 from inventory.errors import Conflict, FleetError
 from inventory.explain import Contact
 from inventory.secrets import Secret
@@ -95,13 +97,15 @@ class PhoneHome:
             startup=startup,
             on_power_on=on_power_on,
         )
-        self.link = TunnelLink(self._context)
+        self.link = PushLink(self._context)
         self.heartbeats = HeartbeatReceiver(self._context, keep)
         self._silence = SilenceWatch(self._context, self.heartbeats.silence, interval_ms)
         self._listeners: list[Listener[Exchange]] = []
         self.crowd = Crowd(clock, at_most=room(settings.connections), per_source=settings.unproven_per_source)
         self.renewal = Renewal(self._context)
-        self._doors = Doors(self._context, Prover(self._context), self.renewal)
+        prover = Prover(self._context)
+        self._confirmations = Confirmations(self._context, prover)
+        self._doors = Doors(self._context, prover, self.renewal, self._confirmations)
         self.rotations = Rotations(self._context, self.link, self.heartbeats)
 
     @property
@@ -124,10 +128,18 @@ class PhoneHome:
         context, settings = self._context, self._context.settings
         await self._after_restart()
         floor = settings.tls_floor
-        context.heartbeat_port = await self.heartbeats.listen(settings.host, settings.heartbeat_port)
-        context.ls_port = self._listen(self._doors.location, self.pki.location_context(floor), settings.ls_port)
+        location = self.pki.location_context(floor)
         resource = self.pki.resource_context(floor, settings.client_certificates)
-        context.rs_port = self._listen(self._doors.resource, resource, settings.rs_port)
+        for host in settings.listens_on:
+            # A port that the system chose for the first address is that of all.
+            beats, ls, rs = (
+                context.heartbeat_port or settings.heartbeat_port,
+                context.ls_port or settings.ls_port,
+                context.rs_port or settings.rs_port,
+            )
+            context.heartbeat_port = await self.heartbeats.listen(host, beats)
+            context.ls_port = self._listen(self._doors.location, location, host, ls)
+            context.rs_port = self._listen(self._doors.resource, resource, host, rs)
         for work, name in (
             (context.ledger.run, "ledger"),
             (self.heartbeats.run, "heartbeats"),
@@ -152,7 +164,7 @@ class PhoneHome:
         await self.heartbeats.flush()
         await self._context.ledger.flush()
 
-    def _listen(self, handler: Callable[[Exchange], Awaitable[None]], tls: ssl.SSLContext, port: int) -> int:
+    def _listen(self, handler: Callable[[Exchange], Awaitable[None]], tls: ssl.SSLContext, host: str, port: int) -> int:
         listener = Listener(
             self.crowd,
             self._doors.connection,
@@ -162,10 +174,10 @@ class PhoneHome:
             on_refusal=lambda source, words: self._context.ledger.claim("", source, words),
         )
         self._listeners.append(listener)
-        return listener.listen(self._context.settings.host, port)
+        return listener.listen(host, port)
 
     async def _after_restart(self) -> None:
-        """No tunnel has survived; whoever was in contact is heard from within 2.5 intervals, or is silent."""
+        """Endpoints have survived, tunnels not; whoever was in contact is heard within 2.5 intervals, or is silent."""
         context = self._context
         async with context.database.read() as tx:
             records = await rows.contacts(tx)
@@ -179,10 +191,18 @@ class PhoneHome:
             identity = identities.get(record.adapter_id)
             if identity is not None and record.tunnel_open:
                 context.ledger.contact(identity, tunnel_open=0)
+            if identity is not None and record.push_endpoint and record.push_result_url:
+                self._restore(identity, record.push_endpoint, record.push_result_url)
             if record.last_heartbeat_ms is not None and record.stage in {Contact.READY, Contact.CONFIRMED}:
                 self.heartbeats.silence.heard(record.adapter_id, now_ms)
             elif record.stage is Contact.SILENT:
                 self.heartbeats.silence.was_silent(record.adapter_id, now_ms)
+
+    def _restore(self, identity: ArmsIdentity, endpoint: str, result_url: str) -> None:
+        if admit(Door.TUNNEL, identity.caller(key_ok=True, startup=True)).admitted:
+            self._confirmations.restore(identity, endpoint, result_url)
+        else:
+            self._context.ledger.contact(identity, push_endpoint=None, push_result_url=None)
 
     # --- for the rest of the daemon -----------------------------------------------------------------------------------
 
@@ -245,6 +265,7 @@ class PhoneHome:
 
     async def _sweep(self) -> None:
         while True:
+            self._confirmations.prove_unproven()
             await self._context.clock.wait(SWEEP_S)
             await undisturbed(self._context.loops.look())
             open_now = [adapter_id for adapter_id, peer in self._context.peers.items() if peer.paths]

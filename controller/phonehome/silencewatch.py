@@ -66,7 +66,7 @@ class SilenceWatch:
                 self._silence.heard(identity.adapter_id, now_ms)
                 continue
             of_it = context.peers.get(identity.adapter_id)
-            tunnel = of_it is not None and bool(of_it.paths)
+            tunnel = of_it is not None and of_it.has_tunnel
             cause = (
                 "its tunnel is still open: UDP is blocked, or its client hangs"
                 if tunnel

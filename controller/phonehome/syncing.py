@@ -12,8 +12,7 @@ from typing import Final
 import structlog
 
 from controller.phonehome.context import Context
-from controller.phonehome.peer import Peer
-from controller.phonehome.tunnel import Tunnel
+from controller.phonehome.peer import Path, Peer
 from controller.phonehome.undisturbed import undisturbed
 from controller.store import incidents, modules
 from controller.store.scope import By
@@ -30,7 +29,7 @@ TIMEOUT_S: Final = 60.0
 KIND: Final = IncidentKind.MODULE
 
 
-async def compare(context: Context, peer: Peer, tunnel: Tunnel) -> None:
+async def compare(context: Context, peer: Peer, path: Path) -> None:
     """Ask an adapter that is ready for its modules, if its place wants any, and keep what it says."""
     identity = peer.identity
     wanted = context.boots.wanted_modules(identity.adapter_id)
@@ -39,7 +38,7 @@ async def compare(context: Context, peer: Peer, tunnel: Tunnel) -> None:
     asked = Request("read-module-list", identity.distribution_id, description="push")
     try:
         async with peer.one_at_a_time:
-            response = await tunnel.ask(asked, timeout_s=TIMEOUT_S)
+            response = await path.ask(asked, timeout_s=TIMEOUT_S)
     except DeviceError as error:
         log.warning("phonehome.modules-unread", adapter=str(identity.serial), error=error.message)
         return

@@ -66,6 +66,8 @@ class Tunnel:
         "source",
     )
 
+    method = "https-tunnel"
+
     def __init__(
         self,
         exchange: Exchange,

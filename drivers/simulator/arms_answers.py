@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drivers.simulator import arms_messages as messages
 from drivers.simulator.arms_http import Endpoint, endpoint
@@ -44,6 +44,8 @@ class Location:
     urls: tuple[Endpoint, ...]
     rs_ca_pem: str | None
     """None: the resource servers are checked against the built-in root CA."""
+    families: frozenset[int] = frozenset({4, 6})
+    """Address families that the line reaches; URLs of the other keep their position and are skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,14 @@ class Pulled:
     modules: dict[int, Module]
     texts: dict[int, str]
 
+    def of_family(self, family: int) -> Pulled:
+        """Without what the other address family would be needed for (§10.7)."""
+        return replace(
+            self,
+            heartbeats=tuple(each for each in self.heartbeats if (":" in each.host) == (family == 6)),
+            pull_urls=tuple(url for url in self.pull_urls if url.family == family),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PushOffer:
@@ -74,6 +84,10 @@ class PushOffer:
     methods: tuple[str, ...]
     tunnel_urls: tuple[Endpoint, ...]
     echo_interval_s: int
+
+    def of_family(self, family: int) -> PushOffer:
+        """Without tunnels of the other address family (§10.7)."""
+        return replace(self, tunnel_urls=tuple(url for url in self.tunnel_urls if url.family == family))
 
 
 def read_location(message: ServerMessage) -> Location:
@@ -91,19 +105,25 @@ def read_location(message: ServerMessage) -> Location:
     lines = re.findall(r"^line-([a-z0-9-]+) *\{", config, re.MULTILINE)
     if not lines:
         raise NoLine("no line in the location-config")
-    family = {"ra": {6}, "pppoe-ipv6": {6}, "static": {4, 6}}.get(lines[0], {4})
-    urls = [endpoint((info.findtext("url") or "").replace("\n", "").replace("\r", "")) for info in infos]
-    usable = tuple(url for url in urls if url is not None and url.family in family)
-    if not usable:
-        raise Unusable("no RS URL that this line can reach")
+    read = (endpoint((info.findtext("url") or "").replace("\n", "").replace("\r", "")) for info in infos)
+    urls = tuple(url for url in read if url is not None)
+    families = next((reached for line in lines if (reached := _reached(line)) & {url.family for url in urls}), None)
+    if families is None:
+        raise Unusable("no RS URL that a line can reach")
     certificate = re.search(r"rs-certificate *\{\s*(.*?)\s*\};", config, re.DOTALL)
     return Location(
         rs_key=Secret(key[:KEY_CHARACTERS]),
         retry_max=message.number("rs-retry-max") or 0,
         retry_interval_s=message.number("rs-retry-interval") or 0,
-        urls=usable,
+        urls=urls,
         rs_ca_pem=_checked_pem(certificate[1]) if certificate else None,
+        families=families,
     )
+
+
+def _reached(line: str) -> frozenset[int]:
+    """Address families of a line type (§6.1). Lines are tried in order."""
+    return frozenset({"ra": {6}, "pppoe-ipv6": {6}, "static": {4, 6}}.get(line, {4}))
 
 
 def _checked_pem(pem: str) -> str:

@@ -245,7 +245,10 @@ class ArmsDevice:
         if not pulled.pull_urls:
             raise Departure("stop", "RS not found")
         offer = await self._query(pulled)
-        usable = [method for method in offer.methods if method in runtime.settings.methods]
+        # One address family until the next pull: that of the method query (§10.7).
+        family = pulled.pull_urls[self._url_at["query"]].family
+        pulled, offer = pulled.of_family(family), offer.of_family(family)
+        usable = [method for method in offer.methods if method in runtime.methods]
         if not usable:
             raise Departure("rs", "no push method")
         for method in usable:
@@ -326,7 +329,7 @@ class ArmsDevice:
     async def _query(self, pulled: Pulled) -> PushOffer:
         location = self._runtime.location
         assert location is not None
-        message = self._runtime.writer.push_method_query(self._runtime.settings.methods)
+        message = self._runtime.writer.push_method_query(self._runtime.methods)
         for round_number in range(location.retry_max + 1):
             if round_number:
                 await self._runtime.wait(location.retry_interval_s)
@@ -348,8 +351,11 @@ class ArmsDevice:
 
     def _in_turn(self, which: str, urls: list[Endpoint] | tuple[Endpoint, ...]) -> list[tuple[int, Endpoint]]:
         """The list from its last good URL on, round to where it began."""
+        location = self._runtime.location
+        families = {4, 6} if which == "ls" or location is None else location.families
         first = self._url_at[which] % max(1, len(urls))
-        return [(at % len(urls), urls[at % len(urls)]) for at in range(first, first + len(urls))]
+        turn = [(at % len(urls), urls[at % len(urls)]) for at in range(first, first + len(urls))]
+        return [(at, url) for at, url in turn if url.family in families]
 
     async def _ask(self, step: Step, url: Endpoint, message: Pieces) -> ServerMessage | None:
         """One request; the answer, or None when it has to be tried again. Raises Departure."""

@@ -28,6 +28,8 @@ class ArmsFaults:
     truncated_heartbeat: bool = False
     """The last TLV is cut off; the digest is right all the same (vector heartbeat-bad-02)."""
     no_heartbeat: bool = False
+    hang_in_answer: bool = False
+    """Once: in https-simple the answer stops half way and the connection stays open."""
     refuse_config: bool = False
     """Module 0 refuses every configuration: 411 (§6.5)."""
     skip_line: str | None = None

@@ -42,7 +42,9 @@ class ArmsSettings:
     local_host: str | None = None
     """Address that this device calls from, such as 127.0.0.7; None leaves it to the system."""
     methods: tuple[str, ...] = ("https-simple", "https-tunnel")
-    """Push methods it offers; behind a web proxy only the tunnel."""
+    """Push methods it offers."""
+    proxy: tuple[str, int] | None = None
+    """Numeric address and port of a web proxy that every connection goes through; then only the tunnel is offered."""
     push_port: int = 0
     """Port of the https-simple listener; 0 lets the system choose."""
     base64_mode: bool = False
@@ -84,6 +86,11 @@ class ArmsRuntime:
         self.unit = ArmsUnit(self.identity, self.faults, self.now_ms)
         self.writer = Writer(self.identity.distribution_id, self.identity.model.name)
         self.operations = Operations(self, self.writer, self.chance, self.settings.base64_mode)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Push methods that it offers (§5.5)."""
+        return self.settings.methods if self.settings.proxy is None else ("https-tunnel",)
 
     # -- time --------------------------------------------------------------------------------------------
 
@@ -127,6 +134,7 @@ class ArmsRuntime:
             context,
             local_host=self.settings.local_host,
             timeout_s=self.timeout_s(30),
+            proxy=self.settings.proxy,
         )
         self.streams.add(stream)
         return stream

@@ -113,6 +113,7 @@ class SimpleListener:
                 await stream.write(_response_head(refusal, head) + DECLARATION)
                 return
             async with runtime.thread:
+                await stream.write(_response_head(200, b"") + DECLARATION)  # a script runs only after it
                 await self._answer(stream, body)
         except LinkLost as error:
             runtime.truth_log.note("push-failed", why=str(error))
@@ -191,7 +192,15 @@ class SimpleListener:
             self._owner.spawn(lambda: self._configure(url, started))
 
     async def _respond(self, stream: TlsStream, answer: Pieces) -> None:
-        await stream.write(_response_head(200, b"") + DECLARATION + b"".join(answer))
+        octets = b"".join(answer)
+        if self._runtime.faults.hang_in_answer:
+            self._runtime.faults.hang_in_answer = False
+            self._runtime.truth_log.note("hanging", why="half an answer")
+            await stream.write(octets[: len(octets) // 2])
+            while await stream.read():
+                pass
+            raise LinkLost("hung in an answer")
+        await stream.write(octets)
 
     # -- results -----------------------------------------------------------------------------------------
 

@@ -139,15 +139,23 @@ class TlsStream:
 
 
 async def connect_tls(
-    host: str, port: int, context: ssl.SSLContext, *, local_host: str | None, timeout_s: float
+    host: str,
+    port: int,
+    context: ssl.SSLContext,
+    *,
+    local_host: str | None,
+    timeout_s: float,
+    proxy: tuple[str, int] | None = None,
 ) -> TlsStream:
-    """Dial, from `local_host` if one is given, and shake hands. Raises LinkLost."""
+    """Dial, from `local_host` and through an HTTP proxy if one is given, and shake hands. Raises LinkLost."""
     stream: TlsStream | None = None
     local = None if local_host is None else (local_host, 0)
     try:
         async with asyncio.timeout(timeout_s):
-            reader, writer = await asyncio.open_connection(host, port, local_addr=local)
+            reader, writer = await asyncio.open_connection(*(proxy or (host, port)), local_addr=local)
             stream = TlsStream(reader, writer, context)
+            if proxy is not None:
+                await _through_proxy(reader, writer, host, port)
             await stream.handshake()
     except asyncio.CancelledError:
         if stream is not None:
@@ -158,6 +166,18 @@ async def connect_tls(
             await stream.aclose()
         raise LinkLost(f"{host} port {port}: {str(error) or 'time-out'}") from error
     return stream
+
+
+async def _through_proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int) -> None:
+    """CONNECT, as the client writes it; IPv6 in brackets here (arms-protocol §5.1, §5.5). Raises LinkLost."""
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    writer.write(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+    try:
+        answer = await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        raise LinkLost("the proxy gave no answer") from error
+    if answer.split(b" ")[1:2] != [b"200"]:
+        raise LinkLost(f"the proxy answered {answer[:60]!r}")
 
 
 async def accept_tls(connection: socket.socket, context: ssl.SSLContext, *, timeout_s: float) -> TlsStream:

@@ -15,6 +15,8 @@ import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
@@ -29,7 +31,7 @@ ADAPTERS = 200
 SMALL, LARGE = 192, 624
 """Bytes of a heartbeat with one interface, and with nine (arms-protocol §13.3)."""
 ROUNDS = 3
-OUTSTANDING = 512
+OUTSTANDING = 200
 """Datagrams on their way at most, so that the kernel's buffer loses none and the receiver sets the pace."""
 DEADLINE_S = 300.0
 Sender = tuple[bytes, bytes]
@@ -51,17 +53,56 @@ def datagram(sender: Sender, octets: int, size: int) -> bytes:
     return head + hmac.digest(passphrase, head + bytes(20) + body, "sha1") + body
 
 
-def send(port: int, senders: list[Sender], first: int, count: int, size: int, taken: Synchronized[int]) -> None:
-    """The load: `count` different heartbeats, never more than OUTSTANDING ahead of what was taken."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
-        out.connect(("127.0.0.1", port))
-        ends = time.monotonic() + DEADLINE_S
-        for number in range(count):
-            while number - taken.value > OUTSTANDING:
-                if time.monotonic() > ends:
-                    return
-                time.sleep(0.0002)
-            out.send(datagram(senders[number % len(senders)], (first + number) * 1000, size))
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one run sends: where to, first number, how many, and their size."""
+
+    port: int
+    first: int
+    count: int
+    size: int
+
+
+def send(orders: Connection, senders: list[Sender], taken: Synchronized[int]) -> None:
+    """The load: different heartbeats, never more than OUTSTANDING ahead of what was taken; until the orders end."""
+    while (load := orders.recv()) is not None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            out.connect(("127.0.0.1", load.port))
+            ends = time.monotonic() + DEADLINE_S
+            for number in range(load.count):
+                while number - taken.value > OUTSTANDING:
+                    if time.monotonic() > ends:
+                        return
+                    time.sleep(0.0002)
+                out.send(datagram(senders[number % len(senders)], (load.first + number) * 1000, load.size))
+
+
+class Loader:
+    """The process that makes the load; it is started once, because starting takes seconds on a busy machine."""
+
+    def __init__(self, senders: list[Sender]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.senders = senders
+        self.taken: Synchronized[int] = context.Value("q", 0)
+        self._orders, theirs = context.Pipe()
+        self._process = context.Process(target=send, args=(theirs, senders, self.taken))
+        self._process.start()
+
+    async def rate(self, load: Load, done: Callable[[], Awaitable[object]]) -> float:
+        """Datagrams per second, from the first that was taken until `done`."""
+        self.taken.value = 0
+        self._orders.send(load)
+        async with asyncio.timeout(DEADLINE_S):
+            while self.taken.value == 0:  # noqa: ASYNC110 (another process counts)
+                await asyncio.sleep(0.001)
+            begun = time.perf_counter()
+            await done()
+        return load.count / (time.perf_counter() - begun)
+
+    def close(self) -> None:
+        """No more orders."""
+        self._orders.send(None)
+        self._process.join()
 
 
 class Bare(asyncio.DatagramProtocol):
@@ -82,39 +123,18 @@ class Bare(asyncio.DatagramProtocol):
                 self.done.set()
 
 
-async def bare(senders: list[Sender], count: int, size: int) -> float:
+async def bare(loader: Loader, count: int, size: int) -> float:
     """Baseline datagrams per second."""
-    taken = multiprocessing.get_context("spawn").Value("q", 0)
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.create_datagram_endpoint(
-        lambda: Bare(senders, taken, count), local_addr=("127.0.0.1", 0)
+        lambda: Bare(loader.senders, loader.taken, count), local_addr=("127.0.0.1", 0)
     )
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
     port = transport.get_extra_info("socket").getsockname()[1]
     try:
-        return await _rate(port, senders, (0, count, size), taken, protocol.done.wait)
+        return await loader.rate(Load(port, 0, count, size), protocol.done.wait)
     finally:
         transport.close()
-
-
-async def _rate(
-    port: int,
-    senders: list[Sender],
-    load_of: tuple[int, int, int],
-    taken: Synchronized[int],
-    done: Callable[[], Awaitable[object]],
-) -> float:
-    """Datagrams per second from the first that was taken; `load_of` is first number, count and size."""
-    load = multiprocessing.get_context("spawn").Process(target=send, args=(port, senders, *load_of, taken))
-    load.start()
-    while taken.value == 0:  # noqa: ASYNC110 (another process counts)
-        await asyncio.sleep(0.001)
-    begun = time.perf_counter()
-    async with asyncio.timeout(DEADLINE_S):
-        await done()
-    seconds = time.perf_counter() - begun
-    await asyncio.to_thread(load.join)
-    return float(load_of[1] / seconds)
 
 
 async def measure(folder: Path, *, count: int) -> list[Figure]:
@@ -128,19 +148,22 @@ async def measure(folder: Path, *, count: int) -> list[Figure]:
     daemon = await Daemon.open(settings)
     try:
         await daemon.start()
-        senders = await _register(daemon)
-        return [figure for size in (SMALL, LARGE) for figure in await _measure(daemon, senders, count, size)]
+        loader = Loader(await _register(daemon))
+        try:
+            return [figure for size in (SMALL, LARGE) for figure in await _measure(daemon, loader, count, size)]
+        finally:
+            loader.close()
     finally:
         await daemon.stop()
 
 
-async def _measure(daemon: Daemon, senders: list[Sender], count: int, size: int) -> list[Figure]:
+async def _measure(daemon: Daemon, loader: Loader, count: int, size: int) -> list[Figure]:
     durable, settled, base = [], [], []
     for _ in range(ROUNDS):
-        base.append(await bare(senders, count, size))
-        durable.append(await _ours(daemon, senders, count, size, in_slots=False))
+        base.append(await bare(loader, count, size))
+        durable.append(await _ours(daemon, loader, count, size, in_slots=False))
         await daemon.metering.settle()
-        settled.append(await _ours(daemon, senders, count, size, in_slots=True))
+        settled.append(await _ours(daemon, loader, count, size, in_slots=True))
     name = f"heartbeats of {size} bytes, one process,"
     bare_name = "bare UDP receive + HMAC"
     return [
@@ -149,9 +172,8 @@ async def _measure(daemon: Daemon, senders: list[Sender], count: int, size: int)
     ]
 
 
-async def _ours(daemon: Daemon, senders: list[Sender], count: int, size: int, *, in_slots: bool) -> float:
+async def _ours(daemon: Daemon, loader: Loader, count: int, size: int, *, in_slots: bool) -> float:
     received = daemon.phonehome.heartbeats
-    taken = multiprocessing.get_context("spawn").Value("q", 0)
     first = received.counts.durable
 
     async def done() -> None:
@@ -160,9 +182,9 @@ async def _ours(daemon: Daemon, senders: list[Sender], count: int, size: int, *,
         if in_slots:
             await daemon.metering.settle()
 
-    watch = asyncio.create_task(_follow(received.counts, first, taken))
+    watch = asyncio.create_task(_follow(received.counts, first, loader.taken))
     try:
-        return await _rate(daemon.phonehome.ports[2], senders, (first, count, size), taken, done)
+        return await loader.rate(Load(daemon.phonehome.ports[2], first, count, size), done)
     finally:
         watch.cancel()
 

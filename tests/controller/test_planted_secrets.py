@@ -193,6 +193,25 @@ def _phoned(planted: Planted, fleet: Fleet, house: House) -> None:
     with phoning(house, made["ls_key"]):
         until(beats, what="a heartbeat", deadline_s=60)
         _operated(planted, fleet, name)
+        _rotated(planted, fleet, name)
+
+
+def _rotated(planted: Planted, fleet: Fleet, name: str) -> None:
+    """Keys that are replaced, the LS key shown once; a CA key that is refused."""
+    for key in ("heartbeat", "certificate", "rs", "ls"):
+        ok(fleet.api.post(f"/adapters/{name}/keys/rotate", json={"key": key}))
+    ok(fleet.api.get(f"/adapters/{name}/keys"))
+    until(lambda: _settled(fleet, name), what="the end of the rotation", deadline_s=60)
+    ok(fleet.api.post(f"/adapters/{name}/keys/rotate", json={"key": "rs", "deadline_s": 3600}))
+    ok(fleet.api.get(f"/adapters/{name}/explain"))
+    bad = {"role": "root", "certificate": "no PEM", "key": planted.plant("CA key that is refused")}
+    refused(fleet.api.post("/pki/import", json=bad), 422, "bad-input")
+
+
+def _settled(fleet: Fleet, name: str) -> bool:
+    """Whether the adapter, which phones home, has fetched its new RS key."""
+    told = ok(fleet.api.get(f"/adapters/{name}/keys"))["keys"]
+    return any((one["key"], one["state"]) == ("rs", "settled") for one in told)
 
 
 def _outcome(fleet: Fleet, number: int) -> str | None:
@@ -272,5 +291,8 @@ async def _sealed(planted: Planted, directory: Path) -> None:
             for one in await phonehome.by_adapter(tx, keyring, [contact.adapter_id for contact in contacts]):
                 planted.secrets[f"RS key of {one.serial}"] = one.rs_key.reveal()
                 planted.secrets[f"passphrase of {one.serial}"] = one.passphrase.reveal()
+                for name, before in (("RS key", one.rs_keys.previous), ("passphrase", one.passphrases.previous)):
+                    if before is not None:
+                        planted.secrets[f"former {name} of {one.serial}"] = before.reveal()
     finally:
         await database.close()

@@ -185,3 +185,13 @@ def test_how_an_adapter_is_held() -> None:
     assert adapters.holding("smfsx", None, model("SEIL/x86 Fuji")) == "own"
     with pytest.raises(BadInput):
         adapters.holding("smfsx", None, model("SEIL/x86 Fuji"), rented=True)
+
+
+@pytest.mark.rule("MPC-7.2")
+def test_a_customers_device_that_alone_is_missing_is_refused_by_its_own_rule() -> None:
+    with pytest.raises(RuleViolation) as refused:
+        live(Life.DELIVERED, LifeEvent.CHECKLIST_COMPLETE, held="own", missing=("device",))
+    assert refused.value.rule == "MPC-7.2"
+    with pytest.raises(RuleViolation) as refused:
+        live(Life.DELIVERED, LifeEvent.CHECKLIST_COMPLETE, held="own", missing=("line", "device"))
+    assert refused.value.rule == "MPC-7.1"

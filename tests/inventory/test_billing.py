@@ -146,3 +146,29 @@ def test_a_line_whose_billing_start_is_not_known_is_charged_nothing() -> None:
 def test_every_row_of_both_services_can_be_entered() -> None:
     for item, fee in rows():
         assert parse_price(item.service, item.name, fee, 1, START, None).item == Item(item.service, item.name)
+
+
+@pytest.mark.rule("SMF-16.3", "SMF-S2009-11.2")
+def test_the_sum_of_a_rental_says_by_which_model_it_was_found() -> None:
+    dearer = Price(rental_item("seil-x2"), "monthly", 6_200, date(2010, 1, 1))
+    prices = PriceList([*default_list(), dearer])
+
+    def last_charge(concluded: date, *versions: Version) -> tuple[int, tuple[str, ...]]:
+        ended = replace(contract("adapter-rental", ended=date(2025, 11, 30)), concluded=concluded)
+        amount = charges(BilledLine(ended, versions=versions), prices, Month(2025, 11))[-1].amount
+        return amount.yen, amount.rules
+
+    replaced = (Version(date(2009, 10, 1), model="seil-x1"), Version(date(2009, 11, 1), model="seil-x2"))
+    assert last_charge(START, *replaced) == (6_200, ("SMF-16.2", "SMF-16.3"))
+    of_transition = (*replaced, Version(date(2025, 5, 1), model="seil-x1"))
+    assert last_charge(date(2009, 10, 1), *of_transition) == (6_200, ("SMF-16.2", "SMF-S2009-11.2"))
+    assert last_charge(date(2009, 11, 1), *of_transition) == (6_200, ("SMF-16.2", "SMF-16.3"))
+    assert last_charge(date(2009, 10, 31), *of_transition)[1] == ("SMF-16.2", "SMF-S2009-11.2")
+
+
+@pytest.mark.rule("MPC-A2.1", "MPC-A2.2")
+def test_the_sum_of_an_mpc_line_names_the_annex() -> None:
+    line = BilledLine(contract("adapter", ended=date(2025, 11, 30)), "I", (Version(START, model="sa-w2"),))
+    assert charges(line, PriceList(default_list()), Month(2025, 11))[-1].amount.rules == ("MPC-16.1", "MPC-A2.1")
+    option = BilledLine(contract("ultra-send-back", ended=date(2025, 1, 20)), versions=(Version(START),))
+    assert charges(option, PriceList(default_list()), Month(2025, 1))[-1].amount.rules == ("MPC-16.2", "MPC-A2.2")

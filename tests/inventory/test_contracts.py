@@ -255,3 +255,25 @@ def test_an_option_ends_on_the_day_on_which_its_adapter_line_ends() -> None:
 def test_lines_are_suspended_and_options_are_not() -> None:
     for kind in OPTIONS:
         assert "suspend" not in allowed(active(kind, plan="normal"))
+
+
+@pytest.mark.rule("MPC-9.7", "MPC-9.8")
+def test_a_group_falls_by_its_last_member_and_a_member_by_its_group() -> None:
+    group = step(active("packet-share-group", **{"packs-gb": 60}), DependencyEnds(date(2025, 4, 10)))
+    member = step(active("mobile-access", plan="packet-share"), DependencyEnds(date(2025, 4, 10)))
+    assert (group.rule, member.rule) == ("MPC-9.7", "MPC-9.8")
+    assert Follows.TOGETHER_ENDS in group.follows
+    assert step(active("ultra-send-back"), DependencyEnds(date(2025, 4, 10))).rule == "MPC-6.5"
+    assert step(active("ultra-firewall"), DependencyEnds(date(2025, 4, 10))).rule == "SMF-23.3"
+
+
+@pytest.mark.rule("MPC-9.2(2)(ii)", "MPC-9.2(3)")
+def test_a_change_that_comes_due_names_the_rule_of_what_changes() -> None:
+    mobile = active("mobile-access", plan="normal", **{"network-type": "dynamic-ip"})
+    asked = step(mobile, ChangeOption(date(2025, 5, 31), "network-type", "fixed-ip"))
+    assert asked.follows == (Follows.ONE_TIME_FEE,)
+    due = step(asked.contract, ChangeDue(date(2025, 5, 31)))
+    assert (due.rule, due.contract.values["network-type"]) == ("MPC-9.2(2)(ii)", "fixed-ip")
+    group = step(active("packet-share-group", **{"packs-gb": 60}), ChangeOption(date(2025, 5, 31), "packs-gb", 70))
+    due = step(group.contract, ChangeDue(date(2025, 6, 1)))
+    assert (due.rule, due.contract.values["packs-gb"], due.contract.pending) == ("MPC-9.2(3)", 70, ())

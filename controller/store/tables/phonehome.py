@@ -69,6 +69,8 @@ arms_contacts: Final = Table(
     ms("certificate_delivered_ms", nullable=True),
     base.text("tls", nullable=True),
     base.text("tls_best", nullable=True),
+    base.text("push_endpoint", nullable=True),
+    base.text("push_result_url", nullable=True),
 )
 
 arms_claims: Final = Table(

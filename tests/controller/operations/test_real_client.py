@@ -13,8 +13,8 @@ from drivers.simulator.identity import SA_W2, fleet_member
 from inventory.operations import OperationState
 from inventory.secrets import MASK
 from tests.controller.operations.asking import Asking
+from tests.controller.phonehome.devices import settings_of
 from tests.controller.phonehome.site import Site, Unit, eventually, until
-from tests.controller.phonehome.test_real_client import settings_of
 
 DONE, NOT_DONE = OperationState.DONE, OperationState.NOT_DONE
 SECRET = "Planted-in-startup-1"

@@ -142,7 +142,7 @@ async def test_a_ready_entry_gets_its_rs_its_config_and_its_tunnel(site: Site) -
     _, asked = await site.query(unit)
     assert asked is not None
     assert isinstance(asked.parameters, PushMethodAnswer)
-    assert asked.parameters.methods == ("https-tunnel",)
+    assert asked.parameters.methods[0] == "https-tunnel"
     assert asked.parameters.tunnel_urls == (f"https://127.0.0.1:{site.home.ports[1]}/tunnel",)
 
     assert [kind for kind, _ in await site.events(unit)].count("phonehome.pulled") == 2
@@ -159,9 +159,11 @@ async def test_the_first_pull_puts_an_installed_adapter_in_service(site: Site) -
     await eventually(in_service)
 
 
-async def test_an_adapter_that_offers_no_tunnel_is_told_to_come_back_and_never_an_empty_list(site: Site) -> None:
+async def test_an_adapter_that_offers_no_method_of_ours_is_told_to_come_back_and_never_an_empty_list(
+    site: Site,
+) -> None:
     unit = await site.unit()
-    _, message = await site.ask(unit, "push-method-query", "<push-method>https-simple</push-method>")
+    _, message = await site.ask(unit, "push-method-query", "<push-method>carrier-pigeon</push-method>")
     assert message is not None
     assert message.result_code == 301
 

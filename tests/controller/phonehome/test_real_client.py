@@ -18,14 +18,13 @@ from controller.store.database import Database
 from drivers.arms.messages import Request
 from drivers.arms.parameters import Configure, Module, ModuleConfig, ReadStorage, StoredConfigs
 from drivers.simulator.arms_client import ArmsDevice
-from drivers.simulator.arms_client import ArmsSettings as DeviceSettings
 from drivers.simulator.identity import AYAME, SA_W2, SEIL_X1, ArmsModel, fleet_member
 from inventory.errors import OutcomeUnknown, RolledBack
 from inventory.explain import Contact
+from tests.controller.phonehome.devices import FIRST, record, settings_of
 from tests.controller.phonehome.site import ALL, BY, Site, Unit, eventually, until
 
-FIRST, SECOND = "hostname: first\n", "hostname: second\n"
-X1_FIRST = 'hostname "first"\n'
+SECOND = "hostname: second\n"
 
 
 @pytest.fixture
@@ -55,30 +54,6 @@ async def make(site: Site) -> AsyncIterator[Make]:
     yield device
     for each in made:
         await each.stop()
-
-
-def settings_of(site: Site) -> DeviceSettings:
-    return DeviceSettings(
-        ls_urls=(f"https://127.0.0.1:{site.home.ports[0]}/ls/arms",),
-        root_ca_pem=site.home.pki.root_certificate,
-        pace=site.clock.pace,
-        shortest_timeout_s=3.0,
-        boot_s=1.0,
-    )
-
-
-async def record(site: Site, model: ArmsModel, number: int, **how: str) -> Unit:
-    """A fleet member on record, its LS key as the factory wrote it."""
-    who = fleet_member(model, number)
-    name = {"SEIL/X1": "SEIL/X1", "SEIL/x86 Ayame": "SEIL/x86 Ayame", "SA-W2": "SA-W2"}[model.name]
-    return await site.unit(
-        model=name,
-        serial=who.serial_number,
-        distribution_id=who.distribution_id,
-        ls_key=who.ls_key,
-        startup=X1_FIRST if model is SEIL_X1 else FIRST,
-        **how,  # type: ignore[arg-type]  # `seat` only
-    )
 
 
 async def configure(site: Site, unit: Unit, text: str) -> int:
