@@ -15,6 +15,7 @@ from controller.store import (
     boots,
     checklist,
     configs,
+    entitlement,
     incidents,
     managements,
     modules,
@@ -37,6 +38,7 @@ from inventory.adapters import Adapter, Life
 from inventory.boots import Boot, stages
 from inventory.calendar import tokyo_day
 from inventory.contacts import ContactRecord
+from inventory.entitlement import Stop
 from inventory.explain import AdapterFacts, ConfigState, Contact, Explanation, Fact, Hearing, LinkFacts, Seat
 from inventory.incidents import Incident, IncidentKind
 from inventory.links import Capacity, Link
@@ -87,6 +89,8 @@ class _Known:
     arms: Mapping[int, ContactRecord]
     shells: Mapping[int, ssh.SshContact]
     suspended: Mapping[int, str | None]
+    unentitled: Mapping[int, Stop]
+    lines: Mapping[int, tuple[str, ...]]
     provided: Mapping[int, set[onboarding.ChecklistItem]]
     held: Collection[int]
     operations: Mapping[int, Operation]
@@ -125,6 +129,8 @@ async def _look(tx: Tx, daemon: Daemon, wanted: Sequence[Adapter]) -> _Known:
         arms={one.adapter_id: one for one in await phonehome.contacts(tx, numbers)},
         shells=await ssh.contacts(tx, numbers),
         suspended={seat: reasons[management] for seat, management in owners.items()},
+        unentitled=await entitlement.stops(tx, numbers),
+        lines=await entitlement.lines(tx, numbers),
         provided=await checklist.provided(tx, [one.id for one in wanted if one.life in (Life.ORDERED, Life.DELIVERED)]),
         held=await pushes.held(tx, numbers),
         heard=await hearing.of_adapters(
@@ -174,6 +180,8 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
         path=adapter.path,
         missing=missing,
         suspended=None if seat is None else known.suspended[seat.id],
+        unentitled=known.unentitled.get(adapter.id),
+        lines=known.lines[adapter.id],
         refusal=refusal,
         quarantine=quarantine,
         quarantine_at_ms=quarantine_ms,

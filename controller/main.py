@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import date
 
 import structlog
 import uvicorn
@@ -34,6 +35,7 @@ from controller.store import (
     api_keys,
     arms_keys,
     audit,
+    contractday,
     counts,
     events,
     idempotency,
@@ -48,7 +50,9 @@ from controller.store.events import NewEvent
 from controller.store.scope import By
 from controller.store.traffic import TrafficDatabase
 from inventory.adapters import Adapter
+from inventory.calendar import tokyo_day
 from inventory.errors import BadInput
+from inventory.fees import Kind
 from inventory.secrets import Secret
 from inventory.startups import Served
 
@@ -116,6 +120,7 @@ class Daemon:
         self._engine: DbosEngine | None = None
         self._server: _Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._settled: date | None = None
 
     @classmethod
     async def open(cls, settings: Settings) -> Daemon:
@@ -269,14 +274,33 @@ class Daemon:
                 await asyncio.sleep(0.5)
 
     async def _calendar(self) -> None:
-        """What a new day brings: counts that take effect; answers that are old enough to be forgotten."""
+        """What a new day brings: counts that take effect; contracts; answers that are old enough to be forgotten."""
         while True:
             now_ms = self.clock.now_ms()
+            await self._settle_contracts(now_ms)
             async with self.db.write() as tx:
                 await counts.apply_due(tx, By("daemon", now_ms))
                 await outages.pass_clock(tx, By("daemon", now_ms))
                 await idempotency.prune(tx, before_ms=now_ms - KEEP_ANSWERS_MS)
             await asyncio.sleep(60.0)
+
+    async def _settle_contracts(self, now_ms: int) -> None:
+        """Bring every contractor up to the day, each in a transaction of its own; once a day, and at the start.
+
+        In between only those with an Ultra Firewall are looked at: it follows its adapter out of an entry and back.
+        """
+        by, today = By("daemon", now_ms), tokyo_day(now_ms)
+        async with self.db.read() as tx:
+            kind: Kind | None = None if self._settled != today else "ultra-firewall"
+            wanted = await contractday.contractors_with_lines(tx, kind=kind)
+        for contractor_id in wanted:
+            async with self.db.write() as tx:
+                touched = await contractday.settle(tx, self.keyring, by, contractor_id)
+            await self.places_changed(*sorted(touched))
+        async with self.db.write() as tx:
+            touched = await contractday.overdue(tx, by)
+        await self.places_changed(*sorted(touched))
+        self._settled = today
 
     async def _lag(self) -> None:
         loop = asyncio.get_running_loop()

@@ -50,6 +50,10 @@ class Caller:
     missing: tuple[str, ...] = ()
     """Items of the onboarding checklist that are open (MPC-7.3)."""
     suspended: str | None = None
+    unentitled: str | None = None
+    """Why its contract line, or that of its management, gives no service, with the rule."""
+    finishing: bool = False
+    """Something that was begun is under way: it ends at its next safe state before a stopped contract puts it out."""
     shut_out: str | None = None
     quarantine: str | None = None
     startup: bool = False
@@ -77,7 +81,7 @@ def admit(door: Door, caller: Caller) -> Answer:
     """The answer of that door. Never one that makes a client loop or reboot, never an empty configuration."""
     refusal = _identity(caller) or _operator(caller)
     if refusal is None and door is not Door.LS:
-        refusal = _place(caller)
+        refusal = _place(caller, in_touch=door is Door.TUNNEL and caller.finishing)
     if refusal is None and caller.looping is not None:
         refusal = Answer("arms", BUSY, f"it is answered slowly: {caller.looping}")
     if refusal is None and caller.overload:
@@ -103,7 +107,7 @@ def _operator(caller: Caller) -> Answer | None:
     return None
 
 
-def _place(caller: Caller) -> Answer | None:
+def _place(caller: Caller, *, in_touch: bool) -> Answer | None:
     if caller.quarantine is not None:
         return Answer("arms", STANDBY, f"it is in quarantine: {caller.quarantine}")
     if not caller.delivered:
@@ -114,8 +118,10 @@ def _place(caller: Caller) -> Answer | None:
         return Answer("arms", STANDBY, "it is a standby, ready to take over")
     if caller.missing:
         return Answer("arms", STANDBY, f"the onboarding checklist still misses {', '.join(caller.missing)}")
-    if caller.suspended is not None:
-        return Answer("arms", STANDBY, f"the contract is suspended: {caller.suspended}")
+    if caller.suspended is not None and not in_touch:
+        return Answer("arms", STANDBY, f"the contract is suspended: {caller.suspended} (SMF-21)")
+    if caller.unentitled is not None and not in_touch:
+        return Answer("arms", STANDBY, f"the contract gives no service: {caller.unentitled}")
     if not caller.startup:
         return Answer("arms", NO_CONFIG, "its entry has no startup config")
     return None

@@ -34,6 +34,10 @@ class ArmsIdentity:
     management_id: int | None
     missing: tuple[str, ...]
     suspended: str | None
+    unentitled: str | None
+    """Why its contract line, or that of its management, gives no service, with the rule."""
+    finishing: bool
+    """A push or an operation that was begun holds it."""
     shut_out: str | None
     quarantine: str | None
     ticked: int = 0
@@ -84,6 +88,8 @@ class ArmsIdentity:
             delivered=self.life is not Life.ORDERED,
             missing=self.missing,
             suspended=self.suspended,
+            unentitled=self.unentitled,
+            finishing=self.finishing,
             shut_out=self.shut_out,
             quarantine=self.quarantine,
             startup=startup,

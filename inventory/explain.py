@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from inventory.entitlement import Stop
 from inventory.operations import OperationState
 from inventory.plans import PushState
 
@@ -122,6 +123,10 @@ class AdapterFacts:
     path: str = "arms"
     missing: tuple[str, ...] = ()
     suspended: str | None = None
+    unentitled: Stop | None = None
+    """Why its contract line, or that of its management, gives no service."""
+    lines: tuple[str, ...] | None = None
+    """Keys of the contract lines that govern it; empty: none is recorded; None: not looked up."""
     refusal: str | None = None
     quarantine: str | None = None
     quarantine_at_ms: int | None = None
@@ -217,6 +222,8 @@ def standing(facts: AdapterFacts) -> str:
         return facts.life
     if facts.suspended:
         return "suspended"
+    if facts.unentitled:
+        return "not entitled"
     if facts.missing:
         return "onboarding"
     if facts.loop:
@@ -252,8 +259,7 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         chain.append(
             Fact(facts.life_at_ms, f"still missing: {', '.join(facts.missing)}", "onboarding checklist", "MPC-7.1")
         )
-    if facts.suspended:
-        chain.append(Fact(facts.seat_at_ms, f"its contract is suspended: {facts.suspended}", "contracts", "SMF-21"))
+    chain += _contracts(facts)
     said, _ = _contact(facts)
     chain += facts.boot
     chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, said, _source(facts)))
@@ -293,6 +299,7 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
     for label, detail in (
         ("missing", ", ".join(facts.missing)),
         ("suspended", facts.suspended),
+        ("not entitled", facts.unentitled and str(facts.unentitled)),
         ("refused", facts.refusal),
         ("quarantined", facts.quarantine),
         ("looping", facts.loop),
@@ -310,6 +317,21 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         facts=tuple(sorted(chain, key=lambda fact: fact.at_ms)),
         next_action=_next_action(facts, word),
     )
+
+
+def _contracts(facts: AdapterFacts) -> list[Fact]:
+    """What its contracts say, with the rule."""
+    found = []
+    if facts.suspended:
+        words = f"its contract is suspended: {facts.suspended}"
+        found.append(Fact(facts.seat_at_ms, words, "contracts", "SMF-21"))
+    if facts.unentitled:
+        words = f"its contract gives no service: {facts.unentitled.words}"
+        found.append(Fact(facts.seat_at_ms, words, "contracts", facts.unentitled.rule))
+    if facts.lines is not None:
+        held = f"contract lines {', '.join(facts.lines)}" if facts.lines else "no contract line is recorded"
+        found.append(Fact(facts.seat_at_ms, held, "contracts"))
+    return found
 
 
 def _seated(facts: AdapterFacts) -> str:
@@ -345,6 +367,8 @@ def _next_action(facts: AdapterFacts, word: str) -> str:
         return _LIVES[word]
     if word == "suspended":
         return "Resume the contract when its ground is gone (SMF-21)."
+    if word == "not entitled":
+        return "Look at its contract line (`kajitori contract explain`); what is not entitled is not controlled."
     if word == "onboarding":
         return f"Tick off: {', '.join(facts.missing)}."
     if word == "looping":

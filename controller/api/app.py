@@ -15,10 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from controller.api import (
     adapters,
     api_keys,
+    applications,
     boots,
     claims,
     configs,
     contractors,
+    contracts,
     document,
     entries,
     events,
@@ -36,6 +38,7 @@ from controller.api import (
     proposals,
     pushes,
     readings,
+    records,
     reports,
     startups,
 )
@@ -54,6 +57,9 @@ STREAM_S = 900.0
 """Seconds that a body may take; divided by the pace."""
 NOUNS = (
     contractors,
+    applications,
+    contracts,
+    records,
     entries,
     adapters,
     claims,

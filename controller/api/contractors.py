@@ -23,8 +23,10 @@ from controller.api.schemas import (
     Suspension,
 )
 from controller.api.state import acting, daemon_of, number
-from controller.store import contractors, counts, managements
+from controller.store import contractday, contractors, contracts, contractsteps, counts, managements
 from controller.store.database import Tx
+from inventory.calendar import tokyo_day
+from inventory.contractevents import Resume, Suspend
 from inventory.errors import BadInput
 
 router = APIRouter()
@@ -115,15 +117,18 @@ async def change_counts(
     key: ManagementKey, body: Counts, request: Request, response: Response, caller: Operator, seen: IfMatch
 ) -> ManagementView:
     """Change the number of entries or standbys, not below the slots in use (MPC-8, SMF-5.1)."""
+    valid_from = _day(body.valid_from, "valid_from")
     async with daemon_of(request).db.write() as tx:
+        held = await managements.get(tx, caller.scope, number(key, "M"))
+        await contractsteps.change_counts(tx, acting(request, caller), held.id, valid_from)
         changed = await counts.change_counts(
             tx,
             caller.scope,
             acting(request, caller),
-            number(key, "M"),
+            held.id,
             entry_count=body.entry_count,
             standby_count=body.standby_count,
-            valid_from=_day(body.valid_from, "valid_from"),
+            valid_from=valid_from,
             if_version=seen,
         )
     tag(response, changed.version)
@@ -132,28 +137,40 @@ async def change_counts(
 
 @router.post("/managements/{key}/suspend", response_model=ManagementView, tags=["managements"])
 async def suspend(key: ManagementKey, body: Suspension, request: Request, caller: Admin, once: Once) -> Response:
-    """Suspend a management (SMF-21): its data stay, its adapters are not controlled."""
+    """Suspend a management (SMF-21), and its contract line if it has one: its data stay, its adapters wait."""
+    daemon, by = daemon_of(request), acting(request, caller)
+    until, notified = _day(body.until, "until"), _day(body.notified, "notified")
+    event = Suspend(tokyo_day(by.at_ms), body.ground, until, notified, body.emergency)
+    touched: set[int] = set()
 
     async def work(tx: Tx) -> ManagementView:
-        changed = await managements.suspend(
-            tx,
-            caller.scope,
-            acting(request, caller),
-            number(key, "M"),
-            ground=body.ground,
-            until=_day(body.until, "until"),
-        )
-        return ManagementView.of(changed)
+        held = await managements.get(tx, caller.scope, number(key, "M"))
+        touched.update(await contractday.seated(tx, held.id))
+        line = await contracts.line_of_management(tx, held.id)
+        if line is None:
+            await managements.suspend(tx, caller.scope, by, held.id, ground=body.ground, until=until)
+        else:
+            await contractsteps.record(tx, caller.scope, daemon.keyring, by, line.id, event)
+        return ManagementView.of(await managements.get(tx, caller.scope, held.id))
 
-    return await once.commit(work, status=200)
+    answer = await once.commit(work, status=200)
+    await daemon.places_changed(*sorted(touched))
+    return answer
 
 
 @router.post("/managements/{key}/resume", response_model=ManagementView, tags=["managements"])
 async def resume(key: ManagementKey, request: Request, caller: Admin, once: Once) -> Response:
-    """End a suspension."""
+    """End a suspension, of the contract line too."""
+    daemon, by = daemon_of(request), acting(request, caller)
 
     async def work(tx: Tx) -> ManagementView:
-        return ManagementView.of(await managements.resume(tx, caller.scope, acting(request, caller), number(key, "M")))
+        held = await managements.get(tx, caller.scope, number(key, "M"))
+        line = await contracts.line_of_management(tx, held.id)
+        if line is None:
+            await managements.resume(tx, caller.scope, by, held.id)
+        else:
+            await contractsteps.record(tx, caller.scope, daemon.keyring, by, line.id, Resume(tokyo_day(by.at_ms)))
+        return ManagementView.of(await managements.get(tx, caller.scope, held.id))
 
     return await once.commit(work, status=200)
 

@@ -11,6 +11,10 @@ Document = dict[str, Any]
 SOURCES: Final[Mapping[tuple[str, str], tuple[tuple[str, str], ...]]] = {
     ("contractors", "key"): (("create_contractor", "key"), ("list_contractors", "items/0/key")),
     ("managements", "key"): (("create_management", "key"), ("list_managements", "items/0/key")),
+    ("applications", "application_id"): (("create_application", "id"), ("list_applications", "items/0/id")),
+    ("contracts", "key"): (("list_contracts", "items/0/key"), ("create_application", "lines/0/key")),
+    ("records", "record_id"): (("create_record", "id"), ("list_records", "items/0/id")),
+    ("companies", "company_id"): (("create_company", "id"), ("list_companies", "items/0/id")),
     ("entries", "key"): (("list_entries", "items/0/key"),),
     ("standbys", "key"): (("list_standbys", "items/0/key"),),
     ("adapters", "serial"): (("register", "serial_number"), ("list_adapters", "items/0/serial_number")),

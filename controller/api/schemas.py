@@ -30,6 +30,7 @@ ContractorKey = Annotated[str, _key("K")]
 ManagementKey = Annotated[str, _key("M")]
 EntryKey = Annotated[str, _key("E")]
 StandbyKey = Annotated[str, _key("S")]
+LineKey = Annotated[str, _key("L")]
 
 
 def instant(at_ms: int) -> datetime:
@@ -88,10 +89,15 @@ class Counts(Body):
 
 
 class Suspension(Body):
-    """A suspension on a ground of SMF-21.1, 1 to 4, until a day or until it is resumed."""
+    """A suspension on a ground of SMF-21.1, 1 to 4, until a day or until it is resumed.
+
+    For a management with a contract line its reason and period are notified, or it is an emergency.
+    """
 
     ground: Annotated[int, Field(ge=1, le=4)]
     until: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    notified: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    emergency: bool = False
 
 
 class ManagementView(BaseModel):

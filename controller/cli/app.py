@@ -8,6 +8,7 @@ import typer
 
 from controller.cli import (
     conformance,
+    contracting,
     database,
     demo,
     fleet,
@@ -40,12 +41,11 @@ for room in (
     database,
     demo,
     fleet,
+    contracting,
     incidents,
     pricing,
     outages,
     keys,
-    pricing,
-    outages,
     pushing,
     operating,
     traffic,

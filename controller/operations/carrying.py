@@ -16,7 +16,7 @@ from controller.operations.masking import known_of, masked_result
 from controller.operations.pacing import protocol_s, real_s
 from controller.operations.settling import Settler
 from controller.push.texts import TextPlanner
-from controller.store import adapters, modules, operations
+from controller.store import adapters, entitlement, modules, operations
 from controller.store.database import Database
 from controller.store.operations import Change
 from controller.store.scope import Scope
@@ -126,6 +126,10 @@ class Carrier:
     # --- waiting and sending ------------------------------------------------------------------------------------------
 
     async def _wait(self, operation: Operation) -> Operation:
+        async with self._database.read() as tx:
+            stop = await entitlement.stop(tx, operation.adapter_id)
+        if stop is not None:
+            return await self._end(operation, OperationState.NOT_DONE, f"stopped by the contract: {stop}")
         left_s = self._left_s(operation)
         if left_s <= 0:
             reason = operation.said or "its turn did not come"

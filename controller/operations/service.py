@@ -19,7 +19,7 @@ from controller.keyring import Keyring
 from controller.operations.carrying import Carrier, Limits
 from controller.operations.masking import known_of, masked_parameters
 from controller.push.texts import TextPlanner
-from controller.store import operations
+from controller.store import entitlement, operations
 from controller.store.database import Database, Tx
 from controller.store.operations import Change, NewOperation
 from controller.store.scope import By, Scope
@@ -74,7 +74,8 @@ class OperationService:
         its turn and for contact, in protocol seconds.
 
         Raises BadInput for parameters, and for a configure, which goes through a plan; NotFound; Conflict when the
-        adapter does not phone home, sits in no entry, or has too many operations open.
+        adapter does not phone home, sits in no entry, or has too many operations open; RuleViolation when its
+        contract keeps it from being controlled.
         """
         parameters = parameters_of(_kind(kind), given)
         if not 0 <= wait_s <= MAX_WAIT_S:
@@ -88,6 +89,7 @@ class OperationService:
             raise Conflict(
                 f"{adapter.serial} sits in no entry", next_step="Assign or promote it; only an entry has a push path."
             )
+        await entitlement.require(tx, adapter.id)
         if await operations.count_open(tx, adapter.id) >= MAX_OPEN:
             raise Conflict(
                 f"{adapter.serial} has {MAX_OPEN} operations open",

@@ -20,7 +20,7 @@ from controller.push.journal import Journal
 from controller.push.planning import Planner
 from controller.push.reach import Reach
 from controller.push.reconcile import Compared, guard_left_s, observe
-from controller.store import configs, plans, pushes, startups
+from controller.store import configs, entitlement, plans, pushes, startups
 from controller.store.database import Database, Tx
 from controller.store.scope import Scope
 from controller.store.startups import Proof
@@ -76,6 +76,7 @@ class _Push:
     push: Push
     rows: list[JournalRow]
     same_place: bool
+    stopped: str | None
     contact: _Contact
 
     @property
@@ -160,6 +161,7 @@ class Advance:
             push = await pushes.get(tx, Scope.everything(), push_id)
             seat = await pushes.seat(tx, push.entry_id)
             rows = await pushes.rows(tx, push_id)
+            stop = await entitlement.stop(tx, push.adapter_id)
             if contact is None:
                 plan = await plans.get(tx, Scope.everything(), push.plan_id)
                 job = await plans.job(tx, self._keyring, push.plan_id, push_id)
@@ -168,7 +170,7 @@ class Advance:
         if known and known[-1] != contact.job.transaction_id:
             contact.job = replace(contact.job, transaction_id=known[-1])
         same_place = seat == pushes.Seat(push.generation, push.adapter_id)
-        return _Push(push, rows, same_place, contact)
+        return _Push(push, rows, same_place, None if stop is None else str(stop), contact)
 
     def _facts(self, current: _Push) -> Facts:
         return Facts(
@@ -177,6 +179,7 @@ class Advance:
             held=current.contact.held,
             same_place=current.same_place,
             cancelled_by=current.push.cancelled_by,
+            stopped=current.stopped,
         )
 
     def _guard_wait_s(self, current: _Push, action: Reconcile) -> float:

@@ -33,6 +33,8 @@ class Facts:
     held: bool
     same_place: bool
     cancelled_by: str | None = None
+    stopped: str | None = None
+    """Why contracts no longer let the adapter be controlled: nothing new is begun, and what is ends safely."""
 
     @property
     def order(self) -> tuple[PushState, ...]:
@@ -103,6 +105,8 @@ def _untouched(journal: Sequence[JournalRow], facts: Facts) -> Action:
         return End(PushState.NOT_DONE, "the place has a new adapter")
     if facts.cancelled_by:
         return End(PushState.NOT_DONE, f"cancelled by {facts.cancelled_by} before anything was sent")
+    if facts.stopped:
+        return End(PushState.NOT_DONE, f"stopped by the contract before anything was sent: {facts.stopped}")
     if last.verdict in (Verdict.FAILED, Verdict.REFUSED):
         return End(PushState.NOT_DONE, f"{last.said}; nothing was sent")
     if last.verdict is Verdict.LOST:
@@ -130,7 +134,7 @@ def _held(journal: Sequence[JournalRow], facts: Facts) -> Action:
     if last.verdict is Verdict.FAILED:
         # A refused ARMED changed nothing; a reading proves it more cheaply than a revert.
         return Revert() if may_revert and last.state is not PushState.ARMED else Reconcile()
-    if may_revert and (facts.cancelled_by or not facts.same_place):
+    if may_revert and (facts.cancelled_by or facts.stopped or not facts.same_place):
         return Revert()
     return Enter(_next(facts.order, last.state))
 
@@ -194,7 +198,8 @@ def _read_back(journal: Sequence[JournalRow]) -> Action:
 
 
 def _unwanted(journal: Sequence[JournalRow], facts: Facts) -> bool:
-    return bool(facts.cancelled_by) or not facts.same_place or _intended(journal, PushState.REVERTING) > 0
+    stopped = bool(facts.cancelled_by or facts.stopped)
+    return stopped or not facts.same_place or _intended(journal, PushState.REVERTING) > 0
 
 
 def _confirms_left(journal: Sequence[JournalRow]) -> bool:

@@ -10,12 +10,12 @@ import structlog
 
 from controller.clock import Clock
 from controller.push.reaching import FleetReach
-from controller.store import adapters, checklist, endpoints, events, pushes, ssh
+from controller.store import adapters, checklist, endpoints, entitlement, events, pushes, ssh
 from controller.store.database import Database
 from controller.store.events import NewEvent
 from controller.store.scope import By, Scope
 from inventory.adapters import Adapter, Life, LifeEvent
-from inventory.errors import Conflict, DeviceError, IdentityMismatch, Unreachable
+from inventory.errors import Conflict, DeviceError, IdentityMismatch, RuleViolation, Unreachable
 from inventory.explain import Contact
 
 log = structlog.get_logger(__name__)
@@ -35,11 +35,13 @@ class Identifier:
     async def identify(self, scope: Scope, adapter: Adapter, actor: str) -> None:
         """Connect, prove serial number and host key, record the contact; the first one puts it in service.
 
-        Raises Conflict while a push holds the adapter or it is in quarantine or phones home, DeviceError.
+        Raises RuleViolation where its contract gives no service, Conflict while a push holds the adapter or it is in
+        quarantine or phones home, DeviceError.
         """
         if adapter.path != "ssh":
             raise Conflict(f"{adapter.serial} phones home; it is not called", next_step="See its contact in explain.")
         async with self._database.read() as tx:
+            await entitlement.require(tx, adapter.id)
             holder = await pushes.holder(tx, adapter.id)
             known = (await ssh.contacts(tx, [adapter.id])).get(adapter.id)
         if holder is not None:
@@ -84,7 +86,7 @@ class Identifier:
                     adapter = await adapters.get(tx, Scope.everything(), adapter_id)
                 try:
                     await self.identify(Scope.everything(), adapter, DAEMON)
-                except (Conflict, DeviceError) as error:
+                except (Conflict, RuleViolation, DeviceError) as error:
                     log.info("ssh.not-identified", adapter=adapter.serial.shown, code=error.code, why=error.message)
             await self._clock.wait(WATCH_S)
 

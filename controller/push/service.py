@@ -15,7 +15,7 @@ from controller.push.advance import Advance
 from controller.push.decide import touched
 from controller.push.planning import Planner
 from controller.push.reach import Reach
-from controller.store import configs, plans, pushes
+from controller.store import configs, entitlement, plans, pushes
 from controller.store.database import Database
 from controller.store.scope import By, Scope
 from inventory.errors import Conflict, StalePlan
@@ -105,7 +105,7 @@ class PushService:
         """Read the device, compare with the working config, store what would be sent; sends no change.
 
         Raises NotFound, Conflict (no adapter in the place, no working config, a push under way, nothing to change),
-        ConfigSyntax, DeviceError.
+        RuleViolation (a contract keeps it from being controlled), ConfigSyntax, DeviceError.
         """
         async with self._database.read() as tx:
             await configs.require_entry(tx, scope, entry_id)
@@ -139,7 +139,7 @@ class PushService:
         """Have an approved plan carried out, at once or from `not_before_ms` on (at most 31 days ahead).
 
         Returns the push id. Raises NotFound, StalePlan (validity over, place has a new adapter, device known to have
-        changed), Conflict (approvals missing, started already, too far ahead).
+        changed), Conflict (approvals missing, started already, too far ahead), RuleViolation (its contract).
         """
         now_ms = self._clock.now_ms()
         due_ms = now_ms if not_before_ms is None else max(now_ms, not_before_ms)
@@ -154,6 +154,7 @@ class PushService:
                     f"plan {plan_id} lacks {missing} of {plan.approvals_needed} approvals",
                     next_step="Have it approved; an unproven plan needs two people.",
                 )
+            await entitlement.require(tx, plan.adapter_id)
             if await pushes.seat(tx, plan.entry_id) != pushes.Seat(plan.generation, plan.adapter_id):
                 raise StalePlan("the place has a new adapter", next_step="Make a new plan for the adapter there now.")
             truth = await configs.latest(tx, scope, plan.entry_id, "truth")
@@ -280,6 +281,7 @@ class PushService:
                 raise Conflict(
                     f"entry E-{entry_id} has no adapter", next_step="Assign one; a plan is made against its truth."
                 )
+            await entitlement.require(tx, seat.adapter_id)
             holder = await pushes.holder(tx, seat.adapter_id)
             spare = await pushes.has_standby(tx, entry_id)
         if holder is not None:

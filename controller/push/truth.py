@@ -14,7 +14,7 @@ from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.push.planning import Planner
 from controller.push.reach import Reach
-from controller.store import configs, pushes, truths
+from controller.store import configs, entitlement, pushes, truths
 from controller.store.database import Database
 from controller.store.scope import Scope
 from controller.store.truths import Unread
@@ -51,7 +51,9 @@ class TruthReader:
     async def look(self) -> int:
         """Read every place that wants it once; how many were read."""
         async with self._database.read() as tx:
-            wanted = await truths.unread(tx, older_than_ms=self._clock.now_ms() - DAY_MS)
+            unread = await truths.unread(tx, older_than_ms=self._clock.now_ms() - DAY_MS)
+            kept = await entitlement.stops(tx, [one.adapter_id for one in unread])
+        wanted = [one for one in unread if one.adapter_id not in kept]
         patience_ms = AGAIN_MS / self._clock.pace
         now_ms = self._clock.monotonic_ms()
         due = [one for one in wanted if now_ms - self._failed_ms.get(one.adapter_id, -AGAIN_MS) >= patience_ms]

@@ -29,6 +29,7 @@ from inventory.contractbook import Happened, facts_of
 from inventory.contractevents import BackInEntry, ContractEvent, LeavesEntry, event_name
 from inventory.contracts import Follows, State
 from inventory.entitlement import Stop, stop_of
+from inventory.fees import Kind
 from inventory.slots import SlotKind
 
 EVERYTHING = Scope.everything()
@@ -53,11 +54,12 @@ async def settle(tx: Tx, keyring: Keyring, by: By, contractor_id: int) -> set[in
     return touched
 
 
-async def contractors_with_lines(tx: Tx) -> list[int]:
-    """Numbers of the contractors that have contract lines."""
-    return list(
-        await tx.scalars(select(contract_lines.c.contractor_id).distinct().order_by(contract_lines.c.contractor_id))
-    )
+async def contractors_with_lines(tx: Tx, *, kind: Kind | None = None) -> list[int]:
+    """Numbers of the contractors that have contract lines, or such of a kind."""
+    query = select(contract_lines.c.contractor_id).distinct().order_by(contract_lines.c.contractor_id)
+    if kind is not None:
+        query = query.where(contract_lines.c.kind == kind)
+    return list(await tx.scalars(query))
 
 
 async def overdue(tx: Tx, by: By) -> set[int]:
@@ -263,7 +265,7 @@ async def _govern(tx: Tx, by: By, standing: Standing) -> set[int]:
     touched: set[int] = set()
     for management_id in standing.managements:
         if await _set_stop(tx, by, standing, stop, management_id=management_id):
-            touched |= await _seated(tx, management_id)
+            touched |= await seated(tx, management_id)
     for adapter_id in standing.adapters:
         if await _set_stop(tx, by, standing, stop, adapter_id=adapter_id):
             touched.add(adapter_id)
@@ -306,7 +308,8 @@ async def _set_stop(
     return True
 
 
-async def _seated(tx: Tx, management_id: int) -> set[int]:
+async def seated(tx: Tx, management_id: int) -> set[int]:
+    """Adapters in the slots of a management."""
     kinds: Sequence[SlotKind] = ("entry", "standby")
     serials = [one.serial for kind in kinds for one in await counts.occupants(tx, management_id, kind)]
     return {(await adapters.by_serial(tx, EVERYTHING, SerialNumber.parse(one))).id for one in serials}

@@ -11,7 +11,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    RowMapping,
+    ScalarSelect,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -20,6 +33,7 @@ from controller.store import boots, heartbeats, startups
 from controller.store.database import Tx
 from controller.store.scope import Scope
 from controller.store.startups import Proof
+from controller.store.tables.contracts import control_stops
 from controller.store.tables.inventory import (
     adapters,
     checklist_items,
@@ -29,7 +43,9 @@ from controller.store.tables.inventory import (
     standbys,
     suspensions,
 )
+from controller.store.tables.operations import operations
 from controller.store.tables.phonehome import arms_claims, arms_contacts, arms_identities
+from controller.store.tables.push import device_locks
 from inventory import onboarding
 from inventory.adapters import Life, SerialNumber
 from inventory.admission import Place
@@ -38,8 +54,11 @@ from inventory.contacts import ArmsIdentity, Claim, ContactRecord, RefusedBeats
 from inventory.errors import BadInput, Conflict, NotFound
 from inventory.explain import Contact
 from inventory.keys import Keys
+from inventory.operations import HOLDING
 from inventory.secrets import Secret
 
+BEGUN: Final = tuple(sorted(state.value for state in HOLDING))
+"""States of an operation that the adapter is at work on, or has to answer for."""
 MAX_CLAIMS: Final = 10_000
 """Anybody can claim anything: only the latest are kept."""
 
@@ -93,9 +112,21 @@ def context(column: str, adapter_id: int) -> str:
 # --- identities, as the daemon reads them ---------------------------------------------------------------------------
 
 
+def _unentitled(column: Column[int], number: ColumnElement[int]) -> ScalarSelect[str]:
+    """Words and rule of the open stop on an adapter or a management."""
+    return (
+        select(control_stops.c.reason + " (" + control_stops.c.rule + ")")
+        .where(column == number, control_stops.c.to_ms.is_(None))
+        .scalar_subquery()
+    )
+
+
 def _identities() -> Select[Any]:
     """Identity, adapter, open placement, its management and that one's open suspension."""
     management = func.coalesce(entries.c.management_id, standbys.c.management_id)
+    of_management = _unentitled(control_stops.c.management_id, management)
+    begun = select(operations.c.id).where(operations.c.adapter_id == adapters.c.id, operations.c.state.in_(BEGUN))
+    pushed = select(device_locks.c.adapter_id).where(device_locks.c.adapter_id == adapters.c.id)
     return (
         select(
             arms_identities,
@@ -108,6 +139,8 @@ def _identities() -> Select[Any]:
             placements.c.standby_id,
             management.label("management_id"),
             suspensions.c.reason.label("suspended"),
+            func.coalesce(_unentitled(control_stops.c.adapter_id, adapters.c.id), of_management).label("unentitled"),
+            or_(begun.exists(), pushed.exists()).label("finishing"),
             arms_contacts.c.quarantine,
             arms_contacts.c.ls_ms,
             arms_contacts.c.certificate_delivered_ms,
@@ -257,6 +290,8 @@ def _identity(row: RowMapping, keyring: Keyring, ticked: set[str]) -> ArmsIdenti
         management_id=row["management_id"],
         missing=onboarding.missing(row["device_class"], provided) if place is Place.ENTRY else (),
         suspended=row["suspended"],
+        unentitled=row["unentitled"],
+        finishing=bool(row["finishing"]),
         shut_out=row["shut_out"],
         quarantine=row["quarantine"],
         ticked=len(ticked),

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inventory.entitlement import Stop
 from inventory.explain import (
     ENDED,
     AdapterFacts,
@@ -63,6 +64,7 @@ def reachable() -> Iterator[AdapterFacts]:
             marks.append({"missing": ("site", "line")})
         if seat is not Seat.NONE:
             marks.append({"suspended": "payment overdue"})
+            marks.append({"unentitled": Stop("SMF-23.2", "L-7 has ended with 2025-05-31")})
         if contact is not Contact.NEVER_SEEN:
             marks.append({"quarantine": "another serial number answered", "quarantine_at_ms": NOW_MS})
         if contact is Contact.REFUSED:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from controller.phonehome import certificates
@@ -207,6 +207,47 @@ def incident(seed: Seeded) -> int:
     return seed.house.incident(f"test {serial()}")
 
 
+def applied(seed: Seeded) -> Json:
+    """An application of a management and an adapter that waits for its decision."""
+    items = [
+        {"kind": "management", "name": "Osaka", "classes": ["I"], "entries": 2, "standbys": 1},
+        {"kind": "adapter", "name": serial(), "device_class": "I", "model": "SEIL/X4"},
+    ]
+    body = {"contractor": seed.fleet.contractor(), "service": "mpc", "form": "as received", "items": items}
+    made: Json = ok(seed.fleet.api.post("/applications", json=body))
+    return made
+
+
+def contracted(seed: Seeded) -> tuple[str, str]:
+    """A management line and an adapter line in service."""
+    body = {"billing_start": datetime.now(timezone(timedelta(hours=9))).date().isoformat()}
+    done = ok(seed.fleet.api.post(f"/applications/{applied(seed)['id']}/accept", json=body))
+    keys = {line["kind"]: line["key"] for line in done["lines"]}
+    return keys["management"], keys["adapter"]
+
+
+def noticed(seed: Seeded) -> Arranged:
+    """A line with a notice that can be taken back."""
+    key = contracted(seed)[1]
+    ok(seed.fleet.api.post(f"/contracts/{key}/events", json={"event": "notice"}))
+    rows = ok(seed.fleet.api.get(f"/contracts/{key}/events"))["items"]
+    number = next(row["id"] for row in rows if row["event"] == "notice")
+    return Arranged({"key": key, "event_id": number}, {"reason": "it was for another line"})
+
+
+def company(seed: Seeded) -> int:
+    """Number of a company."""
+    return int(ok(seed.fleet.api.post("/companies", json={"name": "Works KK", "relation": "delegate"}))["id"])
+
+
+RESTRICTION = {"kind": "restriction", "service": "mpc", "facts": {"what": "no pushes", "reason": "earthquake"}}
+
+
+def record(seed: Seeded) -> int:
+    """Number of a record."""
+    return int(ok(seed.fleet.api.post("/records", json=RESTRICTION))["id"])
+
+
 def days(seed: Seeded) -> Mapping[str, str]:
     """A range of days with readings."""
     today = datetime.now(UTC).date()
@@ -231,6 +272,34 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     ),
     "suspend": lambda s: Arranged({"key": s.fleet.management()}, {"ground": 2}),
     "resume": suspended,
+    "create_application": lambda s: Arranged(
+        body={
+            "contractor": s.fleet.contractor(),
+            "service": "smfsx",
+            "form": "as received",
+            "items": [{"kind": "management", "entries": 2, "standbys": 1}],
+        }
+    ),
+    "list_applications": lambda s: Arranged(query={"contractor": s.fleet.contractor()}),
+    "read_application": lambda s: Arranged({"application_id": applied(s)["id"]}),
+    "accept_application": lambda s: Arranged({"application_id": applied(s)["id"]}, {"billing_start": SOON}),
+    "refuse_application": lambda s: Arranged({"application_id": applied(s)["id"]}, {"reason": 2}),
+    "withdraw_application": lambda s: Arranged({"application_id": applied(s)["id"]}),
+    "list_contracts": lambda s: Arranged(query={"contractor": s.fleet.contractor(), "kind": "adapter"}),
+    "read_contract": lambda s: Arranged({"key": contracted(s)[0]}, query={"as_of": SOON}),
+    "explain_contract": lambda s: Arranged({"key": contracted(s)[1]}),
+    "list_contract_events": lambda s: Arranged({"key": contracted(s)[1]}),
+    "record_contract_event": lambda s: Arranged(
+        {"key": contracted(s)[0]}, {"event": "suspend", "ground": 2, "emergency": True}
+    ),
+    "void_contract_event": noticed,
+    "link_contract_unit": lambda s: Arranged({"key": contracted(s)[1]}, {"serial_number": loose(s)}),
+    "create_record": lambda _: Arranged(body=RESTRICTION),
+    "list_records": lambda _: Arranged(query={"kind": "restriction"}),
+    "read_record": lambda s: Arranged({"record_id": record(s)}),
+    "create_company": lambda _: Arranged(body={"name": "Works KK", "relation": "subsidiary"}),
+    "list_companies": lambda _: Arranged(),
+    "end_company": lambda s: Arranged({"company_id": company(s)}),
     "list_entries": lambda s: Arranged(query={"management": s.management, "occupied": True}),
     "read_entry": lambda s: Arranged({"key": s.entry}),
     "change_entry": lambda s: Arranged({"key": s.entry}, {"name": "Osaka", "labels": {"city": "Osaka"}}, headers=ANY),

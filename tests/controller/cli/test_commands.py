@@ -250,3 +250,32 @@ def test_serve_tells_a_program_where_it_listens(tmp_path: Path) -> None:
         os.kill(command.pid, signal.SIGTERM)
     assert command.wait(30) == 0
     command.stdout.close()
+
+
+def test_an_application_is_applied_for_accepted_and_given_notice_by_commands(house: House, tmp_path: Path) -> None:
+    contractor = told(house, "contractor", "add", "By hand")["key"]
+    form, items = tmp_path / "form.txt", tmp_path / "items.json"
+    form.write_text("申込書\n", encoding="utf-8")
+    name = serial()
+    wanted = [
+        {"kind": "management", "name": "Osaka", "classes": ["I"], "entries": 1},
+        {"kind": "adapter", "name": name, "device_class": "I", "model": "SEIL/X4"},
+    ]
+    items.write_text(json.dumps(wanted), encoding="utf-8")
+    options = ("--contractor", contractor, "--service", "mpc", "--form", str(form), str(items))
+    made = told(house, "application", "add", *options)
+    assert (made["form"], [line["state"] for line in made["lines"]]) == ("申込書\n", ["applied", "applied"])
+    status, _, err = client(house, "application", "accept", str(made["id"]), "2025-06-01")
+    assert (status, "arrived on" in err) == (BAD_INPUT, True)
+    start = made["received"]
+    lines = {
+        line["kind"]: line["key"] for line in told(house, "application", "accept", str(made["id"]), start)["lines"]
+    }
+    ended = told(house, "contract", "record", lines["adapter"], "notice", "named=2099-06-30")
+    assert (ended["state"], ended["effective"]) == ("terminating", "2099-06-30")
+    assert "SMF-21" in client(house, "contract", "record", lines["management"], "suspend", "ground=1")[2]
+    rows = told(house, "contract", "events", lines["adapter"])
+    assert [row["event"] for row in rows] == ["accept", "billing-starts", "notice"]
+    assert told(house, "contract", "explain", lines["adapter"])["word"] == "terminating"
+    listed = told(house, "contract", "list", "--contractor", contractor)
+    assert [one["key"] for one in listed] == sorted(lines.values())

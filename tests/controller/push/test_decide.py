@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,3 +144,12 @@ def test_no_device_is_sent_the_change_twice_whatever_it_answers(data: st.DataObj
     assert len(sent) <= 1
     confirmed = [row for row in rows if row.state is PushState.CONFIRMED and row.phase is Phase.INTENTION]
     assert len(confirmed) <= 3
+
+
+def test_a_contract_that_stops_ends_what_was_not_sent_takes_back_what_is_guarded_and_lets_the_rest_be_saved() -> None:
+    stopped = replace(facts(), stopped="L-7 has ended (SMF-23.2)")
+    assert isinstance(decide(up_to(PushState.PREFLIGHT), stopped), End)
+    assert decide(up_to(PushState.REACHABLE), stopped) == Revert()
+    assert decide(up_to(PushState.CONFIRMED), stopped) == Enter(PushState.SAVED)
+    lost = journal((PushState.APPLYING, Verdict.LOST), (PushState.RECONCILE, Verdict.LOST))
+    assert isinstance(decide(lost, replace(stopped, held=False)), Reconcile)

@@ -1,0 +1,148 @@
+"""Contracts over REST: decided as a whole, read as of any day, edited by billing, seen by their own contractor."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import httpx
+import pytest
+
+from tests.controller.house import Fleet, House, Json, ok, refused, serial
+
+pytestmark = pytest.mark.xdist_group("daemon")
+
+TOKYO = timezone(timedelta(hours=9))
+
+
+def today(days: int = 0) -> str:
+    return (datetime.now(TOKYO).date() + timedelta(days=days)).isoformat()
+
+
+def apply(api: httpx.Client, contractor: str, *items: Json, service: str = "mpc") -> Json:
+    body = {"contractor": contractor, "service": service, "form": "申込書", "items": items}
+    made: Json = ok(api.post("/applications", json=body))
+    return made
+
+
+def both(name: str) -> tuple[Json, Json]:
+    return (
+        {"kind": "management", "name": "Osaka", "classes": ["I"], "entries": 2, "standbys": 1},
+        {"kind": "adapter", "name": name, "device_class": "I", "model": "SEIL/X4"},
+    )
+
+
+def accept(api: httpx.Client, application: Json) -> dict[str, Json]:
+    done = ok(api.post(f"/applications/{application['id']}/accept", json={"billing_start": today()}))
+    return {line["kind"]: line for line in done["lines"]}
+
+
+def client_of(house: House, api: httpx.Client, role: str, contractor: str | None = None) -> httpx.Client:
+    body = {"name": f"a {role}", "role": role, "contractor": contractor}
+    return house.client(ok(api.post("/api-keys", json=body))["key"])
+
+
+@pytest.mark.rule("MPC-6.1")
+def test_billing_carries_an_application_from_the_form_to_its_last_day(house: House, fleet: Fleet) -> None:
+    billing = client_of(house, fleet.api, "billing")
+    made = apply(billing, fleet.contractor(), *both(serial()))
+    assert (made["form"], made["obstacles"], {line["state"] for line in made["lines"]}) == ("申込書", [], {"applied"})
+    lines = accept(billing, made)
+    assert {line["state"] for line in lines.values()} == {"active"}
+    assert lines["management"]["management"] is not None
+    key = lines["adapter"]["key"]
+    ended = ok(billing.post(f"/contracts/{key}/events", json={"event": "notice", "named": today(60)}))
+    assert (ended["state"], ended["effective"], ended["cause"]) == ("terminating", today(60), "notice")
+    then = ok(billing.get(f"/contracts/{key}", params={"as_of": today(61)}))
+    assert (then["state"], then["entitled"], then["stop"]["rule"]) == ("ended", False, "MPC-14")
+    told = ok(billing.get(f"/contracts/{key}/explain"))
+    assert told["word"] == "terminating"
+    assert {"MPC-14", "MPC-15"} <= {fact["rule"] for fact in told["facts"]}
+    rows = ok(billing.get(f"/contracts/{key}/events"))["items"]
+    assert [(row["event"], row["calendar"]) for row in rows] == [
+        ("accept", False),
+        ("billing-starts", True),
+        ("notice", False),
+    ]
+
+
+def test_what_a_rule_refuses_changes_nothing_and_names_the_rule(fleet: Fleet) -> None:
+    alone = apply(fleet.api, fleet.contractor(), {"kind": "mobile-access", "on": "nowhere", "plan": "normal"})
+    assert {one["rule"] for one in alone["obstacles"]} >= {"MPC-6.1", "MPC-6.6"}
+    answer = fleet.api.post(f"/applications/{alone['id']}/accept", json={"billing_start": today()})
+    assert refused(answer, 409, "rule-violation")["rule"].startswith("MPC-6")
+    assert ok(fleet.api.get(f"/applications/{alone['id']}"))["lines"][0]["state"] == "applied"
+
+
+def test_roles_billing_edits_contracts_and_no_fleet_and_the_others_no_contracts(house: House, fleet: Fleet) -> None:
+    billing, operator, viewer = (client_of(house, fleet.api, role) for role in ("billing", "operator", "viewer"))
+    made = apply(billing, fleet.contractor(), *both(serial()))
+    management = {"contractor": fleet.contractor(), "service": "smfsx", "entry_count": 1}
+    refused(billing.post("/managements", json=management), 403, "not-allowed")
+    for caller in (operator, viewer):
+        ok(caller.get("/contracts"))
+        answer = caller.post(f"/applications/{made['id']}/refuse", json={"reason": 1})
+        assert "billing" in refused(answer, 403, "not-allowed")["detail"]
+
+
+@pytest.mark.rule("SMF-17.2")
+def test_a_contractor_sees_its_own_and_anothers_is_not_found(house: House, fleet: Fleet) -> None:
+    lines = accept(fleet.api, apply(fleet.api, fleet.contractor(), *both(serial())))
+    other = Fleet(fleet.api)
+    theirs = accept(fleet.api, apply(fleet.api, other.contractor(), *both(serial())))
+    mine = client_of(house, fleet.api, "contractor", fleet.contractor())
+    assert {one["contractor"] for one in ok(mine.get("/contracts"))["items"]} == {fleet.contractor()}
+    assert ok(mine.get(f"/contracts/{lines['adapter']['key']}"))["key"] == lines["adapter"]["key"]
+    for path in ("", "/explain", "/events"):
+        refused(mine.get(f"/contracts/{theirs['adapter']['key']}{path}"), 404, "not-found")
+    refused(mine.get(f"/managements/{theirs['management']['management']}"), 404, "not-found")
+    refused(mine.get("/contractors/" + other.contractor()), 404, "not-found")
+    refused(mine.post(f"/contracts/{lines['adapter']['key']}/events", json={"event": "notice"}), 403, "not-allowed")
+    answer = fleet.api.post("/api-keys", json={"name": "x", "role": "contractor"})
+    assert refused(answer, 422, "bad-input")["field"] == "contractor"
+
+
+@pytest.mark.rule("SMF-7")
+def test_the_document_has_no_operation_that_changes_who_holds_a_contract(house: House, api: httpx.Client) -> None:
+    document = ok(api.get(f"{house.url}/api/openapi.json"))
+    bodies = {
+        one["operationId"]: str(one.get("requestBody", {}))
+        for path, methods in document["paths"].items()
+        if "/contracts" in path or "/managements" in path or "/adapters" in path
+        for one in methods.values()
+    }
+    named = {
+        name
+        for name, body in bodies.items()
+        for schema in document["components"]["schemas"]
+        if f"schemas/{schema}'" in body and "contractor" in document["components"]["schemas"][schema]["properties"]
+    }
+    assert named == {"create_management", "register"}
+
+
+@pytest.mark.rule("SMF-18")
+def test_an_operator_of_a_delegate_is_shown_with_its_company(house: House, fleet: Fleet) -> None:
+    works = ok(fleet.api.post("/companies", json={"name": "Works KK", "relation": "delegate"}))["id"]
+    made = ok(fleet.api.post("/api-keys", json={"name": "night", "role": "operator", "company": works}))
+    assert made["company"] == "Works KK"
+    body = {"contractor": fleet.contractor(), "service": "smfsx", "entry_count": 1}
+    key = ok(house.client(made["key"]).post("/managements", json=body))["key"]
+    rows = ok(fleet.api.get("/audit", params={"subject": key}))["items"]
+    assert [row["actor"] for row in rows] == [f"key {made['id']} (night, Works KK)"]
+
+
+def test_a_suspension_of_a_contracted_management_is_notified_or_an_emergency(fleet: Fleet) -> None:
+    lines = accept(fleet.api, apply(fleet.api, fleet.contractor(), *both(serial())))
+    path = f"/managements/{lines['management']['management']}"
+    assert refused(fleet.api.post(f"{path}/suspend", json={"ground": 1}), 409, "rule-violation")["field"] == "notified"
+    ok(fleet.api.post(f"{path}/suspend", json={"ground": 1, "emergency": True}))
+    assert ok(fleet.api.get(f"/contracts/{lines['management']['key']}"))["stop"]["rule"] == "SMF-21"
+    ok(fleet.api.post(f"{path}/resume"))
+    assert ok(fleet.api.get(f"/contracts/{lines['management']['key']}"))["state"] == "active"
+
+
+def test_a_planned_interruption_with_too_little_notice_is_rejected(fleet: Fleet) -> None:
+    body = {"kind": "interruption", "service": "smfsx", "day": today(13), "until": today(13), "notified": today()}
+    facts = {"reason": "a new power supply", "work": "planned"}
+    assert refused(fleet.api.post("/records", json=body | {"facts": facts}), 409, "rule-violation")["rule"] == "SMF-20"
+    later = body | {"day": today(14), "until": today(15), "facts": facts}
+    assert ok(fleet.api.post("/records", json=later))["rule"] == "SMF-20"
