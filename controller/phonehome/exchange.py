@@ -7,7 +7,7 @@ import contextlib
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from controller.phonehome.certificates import common_name, until_ms
@@ -184,12 +184,12 @@ class Exchange(asyncio.Protocol):
     async def read_head(self) -> Head:
         """The head of the request. Raises ProtocolViolation (`slow`, `cut`, …)."""
         decoder = HeadDecoder()
-        async with self._stage("head", STAGE_S):
-            while True:
-                found = decoder.feed(await self._some("head"))
-                if found is not None:
-                    self.head, self._rest = found
-                    return self.head
+        ends_s = self._in(STAGE_S)
+        while True:
+            found = decoder.feed(await self._some("head", STAGE_S, ends_s))
+            if found is not None:
+                self.head, self._rest = found
+                return self.head
 
     def credential(self) -> Credential | None:
         """What the Authorization header says; None when it is missing or broken."""
@@ -201,16 +201,17 @@ class Exchange(asyncio.Protocol):
         assert self.head is not None
         body = framing.body_decoder(self.head, limit=limit)
         parser = TreeParser(limit=limit)
-        async with self._stage("body", LONG_STAGE_S if long else STAGE_S):
-            piece, self._rest = self._rest, b""
-            taken = 0
-            while True:
-                taken += len(piece)
-                held.set(taken)
-                parser.feed(body.feed(piece))
-                if body.done:
-                    return parser.close()
-                piece = await self._some("body")
+        seconds = LONG_STAGE_S if long else STAGE_S
+        ends_s = self._in(seconds)
+        piece, self._rest = self._rest, b""
+        taken = 0
+        while True:
+            taken += len(piece)
+            held.set(taken)
+            parser.feed(body.feed(piece))
+            if body.done:
+                return parser.close()
+            piece = await self._some("body", seconds, ends_s)
 
     def hand_over(self, taker: Taker) -> None:
         """From now on `taker` is told of whatever comes, first of what came with the head."""
@@ -279,40 +280,47 @@ class Exchange(asyncio.Protocol):
         if self._transport is None:
             return
         self._transport.close()
+        loop = asyncio.get_running_loop()
         if self._closed is None:
-            self._closed = asyncio.get_running_loop().create_future()
+            self._closed = loop.create_future()
+        timer = loop.call_later(STAGE_S / self._pace, self.abort)
         try:
-            async with asyncio.timeout(STAGE_S / self._pace):
-                await asyncio.shield(self._closed)
-        except TimeoutError:
-            self.abort()
+            await asyncio.shield(self._closed)
+        finally:
+            timer.cancel()
 
     def abort(self) -> None:
         """Drop the connection without a word."""
         if self._transport is not None:
             self._transport.abort()
 
-    async def _some(self, stage: str) -> bytes:
-        while not self._unread:
+    def _in(self, seconds: float) -> float:
+        """The loop's time in so many seconds of protocol time."""
+        return asyncio.get_running_loop().time() + seconds / self._pace
+
+    async def _some(self, stage: str, seconds: float, ends_s: float) -> bytes:
+        """The next bytes. A timer runs only while there are none: nearly every request comes in one piece."""
+        loop = asyncio.get_running_loop()
+        while True:
+            if loop.time() >= ends_s:
+                raise ProtocolViolation(f"the {stage} took longer than {seconds:.0f} s", reason="slow")
+            if self._unread:
+                break
             if self._error is not None:
                 raise ProtocolViolation(f"the connection broke in the {stage}: {self._error}", reason="cut")
             if self._ended:
                 raise ProtocolViolation(f"the connection ended in the {stage}", reason="cut")
-            self._reader = asyncio.get_running_loop().create_future()
-            await self._reader
+            self._reader = loop.create_future()
+            timer = loop.call_at(ends_s, self._wake)
+            try:
+                await self._reader
+            finally:
+                timer.cancel()
         piece = self._unread.popleft()
         if self._unread_bytes > MAX_UNREAD >= self._unread_bytes - len(piece):
             self.resume_reading()
         self._unread_bytes -= len(piece)
         return piece
-
-    @contextlib.asynccontextmanager
-    async def _stage(self, stage: str, seconds: float) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(seconds / self._pace):
-                yield
-        except TimeoutError:
-            raise ProtocolViolation(f"the {stage} took longer than {seconds:.0f} s", reason="slow") from None
 
     def _acknowledge_at_once(self) -> None:
         """The client does not switch Nagle off: a delayed ACK of ours would cost 44 ms a message (§5.3)."""

@@ -106,8 +106,8 @@ class Ledger:
         if len(self._events) >= MAX_EVENTS_PENDING or (identity is not None and not self._allow(identity)):
             self.dropped += 1
             return
-        say = log.debug if kind in _ROUTINE else log.info
-        say(kind, adapter=str(identity.serial) if identity else None, **facts)
+        if kind not in _ROUTINE:
+            log.info(kind, adapter=str(identity.serial) if identity else None, **facts)
         self._events.append(
             NewEvent(
                 kind,

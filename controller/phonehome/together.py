@@ -11,8 +11,8 @@ V = TypeVar("V")
 
 AT_MOST: Final = 500
 """Keys of one read; the rest wait for the next."""
-APART_S: Final = 0.02
-"""Two reads begin so far apart: a single question is answered at once, many are gathered."""
+APART_S: Final = 0.05
+"""Two reads begin so far apart while more than one asks at a time: then many are gathered. One alone never waits."""
 
 
 class Together(Generic[K, V]):
@@ -28,6 +28,7 @@ class Together(Generic[K, V]):
         self._asked: dict[K, asyncio.Future[V | None]] = {}
         self._reading: asyncio.Task[None] | None = None
         self._began_s = float("-inf")
+        self._crowded = False
 
     async def get(self, key: K) -> V | None:
         """The value; None when it has none. Raises what `read` raises for this key."""
@@ -42,11 +43,13 @@ class Together(Generic[K, V]):
         loop = asyncio.get_running_loop()
         try:
             while self._asked:
-                if (early_s := self._began_s + APART_S - loop.time()) > 0:
+                early_s = self._began_s + APART_S - loop.time()
+                if self._crowded and early_s > 0:
                     await asyncio.sleep(early_s)
                 self._began_s = loop.time()
                 keys = list(self._asked)[:AT_MOST]
                 asked = {key: self._asked.pop(key) for key in keys}
+                self._crowded = len(asked) > 1
                 if not await self._answer(asked) and len(asked) > 1:
                     # One of them cannot be read: the others must not suffer for it.
                     for key, answer in asked.items():

@@ -109,9 +109,14 @@ async def proved(tx: Tx, proofs: Sequence[Proof]) -> None:
         set_={"proven_ms": made.excluded.proven_ms, "proven_by": made.excluded.proven_by},
         where=startup_trials.c.proven_ms.is_(None),
     )
+    await tx.execute(
+        statement,
+        [
+            {"at_ms": proof.at_ms, "by": proof.by, "none": 0, "of_version": proof.version_id}
+            for proof in {proof.version_id: proof for proof in reversed(proofs)}.values()
+        ],
+    )
     for proof in proofs:
-        values = {"at_ms": proof.at_ms, "by": proof.by, "none": 0, "of_version": proof.version_id}
-        await tx.execute(statement, values)
         if proof.troubled:
             entry = await tx.scalar(select(version.c.entry_id).where(version.c.id == proof.version_id))
             by = By("phone-home", proof.at_ms)

@@ -27,8 +27,7 @@ async def measure(quick: bool) -> list[Figure]:
             *await storm.measure(
                 Path(folder) / "storm",
                 count=200 if quick else 5_000,
-                steady=100 if quick else 800,
-                steady_s=2.0 if quick else 15.0,
+                steady=100 if quick else 1_500,
             ),
             *await tunnels.measure(
                 Path(folder) / "tunnels",

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
-from sqlalchemy import insert
+from sqlalchemy import insert, literal, select
 
 from controller.main import Daemon
 from controller.phonehome.pki import ADAPTER_CA
@@ -20,7 +20,7 @@ from controller.store.database import Tx
 from controller.store.scope import By, Scope
 from controller.store.tables import inventory as tables
 from controller.store.tables.phonehome import arms_contacts, arms_identities
-from controller.store.tables.push import config_versions
+from controller.store.tables.push import config_versions, startup_trials
 from inventory import onboarding
 from inventory.explain import Contact
 from inventory.plans import ConfigText
@@ -116,6 +116,14 @@ async def _startups(daemon: Daemon, tx: Tx, entries: list[int], at_ms: int) -> N
             for entry in entries
         ],
     )
+    # As in a fleet that has been in service: what is pulled has proven itself before.
+    version = config_versions.c
+    await tx.execute(
+        insert(startup_trials).from_select(
+            ["version_id", "entry_id", "digest", "proven_ms", "proven_by", "failures"],
+            select(version.id, version.entry_id, version.digest, version.at_ms, version.author, literal(0)),
+        )
+    )
 
 
 async def _adapters(tx: Tx, contractor_id: int, by: By, fleet: list[Member]) -> None:
@@ -144,6 +152,7 @@ async def _adapters(tx: Tx, contractor_id: int, by: By, fleet: list[Member]) -> 
 
 async def _identities(daemon: Daemon, tx: Tx, fleet: list[Member], certificate: str, key: str) -> None:
     ring = daemon.keyring
+    authority, made_ms = daemon.phonehome.pki.adapter_authority, daemon.clock.now_ms()
     digest = ring.digest(Secret(LS_KEY))
 
     def sealed(text: str, column: str, adapter_id: int) -> bytes:
@@ -159,6 +168,9 @@ async def _identities(daemon: Daemon, tx: Tx, fleet: list[Member], certificate: 
                 "rs_key_sealed": sealed(RS_KEY, "rs_key", number),
                 "passphrase_sealed": sealed(RS_KEY, "passphrase", number),
                 "certificate": certificate,
+                "certificate_authority": authority,
+                "certificate_made_ms": made_ms,
+                "certificate_until_ms": made_ms + 700 * 86_400_000,
                 "certificate_key_sealed": sealed(key, "certificate_key", number),
                 "made_ms": 0,
             }

@@ -378,9 +378,9 @@ async def _follow(pipe: Connection, order: Order) -> None:
                 await _at_once(int(number), len(order.members), lambda index: _open(lean, order, index))
             case "echo":
                 background.add(loop.create_task(lean.echo()))
-            case "config" | "location" | "method":  # pulls for so many seconds, 48 at a time
+            case "config" | "location" | "method":  # pulls for so many seconds, 96 at a time
                 await _pulls(lean, command, number)
-            case "whole":  # boots for so many seconds in a closed loop, 48 at a time
+            case "whole":  # whole boots, so many at a time
                 await _steady(lean, number)
             case "report":
                 pass
@@ -402,7 +402,7 @@ async def _open(lean: Lean, order: Order, index: int) -> None:
     await lean.tunnel(order.first + index, order.members[index])
 
 
-AT_ONCE: Final = 48
+AT_ONCE: Final = 96
 
 
 async def _pulls(lean: Lean, command: str, seconds: float) -> None:
@@ -417,15 +417,9 @@ async def _pulls(lean: Lean, command: str, seconds: float) -> None:
     await asyncio.gather(*(one() for _ in range(AT_ONCE)))
 
 
-async def _steady(lean: Lean, seconds: float) -> None:
-    ends = time.monotonic() + seconds
-    numbers = itertools.cycle(range(len(lean.order.members)))
-
-    async def one() -> None:
-        while time.monotonic() < ends:
-            await lean.boot(next(numbers))
-
-    await asyncio.gather(*(one() for _ in range(AT_ONCE)))
+async def _steady(lean: Lean, width: float) -> None:
+    """Every adapter once: one that came again at once would be taken for two units with one identity (MPC-11)."""
+    await _at_once(int(width), len(lean.order.members), lean.boot)
 
 
 async def _at_once(width: int, count: int, work: object) -> None:

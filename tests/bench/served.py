@@ -14,7 +14,7 @@ from pathlib import Path
 import uvloop
 
 from controller import logs
-from controller.main import Daemon
+from controller.main import Daemon, settle_heap
 from controller.settings import ApiSettings, ArmsSettings, Settings
 from tests.bench import fleet
 
@@ -88,6 +88,7 @@ async def _daemon(pipe: Connection, folder: Path, count: int) -> None:
     try:
         await fleet.register(running, count)
         await running.start()
+        settle_heap()
         pipe.send(running.phonehome.ports)
         peers = running.phonehome._context.peers
 

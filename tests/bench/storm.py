@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.bench.processes import Child, cores
 WITHIN_S = 10.0
 GIVES_UP_S = 600.0
 MAKERS = 2
+WIDTH = 96
+"""Boots under way while the steady rate is measured: as many as keep the server busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,12 @@ class Course:
     late_ms: float
 
 
-async def measure(folder: Path, *, count: int, steady: int, steady_s: float) -> list[Figure]:
+async def measure(folder: Path, *, count: int, steady: int) -> list[Figure]:
     """First the steady rate of whole boots in a closed loop, then the storm of others, on the same server."""
     server = Child(served.daemon, folder, count + steady, cores()[0])
     ports = await server.hear()
     members = fleet.members(count + steady)
-    rate = await _steady(ports, members[count:], count, steady_s)
+    rate = await _steady(ports, members[count:], count)
     course = await _storm(server, ports, members[:count])
     await server.end()
     ideal_s = count / rate
@@ -67,21 +70,20 @@ def _order(ports: tuple[int, int, int], members: list[fleet.Member], first: int,
     return load.Order(ports[0], ports[1], members, first, source, cores()[1])
 
 
-async def _steady(ports: tuple[int, int, int], members: list[fleet.Member], first: int, seconds: float) -> float:
+async def _steady(ports: tuple[int, int, int], members: list[fleet.Member], first: int) -> float:
     """Boots a second when as many wait as keep the server busy, and no more."""
     part = len(members) // MAKERS
     makers = [
         Child(load.run, _order(ports, members[number * part : (number + 1) * part], first + number * part, 2))
         for number in range(MAKERS)
     ]
-    await asyncio.gather(*(maker.tell("whole", 2.0) for maker in makers))
-    before = [await maker.tell("report") for maker in makers]
-    after = await asyncio.gather(*(maker.tell("whole", seconds) for maker in makers))
+    begun = time.monotonic()
+    told = await asyncio.gather(*(maker.tell("whole", WIDTH / MAKERS) for maker in makers))
+    seconds = time.monotonic() - begun
     for maker in makers:
         await maker.end()
-    booted = sum(each.boots for each in after) - sum(each.boots for each in before)
-    seconds_taken: float = max(each.at_s for each in after) - max(each.at_s for each in before)
-    return float(booted / seconds_taken)
+    booted: int = sum(each.boots for each in told)
+    return booted / seconds
 
 
 async def _storm(server: Child, ports: tuple[int, int, int], members: list[fleet.Member]) -> Course:
