@@ -37,7 +37,6 @@ OPEN: frozenset[str] = frozenset(
         "SMF-24",
         "SMF-26.2",
         "SMF-27",
-        "MPC-A3",
     }
 )
 """Rules that are not built yet. The list only ever gets shorter."""
