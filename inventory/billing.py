@@ -35,9 +35,9 @@ from inventory.prices import (
     standby_item,
 )
 
-What = Literal["initial", "monthly", "one-time", "minimum-period-sum"]
+What = Literal["initial", "monthly", "one-time", "minimum-period-sum", "loss", "failure", "damage"]
 TAXABLE: Final = frozenset({"initial", "monthly", "one-time"})
-"""Minimum-period sums are not, unless switched on (service-terms §6)."""
+"""Minimum-period sums, loss, failure and damage are not, unless switched on (service-terms §6)."""
 
 Counts = Sequence[tuple[date, int]]
 

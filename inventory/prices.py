@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal, get_args
@@ -134,22 +134,56 @@ def parse_price(service: str, name: str, fee: str, yen: int, first_day: date, co
 
 
 @dataclass(frozen=True, slots=True)
+class PriceRow:
+    """A price as it was recorded. `yen` None takes back what was recorded for this row and day before."""
+
+    item: Item
+    fee: Fee
+    yen: int | None
+    first_day: date
+    contractor_id: int | None
+    recorded_ms: int
+
+
+def known(recorded: Iterable[PriceRow], at_ms: int | None = None) -> tuple[Price, ...]:
+    """The prices as they were known at an instant (None: all that is recorded): of several rows for one item, fee, day
+    and contractor the newest counts, of equally old ones the last. What is recorded later never changes the answer."""
+    newest: dict[tuple[Item, Fee, date, int | None], PriceRow] = {}
+    for one in recorded:
+        key = (one.item, one.fee, one.first_day, one.contractor_id)
+        if (at_ms is None or one.recorded_ms <= at_ms) and (
+            key not in newest or one.recorded_ms >= newest[key].recorded_ms
+        ):
+            newest[key] = one
+    return tuple(
+        Price(one.item, one.fee, one.yen, one.first_day, one.contractor_id)
+        for one in newest.values()
+        if one.yen is not None
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class PriceList:
     """All prices that can matter to one contractor: its own and the default ones."""
 
     prices: Sequence[Price]
 
+    def in_force(self, item: Item, fee: Fee, day: date) -> Price | None:
+        """The price in force on a day: the contractor's own, else the default; None if no list has one."""
+        found = [one for one in self.prices if (one.item, one.fee) == (item, fee) and one.first_day <= day]
+        own = [one for one in found if one.contractor_id is not None]
+        return max(own or found, key=lambda one: one.first_day, default=None)
+
     def yen(self, item: Item, fee: Fee, day: date) -> int:
         """The price in force on a day: the contractor's own, else the default. Raises NotFound."""
         if item == TO_DYNAMIC:
             return 0
-        in_force = [one for one in self.prices if (one.item, one.fee) == (item, fee) and one.first_day <= day]
-        own = [one for one in in_force if one.contractor_id is not None]
-        if not in_force:
+        found = self.in_force(item, fee, day)
+        if found is None:
             raise NotFound(
                 f"no {fee} price for {item} is in force on {day}",
                 field="item",
                 rule="MPC-A1" if item.service == "mpc" else "SMF-A1",
                 next_step="Enter the price in the contractor's list or in the default one.",
             )
-        return max(own or in_force, key=lambda one: one.first_day).yen
+        return found.yen

@@ -14,6 +14,8 @@ from controller.cli import (
     incidents,
     keys,
     operating,
+    outages,
+    pricing,
     pushing,
     serving,
     sim,
@@ -33,7 +35,22 @@ app = typer.Typer(
 vectors = typer.Typer(help="Run published vector files against this build.", no_args_is_help=True)
 conformance.register(vectors)
 app.add_typer(vectors, name="conformance")
-for room in (serving, database, demo, fleet, incidents, keys, pushing, operating, traffic, sim):
+for room in (
+    serving,
+    database,
+    demo,
+    fleet,
+    incidents,
+    pricing,
+    outages,
+    keys,
+    pricing,
+    outages,
+    pushing,
+    operating,
+    traffic,
+    sim,
+):
     room.register(app)
 
 

@@ -58,6 +58,11 @@ class Api:
         """`GET`; query parameters that are None are left out."""
         return self._send("GET", path, params={k: v for k, v in query.items() if v is not None})
 
+    def get_list(self, path: str, **query: object) -> list[Json]:
+        """`GET` of a list that has no pages."""
+        params = {k: v for k, v in query.items() if v is not None}
+        return cast("list[Json]", self._answer("GET", path, params=params).json())
+
     def every(self, path: str, **query: object) -> Iterator[Json]:
         """All items of a list, page by page."""
         after: str | None = None

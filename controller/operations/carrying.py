@@ -16,7 +16,7 @@ from controller.operations.masking import known_of, masked_result
 from controller.operations.pacing import protocol_s, real_s
 from controller.operations.settling import Settler
 from controller.push.texts import TextPlanner
-from controller.store import adapters, operations
+from controller.store import adapters, modules, operations
 from controller.store.database import Database
 from controller.store.operations import Change
 from controller.store.scope import Scope
@@ -25,6 +25,7 @@ from drivers.arms.operations import request_of, result_of
 from drivers.arms.results import NAMES, SUCCESS
 from drivers.sessions.arms import ArmsLink
 from inventory.errors import BadInput, CommandRejected, DeviceError, IdentityMismatch, Unreachable
+from inventory.modules import ReportedModule
 from inventory.operations import (
     ASYNCHRONOUS,
     LEAVING,
@@ -255,6 +256,10 @@ class Carrier:
                 adapter = await adapters.get(tx, Scope.everything(), operation.adapter_id)
                 known = await known_of(tx, self._keyring, adapter, operation.entry_id)
             kept = await masked_result(self._planner, known, operation.kind, result)
+        if operation.kind is OperationKind.READ_MODULE_LIST and kept is not None and kept.modules:
+            listed = [ReportedModule(one.module, one.version, one.about) for one in kept.modules]
+            async with self._database.write() as tx:
+                await modules.report(tx, operation.adapter_id, listed, self._clock.now_ms())
         step = Change(state, said, self._clock.now_ms(), result_code=code, result=kept)
         return await self._step(operation, step)
 

@@ -18,6 +18,23 @@ KEPT: Final = 50
 _COLUMNS: Final = tuple(column.name for column in arms_boots.columns if column.name != "id")
 
 
+# One statement for all adapters that reached a step: a storm of boots brings thousands of steps in a write.
+_LATEST: Final = (
+    select(func.max(arms_boots.c.id)).where(arms_boots.c.adapter_id == bindparam("of_adapter")).scalar_subquery()
+)
+_STEP: Final = {
+    column: update(arms_boots)
+    .where(arms_boots.c.id == _LATEST, arms_boots.c[column].is_(None))
+    .values({column: bindparam("reached")})
+    for column in _COLUMNS
+}
+_NEWEST: Final = select(arms_boots.c.id).where(arms_boots.c.adapter_id == bindparam("of_adapter"))
+_LAST_KEPT: Final = _NEWEST.order_by(arms_boots.c.id.desc()).limit(1).offset(KEPT - 1).scalar_subquery()
+_FORGET: Final = delete(arms_boots).where(
+    arms_boots.c.adapter_id == bindparam("of_adapter"), arms_boots.c.id < _LAST_KEPT
+)
+
+
 @dataclass(slots=True)
 class Noted:
     """What happened to boots since the last write.
@@ -62,19 +79,15 @@ class Noted:
 
 async def write(tx: Tx, noted: Noted) -> None:
     """Write what was noted: first how older boots went on, then the new ones; then the oldest beyond fifty go."""
+    steps: dict[str, list[dict[str, Any]]] = {}
     for (adapter_id, column), value in noted.steps.items():
-        latest = select(func.max(arms_boots.c.id)).where(arms_boots.c.adapter_id == adapter_id).scalar_subquery()
-        first = arms_boots.c[column].is_(None)
-        await tx.execute(update(arms_boots).where(arms_boots.c.id == latest, first).values({column: value}))
+        steps.setdefault(column, []).append({"of_adapter": adapter_id, "reached": value})
+    for column, reached in steps.items():
+        await tx.execute(_STEP[column], reached)
     if not noted.new:
         return
     await tx.execute(insert(arms_boots), noted.new)
-    newest = select(arms_boots.c.id).where(arms_boots.c.adapter_id == bindparam("of_adapter"))
-    last_kept = newest.order_by(arms_boots.c.id.desc()).limit(1).offset(KEPT - 1).scalar_subquery()
-    await tx.execute(
-        delete(arms_boots).where(arms_boots.c.adapter_id == bindparam("of_adapter"), arms_boots.c.id < last_kept),
-        [{"of_adapter": adapter_id} for adapter_id in {row["adapter_id"] for row in noted.new}],
-    )
+    await tx.execute(_FORGET, [{"of_adapter": adapter_id} for adapter_id in {row["adapter_id"] for row in noted.new}])
 
 
 async def page(tx: Tx, adapter_id: int, *, before: int | None = None, limit: int = 20) -> list[Boot]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Sequence
@@ -208,6 +209,7 @@ def _count(values: Sequence[object], field: str, *, at_least: int) -> None:
         _refuse(f"{field}: {at_least} to {MAX_LIST} of them, not {len(values)}", field)
 
 
+@functools.lru_cache(maxsize=64)  # our own few addresses, in every answer
 def check_address(text: str, field: str) -> None:
     """Clients resolve no names. Raises BadInput unless it is an IPv4 or IPv6 literal."""
     try:
@@ -216,6 +218,7 @@ def check_address(text: str, field: str) -> None:
         _refuse("an address is an IPv4 or IPv6 literal: clients resolve no names", field)
 
 
+@functools.lru_cache(maxsize=64)
 def check_url(url: str, field: str, *, limit: int) -> None:
     """Raises BadInput unless a client can use it: https, literal address, explicit port, short parts (§4)."""
     try:

@@ -19,6 +19,9 @@ MAX_TAG = 64 * 1024
 """Bytes of one tag or comment: an unfinished one is read again with each piece, and its attributes come all at once."""
 _CONTROL = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20)])
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_PLAIN = bytes(set(range(0x20, 0x7F)) - set(b'&<>"'))
+"""Characters that are written as they are, in a text and in an attribute."""
+_PLAIN_TEXT = _PLAIN + b'\n\t"'
 _TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _ATTRIBUTE = {**_TEXT, **str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})}
 
@@ -165,15 +168,18 @@ def write(element: Element) -> bytes:
 def _write(element: Element, out: list[str]) -> None:
     out.append(f"<{element.name}")
     for key, value in element.attributes:
-        out.append(f' {key}="{_escaped(value, _ATTRIBUTE, element.name)}"')
+        out.append(f' {key}="{_escaped(value, _ATTRIBUTE, _PLAIN, element.name)}"')
     out.append(">")
-    out.append(_escaped(element.text, _TEXT, element.name))
+    out.append(_escaped(element.text, _TEXT, _PLAIN_TEXT, element.name))
     for child in element.children:
         _write(child, out)
     out.append(f"</{element.name}>")
 
 
-def _escaped(text: str, table: dict[int, str], name: str) -> str:
+def _escaped(text: str, table: dict[int, str], plain: bytes, name: str) -> str:
+    # A configuration of plain ASCII is looked through in a tenth of the time.
+    if text.isascii() and not text.encode("ascii").translate(None, plain):
+        return text
     bad = _UNWRITABLE.search(text)
     if bad:
         raise BadInput(

@@ -32,6 +32,7 @@ def verdict(*units: list[Sighting]) -> tuple[Evidence, ...]:
     return () if found is None else found.evidence
 
 
+@pytest.mark.rule("MPC-11")
 def test_two_units_that_beat_in_turn_from_two_places_are_a_violation_with_both_sources_and_times() -> None:
     known = lately(unit(HERE), unit(THERE, first_ms=20_000, octets=77))
     found = judge(known, MINUTE, 7 * MINUTE + 20_000)

@@ -90,6 +90,7 @@ def test_a_missing_price_leaves_the_money_out() -> None:
     assert (found.model, found.monthly_delta_yen) == ("B", None)
 
 
+@pytest.mark.rule("MPC-19")
 def test_a_model_that_would_lose_an_option_is_not_recommended() -> None:
     found = remedy(SMALL, [BIG], replace(NEED, options=frozenset({"ultra-firewall"})))
     assert (found.kind, found.reason) == (RemedyKind.NONE, "no-model-suffices")

@@ -277,6 +277,7 @@ async def test_late_readings_make_a_closed_day_again_and_keep_what_it_was(place:
     assert any(Flag.CORRECTED in flags for flags in marks)
 
 
+@pytest.mark.rule("MPC-19", "SMF-24")
 async def test_thirty_five_days_of_overload_draft_one_proposal_and_no_second(place: Place) -> None:
     await place.metering.import_readings(EVERYTHING, place.past(BUSY, 35))
     await place.metering.tick()

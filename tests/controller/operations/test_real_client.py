@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from controller.store import phonehome
+from controller.settings import ArmsSettings
+from controller.store import modules, phonehome
 from drivers.simulator.arms_client import ArmsDevice
 from drivers.simulator.identity import SA_W2, fleet_member
 from inventory.operations import OperationState
@@ -19,7 +20,13 @@ from tests.controller.phonehome.site import Site, Unit, eventually, until
 DONE, NOT_DONE = OperationState.DONE, OperationState.NOT_DONE
 SECRET = "Planted-in-startup-1"
 STARTUP = f"hostname: osaka\nppp.0.password: {SECRET}\n"
-METHODS = ("https-tunnel",)
+METHODS = ("https-tunnel", "https-simple")
+
+
+@pytest.fixture
+def arms_settings() -> ArmsSettings:
+    """Any push port: the simulated devices share one address."""
+    return ArmsSettings(ls_port=0, rs_port=0, heartbeat_port=0, pulls_per_s=10_000, push_ports="1024-65535")
 
 
 @pytest.fixture
@@ -106,6 +113,9 @@ async def test_every_operation_works(asker: Asking, client: ArmsDevice, unit: Un
     _, result = await asker.does(unit, "read-module-list")
     assert result is not None
     assert [one.module for one in result.modules] == [0]
+    async with asker.site.database.read() as tx:
+        known = (await modules.reported(tx, [unit.adapter_id]))[unit.adapter_id]
+    assert [one.version for one in known.modules] == [one.version for one in result.modules]
     _, result = await asker.does(unit, "dump-debug")
     assert result is not None
     assert result.reports[0].text.startswith("state dump, 1 modules")
