@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 FUZZ_S ?= 600
+DEEP_S ?= 600
 
-.PHONY: help demo test test-fast check lint format types bench fuzz lock clean setup setup-dev parts
+.PHONY: help demo test test-fast check lint format types bench fuzz test-deep lock clean setup setup-dev parts
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +34,9 @@ bench: setup-dev ## print each figure beside a named baseline of the same run
 
 fuzz: setup-dev $(VENV)/.ready-fuzz ## fuzz every parser and the doors, guided by coverage; FUZZ_S=600 seconds in all
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S)
+
+test-deep: setup-dev ## mutate the rules of the terms: each change must make a test fail; DEEP_S=600 seconds, 0: all
+	$(BIN)/python -m tests.mutation --seconds $(DEEP_S)
 
 lock: ## resolve the dependencies again (needs uv); no index address is written
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q --group build pyproject.toml -o requirements.lock
