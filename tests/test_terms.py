@@ -11,31 +11,17 @@ pytestmark = pytest.mark.fast
 
 OPEN: frozenset[str] = frozenset(
     {
-        "SMF-0",
         "MPC-1",
-        "SMF-5.3",
-        "SMF-6",
-        "SMF-7",
-        "SMF-8.3",
-        "MPC-9.4",
-        "SMF-9.1",
-        "MPC-10.1",
-        "MPC-10.4",
         "MPC-11",
         "SMF-12.1",
         "SMF-12.2",
         "SMF-17.1",
-        "SMF-17.2",
         "SMF-17.3",
-        "SMF-17.4",
         "SMF-17.5",
         "MPC-18.1",
         "MPC-18.2",
-        "SMF-18",
         "MPC-19",
-        "SMF-19",
         "SMF-24",
-        "SMF-27",
     }
 )
 """Rules that are not built yet. The list only ever gets shorter."""

@@ -10,11 +10,12 @@ from controller.api.auth import Admin
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.schemas import ApiKeyView, NewApiKey, instant
-from controller.api.state import acting, daemon_of
+from controller.api.state import acting, daemon_of, number
 from controller.store import api_keys
 from controller.store.api_keys import ApiKey
 from controller.store.database import Tx
 from inventory.errors import Conflict
+from inventory.slots import show_key
 
 router = APIRouter(tags=["api-keys"])
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
@@ -27,7 +28,13 @@ async def create_api_key(body: NewApiKey, request: Request, caller: Admin, once:
 
     async def work(tx: Tx) -> ApiKeyView:
         made, secret = await api_keys.create(
-            tx, daemon.keyring, acting(request, caller), name=body.name, role=body.role
+            tx,
+            daemon.keyring,
+            acting(request, caller),
+            name=body.name,
+            role=body.role,
+            contractor_id=None if body.contractor is None else number(body.contractor, "K", "contractor"),
+            company_id=body.company,
         )
         return _view(made, secret.reveal())
 
@@ -58,6 +65,8 @@ def _view(one: ApiKey, key: str | None = None) -> ApiKeyView:
         id=one.id,
         name=one.name,
         role=one.role,
+        contractor=None if one.contractor_id is None else show_key("K", one.contractor_id),
+        company=one.company,
         created_at=instant(one.created_ms),
         revoked_at=None if one.revoked_ms is None else instant(one.revoked_ms),
         key=key,

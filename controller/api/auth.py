@@ -21,11 +21,21 @@ if TYPE_CHECKING:
 
 
 class Role(IntEnum):
-    """Each role may do all that those below it may (architecture §7)."""
+    """Each of viewer, operator and admin may do all that those before it may (architecture §7).
+
+    Billing reads like a viewer and edits contracts and money; a contractor reads its own, whatever is asked for.
+    """
 
     VIEWER = 1
     OPERATOR = 2
     ADMIN = 3
+    BILLING = 4
+    CONTRACTOR = 5
+
+    @property
+    def power(self) -> int:
+        """What it may do to the fleet."""
+        return Role.VIEWER.value if self in {Role.BILLING, Role.CONTRACTOR} else self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +71,14 @@ async def caller_with(daemon: Daemon, secret: Secret) -> Caller:
             "this API key is not valid", next_step="Ask an admin for a key; a revoked one stays dead."
         )
     scope = Scope.everything() if key.contractor_id is None else Scope.of(key.contractor_id)
-    return Caller(key_id=key.id, actor=f"key {key.id} ({key.name})", role=Role[key.role.upper()], scope=scope)
+    return Caller(key_id=key.id, actor=key.actor, role=Role[key.role.upper()], scope=scope)
 
 
 def require(role: Role) -> Callable[[Caller], Awaitable[Caller]]:
     """Dependency: a caller with at least this role. Raises NotAllowed."""
 
     async def allowed(caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
-        if caller.role < role:
+        if caller.role.power < role.power:
             raise NotAllowed(
                 f"this needs the role {role.name.lower()}, the key has {caller.role.name.lower()}",
                 next_step=f"Use a key with the role {role.name.lower()} or above.",
@@ -78,6 +88,17 @@ def require(role: Role) -> Callable[[Caller], Awaitable[Caller]]:
     return allowed
 
 
+async def billing(caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
+    """Dependency: a caller who edits contracts and money. Raises NotAllowed."""
+    if caller.role not in {Role.BILLING, Role.ADMIN}:
+        raise NotAllowed(
+            f"this needs the role billing, the key has {caller.role.name.lower()}",
+            next_step="Use a key with the role billing or admin.",
+        )
+    return caller
+
+
 Viewer = Annotated[Caller, Depends(require(Role.VIEWER))]
 Operator = Annotated[Caller, Depends(require(Role.OPERATOR))]
 Admin = Annotated[Caller, Depends(require(Role.ADMIN))]
+Billing = Annotated[Caller, Depends(billing)]

@@ -351,7 +351,11 @@ class NewApiKey(Body):
     """A key for a person or a program."""
 
     name: Name
-    role: Literal["admin", "operator", "viewer"]
+    role: Literal["admin", "operator", "billing", "viewer", "contractor"]
+    contractor: ContractorKey | None = Field(default=None, description="Whose key it is; with the role contractor.")
+    company: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
+        default=None, description="Number of the company that its holder works for, when work is delegated (SMF-18)."
+    )
 
 
 class ApiKeyView(BaseModel):
@@ -360,6 +364,8 @@ class ApiKeyView(BaseModel):
     id: int
     name: str
     role: str
+    contractor: str | None
+    company: str | None
     created_at: datetime
     revoked_at: datetime | None
     key: str | None = None

@@ -187,9 +187,17 @@ async def page(
 
 
 async def set_life(
-    tx: Tx, scope: Scope, by: By, adapter_id: int, event: LifeEvent, *, if_version: int | None = None
+    tx: Tx,
+    scope: Scope,
+    by: By,
+    adapter_id: int,
+    event: LifeEvent,
+    *,
+    if_version: int | None = None,
+    on: date | None = None,
 ) -> LifeStep:
-    """Let an event happen to an adapter and record it, with its rule (service-terms §8).
+    """Let an event happen to an adapter and record it, with its rule (service-terms §8). `on`: its Tokyo day, if not
+    today.
 
     Raises what `inventory.adapters.live` raises for a request that does not fit; a fact that does not fit is recorded
     with an alert and changes nothing.
@@ -203,7 +211,7 @@ async def set_life(
         event,
         service=adapter.service,
         held=adapter.holding,
-        on=tokyo_day(by.at_ms),
+        on=on or tokyo_day(by.at_ms),
         missing=onboarding.missing(adapter.device_class, provided.all()),
         seated=await tx.scalar(seat) is not None,
         failed_in=await _failed_in(tx, adapter_id),

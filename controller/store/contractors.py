@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from controller.store import audit
 from controller.store.database import Tx
@@ -35,6 +35,25 @@ async def get(tx: Tx, scope: Scope, contractor_id: int) -> Contractor:
     if row is None or not scope.allows(row.id):
         raise not_found(f"contractor {show_key('K', contractor_id)}")
     return _contractor(row)
+
+
+async def rename(tx: Tx, by: By, contractor_id: int, name: str) -> Contractor:
+    """Another name of the same contractor, as its filed change says (SMF-6). Raises BadInput, NotFound."""
+    before = await get(tx, Scope.everything(), contractor_id)
+    after = required_name(name, "facts.name")
+    await tx.execute(
+        update(contractors).where(contractors.c.id == contractor_id).values(name=after, version=before.version + 1)
+    )
+    audit.record(
+        tx,
+        by,
+        "contractor.rename",
+        before.key,
+        contractor_id=contractor_id,
+        before={"name": before.name},
+        after={"name": after},
+    )
+    return await get(tx, Scope.everything(), contractor_id)
 
 
 async def page(tx: Tx, scope: Scope, *, after: int = 0, limit: int = 100, text: str | None = None) -> list[Contractor]:

@@ -20,7 +20,10 @@ api_keys: Final = Table(
     ms("created_ms"),
     ms("revoked_ms", nullable=True),
     Index("uq_api_keys_digest", "digest", unique=True),
-    CheckConstraint("role IN ('admin', 'operator', 'viewer')", name="role"),
+    # The company that the person works for, when work is delegated (SMF-18).
+    number("company_id", nullable=True),
+    CheckConstraint("role IN ('admin', 'operator', 'billing', 'viewer', 'contractor')", name="role"),
+    CheckConstraint("role <> 'contractor' OR contractor_id IS NOT NULL", name="contractor_bound"),
     **NEVER_REUSED,
 )
 

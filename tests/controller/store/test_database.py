@@ -55,7 +55,8 @@ def catalogue(connection: sa.Connection, schema_name: str) -> set[tuple[str, ...
             (row.name, part.strip().rstrip(","))
             for row in rows
             if not row.name.startswith(("alembic", "sqlite"))
-            for line in row.sql.splitlines()
+            # A table that was made anew under another name has its name in quotes, which mean nothing.
+            for line in row.sql.replace(f'TABLE "{row.name}"', f"TABLE {row.name}").splitlines()
             for part in re.split(r", (?![^()]*\))", line)
         }
     constraints = connection.execute(

@@ -1,0 +1,284 @@
+"""The lines of one contractor as they stand on a day: a fold over what was recorded, with what the calendar adds.
+
+Nothing here is stored. Billing starts, due changes, last days and what ends with them follow from the recorded events
+and the day asked for, so that a line can be read as of any day, and a correction is one more event (service-terms §8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import date, timedelta
+from typing import Any, Final, cast
+
+from inventory.calendar import parse_day
+from inventory.catalogue import Service
+from inventory.contractevents import (
+    Abolition,
+    Accept,
+    BackInEntry,
+    BillingStarts,
+    ChangeCounts,
+    ChangeDue,
+    ChangeOption,
+    ContractEvent,
+    DayOver,
+    DependencyEnds,
+    LeavesEntry,
+    Notice,
+    ProviderTerminates,
+    Refuse,
+    Resume,
+    Suspend,
+    Withdraw,
+    event_name,
+)
+from inventory.contracts import FINAL, Cause, Contract, Follows, State, apply, step
+from inventory.errors import BadInput, FleetError
+from inventory.fees import Kind
+from inventory.optionrules import Bound, ends_together
+
+RECORDED: Final[Mapping[str, type[ContractEvent]]] = {
+    event_name(kind): kind
+    for kind in (
+        Accept,
+        Refuse,
+        Withdraw,
+        ChangeCounts,
+        Suspend,
+        Resume,
+        ChangeOption,
+        LeavesEntry,
+        BackInEntry,
+        Notice,
+        ProviderTerminates,
+        Abolition,
+    )
+}
+"""Events that somebody records; the others are the calendar's and follow from these."""
+VOID: Final = "void"
+"""A correction that takes an event back and puts nothing in its place."""
+_DAYS: Final = frozenset({"billing_start", "until", "notified", "named", "effective", "first_day"})
+_IN_FORCE: Final = frozenset({State.ACCEPTED, State.ACTIVE, State.SUSPENDED, State.DORMANT, State.TERMINATING})
+
+
+# --- events as they are kept ------------------------------------------------------------------------------------------
+
+
+def facts_of(event: ContractEvent) -> dict[str, object]:
+    """What is kept of an event beside its name and day: JSON-ready."""
+    found: dict[str, object] = {}
+    for one in fields(event):
+        value = getattr(event, one.name)
+        if one.name not in {"day", "obstacles"} and value is not None:
+            found[one.name] = value.isoformat() if isinstance(value, date) else value
+    return found
+
+
+def event_of(name: str, day: date, facts: Mapping[str, object]) -> ContractEvent:
+    """The event that was kept. Raises BadInput for an unknown name, or facts that are missing or not its own."""
+    kind = RECORDED.get(name)
+    if kind is None:
+        raise BadInput(
+            f"{name[:40]!r} is no event of a contract line", field="event", next_step=f"One of {', '.join(RECORDED)}."
+        )
+    own = {one.name for one in fields(kind)} - {"day", "obstacles"}
+    given: dict[str, Any] = {}
+    for key, value in facts.items():
+        if key not in own:
+            raise BadInput(f"{name} has no {key}", field=key, next_step=f"It takes {', '.join(sorted(own)) or 'none'}.")
+        given[key] = parse_day(str(value), key) if key in _DAYS else value
+    try:
+        return kind(day, **given)
+    except TypeError:
+        missing = sorted(own - given.keys())
+        raise BadInput(
+            f"{name} lacks a fact",
+            field=missing[0] if missing else "event",
+            next_step=f"It takes {', '.join(missing)}.",
+        ) from None
+
+
+# --- the book ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BookLine:
+    """A contract line or option as it was applied for. Ids are those of the store."""
+
+    id: int
+    service: Service
+    kind: Kind
+    applied: date
+    on: int | None = None
+    """The adapter line, rental or management that an option is bound to."""
+    group: int | None = None
+    """The packet share group of a mobile access on that plan."""
+    values: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BookEvent:
+    """A recorded event. `event` None takes back the one that it corrects."""
+
+    id: int
+    line: int
+    event: ContractEvent | None
+    corrects: int | None = None
+    group: int | None = None
+    """The group that a change to the packet-share plan joins (MPC-6.8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One step of a line: recorded, or the calendar's (`event_id` None)."""
+
+    line: int
+    day: date
+    name: str
+    rule: str
+    follows: tuple[Follows, ...]
+    alert: str | None
+    event_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Lines as they stand at the end of a day."""
+
+    contracts: Mapping[int, Contract]
+    steps: tuple[Happened, ...]
+    values: Mapping[int, tuple[tuple[date, Mapping[str, str | int]], ...]]
+    """Of each line its values with their first day, ascending."""
+    groups: Mapping[int, int | None]
+    """Mobile access → its group."""
+
+
+def fold(lines: Iterable[BookLine], events: Sequence[BookEvent], until: date) -> Book:
+    """The lines at the end of the day `until`. Lines of one contractor, with all their events, in any order.
+
+    A recorded event that does not fit (a correction took away what it rested on) changes nothing and is a step with an
+    alert.
+    """
+    taken_back = {one.corrects for one in events if one.corrects is not None}
+    kept = [one for one in events if one.event is not None and one.id not in taken_back]
+    folding = _Folding([one for one in lines if one.applied <= until], kept)
+    folding.run(until)
+    return Book(
+        folding.contracts,
+        tuple(folding.steps),
+        {line: tuple(found) for line, found in folding.values.items()},
+        folding.groups,
+    )
+
+
+class _Folding:
+    def __init__(self, lines: Sequence[BookLine], events: Sequence[BookEvent]) -> None:
+        self.lines = {one.id: one for one in lines}
+        self.contracts = {one.id: apply(one.service, one.kind, one.applied, one.values) for one in lines}
+        self.groups: dict[int, int | None] = {one.id: one.group for one in lines}
+        self.values: dict[int, list[tuple[date, Mapping[str, str | int]]]] = {
+            one.id: [(one.applied, dict(one.values))] for one in lines
+        }
+        self.steps: list[Happened] = []
+        self._joining: dict[int, int | None] = {}
+        known = (one for one in events if one.line in self.lines)
+        self._waiting = sorted(known, key=lambda one: (_day(one), one.id), reverse=True)
+
+    def run(self, until: date) -> None:
+        """Day after day on which something happens, until the last one asked for."""
+        while (day := self._next_day()) is not None and day <= until:
+            self._calendar(day)
+            while self._waiting and _day(self._waiting[-1]) == day:
+                self._recorded(self._waiting.pop())
+                self._calendar(day)
+
+    def _next_day(self) -> date | None:
+        days = [day for contract in self.contracts.values() for day in _due_days(contract)]
+        if self._waiting:
+            days.append(_day(self._waiting[-1]))
+        return min(days, default=None)
+
+    def _recorded(self, one: BookEvent) -> None:
+        assert one.event is not None
+        if isinstance(one.event, ChangeOption) and one.event.what == "plan":
+            self._joining[one.line] = one.group
+        try:
+            self._step(one.line, one.event, one.id)
+        except FleetError as error:
+            name = event_name(one.event)
+            alert = f"no longer fits: {error.message}"
+            self.steps.append(Happened(one.line, one.event.day, name, error.rule or "", (), alert, one.id))
+
+    def _calendar(self, day: date) -> None:
+        """What the day brings by itself, until nothing is due: last days first, then starts, then changes."""
+        for line, contract in sorted(self.contracts.items()):
+            if contract.state is State.TERMINATING and contract.effective is not None and contract.effective < day:
+                self._step(line, DayOver(day), None)
+                self._end_together(line, self.contracts[line])
+        for line, contract in sorted(self.contracts.items()):
+            if _starts(contract) and contract.billing_start is not None and contract.billing_start <= day:
+                self._step(line, BillingStarts(day), None)
+        for line, contract in sorted(self.contracts.items()):
+            if any(one.first_day <= day for one in contract.pending):
+                self._change(line, contract, day)
+
+    def _change(self, line: int, contract: Contract, day: date) -> None:
+        first_day = min(one.first_day for one in contract.pending)
+        self._step(line, ChangeDue(day), None)
+        now = self.contracts[line].values
+        self.values[line].append((first_day, now))
+        if now.get("plan") == contract.values.get("plan"):
+            return
+        left, self.groups[line] = self.groups[line], None
+        if now.get("plan") == "packet-share":
+            self.groups[line] = self._joining.get(line)
+        elif left is not None and not self._members(left):
+            self._depend(left, first_day - timedelta(days=1), by_abolition=False)
+
+    def _members(self, group: int) -> list[int]:
+        return [one for one, of in self.groups.items() if of == group and self.contracts[one].state in _IN_FORCE]
+
+    def _end_together(self, line: int, ended: Contract) -> None:
+        assert ended.effective is not None
+        bound = {
+            str(one): Bound(self.lines[one].kind, _text(self.lines[one].on), _text(self._group_of(one)))
+            for one, contract in self.contracts.items()
+            if contract.state not in FINAL or one == line
+        }
+        for name in ends_together(bound, [str(line)]):
+            self._depend(int(name), ended.effective, by_abolition=ended.cause is Cause.ABOLITION)
+
+    def _group_of(self, line: int) -> int | None:
+        return self.groups[line] if self.contracts[line].state is not State.APPLIED else None
+
+    def _depend(self, line: int, day: date, *, by_abolition: bool) -> None:
+        if self.contracts[line].is_option:
+            self._step(line, DependencyEnds(day, by_abolition=by_abolition), None)
+
+    def _step(self, line: int, event: ContractEvent, event_id: int | None) -> None:
+        done = step(self.contracts[line], event)
+        self.contracts[line] = done.contract
+        self.steps.append(Happened(line, event.day, event_name(event), done.rule, done.follows, done.alert, event_id))
+
+
+def _starts(contract: Contract) -> bool:
+    return not contract.started and contract.state in {State.ACCEPTED, State.TERMINATING}
+
+
+def _due_days(contract: Contract) -> Iterator[date]:
+    """Days on which the calendar brings something to a line."""
+    if contract.state is State.TERMINATING and contract.effective is not None:
+        yield contract.effective + timedelta(days=1)
+    if _starts(contract) and contract.billing_start is not None:
+        yield max(contract.billing_start, contract.concluded or contract.billing_start)
+    if contract.state in {State.ACTIVE, State.TERMINATING}:
+        yield from (one.first_day for one in contract.pending)
+
+
+def _day(one: BookEvent) -> date:
+    return cast("ContractEvent", one.event).day
+
+
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)

@@ -1,0 +1,42 @@
+"""What a contract line does not entitle to is not controlled; the rule that says so (service-terms §1, §8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from inventory.contracts import Cause, Contract, State
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why an adapter or a management is not controlled."""
+
+    rule: str
+    words: str
+
+    def __str__(self) -> str:
+        """Words with the rule, as answers and refusals show them."""
+        return f"{self.words} ({self.rule})"
+
+
+_ENDINGS = {
+    Cause.ABOLITION: ("SMF-22", "SMF-22"),
+    Cause.PROVIDER: ("SMF-23.1", "SMF-23.1"),
+    Cause.DEPENDENCY: ("MPC-6.5", "SMF-23.3"),
+    Cause.NOTICE: ("MPC-14", "SMF-23.2"),
+}
+
+
+def stop_of(key: str, contract: Contract) -> Stop | None:
+    """Why the line gives no service now; None: it does, or it was never in force and governs nothing."""
+    mpc = contract.service == "mpc"
+    if contract.state in {State.APPLIED, State.REFUSED, State.WITHDRAWN} or contract.entitled:
+        return None
+    if contract.state is State.ENDED:
+        cause = contract.cause or Cause.NOTICE
+        return Stop(_ENDINGS[cause][0 if mpc else 1], f"{key} has ended with {contract.effective}")
+    if contract.suspended:
+        return Stop("SMF-21", f"{key} is suspended")
+    if contract.state is State.DORMANT:
+        return Stop("SMF-2", f"{key} is dormant: its adapter sits in no entry")
+    return Stop("MPC-5" if mpc else "SMF-15.3", f"{key} starts on its billing start date, {contract.billing_start}")
