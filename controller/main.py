@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 import structlog
 import uvicorn
@@ -21,6 +21,7 @@ from controller.keyring import Keyring
 from controller.metering.service import MeteringService
 from controller.operations.service import OperationService
 from controller.phonehome.service import PhoneHome
+from controller.phonehome.together import Together
 from controller.push.identifying import Identifier
 from controller.push.reaching import FleetReach
 from controller.push.service import Policy, PushService
@@ -82,7 +83,7 @@ class Daemon:
             keyring=keyring,
             database=db,
             folder=settings.data_directory / "pki",
-            startup=self._startup,
+            startup=Together(self._read_startups).get,
             keep=self.metering.keep,
             on_power_on=self.metering.declare_restart,
         )
@@ -242,9 +243,9 @@ class Daemon:
         assert self._engine is not None
         return self._engine
 
-    async def _startup(self, entry_id: int) -> Served | None:
+    async def _read_startups(self, entry_ids: Sequence[int]) -> dict[int, Served]:
         async with self.db.read() as tx:
-            return await startups.served(tx, self.keyring, entry_id)
+            return await startups.served_at(tx, self.keyring, entry_ids)
 
     def _loop(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(self._again(name, work), name=name))

@@ -136,8 +136,9 @@ class ArmsSettings(_Section):
     """Seconds between echoes in a tunnel; 0 would make a client rebuild it for ever."""
     heartbeat_interval_s: Annotated[int, Field(ge=10, le=3600)] = 60
     """Seconds between heartbeats."""
-    pulls_per_s: Annotated[float, Field(gt=0)] = 200.0
-    """Pulls admitted per second; the rest are held, then answered 301 (architecture §6)."""
+    pulls_per_s: Annotated[float, Field(gt=0)] | None = None
+    """Ceiling of pulls admitted per second; empty: as many as the node can serve. The rest are held in a queue, and \
+told to come back (301) when their turn is not within 20 s (architecture §6)."""
     loop_requests: Annotated[int, Field(ge=10, le=10_000)] = 30
     """Requests of one adapter within the window beyond which it is caught in a loop; a normal start makes four."""
     loop_window_s: Annotated[int, Field(ge=10, le=3600)] = 60

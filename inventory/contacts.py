@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from inventory.adapters import FINAL, Life, SerialNumber
 from inventory.admission import Caller, Place
@@ -36,6 +36,8 @@ class ArmsIdentity:
     suspended: str | None
     shut_out: str | None
     quarantine: str | None
+    ticked: int = 0
+    """Items of the checklist that are there, of an adapter in an entry."""
     certificate_issued: bool = False
     """A config pull has given it its certificate (§12)."""
     legacy_tls: bool | None = None
@@ -44,6 +46,10 @@ class ArmsIdentity:
     """TLS version of its last request, such as `TLSv1`."""
     tls_best: str | None = None
     """The newest TLS version that it has spoken, such as `TLSv1.3`."""
+
+    def without_certificate(self) -> ArmsIdentity:
+        """The same without what is only needed for a pull: some KB that every open tunnel would keep."""
+        return replace(self, certificate=None, certificate_key=None)
 
     @property
     def rs_key(self) -> Secret:

@@ -32,7 +32,8 @@ class RotationState(StrEnum):
     WAITING = "waiting"
     """Old and new are accepted; the adapter has not been given the new one."""
     OVERDUE = "overdue"
-    """The deadline has passed: only the new one is accepted, which the adapter has not been given."""
+    """The deadline has passed, or the old one was ended at once: only the new one is accepted, which the adapter does
+    not have."""
     GRACE = "grace"
     """The adapter has the new one; the old one is still accepted for a short while."""
 
@@ -64,6 +65,11 @@ class Keys(Generic[K]):
         """The key that the adapter has as far as we know: the one to use towards it."""
         return self.current if self.previous is None or self.delivered_ms is not None else self.previous
 
+    def towards(self, now_ms: int) -> tuple[K, ...]:
+        """The keys to use towards the adapter, the one that it has as far as we know first: also after the deadline,
+        when it is refused from it, for nothing else reaches an adapter that asks nobody by itself."""
+        return (self.known, *(key for key in self.accepted(now_ms) if key != self.known))
+
     @property
     def in_flight(self) -> bool:
         """Whether the adapter still has to be given the current key."""
@@ -79,13 +85,13 @@ class Keys(Generic[K]):
         return RotationState.OVERDUE if overdue else RotationState.WAITING
 
     def rotate(self, new: K, now_ms: int, *, deadline_ms: int | None = None, at_once: bool = False) -> Keys[K]:
-        """With a new key. `at_once`: every older key ends now, as for one that got into wrong hands.
+        """With a new key. `at_once`: every older key is refused from now on, as one that got into wrong hands.
 
         Raises Conflict while a rotation is in flight: with a third key it would be open which two are accepted.
         """
         rotated_ms = max(now_ms, (self.rotated_ms or 0) + 1)
         if at_once:
-            return Keys(new, rotated_ms=rotated_ms)
+            return Keys(new, self.known, rotated_ms, deadline_ms=now_ms)
         if self.in_flight:
             raise Conflict(
                 "a rotation of this key is in flight: the adapter has not been given the new key yet",
@@ -125,7 +131,7 @@ _NAMES: Final[dict[KeyKind, str]] = {
 _WORDS: Final[dict[RotationState, str]] = {
     RotationState.SETTLED: "one {name} is in force",
     RotationState.WAITING: "a new {name} was made and the adapter does not have it yet; old and new are accepted",
-    RotationState.OVERDUE: "a new {name} was made and the adapter did not fetch it in time; the old one is refused",
+    RotationState.OVERDUE: "a new {name} was made and the adapter does not have it yet; the old one is refused",
     RotationState.GRACE: "the adapter has its new {name}; the old one is accepted for a short while",
 }
 _LEARNS: Final[dict[KeyKind, str]] = {

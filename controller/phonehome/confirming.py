@@ -10,10 +10,12 @@ from typing import Final
 
 import structlog
 
+from controller.phonehome import believing
 from controller.phonehome.answers import RS_PATH
 from controller.phonehome.context import Context
 from controller.phonehome.endpoints import Endpoint, literal, why_not
 from controller.phonehome.exchange import Exchange
+from controller.phonehome.gate import Turn
 from controller.phonehome.peer import Peer
 from controller.phonehome.proof import Prover
 from controller.phonehome.simple import KEY, Dialling, SimplePath
@@ -28,6 +30,8 @@ from inventory.explain import Contact
 
 log = structlog.get_logger(__name__)
 
+CONFIRMATION_STEP: Final = 3
+"""Steps of a boot that are behind an adapter that confirms, as behind one that opens a tunnel."""
 CONFIRM_S: Final = 60.0
 """The adapter gives the method up when no confirmation-done came for so long (§6.4)."""
 PROVE_AT_ONCE: Final = 32
@@ -59,9 +63,17 @@ class Confirmations:
         assert isinstance(parameters, PushConfirmationStart)
         if parameters.method != "https-simple":
             raise ProtocolViolation("only https-simple is confirmed outside a tunnel", reason="malformed")
-        overload = not await self._context.gate.enter(identity.serial.key)
-        startup = await self._context.startup_of(identity)
-        answer = admit(Door.RS, identity.caller(key_ok=True, startup=startup is not None, overload=overload))
+        turn, startup = await self._context.gate.enter(identity.serial.key, step=CONFIRMATION_STEP), None
+        if turn is not Turn.REFUSED:
+            try:
+                if turn is Turn.HELD:  # it may have lost its place while it was held
+                    identity = await self._context.identity(identity.distribution_id) or identity
+                startup = await self._context.startup_of(identity)
+            finally:
+                self._context.gate.leave()
+        busy = turn is Turn.REFUSED
+        key_ok = turn is not Turn.HELD or believing.key_ok(self._context, Door.RS, identity, exchange.credential())
+        answer = admit(Door.RS, identity.caller(key_ok=key_ok, startup=startup is not None or busy, overload=busy))
         if not answer.admitted:
             return answer
         endpoint = self._judge(parameters.endpoint or "", exchange.source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from controller.phonehome.loops import LoopGuard
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.room import Room
+from controller.phonehome.together import Together
 from controller.settings import ArmsSettings
 from controller.store import phonehome as rows
 from controller.store.database import Database
@@ -58,11 +59,19 @@ class Context:
     rs_port: int = 0
     heartbeat_port: int = 0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _identities: Together[str, ArmsIdentity] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._identities = Together(self._read_identities)
 
     async def identity(self, distribution_id: str) -> ArmsIdentity | None:
-        """Whose id this is; None when no adapter ever had it."""
+        """Whose id this is; None when no adapter ever had it. Read now, in one read with others who ask now."""
+        return await self._identities.get(distribution_id)
+
+    async def _read_identities(self, distribution_ids: Sequence[str]) -> dict[str, ArmsIdentity]:
         async with self.database.read() as tx:
-            return await rows.by_distribution_id(tx, self.keyring, distribution_id)
+            found = await rows.by_distribution_ids(tx, self.keyring, distribution_ids)
+        return {identity.distribution_id: identity for identity in found}
 
     async def identity_of_serial(self, serial: str) -> ArmsIdentity | None:
         """The identity of an adapter by its serial number; None when it does not phone home."""
@@ -74,6 +83,7 @@ class Context:
 
     def peer(self, identity: ArmsIdentity) -> Peer:
         """The open state of an adapter, with what the database says of it now."""
+        identity = identity.without_certificate()
         peer = self.peers.get(identity.adapter_id)
         if peer is None:
             peer = self.peers[identity.adapter_id] = Peer(identity, self.clock, self._notice)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -15,8 +14,9 @@ from controller.phonehome.boots import Failure
 from controller.phonehome.confirming import Confirmations
 from controller.phonehome.context import Context
 from controller.phonehome.exchange import Exchange
+from controller.phonehome.gate import Turn
 from controller.phonehome.listener import Connection
-from controller.phonehome.peer import CLAIM_S
+from controller.phonehome.peer import CLAIM_S, Peer
 from controller.phonehome.proof import Prover
 from controller.phonehome.renewal import Renewal
 from controller.phonehome.tunnel import Tunnel
@@ -52,6 +52,9 @@ DONE_S: Final = 2 * CLAIM_S
 """What a `-done` over HTTP may wait for its answer; whoever wants it stored has claimed and stored it long before."""
 CONTEST_ECHOES: Final = 10
 """Echo intervals within which a second replacement of a live tunnel means two units with one identity (MPC-11)."""
+_STEPS: Final[dict[type, int]] = {ConfigSolicitation: 1, PushMethodQuery: 2}
+"""Steps of a boot that lie behind whoever asks this."""
+TUNNEL_STEP: Final = 3
 _PHRASES: Final = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
 
 
@@ -65,27 +68,38 @@ class _Asked:
 
 
 class Doors:
-    """Handlers of the listeners; one call a connection."""
+    """The listeners' protocols; one a connection."""
 
     def __init__(self, context: Context, prover: Prover, renewal: Renewal, confirmations: Confirmations) -> None:
         self._context = context
         self._confirmations = confirmations
-        self._prover = prover
+        self._open: set[Exchange] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        # Made once, for a connection keeps them for its whole life.
+        self._over = self._open.discard
+        self._confirmed = prover.confirmed
+        self._ended = self._tunnel_ended
         self._renewal = renewal
-        self._open: dict[asyncio.Task[None], Exchange] = {}
 
-    async def location(self, reader: StreamReader, writer: StreamWriter, connection: Connection) -> None:
+    def connection(self, connection: Connection) -> Exchange:
+        """What speaks on a new connection."""
+        return Exchange(connection, self._over, pace=self._context.clock.pace)
+
+    async def location(self, exchange: Exchange) -> None:
         """A connection to the LS."""
-        await self._serve(Door.LS, Exchange(reader, writer, connection, pace=self._context.clock.pace))
+        await self._serve(Door.LS, exchange)
 
-    async def resource(self, reader: StreamReader, writer: StreamWriter, connection: Connection) -> None:
+    async def resource(self, exchange: Exchange) -> None:
         """A connection to the RS: a pull, a `-done`, or a tunnel."""
-        await self._serve(Door.RS, Exchange(reader, writer, connection, pace=self._context.clock.pace))
+        await self._serve(Door.RS, exchange)
 
     async def _serve(self, door: Door, exchange: Exchange) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._open[task] = exchange
+        if exchange.lost:
+            return
+        self._open.add(exchange)
+        self._tasks.add(task)
         try:
             await self._exchange(door, exchange)
         except asyncio.CancelledError:
@@ -95,18 +109,20 @@ class Doors:
             log.exception("phonehome.connection-failed", source=exchange.source)
             exchange.abort()
         finally:
-            del self._open[task]
+            self._tasks.discard(task)
 
     async def stop(self) -> None:
-        """End every connection that is still served: its socket first, so that what it is writing is written."""
-        for exchange in list(self._open.values()):
+        """End every connection that is still open: its socket first, so that what it is writing is written."""
+        for exchange in list(self._open):
             exchange.abort()
-        if self._open:
-            await asyncio.wait(list(self._open), timeout=STOP_S)
-        left = list(self._open)
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=STOP_S)
+        left = list(self._tasks)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        while self._open:  # noqa: ASYNC110  # the loop tells each that it is gone
+            await asyncio.sleep(0)
 
     # --- who is it ----------------------------------------------------------------------------------------------------
 
@@ -235,15 +251,37 @@ class Doors:
     async def _pull(self, door: Door, asked: _Asked) -> None:
         """A pull passes the gate before anything is looked up for it; what is held longest is told to come back."""
         context, identity = self._context, asked.identity
+        key_ok = True
         trigger = getattr(asked.request.parameters, "trigger", asked.request.type)
         self._arrived(asked)
         looping = await context.loops.enter(identity, trigger)
-        overload = looping is None and not await context.gate.enter(identity.serial.key)
-        if door is Door.RS and isinstance(asked.request.parameters, ConfigSolicitation) and not (looping or overload):
-            await self._judged(identity, trigger)
-        served = await context.startup_of(identity) if door is Door.RS else None
-        caller = identity.caller(key_ok=True, startup=served is not None, overload=overload, looping=looping)
-        answer = admit(door, caller)
+        turn = Turn.REFUSED
+        if looping is None:
+            turn = await context.gate.enter(identity.serial.key, step=_STEPS.get(type(asked.request.parameters), 0))
+        served: Served | None = None
+        try:
+            if turn is not Turn.AT_ONCE:
+                # It may have lost its place, or its key, while it was held.
+                identity = await context.identity(identity.distribution_id) or identity
+                asked = replace(asked, identity=identity)
+                key_ok = believing.key_ok(context, door, identity, asked.exchange.credential())
+            if door is Door.RS and turn is not Turn.REFUSED:
+                if isinstance(asked.request.parameters, ConfigSolicitation):
+                    await self._judged(identity, trigger)
+                served = await context.startup_of(identity)
+        finally:
+            if turn is not Turn.REFUSED:
+                context.gate.leave()
+        busy = turn is Turn.REFUSED
+        answer = admit(
+            door,
+            identity.caller(
+                key_ok=key_ok,
+                startup=served is not None or busy,
+                overload=busy and looping is None,
+                looping=looping,
+            ),
+        )
         if not answer.admitted:
             if isinstance(asked.request.parameters, RsSolicitation | ConfigSolicitation):
                 self._left_push(asked)
@@ -320,7 +358,7 @@ class Doors:
             self._pulled(asked, parameters, served)
 
         await self._answer(asked, answers.its_config(context, identity, served, parameters), note)
-        await given.at_the_rs(context, identity)
+        await given.at_the_rs(context, identity, asked.exchange.credential())
         await self._first_contact(identity)
 
     def _pulled(self, asked: _Asked, parameters: ConfigSolicitation, served: Served) -> None:
@@ -412,17 +450,28 @@ class Doors:
         caller = Caller(known=False)
         if identity is not None:
             key_ok = believing.key_ok(context, Door.TUNNEL, identity, credential)
-            overload, looping = False, None
+            turn, looping = Turn.REFUSED, None
             if key_ok:  # who only knows its id takes nobody's turn at the gate
                 exchange.connection.prove(identity.adapter_id)
                 looping = await context.loops.enter(identity, "opens a tunnel")
-                overload = looping is None and not await context.gate.enter(identity.serial.key)
-            served = await context.startup_of(identity)
+                if looping is None:
+                    turn = await context.gate.enter(identity.serial.key, step=TUNNEL_STEP)
+            served: Served | None = None
+            try:
+                if key_ok and turn is not Turn.AT_ONCE:
+                    identity = await context.identity(identity.distribution_id) or identity
+                    key_ok = believing.key_ok(context, Door.TUNNEL, identity, credential)
+                if turn is not Turn.REFUSED:
+                    served = await context.startup_of(identity)
+            finally:
+                if turn is not Turn.REFUSED:
+                    context.gate.leave()
+            busy = turn is Turn.REFUSED
             caller = identity.caller(
                 key_ok=key_ok,
                 doubt=believing.doubt(context, Door.TUNNEL, identity, exchange, pulling=False) if key_ok else None,
-                startup=served is not None,
-                overload=overload,
+                startup=served is not None or busy,
+                overload=busy and looping is None,
                 looping=looping,
             )
         answer = admit(Door.TUNNEL, caller)
@@ -464,7 +513,8 @@ class Doors:
             peer,
             key=key,
             echo_interval_s=context.settings.echo_interval_s,
-            on_confirmed=self._prover.confirmed,
+            on_confirmed=self._confirmed,
+            on_ended=self._ended,
             held=context.room.hold(),
         )
         former = peer.opened(tunnel)
@@ -472,10 +522,13 @@ class Doors:
             former.drop("a new tunnel of the same adapter replaces it")
         now_ms = context.clock.now_ms()
         context.ledger.contact(identity, tunnel_open=1, last_seen_ms=now_ms, source=exchange.source)
-        ended = await tunnel.run()
+        tunnel.start()
+
+    def _tunnel_ended(self, peer: Peer, tunnel: Tunnel) -> None:
+        ledger = self._context.ledger
         if not peer.has_tunnel:
-            context.ledger.contact(identity, tunnel_open=0)
-        context.ledger.event("phonehome.tunnel-ended", identity, source=exchange.source, words=ended)
+            ledger.contact(peer.identity, tunnel_open=0)
+        ledger.event("phonehome.tunnel-ended", peer.identity, source=tunnel.source, words=tunnel.ended)
 
 
 def _well_formed(text: str) -> str | None:

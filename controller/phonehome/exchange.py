@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from asyncio import StreamReader, StreamWriter
-from collections.abc import AsyncIterator
-from typing import Final
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Final, Protocol
 
 from controller.phonehome.certificates import common_name, until_ms
 from controller.phonehome.listener import Connection
@@ -23,35 +23,163 @@ STAGE_S: Final = 30.0
 """The clients give each stage 30 s (§7); so do we. Divided by the pace."""
 LONG_STAGE_S: Final = 900.0
 """For the body of a `-done` of a proven adapter, which may have 64 MiB."""
-READ_BYTES: Final = 65_536
+MAX_UNREAD: Final = 131_072
+"""Bytes that wait for their reader before the other side is made to wait."""
 BROKEN: Final = (ConnectionError, ssl.SSLError, EOFError, TimeoutError, OSError)
 """What a connection ends with when the other side or the network fails."""
 
 
-class Exchange:
-    """The server's end of one TLS connection."""
+class Taker(Protocol):
+    """Whoever takes what comes once the head is read: nothing waits for an idle connection, so it costs no task."""
 
-    def __init__(self, reader: StreamReader, writer: StreamWriter, connection: Connection, *, pace: float) -> None:
-        self._reader = reader
-        self._writer = writer
+    def received(self, piece: bytes) -> None:
+        """Bytes came."""
+        ...
+
+    def lost(self, error: Exception | None) -> None:
+        """The connection is over, by whomever; called once."""
+        ...
+
+
+class Exchange(asyncio.Protocol):
+    """The server's end of one TLS connection: a coroutine reads it, or a `Taker` is told.
+
+    `over` is called when the connection is no more.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_drainers",
+        "_ended",
+        "_error",
+        "_full",
+        "_over",
+        "_pace",
+        "_reader",
+        "_rest",
+        "_socket",
+        "_taker",
+        "_transport",
+        "_unread",
+        "_unread_bytes",
+        "certificate_name",
+        "certificate_until_ms",
+        "connection",
+        "head",
+        "local",
+        "source",
+        "tls_version",
+    )
+
+    def __init__(self, connection: Connection, over: Callable[[Exchange], None], *, pace: float) -> None:
         self.connection = connection
+        self._over = over
         self._pace = pace
         self._rest = b""
-        peer = writer.get_extra_info("peername")
-        self.source: str = str(peer[0]) if peer else ""
+        self._unread: deque[bytes] | None = None
+        self._unread_bytes = 0
+        self._reader: asyncio.Future[None] | None = None
+        self._drainers: list[asyncio.Future[None]] = []
+        self._taker: Taker | None = None
+        self._closed: asyncio.Future[None] | None = None
+        self._full = False
+        self._ended = False
+        self._error: Exception | None = None
+        self._transport: asyncio.Transport | None = None
+        self._socket: socket.socket | None = None
+        self.source = ""
         """Address of the other side."""
-        here = writer.get_extra_info("sockname")
-        self.local: str = str(here[0]) if here else ""
+        self.local = ""
         """Our address that it came to."""
-        self.certificate_name = common_name(writer.get_extra_info("peercert"))
+        self.certificate_name: str | None = None
         """CN of the certificate that the other side showed; None if none."""
-        self.certificate_until_ms = until_ms(writer.get_extra_info("peercert"))
+        self.certificate_until_ms: int | None = None
         """When that certificate ends or has ended."""
-        tls = writer.get_extra_info("ssl_object")
-        self.tls_version: str = (tls.version() if tls is not None else None) or ""
+        self.tls_version = ""
         """Such as `TLSv1.3`."""
-        self._socket = writer.get_extra_info("socket")
         self.head: Head | None = None
+
+    # --- the loop's side ----------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.Protocol`."""
+        self._transport = transport  # type: ignore[assignment]  # uvloop's class is none of asyncio's
+        peer = transport.get_extra_info("peername")
+        self.source = str(peer[0]) if peer else ""
+        here = transport.get_extra_info("sockname")
+        self.local = str(here[0]) if here else ""
+        certificate = transport.get_extra_info("peercert")
+        self.certificate_name = common_name(certificate)
+        self.certificate_until_ms = until_ms(certificate)
+        tls = transport.get_extra_info("ssl_object")
+        self.tls_version = (tls.version() if tls is not None else None) or ""
+        if certificate:
+            # The transport keeps it for as long as a tunnel lives; nobody looks at the rest of it.
+            certificate.clear()
+        if hasattr(socket, "TCP_QUICKACK"):
+            self._socket = transport.get_extra_info("socket")
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        self._acknowledge_at_once()
+        if self._taker is not None:
+            self._taker.received(data)
+            return
+        if self._unread is None:
+            self._unread = deque()
+        self._unread.append(data)
+        self._unread_bytes += len(data)
+        if self._unread_bytes > MAX_UNREAD:
+            self.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """See `asyncio.Protocol`. TLS cannot be half closed, so its transport closes; a plain one can be answered."""
+        self._ended = True
+        self._wake()
+        return not self.tls_version
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        self._ended = True
+        self._error = exc
+        self._transport = None
+        self._socket = None
+        self._wake()
+        self._resume_drainers()
+        if self._closed is not None and not self._closed.done():
+            self._closed.set_result(None)
+        taker, self._taker = self._taker, None
+        if taker is not None:
+            taker.lost(exc)
+        self.connection.ended()
+        self._over(self)
+
+    def pause_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        self._full = False
+        self._resume_drainers()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _resume_drainers(self) -> None:
+        drainers, self._drainers = self._drainers, []
+        for drainer in drainers:
+            if not drainer.done():
+                drainer.set_result(None)
+
+    @property
+    def lost(self) -> bool:
+        """The connection is over."""
+        return self._transport is None
+
+    # --- reading ------------------------------------------------------------------------------------------------------
 
     async def read_head(self) -> Head:
         """The head of the request. Raises ProtocolViolation (`slow`, `cut`, …)."""
@@ -84,57 +212,98 @@ class Exchange:
                     return parser.close()
                 piece = await self._some("body")
 
-    async def pieces(self, first_silence_s: float) -> AsyncIterator[bytes]:
-        """What comes until the other side closes; raises TimeoutError after a silence of so many seconds."""
-        if self._rest:
-            piece, self._rest = self._rest, b""
-            yield piece
-        while True:
-            async with asyncio.timeout(first_silence_s / self._pace):
-                piece = await self._reader.read(READ_BYTES)
-            if not piece:
-                return
-            self._acknowledge_at_once()
-            yield piece
+    def hand_over(self, taker: Taker) -> None:
+        """From now on `taker` is told of whatever comes, first of what came with the head."""
+        self._taker = taker
+        waiting = [self._rest, *(self._unread or ())]
+        self._rest, self._unread, self._unread_bytes, self.head = b"", None, 0, None
+        for piece in waiting:
+            if piece:
+                taker.received(piece)
+        if self._transport is None:
+            self._taker = None
+            taker.lost(self._error)
+        else:
+            self.connection.keep(self.abort)
+            self.resume_reading()
+
+    def pause_reading(self) -> None:
+        """Let the other side wait."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Let it go on."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # --- writing ------------------------------------------------------------------------------------------------------
 
     async def answer(self, answer: bytes) -> None:
         """Send the answer and close. A client that is gone is no error."""
         with contextlib.suppress(*BROKEN):
-            self._writer.write(answer)
-            async with asyncio.timeout(STAGE_S / self._pace):
-                await self._writer.drain()
+            self.write(answer)
+            await self.drain()
         await self.close()
 
     def write(self, piece: bytes) -> None:
         """One write, one TLS record. `drain` waits for room."""
-        self._writer.write(piece)
+        if self._transport is not None:
+            self._transport.write(piece)
+
+    @property
+    def full(self) -> bool:
+        """The other side does not read on: what is written is kept in memory."""
+        return self._full
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What is written and not yet with the kernel."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     async def drain(self) -> None:
-        """Wait until the other side reads on. Raises TimeoutError when it does not."""
+        """Wait until the other side reads on. Raises TimeoutError when it does not, ConnectionError when it is gone."""
+        if self._transport is None:
+            raise ConnectionResetError("the connection is lost")
+        if not self._full:
+            return
+        drained: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._drainers.append(drained)
         async with asyncio.timeout(STAGE_S / self._pace):
-            await self._writer.drain()
+            await drained
+        if self._transport is None:
+            raise ConnectionResetError("the connection is lost")
 
     async def close(self) -> None:
         """Close in an orderly way, or at once if that takes too long."""
-        self._writer.close()
+        if self._transport is None:
+            return
+        self._transport.close()
+        if self._closed is None:
+            self._closed = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(STAGE_S / self._pace):
-                await self._writer.wait_closed()
-        except BROKEN:
+                await asyncio.shield(self._closed)
+        except TimeoutError:
             self.abort()
 
     def abort(self) -> None:
         """Drop the connection without a word."""
-        self._writer.transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
     async def _some(self, stage: str) -> bytes:
-        try:
-            piece = await self._reader.read(READ_BYTES)
-        except (ConnectionError, ssl.SSLError) as error:
-            raise ProtocolViolation(f"the connection broke in the {stage}: {error}", reason="cut") from None
-        if not piece:
-            raise ProtocolViolation(f"the connection ended in the {stage}", reason="cut")
-        self._acknowledge_at_once()
+        while not self._unread:
+            if self._error is not None:
+                raise ProtocolViolation(f"the connection broke in the {stage}: {self._error}", reason="cut")
+            if self._ended:
+                raise ProtocolViolation(f"the connection ended in the {stage}", reason="cut")
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        piece = self._unread.popleft()
+        if self._unread_bytes > MAX_UNREAD >= self._unread_bytes - len(piece):
+            self.resume_reading()
+        self._unread_bytes -= len(piece)
         return piece
 
     @contextlib.asynccontextmanager

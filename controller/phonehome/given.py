@@ -25,12 +25,20 @@ async def at_the_ls(context: Context, identity: ArmsIdentity, credential: Creden
         context.ledger.event("phonehome.key-fetched", identity, key="ls")
 
 
-async def at_the_rs(context: Context, identity: ArmsIdentity) -> None:
-    """The config went out: with it certificate and passphrase of this record."""
+async def at_the_rs(context: Context, identity: ArmsIdentity, credential: Credential | None) -> None:
+    """The config went out: with it certificate and passphrase of this record. Whoever asks with the new RS key has it,
+    also if the note of the LS was lost."""
     now_ms = context.clock.now_ms()
     if identity.certificate is not None:
         context.ledger.contact(identity, certificate_delivered_ms=now_ms)
-    if identity.passphrases.in_flight:
-        async with context.database.write() as tx:
-            await arms_keys.passphrase_delivered(tx, identity.adapter_id, identity.passphrases, at_ms=now_ms)
+    rs, passphrases = identity.rs_keys, identity.passphrases
+    used = rs.in_flight and credential is not None and credential.proves(rs.current)
+    if not used and not passphrases.in_flight:
+        return
+    async with context.database.write() as tx:
+        if used:
+            await arms_keys.fetched(tx, identity.adapter_id, rs)
+        if passphrases.in_flight:
+            await arms_keys.passphrase_delivered(tx, identity.adapter_id, passphrases, at_ms=now_ms)
+    if passphrases.in_flight:
         context.ledger.event("phonehome.key-fetched", identity, key="heartbeat")

@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 FLUSH_S: Final = 0.1
 MAX_CLAIMS_PENDING: Final = 2000
 MAX_EVENTS_PENDING: Final = 5000
+_ROUTINE: Final = frozenset({"phonehome.pulled", "phonehome.ready", "phonehome.tunnel-ended"})
+"""What every boot brings is an event like others, but no line of the log: it would be most of the work of a pull."""
 EVENTS_OF_ONE: Final = 100
 """Events that one adapter may cause at once; then one a second."""
 
@@ -104,7 +106,8 @@ class Ledger:
         if len(self._events) >= MAX_EVENTS_PENDING or (identity is not None and not self._allow(identity)):
             self.dropped += 1
             return
-        log.info(kind, adapter=str(identity.serial) if identity else None, **facts)
+        say = log.debug if kind in _ROUTINE else log.info
+        say(kind, adapter=str(identity.serial) if identity else None, **facts)
         self._events.append(
             NewEvent(
                 kind,

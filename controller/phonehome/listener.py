@@ -13,11 +13,11 @@ import ipaddress
 import resource
 import socket
 import ssl
-from asyncio import StreamReader, StreamWriter
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final
+from functools import partial
+from typing import Final, Generic, TypeVar
 
 import structlog
 
@@ -64,6 +64,29 @@ class Connection:
     crowd: Crowd = field(repr=False)
     adapter_id: int | None = None
     task: asyncio.Task[None] | None = field(default=None, repr=False)
+    cut: Callable[[], None] | None = field(default=None, repr=False)
+    """Ends it, of one that goes on without its task."""
+
+    def keep(self, cut: Callable[[], None]) -> None:
+        """It goes on when its task is over, as a tunnel does; `ended` says when it does not."""
+        self.cut = cut
+        self.task = None
+
+    def ended(self) -> None:
+        """The connection is no more."""
+        if self.cut is not None:
+            self.cut = None
+            self.crowd.leave(self)
+
+    def end(self) -> bool:
+        """End it; False when that cannot be done yet."""
+        if self.cut is not None:
+            self.cut()
+        elif self.task is not None:
+            self.task.cancel()
+        else:
+            return False
+        return True
 
     def prove(self, adapter_id: int) -> None:
         """It knows the key of that adapter, and is not counted against its source any more."""
@@ -141,12 +164,13 @@ class Crowd:
     def _put_out(self, candidates: dict[Connection, None]) -> bool:
         """End the oldest of them if it has had its time; whether that made room."""
         oldest = next(iter(candidates), None)
-        if oldest is None or oldest.task is None:
+        if oldest is None:
             return False
         if self._clock.monotonic_ms() - oldest.since_ms < GRACE_S * 1000 / self._clock.pace:
             return False
+        if not oldest.end():
+            return False
         self._forget(oldest)
-        oldest.task.cancel()
         self.counts["put-out"] += 1
         self._note(oldest.source)
         return True
@@ -176,18 +200,29 @@ def room(wanted: int) -> int:
     return min(wanted, left) if wanted else left
 
 
-Handler = Callable[[StreamReader, StreamWriter, Connection], Awaitable[None]]
+P = TypeVar("P", bound=asyncio.Protocol)
 OnRefusal = Callable[[str, str], None]
 """Told the source and the words of a handshake that failed for a reason that an operator can remove."""
 
 
-class Listener:
-    """One port. Each connection runs in a task: handshake, then the handler."""
+class Listener(Generic[P]):
+    """One port. Each connection gets a protocol from `factory`, and a task: handshake, then the handler.
+
+    A connection counts as open until its task is over, or, when it was kept (`Connection.keep`), until it is no more.
+    """
 
     def __init__(
-        self, crowd: Crowd, handler: Handler, tls: ssl.SSLContext, *, deadline_s: float, on_refusal: OnRefusal
+        self,
+        crowd: Crowd,
+        factory: Callable[[Connection], P],
+        handler: Callable[[P], Awaitable[None]],
+        tls: ssl.SSLContext,
+        *,
+        deadline_s: float,
+        on_refusal: OnRefusal,
     ) -> None:
         self._crowd = crowd
+        self._factory = factory
         self._handler = handler
         self._tls = tls
         self._on_refusal = on_refusal
@@ -237,7 +272,11 @@ class Listener:
             connection.task = task
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            task.add_done_callback(lambda _, gone=connection: self._crowd.leave(gone))  # type: ignore[misc]
+            task.add_done_callback(partial(self._left, connection))
+
+    def _left(self, connection: Connection, task: asyncio.Task[None]) -> None:
+        if connection.task is task:  # else it was kept, and says itself when it has ended
+            self._crowd.leave(connection)
 
     def _pause(self, error: OSError) -> None:
         """The process or the machine has run out of something: look again in a moment, do not spin."""
@@ -253,17 +292,14 @@ class Listener:
 
     async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
         with contextlib.suppress(asyncio.CancelledError):  # put out, or stopped: its end is all that was wanted
-            opened = await self._shake_hands(accepted, connection.source)
-            if opened is not None:
-                await self._handler(*opened, connection)
+            protocol = self._factory(connection)
+            if await self._shake_hands(accepted, connection.source, protocol):
+                await self._handler(protocol)
 
-    async def _shake_hands(self, accepted: socket.socket, source: str) -> tuple[StreamReader, StreamWriter] | None:
-        loop = asyncio.get_running_loop()
-        reader = StreamReader(loop=loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    async def _shake_hands(self, accepted: socket.socket, source: str, protocol: P) -> bool:
         try:
             accepted.setblocking(False)  # the socket's own signature
-            transport, _ = await loop.connect_accepted_socket(
+            await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: protocol,
                 accepted,
                 ssl=self._tls,
@@ -275,5 +311,5 @@ class Listener:
             told = _TOLD.get(getattr(error, "reason", None) or "")
             if told is not None:
                 self._on_refusal(source, f"TLS: {told}")
-            return None
-        return reader, StreamWriter(transport, protocol, reader, loop)
+            return False
+        return True

@@ -55,8 +55,6 @@ class Rotations:
             peer = self._context.peers.get(adapter_id)
             if peer is not None:
                 peer.identity = identity
-                if identity.rs_keys.previous is None and identity.rs_keys.rotated_ms is not None:
-                    self._put(identity, "its RS key was replaced at once")
         self._wake.set()
 
     async def run(self) -> None:
@@ -103,7 +101,7 @@ class Rotations:
         rs, heartbeat = identity.rs_keys, identity.passphrases
         if rs.state(now_ms) is RotationState.OVERDUE and self._put_out.get(identity.adapter_id) != rs.rotated_ms:
             self._put_out[identity.adapter_id] = rs.rotated_ms
-            self._put(identity, "it did not fetch its new RS key in time")
+            self._put(identity, "its RS key is refused and it does not have the new one")
         ends_heartbeat = (
             heartbeat.previous is not None and heartbeat.state(now_ms, grace_ms=self._grace_ms) is RotationState.SETTLED
         )
@@ -117,15 +115,23 @@ class Rotations:
                 await arms_keys.certificate_settled(tx, identity.adapter_id, certificate)
 
     def _put(self, identity: ArmsIdentity, why: str) -> None:
-        """Out of its open paths: a path that was opened with an old key would never learn that the key has ended."""
+        """Out of its tunnels: one that was opened with an old key would never learn that the key has ended. Where we
+        dial it stays as it is: that way it is told."""
         peer = self._context.peers.get(identity.adapter_id)
-        if peer is not None and peer.paths:
-            self._context.ledger.event("phonehome.put-out", identity, reason=why)
-            peer.pulled(why)
+        tunnels = [] if peer is None else [path for path in peer.paths.values() if path.method == "https-tunnel"]
+        if peer is None or not tunnels:
+            return
+        self._context.ledger.event("phonehome.put-out", identity, reason=why)
+        for path in tunnels:
+            peer.closed(path)
+            path.drop(why)
 
     def _ask(self, identity: ArmsIdentity, start: Literal["LS", "RS"], certificate: CertificateRecord) -> None:
-        """Ask it to pull, once for the rotations that are open now; beside us, for it may take its time."""
-        reasons = frozenset({identity.rs_keys.rotated_ms, identity.passphrases.rotated_ms, certificate.rotated_ms})
+        """Ask it to pull, once for the rotations that are open now, and once more when the deadline has passed; beside
+        us, for it may take its time."""
+        rs = identity.rs_keys
+        overdue = rs.deadline_ms if rs.state(self._context.clock.now_ms()) is RotationState.OVERDUE else None
+        reasons = frozenset({rs.rotated_ms, overdue, identity.passphrases.rotated_ms, certificate.rotated_ms})
         peer = self._context.peers.get(identity.adapter_id)
         ready = peer is not None and peer.ready.is_set() and not peer.configuring
         if ready and self._asked.get(identity.adapter_id) != reasons:

@@ -21,12 +21,12 @@ from controller.phonehome.clonewatch import CloneWatch
 from controller.phonehome.confirming import Confirmations
 from controller.phonehome.context import Context, OnPowerOn, Startup
 from controller.phonehome.doors import Doors
-from controller.phonehome.exchange import STAGE_S
+from controller.phonehome.exchange import STAGE_S, Exchange
 from controller.phonehome.gate import Gate
 from controller.phonehome.heartbeat import HeartbeatReceiver
 from controller.phonehome.ledger import Ledger
 from controller.phonehome.link import PushLink
-from controller.phonehome.listener import Crowd, Handler, Listener, room
+from controller.phonehome.listener import Crowd, Listener, room
 from controller.phonehome.loops import LoopGuard
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
@@ -51,6 +51,7 @@ log = structlog.get_logger(__name__)
 
 SWEEP_S: Final = 10.0
 """How often open tunnels are compared with the placements."""
+SWEEP_AT_ONCE: Final = 500
 
 
 async def _nobody(_batch: Batch) -> None:
@@ -90,7 +91,7 @@ class PhoneHome:
             pki=self.pki,
             ledger=ledger,
             clones=CloneWatch(database, clock, interval_ms),
-            gate=Gate(clock, rate=settings.pulls_per_s),
+            gate=Gate(clock, ceiling=settings.pulls_per_s),
             loops=LoopGuard(clock, database, requests=settings.loop_requests, window_s=settings.loop_window_s),
             boots=Boots(clock, ledger),
             startup=startup,
@@ -99,7 +100,7 @@ class PhoneHome:
         self.link = PushLink(self._context)
         self.heartbeats = HeartbeatReceiver(self._context, keep)
         self._silence = SilenceWatch(self._context, self.heartbeats.silence, interval_ms)
-        self._listeners: list[Listener] = []
+        self._listeners: list[Listener[Exchange]] = []
         self.crowd = Crowd(clock, at_most=room(settings.connections), per_source=settings.unproven_per_source)
         self.renewal = Renewal(self._context)
         prover = Prover(self._context)
@@ -163,9 +164,10 @@ class PhoneHome:
         await self.heartbeats.flush()
         await self._context.ledger.flush()
 
-    def _listen(self, handler: Handler, tls: ssl.SSLContext, host: str, port: int) -> int:
+    def _listen(self, handler: Callable[[Exchange], Awaitable[None]], tls: ssl.SSLContext, host: str, port: int) -> int:
         listener = Listener(
             self.crowd,
+            self._doors.connection,
             handler,
             tls,
             deadline_s=STAGE_S / self._context.clock.pace,
@@ -267,8 +269,21 @@ class PhoneHome:
             await self._context.clock.wait(SWEEP_S)
             await undisturbed(self._context.loops.look())
             open_now = [adapter_id for adapter_id, peer in self._context.peers.items() if peer.paths]
-            if open_now:
-                await undisturbed(self._recheck(open_now))
+            for start in range(0, len(open_now), SWEEP_AT_ONCE):
+                await undisturbed(self._compare(open_now[start : start + SWEEP_AT_ONCE]))
+
+    async def _compare(self, adapter_ids: Sequence[int]) -> None:
+        """Look again at those that stand otherwise than when they were read last, by whichever process."""
+        async with self._context.database.read() as tx:
+            standings = await rows.standings(tx, adapter_ids)
+        peers = self._context.peers
+        changed = [
+            adapter_id
+            for adapter_id, standing in standings.items()
+            if (peer := peers.get(adapter_id)) is not None and rows.standing_of(peer.identity) != standing
+        ]
+        if changed:
+            await self._recheck(changed)
 
     async def _recheck(self, adapter_ids: Sequence[int]) -> None:
         async with self._context.database.read() as tx:

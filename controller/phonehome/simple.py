@@ -15,7 +15,7 @@ from typing import Final
 
 from controller.phonehome.certificates import common_name
 from controller.phonehome.endpoints import Endpoint
-from controller.phonehome.exchange import BROKEN, READ_BYTES
+from controller.phonehome.exchange import BROKEN
 from controller.phonehome.peer import Peer
 from drivers.arms import framing, messages, rules
 from drivers.arms.framing import Head, HeadDecoder
@@ -29,9 +29,10 @@ KEY: Final = "https-simple"
 DIAL_S: Final = 45.0
 """TCP and TLS: the adapter's kernel accepts while a script of 30 s runs, and shakes hands only after it (§5.4)."""
 SEND_S: Final = 30.0
-GAP_S: Final = 30.0
-"""Silence in the middle of an answer after which the adapter hangs."""
+GAP_S: Final = 45.0
+"""Silence in the middle of an answer after which the adapter hangs; a script of 30 s runs between head and body."""
 CLOSE_S: Final = 5.0
+READ_BYTES: Final = 65_536
 ANSWER_LIMIT: Final = 16 * 1024 * 1024
 """Bytes of an answer; long results come as a `-done` instead."""
 _BIG_BYTES: Final = 256 * 1024
@@ -109,8 +110,7 @@ class SimplePath:
 
     async def _with_each_key(self, call: _Call, document: bytes) -> tuple[Head, bytes]:
         """The key that it knows as far as we know; turned away with 401, the other one that is good now (§10.4)."""
-        keys = self._peer.identity.rs_keys
-        first, *others = sorted(keys.accepted(self._peer.clock.now_ms()), key=lambda key: key != keys.known)
+        first, *others = self._peer.identity.rs_keys.towards(self._peer.clock.now_ms())
         head, body = await call.make(document, first)
         for key in others if head.status == 401 else ():
             head, body = await call.make(document, key)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,7 +39,32 @@ class Expected:
 
 
 class Tunnel:
-    """A tunnel whose adapter is proven by its key. `run` until it ends."""
+    """A tunnel whose adapter is proven by its key. `start` it; it lives by itself until it ends.
+
+    It has no task: bytes are taken as they come, and only what must wait (for an adapter that does not read, for a big
+    message) is waited for by a task of its own, while the adapter is made to wait too.
+    """
+
+    __slots__ = (
+        "_assembler",
+        "_behind",
+        "_clock",
+        "_decoder",
+        "_exchange",
+        "_expected",
+        "_held",
+        "_ids",
+        "_on_confirmed",
+        "_on_ended",
+        "_peer",
+        "_silence",
+        "_silence_s",
+        "_waiting",
+        "ended",
+        "heard_ms",
+        "key",
+        "source",
+    )
 
     method = "https-tunnel"
 
@@ -52,6 +76,7 @@ class Tunnel:
         key: str,
         echo_interval_s: int,
         on_confirmed: Callable[[Peer, Tunnel], None],
+        on_ended: Callable[[Peer, Tunnel], None],
         held: Held,
     ) -> None:
         self.key = key
@@ -61,55 +86,56 @@ class Tunnel:
         self._peer = peer
         self._clock = peer.clock
         self._silence_s = 2 * echo_interval_s + GRACE_S
+        self._silence: asyncio.TimerHandle | None = None
         self._on_confirmed = on_confirmed
+        self._on_ended = on_ended
         self._held = held
         self._ids = itertools.count(secrets.randbelow(2**20) + 1)
-        self._expected: deque[Expected] = deque()
+        self._expected: list[Expected] = []
         self._decoder = TunnelDecoder()
         self._assembler = Assembler(limit=messages.DONE_LIMIT)
+        self._behind: list[bytes] = []
+        self._waiting: asyncio.Task[None] | None = None
         self.ended: str | None = None
         """Why it ended; None while it is open."""
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
-    async def run(self) -> str:
-        """Serve it until it ends, and say why it did."""
-        try:
-            await self._serve()
-        except ProtocolViolation as violation:
-            self._end(f"{violation.reason}: {violation.message}")
-        except BROKEN as error:
-            self._end(f"the connection broke ({type(error).__name__})")
-        finally:
-            self._end("we stopped")
-            self._held.set(0)
-            self._peer.closed(self)
-            self._exchange.abort()
-        assert self.ended is not None
-        return self.ended
-
-    async def _serve(self) -> None:
+    def start(self) -> None:
+        """Accept it, and take what comes."""
         self._exchange.write(framing.TUNNEL_ACCEPTED)
-        await self._exchange.drain()
-        while True:
-            try:
-                async for piece in self._exchange.pieces(self._silence_s):
-                    self.heard_ms = self._clock.monotonic_ms()
-                    for frame in self._decoder.feed(piece):
-                        if not await self._take(frame):
-                            return
-                self._end("the adapter closed the connection")
-                return
-            except TimeoutError:
-                # Silence is normal while a script of ours runs: wait for its deadline (§5.3).
-                if not self._expected or self._clock.monotonic_ms() >= self._expected[0].deadline_ms:
-                    self._end("nothing was heard for too long")
-                    return
+        self._listen_for(self._silence_s / self._clock.pace)
+        self._exchange.hand_over(self)
+
+    def _listen_for(self, seconds: float) -> None:
+        self._silence = asyncio.get_running_loop().call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """Whether it is silent for too long. Silence is normal while a script of ours runs (§5.3)."""
+        now_ms = self._clock.monotonic_ms()
+        ends_ms = self.heard_ms + self._silence_s * 1000 / self._clock.pace
+        if self._expected:
+            ends_ms = max(ends_ms, self._expected[0].deadline_ms)
+        if now_ms < ends_ms:
+            self._listen_for((ends_ms - now_ms) / 1000)
+        else:
+            self.drop("nothing was heard for too long")
+
+    def lost(self, error: Exception | None) -> None:
+        """See `Taker`."""
+        self._end("the adapter closed the connection" if error is None else _broken(error))
+        if self._silence is not None:
+            self._silence.cancel()
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self._peer.closed(self)
+        self._on_ended(self._peer, self)
 
     def _end(self, reason: str) -> None:
         if self.ended is not None:
             return
         self.ended = reason
+        self._held.set(0)
         for expected in self._expected:
             if not expected.answer.done():
                 expected.answer.set_exception(self._unknown(expected.type, f"the tunnel ended: {reason}"))
@@ -130,33 +156,74 @@ class Tunnel:
 
     # --- frames in ----------------------------------------------------------------------------------------------------
 
-    async def _take(self, frame: Frame) -> bool:
-        """False when the adapter said that this was the last."""
-        match frame:
-            case End():
-                self._end("the adapter ended it")
-                return False
-            case Echo(kind="echo-request"):
-                self._exchange.write(framing.encode(Echo("echo-response", frame.body)))
-            case Piece():
-                document = self._assembler.add(frame)
-                self._held.set(self._assembler.bytes)
+    def received(self, piece: bytes) -> None:
+        """See `Taker`."""
+        self.heard_ms = self._clock.monotonic_ms()
+        if self.ended is not None:
+            return
+        if self._waiting is not None:
+            # TLS had it already when the adapter was made to wait.
+            self._behind.append(piece)
+            return
+        try:
+            frames = iter(self._decoder.feed(piece))
+            document = self._take_all(frames)
+        except ProtocolViolation as violation:
+            self.drop(f"{violation.reason}: {violation.message}")
+            return
+        if document is not None or self._exchange.full:
+            self._exchange.pause_reading()
+            self._waiting = asyncio.get_running_loop().create_task(self._catch_up(document, frames))
+
+    async def _catch_up(self, document: bytes | None, frames: Iterator[Frame]) -> None:
+        """Go on with what had to wait; what came meanwhile follows in order."""
+        try:
+            while self.ended is None:
                 if document is not None:
-                    await self._message(document)
-            case _:
-                pass
+                    self._message(await asyncio.to_thread(messages.read, document))
+                await self._room_to_write()
+                document = self._take_all(frames)
+                if document is not None or self._exchange.full:
+                    continue
+                if not self._behind:
+                    break
+                frames = iter(self._decoder.feed(self._behind.pop(0)))
+        except ProtocolViolation as violation:
+            self.drop(f"{violation.reason}: {violation.message}")
+        except BROKEN as error:
+            self.drop(_broken(error))
+        finally:
+            self._waiting = None
+        self._exchange.resume_reading()
+
+    async def _room_to_write(self) -> None:
         try:
             await self._exchange.drain()
         except TimeoutError:
             raise ProtocolViolation("it does not read what it is sent", reason="unread") from None
-        return True
 
-    async def _message(self, document: bytes) -> None:
-        message: Message
-        if len(document) > _BIG_BYTES:
-            message = await asyncio.to_thread(messages.read, document)
-        else:
-            message = messages.read(document)
+    def _take_all(self, frames: Iterator[Frame]) -> bytes | None:
+        """Take frames until one must wait; then the document that is to be parsed beside the loop, if that is why."""
+        for frame in frames:
+            match frame:
+                case End():
+                    self.drop("the adapter ended it")
+                case Echo(kind="echo-request"):
+                    self._exchange.write(framing.encode(Echo("echo-response", frame.body)))
+                case Piece():
+                    document = self._assembler.add(frame)
+                    self._held.set(self._assembler.bytes)
+                    if document is not None and len(document) > _BIG_BYTES:
+                        return document
+                    if document is not None:
+                        self._message(messages.read(document))
+                case _:
+                    pass
+            if self.ended is not None or self._exchange.full:
+                break
+        return None
+
+    def _message(self, message: Message) -> None:
         if isinstance(message, Response):
             self._response(message)
         elif message.distribution_id != self._peer.identity.distribution_id:
@@ -200,7 +267,7 @@ class Tunnel:
     def _response(self, response: Response) -> None:
         if not self._expected:
             raise ProtocolViolation(f"an answer of type {response.type!r} to no request", reason="order")
-        expected = self._expected.popleft()
+        expected = self._expected.pop(0)
         if response.type not in {expected.type, "generic-error"}:
             raise ProtocolViolation(f"{expected.type} was answered by {response.type!r}", reason="order")
         self._peer.started(expected.type, response, self)
@@ -263,3 +330,7 @@ class Tunnel:
             step=step,
             next_step="Read the device back before anything else is sent.",
         )
+
+
+def _broken(error: BaseException) -> str:
+    return f"the connection broke ({type(error).__name__})"

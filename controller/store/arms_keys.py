@@ -52,12 +52,13 @@ async def rotate(
     at_ms: int,
     at_once: bool = False,
     deadline_s: int | None = None,
+    forget: bool = False,
 ) -> Secret | None:
     """A new key of that kind; the LS key is returned, this once.
 
     The old one goes on being accepted until the adapter has the new one, or, for an LS or RS key, until the deadline;
-    `at_once` ends it now. Raises Conflict while a rotation is in flight, BadInput for a deadline that has no meaning,
-    NotFound for an adapter that does not phone home.
+    `at_once` ends it now, and `forget` then also forgets that the adapter has it. Raises Conflict while a rotation is
+    in flight, BadInput for a deadline that has no meaning, NotFound for an adapter that does not phone home.
     """
     (identity,) = await by_adapter(tx, keyring, [adapter_id]) or (None,)
     if identity is None:
@@ -92,7 +93,7 @@ async def rotate(
                 "rs_rotated_ms",
                 before,
                 rs_key_sealed=seal(rs.current, "rs_key"),
-                previous_rs_key_sealed=seal(rs.previous, "previous"),
+                previous_rs_key_sealed=None if forget else seal(rs.previous, "previous"),
                 rs_rotated_ms=rs.rotated_ms,
                 rs_deadline_ms=rs.deadline_ms,
             )
@@ -105,7 +106,7 @@ async def rotate(
                 "passphrase_rotated_ms",
                 before,
                 passphrase_sealed=seal(heartbeat.current, "passphrase"),
-                previous_passphrase_sealed=seal(heartbeat.previous, "previous_passphrase"),
+                previous_passphrase_sealed=None if at_once else seal(heartbeat.previous, "previous_passphrase"),
                 passphrase_rotated_ms=heartbeat.rotated_ms,
                 passphrase_delivered_ms=None,
             )
@@ -120,7 +121,7 @@ async def unseated(tx: Tx, keyring: Keyring, adapter_id: int, *, at_ms: int) -> 
     """The unit lost its place: what it was given to stand there ends now (architecture §6). No-op without identity."""
     if not await by_adapter(tx, keyring, [adapter_id]):
         return
-    await rotate(tx, keyring, adapter_id, "rs", at_ms=at_ms, at_once=True)
+    await rotate(tx, keyring, adapter_id, "rs", at_ms=at_ms, at_once=True, forget=True)
     await rotate(tx, keyring, adapter_id, "heartbeat", at_ms=at_ms, at_once=True)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, bindparam, exists, func, select
+from sqlalchemy import BindParameter, RowMapping, bindparam, exists, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.keyring import Keyring
@@ -56,24 +56,40 @@ _TRIAL = (
 )
 _STARTUPS = config_versions.outerjoin(startup_trials, startup_trials.c.version_id == config_versions.c.id)
 _LAST = select(func.max(config_versions.c.id)).where(config_versions.c.kind == "startup")
+_PLACES: Final[BindParameter[int]] = bindparam("places", expanding=True)
 _NEWEST = (
     select(*_TRIAL, config_versions.c.text_sealed, config_versions.c.at_ms, entry_modules.c.modules)
     .select_from(_STARTUPS.outerjoin(entry_modules, entry_modules.c.entry_id == config_versions.c.entry_id))
-    .where(config_versions.c.id == _LAST.where(config_versions.c.entry_id == bindparam("place")).scalar_subquery())
+    .where(
+        config_versions.c.id.in_(
+            _LAST.where(config_versions.c.entry_id.in_(_PLACES)).group_by(config_versions.c.entry_id)
+        )
+    )
 )
-"""The newest startup version of one entry, how it stands, its text, and the modules that the entry wants."""
+"""The newest startup version of each entry, how it stands, its text, and the modules that the entry wants."""
 
 
 async def served(tx: Tx, keyring: Keyring, entry_id: int) -> Served | None:
     """What the RS gives to the adapter of this entry; None when it has no startup config. For the daemon itself."""
-    row = (await tx.execute(_NEWEST, {"place": entry_id})).mappings().one_or_none()
-    if row is None:
-        return None
+    return (await served_at(tx, keyring, [entry_id])).get(entry_id)
+
+
+async def served_at(tx: Tx, keyring: Keyring, entry_ids: Collection[int]) -> dict[int, Served]:
+    """The same of many entries in one query; those without a startup config are left out."""
+    found: dict[int, Served] = {}
+    for some in in_parts(entry_ids):
+        for row in (await tx.execute(_NEWEST, {"places": list(some)})).mappings().all():
+            found[row["entry_id"]] = await _served(tx, keyring, row)
+    return found
+
+
+async def _served(tx: Tx, keyring: Keyring, row: RowMapping) -> Served:
     modules, failures = unpack_wanted(row["modules"]), row["failures"] or 0
     if row["instead_id"] is not None:
         text = await configs.text(tx, Scope.everything(), keyring, row["instead_id"])
         return Served(text, row["instead_id"], True, failures, row["id"], modules)
-    text = configs.opened(keyring, row["text_sealed"], entry_id, "startup", row["digest"], row["at_ms"])
+    sealed = row["text_sealed"]
+    text = configs.opened(keyring, sealed, row["entry_id"], "startup", row["digest"], row["at_ms"])
     return Served(text, row["id"], bool(row["proven_text"]), failures, None, modules)
 
 
@@ -112,7 +128,7 @@ async def failed(
     none, the incident says that. None when the version is not the newest any more, or was proven meanwhile.
     """
     entry_id = await tx.scalar(select(config_versions.c.entry_id).where(config_versions.c.id == version_id))
-    row = (await tx.execute(_NEWEST, {"place": entry_id})).mappings().one_or_none()
+    row = (await tx.execute(_NEWEST, {"places": [entry_id]})).mappings().one_or_none()
     if row is None or row["id"] != version_id or row["proven_text"] or row["instead_id"] is not None:
         return None
     number = (row["failures"] or 0) + 1

@@ -222,6 +222,8 @@ class _Chunk:
 class _ChunkReader:
     """Cuts a stream into chunks. State: `_need` is None while a size line is awaited, else the body's size."""
 
+    __slots__ = ("_bytes", "_extensions", "_limit", "_need")
+
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._bytes = bytearray()
@@ -333,6 +335,8 @@ def encode_message(message: bytes, *, id: int, chunk_bytes: int = 8000) -> list[
 class TunnelDecoder:
     """Bytes of one direction of a tunnel into frames, in order. After `End` nothing is read any more."""
 
+    __slots__ = ("_chunks", "_ended")
+
     def __init__(self, *, chunk_limit: int = MAX_CHUNK) -> None:
         self._chunks = _ChunkReader(chunk_limit)
         self._ended = False
@@ -381,6 +385,8 @@ class Assembler:
     `limit` bounds the bytes of all unfinished messages together: a tunnel is one adapter, so it may spend it as it
     likes. At most 16 messages are open at a time.
     """
+
+    __slots__ = ("_limit", "_open")
 
     def __init__(self, *, limit: int) -> None:
         self._limit = limit

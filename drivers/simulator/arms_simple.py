@@ -113,6 +113,7 @@ class SimpleListener:
                 await stream.write(_response_head(refusal, head) + DECLARATION)
                 return
             async with runtime.thread:
+                await stream.write(_response_head(200, b"") + DECLARATION)  # a script runs only after it
                 await self._answer(stream, body)
         except LinkLost as error:
             runtime.truth_log.note("push-failed", why=str(error))
@@ -195,11 +196,11 @@ class SimpleListener:
         if self._runtime.faults.hang_in_answer:
             self._runtime.faults.hang_in_answer = False
             self._runtime.truth_log.note("hanging", why="half an answer")
-            await stream.write(_response_head(200, b"") + DECLARATION + octets[: len(octets) // 2])
+            await stream.write(octets[: len(octets) // 2])
             while await stream.read():
                 pass
             raise LinkLost("hung in an answer")
-        await stream.write(_response_head(200, b"") + DECLARATION + octets)
+        await stream.write(octets)
 
     # -- results -----------------------------------------------------------------------------------------
 

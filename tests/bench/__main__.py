@@ -13,14 +13,29 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import heartbeats, lists
+from tests.bench import heartbeats, lists, load, pulls, storm, tunnels
 from tests.bench.figure import Figure
 
 
 async def measure(quick: bool) -> list[Figure]:
     """All figures; `quick` shrinks the load, to see that the benches run."""
     with tempfile.TemporaryDirectory(prefix="kajitori-bench-") as folder:
+        for place in ("pulls", "storm"):
+            (Path(folder) / place).mkdir()
         return [
+            *await pulls.measure(Path(folder) / "pulls", rounds=2 if quick else 8, seconds=0.5 if quick else 3.0),
+            *await storm.measure(
+                Path(folder) / "storm",
+                count=200 if quick else 5_000,
+                steady=100 if quick else 800,
+                steady_s=2.0 if quick else 15.0,
+            ),
+            *await tunnels.measure(
+                Path(folder) / "tunnels",
+                count=200 if quick else tunnels.as_many(),
+                with_certificates=100 if quick else 10_000,
+                watch_s=5.0 if quick else 60.0,
+            ),
             *await heartbeats.measure(Path(folder) / "heartbeats", count=2_000 if quick else 60_000),
             *await lists.measure(
                 Path(folder) / "lists", adapters=1_000 if quick else 20_000, requests=50 if quick else 1_000
@@ -34,7 +49,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a small load, to see that the benches run")
     options = parser.parse_args()
     python = f"Python {platform.python_version()}, uvloop, {platform.machine()}"
-    print(f"{python}; the load is made by one process beside the one that is measured", file=sys.stderr)
+    load.allow_files()
+    print(f"{python}; what is measured and the load are processes apart, each on a core of its own", file=sys.stderr)
     for figure in uvloop.run(measure(options.quick)):
         print(figure)
 

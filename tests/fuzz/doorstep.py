@@ -66,10 +66,12 @@ class Doorstep:
         reader, writer = await asyncio.open_connection(sock=ours)
         connection = self._crowd.enter("192.0.2.7")
         assert connection is not None
-        server_reader, server_writer = await asyncio.open_connection(sock=theirs)
         doors = self.site.home._doors
+        exchange = doors.connection(connection)
+        theirs.setblocking(False)  # the socket's own signature
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: exchange, theirs)
         handler = doors.location if door == "ls" else doors.resource
-        serving = asyncio.create_task(handler(server_reader, server_writer, connection))
+        serving = asyncio.create_task(handler(exchange))
         try:
             writer.write(octets)
             writer.write_eof()
@@ -81,8 +83,8 @@ class Doorstep:
         finally:
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
-            self._crowd.leave(connection)
             writer.transport.abort()
-            server_writer.transport.abort()
+            exchange.abort()
+            self._crowd.leave(connection)
             await asyncio.sleep(0)
         return answer

@@ -94,6 +94,14 @@ class Rotations(RuleBasedStateMachine):
             assert keys.known in keys.accepted(now_ms, grace_ms=GRACE_MS)
 
     @invariant()
+    def what_it_has_as_far_as_we_know_is_tried_first_towards_it_and_the_newest_is_tried_too(self) -> None:
+        keys, now_ms = self.world.keys, self.world.now_ms
+        tried = keys.towards(now_ms)
+        assert tried[0] == keys.known
+        assert keys.current in tried
+        assert len(set(tried)) == len(tried)
+
+    @invariant()
     def whoever_asks_now_and_hears_the_answer_is_let_in(self) -> None:
         keys, now_ms = self.world.keys, self.world.now_ms
         told = keys.current

@@ -140,7 +140,7 @@ class TestTunnels:
             with contextlib.suppress(ConnectionError):
                 while path.ended is None:
                     device.raw(echo)
-                    largest = max(largest, path._exchange._writer.transport.get_write_buffer_size())  # type: ignore[attr-defined]
+                    largest = max(largest, path._exchange.unsent_bytes)  # type: ignore[attr-defined]
                     await asyncio.sleep(0.001)
 
         async with asyncio.timeout(10):

@@ -26,7 +26,7 @@ from inventory.errors import CommandRejected, OutcomeUnknown, Unreachable
 from inventory.explain import Contact, Explanation
 from inventory.secrets import Secret
 from tests.controller.phonehome.devices import certified
-from tests.controller.phonehome.endpoint import Answering, Endpoint, answer_to
+from tests.controller.phonehome.endpoint import OK_HEAD, Answering, Endpoint, answer_to
 from tests.controller.phonehome.site import ALL, Site, Unit, answer_of, eventually, hang_up, http10, until
 
 NOW_MS = 1_760_745_600_000
@@ -290,6 +290,21 @@ class TestPushing:
         await until(lambda: bool(peer.confirmed))
         peer.prove()
         return unit, endpoint
+
+    @pytest.mark.parametrize("pace", [10.0])
+    async def test_a_script_that_runs_to_its_limit_after_the_head_of_the_answer_is_waited_for(
+        self, site: Site, listen: Open
+    ) -> None:
+        async def slow(_: bytes, writer: StreamWriter) -> None:
+            whole = answer_to("read-module-list")
+            writer.write(whole[: len(OK_HEAD)])
+            await writer.drain()
+            await site.clock.wait(33.0)  # its own limit is 30 s, and it has to write as well
+            writer.write(whole[len(OK_HEAD) :])
+
+        unit, _ = await self.pushed(site, listen, slow)
+        asked = Request("read-module-list", "")
+        assert (await site.home.link.request(unit.serial, asked, timeout_s=90)).result_code == 100
 
     async def test_an_adapter_that_hangs_in_its_answer_has_an_unknown_outcome(self, site: Site, listen: Open) -> None:
         async def hang(_: bytes, writer: StreamWriter) -> None:

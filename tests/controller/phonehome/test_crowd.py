@@ -84,9 +84,9 @@ class TestOneSource:
     async def test_a_wrong_key_proves_nothing_and_takes_nobodys_turn_at_the_gate(self, site: Site) -> None:
         unit = await site.unit()
         gate = site.home._context.gate
-        before = gate._tokens
+        before = gate.entered
         assert await Device(site, unit).open(key=Secret("x" * 40)) == 401
-        assert gate._tokens >= before
+        assert gate.entered == before
         await until(lambda: site.home.crowd.open == 0)
 
 

@@ -165,6 +165,7 @@ async def test_a_key_in_wrong_hands_ends_at_once_and_its_tunnel_with_it(site: Si
     async with asyncio.timeout(10):
         await device.ended.wait()
     assert await refused(site, unit, unit.rs_key)
+    assert (await identity(site, unit)).rs_keys.state(site.clock.now_ms()) is RotationState.OVERDUE
     assert not await refused(site, unit, await located(site, unit))
 
 

@@ -1,8 +1,7 @@
-"""The parts of phone-home by themselves: certificates, the gate, rows on both databases."""
+"""The parts of phone-home by themselves: certificates, rows on both databases."""
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from cryptography import x509
 
 from controller.keyring import Keyring
 from controller.phonehome import answers
-from controller.phonehome.gate import Gate, own_interval_s
+from controller.phonehome.gate import own_interval_s
 from controller.phonehome.pki import Pki
 from controller.phonehome.proof import shown
 from controller.store import adapters, boots, contractors
@@ -23,7 +22,6 @@ from inventory.adapters import Adapter
 from inventory.errors import BadInput, Conflict, NotFound
 from inventory.explain import Contact
 from inventory.secrets import Secret
-from tests.clock import ManualClock
 from tests.controller.phonehome.site import ALL, BY
 
 NOW_MS = 1_760_745_600_000
@@ -52,37 +50,6 @@ def test_subjects_are_those_that_clients_look_for_and_pems_fit_their_buffers(fol
     )
     assert max(len(pair.certificate), len(pair.key.reveal())) <= MAX_PEM
     assert "PRIVATE KEY" not in repr(pair)
-
-
-async def test_the_gate_lets_so_many_pass_a_second_and_holds_the_next_in_turn() -> None:
-    clock = ManualClock()
-    gate = Gate(clock, rate=2)
-    assert [await gate.enter("x") for _ in range(4)] == [True] * 4
-
-    held = [asyncio.create_task(gate.enter(f"SN-{number}")) for number in range(3)]
-    for _ in range(3):
-        await asyncio.sleep(0)
-    assert not any(task.done() for task in held)
-    clock.advance(0.5)
-    for _ in range(3):
-        await asyncio.sleep(0)
-    assert [task.done() for task in held] == [True, False, False]
-    clock.advance(1.0)
-    assert await asyncio.gather(*held) == [True] * 3
-
-
-async def test_whoever_is_too_far_back_is_held_for_a_time_of_its_own_and_refused() -> None:
-    clock = ManualClock()
-    gate = Gate(clock, rate=0.01)
-    assert await gate.enter("first")
-    late = [asyncio.create_task(gate.enter(f"SN-{number}")) for number in range(20)]
-    await asyncio.sleep(0)
-    clock.advance(9.9)
-    await asyncio.sleep(0)
-    assert not any(task.done() for task in late)
-    clock.advance(10.2)
-    assert await asyncio.gather(*late) == [False] * 20
-    assert gate.refused == 20
 
 
 def test_retry_intervals_are_spread_and_legal() -> None:

@@ -18,7 +18,8 @@ from controller.push.reaching import FleetReach
 from controller.push.service import PushService
 from controller.push.texts import TextPlanner
 from controller.settings import ArmsSettings, PushMethod
-from controller.store import configs
+from controller.store import arms_keys, configs
+from controller.store import phonehome as rows
 from controller.store.database import Database
 from drivers.arms.messages import Request, Response
 from drivers.arms.parameters import Command, CommandResults, MdCommand, ReadStorage, StoredConfigs
@@ -281,6 +282,29 @@ class TestSimple:
         states = [entry.detail["state"] for entry in device.log if entry.what == "state"]
         assert states.count("LSPULL") == 1
         assert states.count("RSPULL") == 2
+
+    @pytest.mark.parametrize("at_once", [False, True], ids=["in time", "at once"])
+    async def test_a_device_that_we_dial_is_told_of_its_new_key_with_the_one_that_it_has(
+        self, site: Site, make: Make, at_once: bool
+    ) -> None:
+        unit = await record(site, SA_W2, 43 + at_once)
+        device = make(43 + at_once)
+        await site.home.link.wait_ready(unit.serial, timeout_s=600)
+        async with site.database.write() as tx:
+            now_ms = site.clock.now_ms()
+            await arms_keys.rotate(tx, site.keyring, unit.adapter_id, "rs", at_ms=now_ms, at_once=at_once)
+
+        await site.home.key_rotated(unit.adapter_id)
+
+        await device.ground_truth.until("confirmed", count=2, timeout_s=60)
+        async with site.database.read() as tx:
+            (identity,) = await rows.by_adapter(tx, site.keyring, [unit.adapter_id])
+        assert not identity.rs_keys.in_flight
+        assert identity.rs_key != unit.rs_key
+        states = [entry.detail["state"] for entry in device.log if entry.what == "state"]
+        assert states.count("LSPULL") == 2
+        await site.home.link.wait_ready(unit.serial, timeout_s=600)
+        assert "first" in await shown(site, unit)
 
     async def test_a_config_push_is_carried_out_and_confirmed_again(self, site: Site, make: Make) -> None:
         unit = await record(site, SA_W2, 38)
