@@ -14,11 +14,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.api import (
     adapters,
+    amounts,
     api_keys,
     boots,
     claims,
     configs,
     contractors,
+    deadlines,
     document,
     entries,
     events,
@@ -71,7 +73,9 @@ NOUNS = (
     proposals,
     reports,
     price_lists,
+    amounts,
     outages,
+    deadlines,
     incidents,
     events,
     models,
