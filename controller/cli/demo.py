@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -32,11 +33,22 @@ def register(app: typer.Typer) -> None:
             list[str] | None,
             typer.Option(help="Make a device lie, to see it found out: SERIAL:SWITCH=VALUE, see `kajitori sim`."),
         ] = None,
+        year: Annotated[
+            int | None,
+            typer.Option(
+                min=2025, max=2100, help="Play twelve months of contracts and invoices instead, without a daemon."
+            ),
+        ] = None,
+        seed: Annotated[
+            int, typer.Option(help="With --year: another seed is another year; the same, the same yen.")
+        ] = 1,
     ) -> None:
         """Run the daemon with simulated adapters on loopback and play a tour; stays until Ctrl-C.
 
         Each step is checked twice: by what the REST API reports, and by what the simulated device itself holds.
         """
+        if year is not None:
+            _year(year, seed, as_json=as_json)
         # The devices need libraries that no other command loads.
         from controller.demo import run, show  # noqa: PLC0415
         from controller.demo.processes import NotStarted  # noqa: PLC0415
@@ -60,6 +72,21 @@ def register(app: typer.Typer) -> None:
         if as_json:
             show_json(show.as_json(results, adapters=adapters, seconds=seconds))
         raise typer.Exit(Exit.DONE if all(result.true for result in results) else Exit.FAILED)
+
+
+def _year(year: int, seed: int, *, as_json: bool) -> None:
+    """Twelve months of a contractor base; exit 0 only if everything holds at their end."""
+    from controller.demo import yearshow  # noqa: PLC0415
+    from controller.demo.year import play  # noqa: PLC0415
+
+    started = time.monotonic()
+    result = play(year, seed)
+    seconds = time.monotonic() - started
+    if as_json:
+        show_json(yearshow.as_json(result, seconds))
+    else:
+        yearshow.show(out, result, seconds)
+    raise typer.Exit(Exit.FAILED if result.broken else Exit.DONE)
 
 
 def parse_fault(text: str) -> tuple[str, str, object]:
