@@ -99,11 +99,15 @@ class PricesDone(BaseModel):
     unchanged: int
 
 
-class PriceFile(Body):
-    """A price list as CSV text: contractor (optional), service, item, fee, yen, first_day."""
+class TableFile(Body):
+    """A CSV text. A dry run, which it is unless said otherwise, keeps nothing."""
 
     text: Annotated[str, StringConstraints(max_length=7_000_000, pattern=NO_NUL)]
     dry_run: bool = True
+
+
+class PriceFile(TableFile):
+    """A price list as CSV text: contractor (optional), service, item, fee, yen, first_day."""
 
 
 class FaultView(BaseModel):

@@ -133,3 +133,36 @@ def test_amounts_and_deadlines_by_commands(house: House, fleet: Fleet) -> None:
     assert (status, "total yen" in out) == (0, True)
     assert isinstance(told(house, "deadline", "list", "--days", "60"), list)
     assert client(house, "deadline", "list")[0] == 0
+
+
+def test_contracts_by_command_dry_and_then_for_good(house: House, fleet: Fleet, tmp_path: Path) -> None:
+    key = ok(fleet.api.post("/contractors", json={"name": "Imported Foods"}))["key"]
+    file = tmp_path / "contracts.csv"
+    header = "application,contractor,service,concluded,billing_start,kind,name,entries,standbys\n"
+    row = f"7,{key},smfsx,2024-01-10,2024-02-01,management,Kobe,3,1\n"
+    file.write_text(header + row + f"8,{key},smfsx,2024-01-10,2024-02-01,lease,,,\n")
+    status, out, _ = client(house, "import-contracts", str(file))
+    assert (status, "nothing was imported" in out, "lease" in out) == (2, True, True)
+    file.write_text(header + row)
+    assert told(house, "import-contracts", str(file), "--dry-run")["rows"][0]["line"] is None
+    (taken,) = told(house, "import-contracts", str(file))["rows"]
+    amounts = ok(fleet.api.get(f"/contracts/{taken['line']}/amounts", params={"month": "2024-03"}))
+    assert (amounts["kind"], amounts["billed_to"], "no monthly price" in amounts["missing"]) == (
+        "management",
+        key,
+        True,
+    )
+    prices = [
+        {"contractor": key, "service": "smfsx", "item": item, "fee": fee, "yen": 2_900, "first_day": "2020-01-01"}
+        for item in ("entry", "standby")
+        for fee in ("initial", "monthly")
+    ]
+    ok(fleet.api.post("/price-lists", json={"prices": prices}))
+    amounts = ok(fleet.api.get(f"/contracts/{taken['line']}/amounts", params={"month": "2024-03"}))
+    assert [(one["yen"], one["rules"]) for one in amounts["amounts"]] == [
+        (8_700, ["SMF-15.3", "SMF-15.5"]),
+        (2_900, ["SMF-15.3", "SMF-15.5"]),
+    ]
+    month = ok(fleet.api.get(f"/contractors/{key}/amounts", params={"month": "2024-02"}))
+    (bill,) = month["bills"]
+    assert (bill["taxable_yen"], bill["tax_yen"], bill["total_yen"]) == (23_200, 2_320, 25_520)
