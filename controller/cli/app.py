@@ -7,6 +7,7 @@ import sys
 import typer
 
 from controller.cli import (
+    billing,
     conformance,
     database,
     demo,
@@ -42,9 +43,11 @@ for room in (
     fleet,
     incidents,
     pricing,
+    billing,
     outages,
     keys,
     pricing,
+    billing,
     outages,
     pushing,
     operating,
