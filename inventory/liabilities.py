@@ -51,21 +51,27 @@ def liability_rule(unit: Unit, what: Liability) -> str:
     return rule
 
 
-def liability_charge(unit: Unit, what: Liability, day: date, prices: PriceList, cost_yen: int | None = None) -> Charge:
-    """One charge for one unit, in the month of `day`. Losses, and failures of mpc units, are charged by the price list;
-    failures of smfsx units, and recovery or repair, at their actual cost.
-
-    Raises RuleViolation, BadInput for a cost that is missing or not asked for, NotFound for a price that is missing.
-    """
+def require_cost(unit: Unit, what: Liability, cost_yen: int | None) -> None:
+    """Losses, and failures of mpc units, are charged by the price list (MPC-A1.3); failures of smfsx units, and
+    recovery or repair, at their actual cost. Raises BadInput for a cost that is missing or not asked for."""
+    listed = what == "loss" or (what == "failure" and unit.service == "mpc")
     rule = liability_rule(unit, what)
-    if cost_yen is not None and (what == "loss" or (what == "failure" and unit.service == "mpc")):
+    if listed and cost_yen is not None:
         raise BadInput(
             f"the price list has the {what} charge", field="cost_yen", rule=rule, next_step="Leave the cost out."
         )
-    if cost_yen is None and what == "damage":
+    if not listed and cost_yen is None:
         raise BadInput(
-            "the actual cost is missing", field="cost_yen", rule=rule, next_step="Give what repair has cost, in yen."
+            "the actual cost is missing", field="cost_yen", rule=rule, next_step="Give what it has cost, in whole yen."
         )
+
+
+def liability_charge(unit: Unit, what: Liability, day: date, prices: PriceList, cost_yen: int | None = None) -> Charge:
+    """One charge for one unit, in the month of `day`.
+
+    Raises RuleViolation, BadInput for a cost that is missing or not asked for, NotFound for a price that is missing.
+    """
+    require_cost(unit, what, cost_yen)
     if what == "loss":
         amount = loss_charge(unit.service, unit.model_key, prices, day)
     elif what == "failure":

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
-from controller.api.auth import Operator, Viewer
+from controller.api.auth import Billing, Operator, Viewer
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.schemas import NO_NUL, Body, ManagementKey, Name, instant
@@ -229,7 +229,7 @@ async def attribute_outage(
 
 
 @router.post("/outages/{outage_id}/claim", response_model=OutageView)
-async def claim_outage(outage_id: Number, body: Claim, request: Request, caller: Operator, once: Once) -> Response:
+async def claim_outage(outage_id: Number, body: Claim, request: Request, caller: Billing, once: Once) -> Response:
     """Record that a claim arrived. It is a fact: one that does not fit is kept and alerts."""
 
     async def work(tx: Tx) -> OutageView:
@@ -241,7 +241,7 @@ async def claim_outage(outage_id: Number, body: Claim, request: Request, caller:
 
 
 @router.post("/outages/{outage_id}/decide", response_model=OutageView)
-async def decide_outage(outage_id: Number, body: Verdict, request: Request, caller: Operator, once: Once) -> Response:
+async def decide_outage(outage_id: Number, body: Verdict, request: Request, caller: Billing, once: Once) -> Response:
     """Decide a claim once the outage is over: credited on the next invoice, or rejected with the reason."""
 
     async def work(tx: Tx) -> OutageView:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
-from controller.api.auth import Admin, Viewer
+from controller.api.auth import Billing, Viewer
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.schemas import NO_NUL, Body, ContractorKey, instant
@@ -99,11 +99,15 @@ class PricesDone(BaseModel):
     unchanged: int
 
 
-class PriceFile(Body):
-    """A price list as CSV text: contractor (optional), service, item, fee, yen, first_day."""
+class TableFile(Body):
+    """A CSV text. A dry run, which it is unless said otherwise, keeps nothing."""
 
     text: Annotated[str, StringConstraints(max_length=7_000_000, pattern=NO_NUL)]
     dry_run: bool = True
+
+
+class PriceFile(TableFile):
+    """A price list as CSV text: contractor (optional), service, item, fee, yen, first_day."""
 
 
 class FaultView(BaseModel):
@@ -194,7 +198,7 @@ async def read_prices(
 
 
 @router.post("/price-lists", status_code=201, response_model=PricesDone)
-async def put_prices(body: NewPrices, request: Request, caller: Admin, once: Once) -> Response:
+async def put_prices(body: NewPrices, request: Request, caller: Billing, once: Once) -> Response:
     """Record dated prices. What was recorded stays: a correction is one more row for the same day."""
     wanted = [_price(one) for one in body.prices]
 
@@ -213,7 +217,7 @@ async def put_prices(body: NewPrices, request: Request, caller: Admin, once: Onc
 
 
 @router.post("/price-lists/import", response_model=ImportView)
-async def import_prices(body: PriceFile, request: Request, caller: Admin, once: Once) -> Response:
+async def import_prices(body: PriceFile, request: Request, caller: Billing, once: Once) -> Response:
     """Take a CSV file whole or not at all. A dry run records nothing and tells what is wrong with each row."""
 
     async def work(tx: Tx) -> ImportView:

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from controller.cli import (
+    billing,
     conformance,
     contracting,
     database,
@@ -44,6 +45,7 @@ for room in (
     contracting,
     incidents,
     pricing,
+    billing,
     outages,
     keys,
     pushing,

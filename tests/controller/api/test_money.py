@@ -92,3 +92,77 @@ def test_an_outage_is_recorded_claimed_and_decided_by_commands(house: House, fle
     assert [one["id"] for one in told(house, "outage", "list", "--management", management)] == [made["id"]]
     status, out, _ = client(house, "outage", "show", number)
     assert (status, "SMF-26.1" in out, "seen again" in out) == (0, True, True)
+
+
+def test_a_month_explains_itself_and_a_contractor_sees_its_own_only(house: House, fleet: Fleet) -> None:
+    mine, other = fleet.contractor(), ok(fleet.api.post("/contractors", json={"name": "South Foods"}))["key"]
+    unit = fleet.register(fleet.arms() | {"contractor": mine})["serial_number"]
+    made = ok(
+        fleet.api.post(
+            f"/adapters/{unit}/charges",
+            json={"what": "damage", "day": "2026-01-05", "cost_yen": 7_000, "reason": "dropped from a ladder"},
+        )
+    )
+    assert (made["what"], made["cost_yen"]) == ("damage", 7_000)
+    keys = [
+        ok(fleet.api.post("/api-keys", json={"name": "them", "role": "contractor", "contractor": key}))["key"]
+        for key in (mine, other)
+    ]
+    path, month = f"/contractors/{mine}/amounts", {"month": "2026-01"}
+    seen = ok(house.client(keys[0]).get(path, params=month))
+    (charge,) = seen["units"]
+    assert (charge["yen"], charge["taxable"], charge["arithmetic"]) == (7_000, False, "1 × 7,000 = 7,000 yen")
+    assert charge["rules"][0] in {"MPC-10.2", "SMF-9.2"}
+    (bill,) = seen["bills"]
+    assert (bill["untaxed_yen"], bill["tax_yen"], bill["total_yen"], bill["billed_to"]) == (7_000, 0, 7_000, mine)
+    refused(house.client(keys[1]).get(path, params=month), 404, "not-found")
+    refused(house.client(keys[1]).post("/price-lists/import", json={"text": HEADER}), 403, "not-allowed")
+    assert ok(house.client(keys[1]).get("/deadlines")) == []
+    refused(fleet.api.get(path, params={"month": "2026-13"}), 422, "bad-input")
+    refused(fleet.api.get("/contracts/L-999999/amounts", params=month), 404, "not-found")
+    ok(fleet.api.post(f"/unit-charges/{made['id']}/take-back", json={"reason": "it was a fault of ours"}))
+    assert ok(fleet.api.get(path, params=month))["units"] == []
+    before = {"known_at": "2020-01-01T00:00:00Z"}
+    assert ok(fleet.api.get(path, params=month | before))["units"] == []
+
+
+def test_amounts_and_deadlines_by_commands(house: House, fleet: Fleet) -> None:
+    key = fleet.contractor()
+    assert told(house, "amounts", key, "2026-01")["bills"][0]["total_yen"] == 0
+    status, out, _ = client(house, "amounts", key, "2026-01")
+    assert (status, "total yen" in out) == (0, True)
+    assert isinstance(told(house, "deadline", "list", "--days", "60"), list)
+    assert client(house, "deadline", "list")[0] == 0
+
+
+def test_contracts_by_command_dry_and_then_for_good(house: House, fleet: Fleet, tmp_path: Path) -> None:
+    key = ok(fleet.api.post("/contractors", json={"name": "Imported Foods"}))["key"]
+    file = tmp_path / "contracts.csv"
+    header = "application,contractor,service,concluded,billing_start,kind,name,entries,standbys\n"
+    row = f"7,{key},smfsx,2024-01-10,2024-02-01,management,Kobe,3,1\n"
+    file.write_text(header + row + f"8,{key},smfsx,2024-01-10,2024-02-01,lease,,,\n")
+    status, out, _ = client(house, "import-contracts", str(file))
+    assert (status, "nothing was imported" in out, "lease" in out) == (2, True, True)
+    file.write_text(header + row)
+    assert told(house, "import-contracts", str(file), "--dry-run")["rows"][0]["line"] is None
+    (taken,) = told(house, "import-contracts", str(file))["rows"]
+    amounts = ok(fleet.api.get(f"/contracts/{taken['line']}/amounts", params={"month": "2024-03"}))
+    assert (amounts["kind"], amounts["billed_to"], "no monthly price" in amounts["missing"]) == (
+        "management",
+        key,
+        True,
+    )
+    prices = [
+        {"contractor": key, "service": "smfsx", "item": item, "fee": fee, "yen": 2_900, "first_day": "2020-01-01"}
+        for item in ("entry", "standby")
+        for fee in ("initial", "monthly")
+    ]
+    ok(fleet.api.post("/price-lists", json={"prices": prices}))
+    amounts = ok(fleet.api.get(f"/contracts/{taken['line']}/amounts", params={"month": "2024-03"}))
+    assert [(one["yen"], one["rules"]) for one in amounts["amounts"]] == [
+        (8_700, ["SMF-15.3", "SMF-15.5"]),
+        (2_900, ["SMF-15.3", "SMF-15.5"]),
+    ]
+    month = ok(fleet.api.get(f"/contractors/{key}/amounts", params={"month": "2024-02"}))
+    (bill,) = month["bills"]
+    assert (bill["taxable_yen"], bill["tax_yen"], bill["total_yen"]) == (23_200, 2_320, 25_520)
