@@ -254,6 +254,54 @@ def days(seed: Seeded) -> Mapping[str, str]:
     return {"first": (today - timedelta(days=9)).isoformat(), "after": (today - timedelta(days=2)).isoformat()}
 
 
+PRICE = {"service": "smfsx", "item": "entry", "fee": "monthly", "yen": 3_000, "first_day": "2020-01-01"}
+PRICE_FILE = "contractor,service,item,fee,yen,first_day\n,smfsx,standby,monthly,1000,2020-01-01\n"
+MONTH = {"month": "2026-01"}
+
+
+def outage(seed: Seeded, *, began_h: int = 30, over: bool = False, claimed: bool = False) -> int:
+    """Number of an outage that began so many hours ago; its price is known, so that a credit can be told."""
+    key = seed.fleet.contractor()
+    ok(seed.fleet.api.post("/price-lists", json={"prices": [PRICE | {"contractor": key}]}))
+    made = ok(seed.fleet.api.post("/managements", json={"contractor": key, "service": "smfsx", "entry_count": 1}))
+    ago = {hours: (datetime.now(UTC) - timedelta(hours=hours)).isoformat() for hours in (1, began_h)}
+    number = int(ok(seed.fleet.api.post("/outages", json={"management": made["key"], "began": ago[began_h]}))["id"])
+    if over:
+        learnt = {"what": "ended", "at": ago[1], "reason": "seen again"}
+        ok(seed.fleet.api.post(f"/outages/{number}/facts", json=learnt))
+    if claimed:
+        ok(seed.fleet.api.post(f"/outages/{number}/claim", json={}))
+    return number
+
+
+def new_outage(seed: Seeded) -> Arranged:
+    """An outage that began a while ago."""
+    began = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+    return Arranged(body={"management": seed.fleet.management(), "began": began, "reason": "power of the site"})
+
+
+def learnt_end(seed: Seeded) -> Arranged:
+    """Its end is learnt."""
+    body = {"what": "ended", "at": datetime.now(UTC).isoformat(), "reason": "seen again"}
+    return Arranged({"outage_id": outage(seed)}, body)
+
+
+DAMAGE = {"what": "damage", "day": "2026-01-10", "cost_yen": 7_000, "reason": "dropped"}
+
+
+def unit_charge(seed: Seeded) -> Arranged:
+    """A charge that is taken back."""
+    made = ok(seed.fleet.api.post(f"/adapters/{loose(seed)}/charges", json=DAMAGE))
+    return Arranged({"charge_id": made["id"]}, {"reason": "it was a fault of ours"})
+
+
+def contract_file(seed: Seeded) -> Arranged:
+    """A dry run of one line."""
+    header = "application,contractor,service,concluded,billing_start,kind,name,entries,standbys\n"
+    row = f"7,{seed.fleet.contractor()},smfsx,2024-01-10,2024-02-01,management,Kobe,3,1\n"
+    return Arranged(body={"text": header + row})
+
+
 ANY = {"If-Match": "*"}
 SOON = (datetime.now(UTC) + timedelta(days=3)).date().isoformat()
 ENDPOINT = {"host": "127.0.0.1", "port": 9, "username": "admin", "password": "another horse"}
@@ -394,6 +442,28 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "read_report": lambda s: Arranged(query={"key": s.report, "kind": "csv"}),
     "create_schedule": lambda s: Arranged(body={"id": "weekly-tokyo", "link": s.link, "period": "week"}),
     "list_schedules": lambda _: Arranged(),
+    "list_price_rows": lambda _: Arranged(),
+    "list_prices": lambda _: Arranged(query={"default": True}),
+    "read_prices": lambda s: Arranged({"key": s.fleet.contractor()}, query={"on": "2026-01-01"}),
+    "put_prices": lambda _: Arranged(body={"prices": [PRICE]}),
+    "import_prices": lambda _: Arranged(body={"text": PRICE_FILE, "dry_run": False}),
+    "import_contracts": contract_file,
+    "read_line_amounts": lambda s: Arranged({"key": contracted(s)[1]}, query=MONTH),
+    "read_contractor_amounts": lambda s: Arranged({"key": s.fleet.contractor()}, query=MONTH),
+    "charge_unit": lambda s: Arranged({"serial_number": loose(s)}, DAMAGE),
+    "take_back_charge": unit_charge,
+    "record_outage": new_outage,
+    "list_outages": lambda _: Arranged(query={"limit": 5}),
+    "read_outage": lambda s: Arranged({"outage_id": outage(s)}),
+    "learn_of_outage": learnt_end,
+    "attribute_outage": lambda s: Arranged(
+        {"outage_id": outage(s, began_h=3)}, {"attributable": True, "reason": "a fault of the core"}
+    ),
+    "claim_outage": lambda s: Arranged({"outage_id": outage(s, over=True)}, {"reason": "by letter"}),
+    "decide_outage": lambda s: Arranged(
+        {"outage_id": outage(s, over=True, claimed=True)}, {"attributable": True, "reason": "a fault of the core"}
+    ),
+    "list_deadlines": lambda _: Arranged(query={"days": 60}),
     "list_incidents": lambda _: Arranged(query={"state": "open", "kind": "client-loop"}),
     "read_incident": lambda s: Arranged({"incident_id": incident(s)}),
     "acknowledge_incident": lambda s: Arranged({"incident_id": incident(s)}, {"reason": "on my way"}),
