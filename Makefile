@@ -17,7 +17,7 @@ demo: setup ## run the daemon with 50 simulated adapters on loopback; Ctrl-C end
 	$(BIN)/kajitori demo
 
 test: setup-dev parts ## set everything up and run every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 check: setup-dev ## format, lint, types, architecture and fast tests; under a minute when warm
 	$(BIN)/ruff format --check .

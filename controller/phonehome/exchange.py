@@ -134,10 +134,13 @@ class Exchange(asyncio.Protocol):
         self._wake()
 
     def eof_received(self) -> bool:
-        """See `asyncio.Protocol`. TLS cannot be half closed, so its transport closes; a plain one can be answered."""
+        """See `asyncio.Protocol`. TLS cannot be half closed, so its transport closes; a plain one can be answered.
+
+        For a `Taker` it is over: nobody would tell it that nothing more comes.
+        """
         self._ended = True
         self._wake()
-        return not self.tls_version
+        return not self.tls_version and self._taker is None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
@@ -227,6 +230,8 @@ class Exchange(asyncio.Protocol):
         else:
             self.connection.keep(self.abort)
             self.resume_reading()
+            if self._ended:  # its end came with the head
+                self._transport.close()
 
     def pause_reading(self) -> None:
         """Let the other side wait."""
