@@ -23,7 +23,7 @@ check: setup-dev ## format, lint, types, architecture and fast tests; under a mi
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2 -m fast -p no:cacheprovider
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m fast -p no:cacheprovider $$(grep -rl 'mark\.fast' tests --include='test_*.py')
 
 format: setup-dev ## rewrite the code in the house format
 	$(BIN)/ruff format .

@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ has no test. What is *open* is not built yet.
 """
 
 
+@lru_cache(maxsize=1)
 def shown() -> dict[str, list[str]]:
     """Tests by the rule that they carry, as `file::name`."""
     found: dict[str, list[str]] = {}

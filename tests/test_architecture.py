@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,16 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = ("inventory", "drivers", "controller")
 
-pytestmark = pytest.mark.fast
+pytestmark = [pytest.mark.fast, pytest.mark.xdist_group("source tree")]
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and absolute dotted name of each import in a file, those inside functions included."""
+@cache
+def imports(path: Path) -> tuple[tuple[int, str], ...]:
+    """Line and absolute dotted name of each import in a file, those inside functions included. Read once."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[tuple[int, str]]:
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.Import):

@@ -7,7 +7,7 @@ import pytest
 from inventory.terms import RULES
 from tests.rules import PAGE, page, shown
 
-pytestmark = pytest.mark.fast
+pytestmark = [pytest.mark.fast, pytest.mark.xdist_group("source tree")]
 
 OPEN: frozenset[str] = frozenset(
     {
