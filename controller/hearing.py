@@ -83,7 +83,7 @@ def _refused(refused: Sequence[RefusedBeats], since_ms: int) -> Iterator[tuple[i
     for one in refused:
         if one.last_ms >= since_ms:
             reason = REASONS.get(one.reason, f"as {one.reason}")
-            said = f"{one.count} in its name were refused {reason}, the last from {one.source}"
+            said = f"heartbeats refused in its name {reason}: {one.count}, the last from {one.source}"
             yield one.last_ms, said
 
 

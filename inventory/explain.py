@@ -377,6 +377,8 @@ def _next_action(facts: AdapterFacts, word: str) -> str:
         return "Compare the startup texts of its place, correct the working config and release it as startup."
     if word == "unseated":
         return "Put it into an entry or a standby slot; until then it gets no config."
+    if facts.contact is Contact.NEVER_SEEN and facts.path == "arms" and facts.refusal:
+        return "Somebody comes in its name: compare its Location Server key with the device's, or rotate it."
     _, contact_then = _contact(facts)
     if contact_then:
         return contact_then

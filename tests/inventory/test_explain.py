@@ -69,6 +69,8 @@ def reachable() -> Iterator[AdapterFacts]:
             marks.append({"quarantine": "another serial number answered", "quarantine_at_ms": NOW_MS})
         if contact is Contact.REFUSED:
             marks.append({"refusal": "404: standby"})
+        if contact is Contact.NEVER_SEEN and path == "arms":
+            marks.append({"refusal": "401: the key is wrong"})
         if path == "arms" and contact is not Contact.NEVER_SEEN:
             marks.append({"loop": "it asked 31 times within 60 s", "loop_at_ms": NOW_MS})
         if path == "arms" and seat is Seat.ENTRY and contact is not Contact.NEVER_SEEN:
@@ -95,7 +97,7 @@ def reachable() -> Iterator[AdapterFacts]:
 HEARD = (
     Hearing(clone=(NOW_MS, "192.0.2.1 and 198.51.100.1")),
     Hearing(silence=(NOW_MS, "the adapters of one site fell silent together (incident 3)")),
-    Hearing(refused=((NOW_MS, "3 in its name were refused for a wrong key, the last from 192.0.2.9"),)),
+    Hearing(refused=((NOW_MS, "heartbeats refused in its name for a wrong key: 3, the last from 192.0.2.9"),)),
     Hearing(troubles=((NOW_MS, "memory 0 is nearly full: 93 % used"),)),
 )
 
@@ -218,3 +220,24 @@ def test_an_identity_in_two_places_is_told_by_its_word_its_sources_and_the_rule(
     assert explanation.word == "in two places"
     assert [fact.rule for fact in explanation.facts if "192.0.2.1" in fact.text] == ["MPC-11"]
     assert "shut the identity out" in explanation.next_action
+
+
+def test_a_unit_that_comes_with_a_wrong_key_is_not_looked_for_at_its_power_plug() -> None:
+    facts = AdapterFacts(
+        serial="X1-0001",
+        life="installed",
+        life_at_ms=NOW_MS,
+        seat=Seat.ENTRY,
+        seat_key="E-1",
+        seat_at_ms=NOW_MS,
+        contact=Contact.NEVER_SEEN,
+        contact_at_ms=None,
+        config=ConfigState.NONE,
+        config_at_ms=None,
+        path="arms",
+        refusal="401: the key is wrong",
+    )
+    told = explain_adapter(facts, NOW_MS)
+    assert "401: the key is wrong" in told.summary
+    assert "Power it on" not in told.next_action
+    assert "Location Server key" in told.next_action

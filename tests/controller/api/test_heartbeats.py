@@ -160,7 +160,7 @@ async def test_every_statistic_is_stored_and_shown_and_what_was_refused_is_count
     explained = await stand.read(f"/adapters/{SERIAL}/explain")
     said = [fact["text"] for fact in explained["facts"]]
     assert "memory 0 is nearly full: 95 % used" in said
-    assert "1 in its name were refused for a wrong key, the last from 127.0.0.1" in said
+    assert "heartbeats refused in its name for a wrong key: 1, the last from 127.0.0.1" in said
 
 
 def _traffic(*values: int) -> dict[str, int]:
