@@ -179,7 +179,7 @@ class Carrier:
         return await self._answered(operation, response)
 
     async def _rejected(self, operation: Operation, error: CommandRejected) -> Operation:
-        code = error.facts.get("result_code", error.facts.get("code"))
+        code = error.facts.get("result_code")
         if not isinstance(code, int):
             return await self._end(operation, OperationState.NOT_DONE, error.message)
         if code in BUSY:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from controller.phonehome.context import Context
 from controller.phonehome.peer import Path, Peer
 from drivers.arms.messages import Request, Response
-from drivers.arms.results import NAMES, SUCCESS
+from drivers.arms.results import SUCCESS
+from drivers.sessions.arms import refusal
 from inventory.adapters import SerialNumber
 from inventory.admission import Door, admit
 from inventory.contacts import ArmsIdentity
-from inventory.errors import CommandRejected, IdentityMismatch, Unreachable
+from inventory.errors import IdentityMismatch, Unreachable
 
 
 class PushLink:
@@ -50,7 +51,7 @@ class PushLink:
             )
             response = await self._ask(peer, filled, timeout_s=self._real_s(timeout_s))
         if response.result_code != SUCCESS:
-            raise self._rejected(serial, request.type, response)
+            raise refusal(serial, request.type, response.result_code)
         return response
 
     async def _ask(self, peer: Peer, request: Request, *, timeout_s: float) -> Response:
@@ -123,17 +124,6 @@ class PushLink:
             step=step,
             next_step="The adapter comes back by itself; `explain` shows what it asked last.",
         )
-
-    def _rejected(self, serial: str, step: str, response: Response) -> CommandRejected:
-        name = NAMES.get(response.result_code, "a code that is not known")
-        rejected = CommandRejected(
-            f"{serial} refused {step} with {response.result_code} ({name})",
-            serial=serial,
-            step=step,
-            next_step="Nothing was started. Correct the request, or ask again when the adapter is not busy.",
-        )
-        rejected.facts["result_code"] = response.result_code
-        return rejected
 
 
 def _shown(identity: ArmsIdentity) -> str:

@@ -63,7 +63,7 @@ class ArmsLink(Protocol):
         """Send an operation; the answer of a synchronous one, the start response of an asynchronous one.
 
         Fills in distribution id and transaction id. Raises OutcomeUnknown when the request was written and no answer
-        came, CommandRejected with `facts["code"]` when the adapter answered anything but 100.
+        came, CommandRejected (`refusal`) when the adapter answered anything but 100.
         """
         ...
 
@@ -350,15 +350,7 @@ class ArmsDevice:
 
     def _accepted(self, operation: str, response: Response) -> None:
         if response.result_code != SUCCESS:
-            error = CommandRejected(
-                f"The adapter refused {operation}: {_named(response.result_code)}.",
-                serial=self._serial,
-                step=operation,
-            )
-            if response.result_code == _MODULE_SYNCING:
-                error.next_step = "Wait: it is syncing its modules, which is progress. Start again when it is ready."
-            error.facts["code"] = response.result_code
-            raise error
+            raise refusal(self._serial, operation, response.result_code)
 
     def _transaction(self, job: PushJob) -> int:
         if job.transaction_id is None:
@@ -429,6 +421,21 @@ def _same_id(one: str, other: str) -> bool:
 
 def _text(content: str | bytes) -> str:
     return content.decode("utf-8", "surrogateescape") if isinstance(content, bytes) else content
+
+
+def refusal(serial: str, step: str, code: int) -> CommandRejected:
+    """An adapter answered a request with a code other than 100, which stands in `facts["result_code"]`."""
+    next_step = "Nothing was started. Correct the request, or ask again when the adapter is not busy."
+    if code == _MODULE_SYNCING:
+        next_step = "Wait: it is syncing its modules, which is progress. Start again when it is ready."
+    rejected = CommandRejected(
+        f"{serial} refused {step} with {code} ({NAMES.get(code, 'a code that is not known')})",
+        serial=serial,
+        step=step,
+        next_step=next_step,
+    )
+    rejected.facts["result_code"] = code
+    return rejected
 
 
 def _named(code: int | None) -> str:

@@ -135,6 +135,20 @@ async def test_an_answer_to_no_request_ends_the_tunnel(site: Site) -> None:
     await asyncio.wait_for(device.ended.wait(), 10)
 
 
+async def test_a_device_that_syncs_its_modules_is_waited_for_and_its_request_not_called_wrong(site: Site) -> None:
+    unit = await site.unit()
+    device = Device(site, unit)
+    await device.ready()
+    asked = asyncio.create_task(site.home.link.request(unit.serial, CONFIGURE, timeout_s=10))
+    await device.next()
+    device.say(Response("configure-start", 303, transaction_id=77))
+    with pytest.raises(CommandRejected) as rejected:
+        await asked
+    assert rejected.value.facts["result_code"] == 303
+    assert "syncing its modules" in rejected.value.next_step
+    assert "Correct the request" not in rejected.value.next_step
+
+
 async def test_a_refused_request_says_with_which_code(site: Site) -> None:
     unit = await site.unit()
     device = Device(site, unit)
@@ -145,6 +159,7 @@ async def test_a_refused_request_says_with_which_code(site: Site) -> None:
     with pytest.raises(CommandRejected) as rejected:
         await asked
     assert rejected.value.facts["result_code"] == 302
+    assert "not busy" in rejected.value.next_step
     # It was void: the path is as good as before.
     await site.home.link.wait_ready(unit.serial, timeout_s=1)
 
