@@ -45,6 +45,7 @@ from controller.api import (
     reports,
     startups,
 )
+from controller.api.listening import deadline_s
 from controller.web import manual, pages
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ STREAM_AT_MOST = 80 * 1024 * 1024
 """Octets of the import of readings, which has a limit of its own below this and names the line that breaks it."""
 BODY_S = 60.0
 STREAM_S = 900.0
-"""Seconds that a body may take; divided by the pace."""
+"""Seconds that a body may take; divided by the pace, down to `SHORTEST_S`."""
 NOUNS = (
     contractors,
     applications,
@@ -150,7 +151,7 @@ class LimitedBody:
             return
         seen, more = 0, True
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + (STREAM_S if stream else BODY_S) / self._pace
+        deadline = loop.time() + deadline_s(STREAM_S if stream else BODY_S, self._pace)
 
         async def counted() -> Message:
             nonlocal seen, more

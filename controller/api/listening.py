@@ -11,8 +11,15 @@ HEAD_AT_MOST: Final = 64 * 1024
 """Octets of a request line and its header fields; the parser itself knows no limit."""
 HEAD_S: Final = 15.0
 """From the connection, or the first octet of a further request, to the end of the head."""
+SHORTEST_S: Final = 5.0
+"""What a client and this machine compute is not faster under a pace: no deadline of the API is pressed below this."""
 CONNECTIONS_AT_MOST: Final = 1000
 """More are answered 503."""
+
+
+def deadline_s(seconds: float, pace: float) -> float:
+    """Real seconds that a client has, of a deadline that is longer than `SHORTEST_S`."""
+    return max(seconds / pace, min(seconds, SHORTEST_S))
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -57,7 +64,7 @@ class BoundedHttp(HttpToolsProtocol):
     def _head_begins(self) -> None:
         if self._head_timer is None:
             self._head_octets = 0
-            self._head_timer = self.loop.call_later(HEAD_S / self.pace, self._too_slow)
+            self._head_timer = self.loop.call_later(deadline_s(HEAD_S, self.pace), self._too_slow)
         self._in_head = True
 
     def _head_ends(self) -> None:
