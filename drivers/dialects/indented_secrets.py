@@ -49,7 +49,7 @@ _RULES: Final = (
 
 _REVERSIBLE: Final = re.compile(
     r"(?P<head>(?:^|.*[ ])(?:password|key-string|server-key|(?:authentication-)?key|md5|auth-key))"
-    r"[ ]+(?:(?P<type>[07])[ ]+)?(?P<value>\S+)",
+    r"[ ]+(?:(?P<type>[07])[ ]+)?(?P<value>[^\s‹]\S*)",
     re.IGNORECASE,
 )
 _TYPE7_TABLE: Final = b"dsfd;kfoA,.iyewrkldJKDHSUBsgvca69834ncxv9873254k;fg87"
