@@ -9,11 +9,15 @@ WORD: Final = re.compile(r"""(?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^ \t\n"'\\])*""",
 """One word as written, or nothing. Between single quotes nothing is special."""
 
 _PIECE: Final = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^"'\\]+)""", re.DOTALL)
+_SPECIAL: Final = re.compile(r"""["'\\\t\n]""")
+_SIMPLY_QUOTED: Final = re.compile(r'"[^"\\]*"')
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./:@%+,*=-]+")
 
 
 def words(statement: str) -> list[str]:
     """The words of one statement as they are written."""
+    if not _SPECIAL.search(statement):
+        return [word for word in statement.split(" ") if word]
     found = (word.group() for word in WORD.finditer(statement))
     return [word for word in found if word]
 
@@ -23,6 +27,10 @@ def value(word: str) -> str:
 
     In double quotes a backslash is itself, except before a quote or another backslash.
     """
+    if not _SPECIAL.search(word):
+        return word
+    if _SIMPLY_QUOTED.fullmatch(word):
+        return word[1:-1]
     parts: list[str] = []
     for piece in _PIECE.finditer(word):
         single, double, escaped, plain = piece.groups()

@@ -41,7 +41,7 @@ def prove(d: Dialect, base: str, intent: str) -> Proof:
 def _fails(d: Dialect, what: str, start: Tree, lines: Sequence[str], goal: Tree) -> str:
     """Why `lines` do not lead from `start` to `goal`; empty if they do."""
     reached = d.apply(start, lines)
-    if d.canonical(reached) == d.canonical(goal):
+    if reached == goal or d.canonical(reached) == d.canonical(goal):
         return ""
     left = differing(d, reached, goal)
     place = " / ".join((*left[0].path, left[0].text)) if left else "the order of statements"
