@@ -11,7 +11,7 @@ from datetime import date
 from sqlalchemy import insert, select, update
 
 from controller.keyring import Keyring
-from controller.store import adapters, arms_keys, audit, contracts, counts, events, slots
+from controller.store import adapters, arms_keys, audit, contracts, counts, events, slots, slotunits
 from controller.store.contracts import Standing
 from controller.store.database import Tx
 from controller.store.events import NewEvent
@@ -199,7 +199,7 @@ async def _act(tx: Tx, keyring: Keyring, by: By, standing: Standing, happened: H
     touched: set[int] = set()
     if Follows.SLOTS_FREED in happened.follows:
         for management_id in standing.managements:
-            touched |= await _free(tx, keyring, by, management_id)
+            touched |= await _free(tx, keyring, by, management_id, standing.contract.effective or happened.day)
     if Follows.RETURN_DUE in happened.follows:
         effective = standing.contract.effective
         for adapter_id in standing.adapters:
@@ -210,11 +210,13 @@ async def _act(tx: Tx, keyring: Keyring, by: By, standing: Standing, happened: H
     return touched
 
 
-async def _free(tx: Tx, keyring: Keyring, by: By, management_id: int) -> set[int]:
-    """Release who sits in a management that has ended, and close its slots."""
+async def _free(tx: Tx, keyring: Keyring, by: By, management_id: int, last_day: date) -> set[int]:
+    """Release who sits in a management that has ended, and close its slots; what came with them is due back."""
     released: set[int] = set()
     for kind in ("entry", "standby"):
         await _release(tx, keyring, by, management_id, kind, released)
+    spares = select(standbys.c.id).where(standbys.c.management_id == management_id, standbys.c.closed_ms.is_(None))
+    released |= await slotunits.give_up(tx, by, list(await tx.scalars(spares)), last_day)
     for table in (entries, standbys):
         await tx.execute(
             update(table)
