@@ -11,6 +11,7 @@ from datetime import date, timedelta
 
 from sqlalchemy import or_, select
 
+from controller.store import adapters as adapter_store
 from controller.store import contractors, contracts, outages, prices, records, unitcharges
 from controller.store.contracts import ContractLine
 from controller.store.database import Tx
@@ -19,6 +20,7 @@ from controller.store.rows import in_parts
 from controller.store.scope import Scope
 from controller.store.tables.contracts import line_links
 from controller.store.tables.inventory import adapters, slot_counts
+from inventory.adapters import SerialNumber
 from inventory.billing import BilledLine, Charge, Version, charges
 from inventory.bills import Bill, Credit, bill, first_month
 from inventory.calendar import Month, day_end_ms, tokyo_day
@@ -133,6 +135,8 @@ class _Facts:
     units: Sequence[unitcharges.UnitCharge]
     addressees: Addressees
     exempt: Mapping[int, Record]
+    own_units: Mapping[str, str]
+    """Serial number of an adapter without a rental → key of its model."""
 
 
 async def _gather(tx: Tx, contractor_id: int, month: Month, as_of: date | None, known_at_ms: int | None) -> _Facts:
@@ -155,7 +159,16 @@ async def _gather(tx: Tx, contractor_id: int, month: Month, as_of: date | None, 
         [one for one in units if one.day <= until],
         await records.addressees(tx, managements, known_at_ms=known_at_ms),
         await records.exempt_lines(tx, contractor_id, until, known_at_ms=known_at_ms),
+        await _own_units(tx, lines),
     )
+
+
+async def _own_units(tx: Tx, lines: Sequence[ContractLine]) -> dict[str, str]:
+    found = {}
+    for serial in {one.wanted.serial_number for one in lines if one.wanted.serial_number}:
+        unit = await adapter_store.by_serial(tx, Scope.everything(), SerialNumber.parse(serial))
+        found[serial] = unit.model.key
+    return found
 
 
 async def _links(tx: Tx, line_ids: Sequence[int], until: date, known_at_ms: int | None) -> dict[int, list[Linked]]:
@@ -274,6 +287,8 @@ def _versions(facts: _Facts, line: ContractLine) -> tuple[Version, ...]:
             for day, values in facts.book.values[line.id]
         )
     bound = line
+    if line.wanted.serial_number is not None:
+        return (Version(line.received, model=facts.own_units[line.wanted.serial_number]),)
     if line.kind == "ultra-firewall" and line.on_line_id is not None:
         bound = next((one for one in facts.lines if one.id == line.on_line_id), line)
     found = [Version(bound.received, model=model(bound.wanted.model).key if bound.wanted.model else "")]

@@ -243,7 +243,7 @@ async def _follow_entries(tx: Tx, by: By, found: Sequence[Standing], today: date
         state = one.contract.state
         if one.line.kind != "ultra-firewall" or state not in {State.ACTIVE, State.DORMANT}:
             continue
-        unit = units.get(one.line.on_line_id or 0, ())[-1:]
+        unit = await _own_unit(tx, one) or units.get(one.line.on_line_id or 0, ())[-1:]
         acts = bool(unit) and await _acts(tx, unit[0])
         if acts == (state is State.ACTIVE):
             continue
@@ -251,6 +251,14 @@ async def _follow_entries(tx: Tx, by: By, found: Sequence[Standing], today: date
         await append(tx, by, one, event, rule="SMF-2")
         touched.update(unit)
     return touched
+
+
+async def _own_unit(tx: Tx, standing: Standing) -> tuple[int, ...]:
+    """The adapter without a rental that an Ultra Firewall is for."""
+    serial = standing.line.wanted.serial_number
+    if serial is None:
+        return ()
+    return ((await adapters.by_serial(tx, EVERYTHING, SerialNumber.parse(serial))).id,)
 
 
 async def _acts(tx: Tx, adapter_id: int) -> bool:
