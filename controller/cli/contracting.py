@@ -78,7 +78,7 @@ def _events(group: typer.Typer) -> None:
     def record(
         key: Line,
         event: Annotated[str, typer.Argument(help="notice, suspend, resume, change-option, …")],
-        facts: Annotated[list[str] | None, typer.Argument(help="Its facts, such as named=2025-06-30.")] = None,
+        facts: Annotated[list[str] | None, typer.Argument(help="Its facts, such as named=2025-06-30 or new_group.name=share.")] = None,
         day: Day = None,
         corrects: Annotated[int | None, typer.Option(help="Number of the event that it stands for.")] = None,
         url: Url = HERE,
@@ -87,7 +87,14 @@ def _events(group: typer.Typer) -> None:
     ) -> None:
         """Record an event of a line."""
         body: dict[str, object] = {"event": event, "day": day, "corrects": corrects}
-        body |= dict(_fact(one) for one in facts or ())
+        parts: dict[str, dict[str, object]] = {}
+        for name, value in (_fact(one) for one in facts or ()):
+            outer, dot, inner = name.partition(".")
+            if dot:
+                parts.setdefault(outer, {})[inner] = value
+            else:
+                body[name] = value
+        body |= parts
         show(api(url, key_file).post(at("contracts", key, "events"), body), as_json)
 
     @group.command("unit")
