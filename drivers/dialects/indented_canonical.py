@@ -20,4 +20,4 @@ def canonical(tree: Tree) -> Tree:
 
 def _sorted(section: Section) -> tuple[Node, ...]:
     done = sorted(section.held(), key=lambda pair: pair[1].group or pair[0])
-    return tuple(Node(key, _sorted(entry.below)) for key, entry in done)
+    return tuple(Node(key, _sorted(entry.inner) if entry.inner else ()) for key, entry in done)

@@ -83,7 +83,7 @@ def _change(parent: str, base: Section, intent: Section) -> list[Node]:
     for key, entry in wanted.items():
         if key not in held or key in again:
             forward.append(entry.node())
-        elif changes := _change(entry.text, held[key].below, entry.below):
+        elif (held[key].inner or entry.inner) and (changes := _change(entry.text, held[key].below, entry.below)):
             forward.append(Node(entry.text, tuple(changes)))
     if any(CLEARS_ADDRESSES.match(node.text) for node in (*first, *forward)):
         addresses = (entry.node() for entry in wanted.values() if ADDRESS.match(entry.text))

@@ -14,9 +14,11 @@ from typing import Final
 from drivers.dialects.indented_lists import with_vlans
 from drivers.dialects.indented_rules import (
     HARDWARE,
+    NO_BLOCK,
     comparable_text,
     group_of,
     numbered,
+    ordered,
     removed_as_one,
     shown_when_absent,
     volatile,
@@ -42,12 +44,17 @@ class Entry:
     slot: str | None
     group: str | None
     sequence: tuple[str, int] | None
-    number: int
-    below: Section
+    number: int = 0
+    inner: Section | None = None
+
+    @property
+    def below(self) -> Section:
+        """What is below the line."""
+        return self.inner or Section(self.text)
 
     def node(self) -> Node:
         """The line and what is below it, as a statement."""
-        return Node(self.text, self.below.nodes())
+        return Node(self.text, self.inner.nodes() if self.inner else ())
 
 
 @dataclass(slots=True)
@@ -59,6 +66,8 @@ class Section:
     slots: dict[str, str] = field(default_factory=dict)
     highest: int = 0
     numbered: bool = False
+    ordered: bool = False
+    """Whether the order of all that it holds has a meaning."""
     denials: int = 0
     """How many of the entries begin with `no`."""
 
@@ -70,7 +79,7 @@ class Section:
     @classmethod
     def of(cls, nodes: Sequence[Node], parent: str = "") -> Section:
         """The state after `nodes` were entered into an empty section."""
-        section = cls(parent, numbered=numbered(parent))
+        section = cls(parent, numbered=numbered(parent), ordered=ordered(parent))
         for node in nodes:
             section.enter(node)
         return section
@@ -117,11 +126,17 @@ class Section:
                 self._drop(denial)
         entry = self.entries.get(key)
         if entry is None:
-            entry = Entry(text, slot, group_of(self.parent, text), sequence, 0, Section(text, numbered=numbered(text)))
+            group = "*" if self.ordered else None if self.parent else group_of(text)
+            entry = Entry(text, slot, group, sequence)
             self._add(key, entry, number)
         entry.text = text
+        if not children:
+            return
+        if entry.inner is None:
+            entry.inner = Section.of(children, text)
+            return
         for child in children:
-            entry.below.enter(child)
+            entry.inner.enter(child)
 
     def _add(self, key: str, entry: Entry, number: int | None) -> None:
         """Take in what is new; it pushes out what holds the same slot or the same number."""
@@ -183,7 +198,7 @@ class Section:
         if self.numbered and _ONLY_NUMBER.fullmatch(target):
             number = int(target)
         key = comparable_text(text)
-        group = None if self.parent else group_of("", f"{target} ")
+        group = None if self.parent else group_of(f"{target} ")
         if group is not None and removed_as_one(group):
             gone = list(self._lists.get(group, ()))
         elif key in self.entries:
@@ -195,7 +210,8 @@ class Section:
         return bool(gone)
 
     def _what_begins_with(self, key: str, slot: str, number: int | None) -> list[str]:
-        starts = (f"{key} ", f"{key}\n")
+        start = key.removesuffix(NO_BLOCK).rstrip(" ")
+        starts = (f"{start} ", f"{start}\n")
         return [
             k
             for k, entry in self.entries.items()
@@ -205,9 +221,11 @@ class Section:
     def _default(self, target: str) -> None:
         if not self.parent and HARDWARE.fullmatch(target):
             if target in self.entries:
-                self.entries[target].below = Section(target)
-        elif not self._remove(target):
-            self._drop(f"no {target}")
+                self.entries[target].inner = None
+        elif (denial := comparable_text(f"no {target}")) in self.entries:
+            self._drop(denial)
+        else:
+            self._remove(target)
 
 
 def _denials(key: str) -> Iterator[str]:

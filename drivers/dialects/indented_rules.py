@@ -108,11 +108,14 @@ _ORDERED_HERE: Final = re.compile(
 _REMOVED_AS_ONE: Final = re.compile(r"access-list |ip as-path access-list ", re.IGNORECASE)
 
 
-def group_of(parent: str, text: str) -> str | None:
-    """Name of the group of siblings within which the order of `text` has a meaning; None if it stands alone."""
-    if _ORDERED_IN.match(parent):
-        return "*"
-    found = None if parent else _ORDERED_HERE.match(text)
+def ordered(parent: str) -> bool:
+    """Whether the order of what stands below `parent` has a meaning."""
+    return bool(parent) and bool(_ORDERED_IN.match(parent))
+
+
+def group_of(text: str) -> str | None:
+    """Name of the group of siblings at the top within which the order of `text` has a meaning; None if it has none."""
+    found = _ORDERED_HERE.match(text) if text[:1] in {"a", "A", "i", "I"} else None
     return found[1].lower() if found else None
 
 
@@ -121,9 +124,12 @@ def removed_as_one(group: str) -> bool:
     return bool(_REMOVED_AS_ONE.match(group))
 
 
+_NUMBERED: Final = re.compile(r"(?:ip|ipv6) access-list ", re.IGNORECASE)
+
+
 def numbered(parent: str) -> bool:
     """Whether lines below `parent` may begin with a sequence number, which our comparison then leaves out."""
-    return bool(re.match(r"(?:ip|ipv6) access-list ", parent, re.IGNORECASE))
+    return bool(parent) and bool(_NUMBERED.match(parent))
 
 
 ADDED_FIRST: Final = re.compile(r"(?:ip|ipv6) route ", re.IGNORECASE)
