@@ -176,6 +176,8 @@ class Daemon:
         location, resource, heartbeat = self.phonehome.ports
         ports = {"api": self.api_port, "ls": location, "rs": resource, "heartbeat": heartbeat}
         node.announce(directory, ports)
+        for problem in libraries.problems():
+            log.error("a transport library is not the proven one", problem=problem)
         log.info("listening", **ports, pace=self.clock.pace)
         return ports
 
