@@ -49,6 +49,7 @@ from controller.store.database import Database, Tx
 from controller.store.events import NewEvent
 from controller.store.scope import By
 from controller.store.traffic import TrafficDatabase
+from drivers.sessions import libraries
 from inventory.adapters import Adapter
 from inventory.calendar import tokyo_day
 from inventory.errors import BadInput

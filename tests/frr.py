@@ -94,8 +94,8 @@ def _served(last: contextlib.ExitStack, home: Path, name: str, config: Path) -> 
         port = int(probe.getsockname()[1])
     (home / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1:{port}\nHostKey {home}/key\nPidFile {home}/pid\nUsePAM no\n"
-        f"PasswordAuthentication yes\nStrictModes no\nPrintMotd no\nPrintLastLog no\nAllowUsers {name}\nMaxStartups 300\n"
-        f"ForceCommand exec env VTYSH_PAGER=cat /usr/bin/vtysh -N {name}\n"
+        f"PasswordAuthentication yes\nStrictModes no\nPrintMotd no\nPrintLastLog no\nAllowUsers {name}\n"
+        f"MaxStartups 300\nForceCommand exec env VTYSH_PAGER=cat /usr/bin/vtysh -N {name}\n"
     )
     Path("/run/sshd").mkdir(exist_ok=True)
     with (home / "log").open("wb") as log:

@@ -16,7 +16,7 @@ whose profile is not modern. `lane`: netmiko with Paramiko. `telnet`: netmiko, e
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """A jump host on the way to a device, with a credential and a host key of its own; see `Endpoint` for the fields."""
+    """A jump host on the way to a device, with a credential and a host key of its own (see `Endpoint`)."""
 
     host: str
     port: int

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, cast
 from weakref import WeakKeyDictionary
 
 from drivers.driver import Driver
@@ -58,6 +58,23 @@ _ROOMS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Room]] = WeakKeyDict
 
 def _room() -> _Room:
     return _ROOMS.setdefault(asyncio.get_running_loop(), _Room())
+
+
+class _Telnet(Protocol):
+    def fileno(self) -> int: ...
+    def read_very_eager(self) -> bytes: ...
+    def write(self, buffer: bytes) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Channel(Protocol):
+    eof_received: bool
+    closed: bool
+
+    def fileno(self) -> int: ...
+    def recv_ready(self) -> bool: ...
+    def recv(self, nbytes: int) -> bytes: ...
+    def sendall(self, s: bytes) -> None: ...
 
 
 class KeyCheck:
@@ -202,7 +219,7 @@ def _telnet(endpoint: Endpoint, sock: socket.socket) -> BaseConnection:
         def establish_connection(self, width: int = TERMINAL_COLUMNS, height: int = TERMINAL_ROWS) -> None:
             from netmiko._telnetlib.telnetlib import Telnet  # noqa: PLC0415 – as above
 
-            self.remote_conn = Telnet()
+            self.remote_conn = Telnet()  # type: ignore[no-untyped-call]  # netmiko's copy of a module without types
             self.remote_conn.sock = sock
 
     connection = Connection(
@@ -335,18 +352,21 @@ def _give_up(work: asyncio.Future[BaseConnection], sock: socket.socket) -> None:
 def _end(connection: BaseConnection) -> None:
     """Close what netmiko holds. Blocks while Paramiko's own thread ends; runs in a thread."""
     with contextlib.suppress(OSError, EOFError):
-        connection.paramiko_cleanup() if connection.protocol == "ssh" else connection.remote_conn.close()
+        if connection.protocol == "telnet":
+            cast(_Telnet, connection.remote_conn).close()
+        else:
+            connection.paramiko_cleanup()
 
 
 def _stream(connection: BaseConnection, endpoint: Endpoint, telnet_line_end: str) -> LaneStream:
-    channel = connection.remote_conn
     if endpoint.transport == "telnet":
-        end = telnet_line_end.encode()
+        telnet, end = cast(_Telnet, connection.remote_conn), telnet_line_end.encode()
 
         def from_telnet() -> bytes | None:
-            return channel.read_very_eager() or None
+            return telnet.read_very_eager() or None
 
-        return LaneStream(channel.fileno(), from_telnet, lambda octets: channel.write(octets.replace(b"\n", end)))
+        return LaneStream(telnet.fileno(), from_telnet, lambda octets: telnet.write(octets.replace(b"\n", end)))
+    channel = cast(_Channel, connection.remote_conn)
 
     def from_ssh() -> bytes | None:
         if channel.recv_ready() or channel.eof_received or channel.closed:

@@ -22,7 +22,7 @@ from inventory.secrets import Secret
 from tests import frr
 from tests.drivers.example import install
 
-CHANGE = ("ip route 198.51.100.0/24 Null0", "interface lo", "description seen by the fleet")
+CHANGE = ("ip route 198.51.100.0/24 Null0", "interface lo", " description seen by the fleet")
 LIMITS = Limits()
 
 
@@ -34,6 +34,7 @@ def router() -> Iterator[frr.Router]:
             pytest.fail(absent)
         pytest.skip(absent)
     with frr.router() as running:
+        running.configure("interface lo", "description as it was")
         yield running
 
 
@@ -48,7 +49,7 @@ async def device(router: frr.Router, request: pytest.FixtureRequest) -> AsyncIte
     made = make(router, request.param)
     yield made
     await made.close()
-    router.configure("no ip route 198.51.100.0/24 Null0", "interface lo", "no description")
+    router.configure("no ip route 198.51.100.0/24 Null0", "interface lo", "description as it was")
 
 
 def make(router: frr.Router, carrier: str, **changes: object) -> CommandLineDevice:
