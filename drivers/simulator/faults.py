@@ -65,7 +65,7 @@ class Faults:
     line_end: str = "\r\n"
     """How a line ends on a terminal (row 35)."""
     odd_octets: bool = False
-    """NUL octets and octets that are no UTF-8 stand in what is shown to people, before each prompt (row 40)."""
+    """NUL octets stand in every answer, and octets that are no UTF-8 in the greeting (row 40)."""
     padding: int = 0
     """The answer to a `show` of the configuration is longer by this many characters of comment (row 36)."""
     stubborn_pager: bool = False
@@ -75,7 +75,7 @@ class Faults:
     stray_line: str = ""
     """A log line that falls into every answer after its first line (row 31)."""
     broadcast: str = ""
-    """A message to all terminals, printed after a prompt, and no prompt follows it (row 33)."""
+    """IOS: a message to all terminals, printed after the prompt behind each answer; no prompt follows it (row 33)."""
     prompt: str | None = None
     """Shown instead of the device's own prompt (row 29)."""
     name_cut_at: int | None = None

@@ -52,7 +52,6 @@ class FortiSession:
                 pass
             await self.terminal.write("\n")
         while not self._left:
-            await self.terminal.show_odd_octets()
             await self.terminal.write(self.prompt())
             await self.command(await self.terminal.read_line(), None)
         return 0

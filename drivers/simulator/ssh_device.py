@@ -440,6 +440,7 @@ class CliDevice(ABC):
     async def _lets_in(self, terminal: Terminal) -> bool:
         """What stands between a login and the command line; False when nobody gets there."""
         faults = self.faults
+        await terminal.greet_oddly()
         if faults.after_login == "silent":
             while True:
                 await terminal.read_key()

@@ -110,6 +110,8 @@ class Terminal:
     async def write_raw(self, text: str) -> None:
         """Send text as it is. Raises HungUp when the wire is cut in it."""
         octets = text.encode("utf-8", "surrogateescape")
+        if self._wire.faults.odd_octets:
+            octets = octets.replace(b"\n", b"\n\x00")
         if not octets or not self._wire.is_reachable():
             return
         passing = self._wire.passing(len(octets))
@@ -128,10 +130,10 @@ class Terminal:
         if allowed < len(octets):
             self.cut()
 
-    async def show_odd_octets(self) -> None:
-        """Octets that no text has, where the switch for them is on."""
+    async def greet_oddly(self) -> None:
+        """A line that is no UTF-8, where the switch for it is on."""
         if self._wire.faults.odd_octets:
-            self._process.stdout.write(b"\x00\x00\xff\xfe\x00Willkommen in Z\xfcrich\x00\r\n")
+            self._process.stdout.write(b"\x00\xff\xfeWillkommen in Z\xfcrich\x00\r\n")
 
     async def page(self, text: str, *, rows: int, pager: Pager) -> None:
         """Send a long answer; on a terminal with `rows` > 0 it stops after each screen for a key.

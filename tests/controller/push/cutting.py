@@ -89,7 +89,7 @@ CHANGES: dict[Family, tuple[tuple[str, str], ...]] = {
 
 
 class DeviceClock(LeapClock):
-    """One time for the controller and its device: a guard fires when the waits have passed it."""
+    """One time for the controller and its device: a guard fires, and a boot is over, when the waits have passed it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,9 +98,14 @@ class DeviceClock(LeapClock):
     def leap(self, seconds: float) -> None:
         super().leap(seconds)
         device = self.device
-        pending = None if device is None else device.pending_undo()
-        if device is not None and pending is not None and self.now_ms() >= pending.armed_ms + pending.timeout_s * 1000:
+        if device is None:
+            return
+        pending = device.pending_undo()
+        if pending is not None and self.now_ms() >= pending.armed_ms + pending.timeout_s * 1000:
             device.revert("the guard's time is over")
+        went_down = [record.at_ms for record in device.log.records if record.what == "reload"]
+        if went_down and self.now_ms() >= went_down[-1] + device.boot_s * 1000:
+            device.power_on()
 
 
 @dataclass(frozen=True)
