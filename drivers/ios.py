@@ -194,6 +194,7 @@ class CiscoIos(CommandLineDevice):
 
     async def _wait_for_lock(self, session: CliSession) -> None:
         """Return when nobody holds the configuration lock; Conflict when somebody does for a minute."""
+        said = ""
         for pause_s in (*_LOCK_WAITS_S, None):
             said = await session.command("show configuration lock", timeout_s=self._limits.command_s)
             if not _LOCKED.search(said):

@@ -35,7 +35,7 @@ class FortiSession:
 
     def _new_editor(self) -> Editor:
         device = self.device
-        return Editor(device.running, device.codec, lambda: device.committed(self.comment))
+        return Editor(device.running, device.codec, lambda: device.committed(self.comment), lock=device.lock_seen)
 
     async def run(self, command: str | None) -> int:
         """A shell until the user leaves; or one request, with status 1 when one of its lines failed."""
@@ -83,7 +83,6 @@ class FortiSession:
         await self.device.strike(typed, "before", self.terminal)
         if self._tree is not self.device.running:
             self._editor, self._tree = self._new_editor(), self.device.running
-        self._editor.locked_by = self.device.faults.locked_by
         self.device.touched()
         if typed.endswith("\x03"):
             self._editor.carry_out(["abort"])

@@ -84,12 +84,12 @@ class IosSession:
                 await self.command(line)
             return 0
         await self._greet()
-        await self.terminal.write(self.prompt())
+        broadcast = ""
         while not self._left:
-            await self.command(await self.terminal.read_line())
             await self.terminal.write(self.prompt())
-            if self.device.faults.broadcast:
-                await self.terminal.write(f"\n{self.device.faults.broadcast}\n")
+            await self.terminal.write(f"\n{broadcast}\n" if broadcast else "")
+            await self.command(await self.terminal.read_line())
+            broadcast = self.device.faults.broadcast
         return 0
 
     async def _greet(self) -> None:

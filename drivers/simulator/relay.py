@@ -18,7 +18,7 @@ _DISCONNECT: Final = (
 
 
 class Relay:
-    """Serves one connection until it ends. The SSH server gets `server_end`; the relay closes all sockets.
+    """Serves one connection until it ends. The SSH server gets `server_end`.
 
     `short_only`: the client is refused when its first packet, which lists what it can do, is long.
     """
@@ -51,6 +51,11 @@ class Relay:
             await asyncio.gather(*ways, return_exceptions=True)
             self._inner.close()
             self._outer.close()
+
+    def close(self) -> None:
+        """Close all sockets, also when `run` never began."""
+        for one in (self._outer, self._inner, self.server_end):
+            one.close()
 
     async def _carry(self, source: socket.socket, target: socket.socket, *, is_client: bool) -> None:
         loop = asyncio.get_running_loop()

@@ -370,6 +370,8 @@ class CliDevice(ABC):
         finally:
             self._open.discard(connection)
             connected.close()
+            if connection.relay is not None:
+                connection.relay.close()
             self.log.add("ended")
 
     def _refusal(self) -> str:

@@ -63,6 +63,8 @@ def main() -> int:
                 untrue += done.untrue
                 for line in done.untrue:
                     sys.stdout.write(f"UNTRUE {line}\n")
+                cuts = done.work.cuts
+                sys.stdout.write(f"{key[0]} {key[1]} {cuts[0]} to {cuts[-1]}: {sum(done.outcomes.values())} true\n")
                 sys.stdout.flush()
     for (family, direction), found in sorted(outcomes.items()):
         told = ", ".join(f"{count} {name}" for name, count in sorted(found.items()))

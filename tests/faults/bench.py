@@ -5,22 +5,24 @@ The clock leaps, for the controller and for the device's guard, so that no story
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from controller.keyring import KEY_BYTES, Keyring
 from controller.push.service import PushService
 from controller.push.texts import TextPlanner
-from controller.store import configs
+from controller.store import configs, plans
 from controller.store.database import Database, Tx
 from drivers.device import CommandLineDevice
 from drivers.devices import over_ssh
-from drivers.push import Device
+from drivers.push import Device, PushJob, Step
 from drivers.sessions.contract import Endpoint, Limits
 from drivers.simulator.forti_cli import FortiDevice
 from drivers.simulator.ios_cli import IosDevice
-from inventory.plans import JournalRow, Plan, Push
+from inventory.plans import ConfigText, JournalRow, Plan, Push, PushState
 from inventory.secrets import Secret
 from tests.controller.push.cutting import FORTI_CONFIG, IOS_CONFIG, DeviceClock
 from tests.controller.push.place import SERIAL, furnish
@@ -88,9 +90,12 @@ class Bench:
         """The transcript of every session of the pushes."""
         self.before = device.running_text()
         self._template = template
-        self._path = folder / "bench.db"
-        self._made: list[CommandLineDevice] = []
+        self._path = folder / f"bench-{device.port}.db"
+        self.made: list[CommandLineDevice] = []
+        """Every device that was handed out."""
         self._database: Database | None = None
+        self._halt_at: PushState | None = None
+        self._halted = asyncio.Event()
         self.service: PushService
 
     def reach(self, limits: Limits | None = None) -> CommandLineDevice:
@@ -111,12 +116,28 @@ class Bench:
             limits=limits or self.limits,
             transcript=lambda way, text: self.said.append(f"{way} {text}"),
         )
-        self._made.append(made)
+        self.made.append(made)
         return made
 
     async def device_for(self, _adapter_id: int) -> Device:
         """See `controller.push.reach.Reach`."""
-        return self.reach()
+        device: Any = self.reach()
+        enter, read = device.enter, device.read
+
+        async def entering(state: PushState, job: PushJob) -> Step:
+            step: Step = await enter(state, job)
+            await self._stand_still_at(state)
+            return step
+
+        async def reading() -> ConfigText:
+            text: ConfigText = await read()
+            if self._halt_at is PushState.DONE and (await self.journal())[-1].state is PushState.DONE:
+                await self._stand_still_at(PushState.DONE)
+            return text
+
+        device.enter, device.read = entering, reading
+        found: Device = device
+        return found
 
     async def planned(self, *changes: tuple[str, str]) -> Plan:
         """A plan of replacements in the running text; an ordinary change if none is named."""
@@ -144,13 +165,39 @@ class Bench:
             await self.service.approve(ALL, plan.id, person)
         assert await self.service.start(ALL, plan.id, "ann") == 1
 
+    async def plan(self) -> Plan:
+        """Plan 1."""
+        async with self.database().read() as tx:
+            return await plans.get(tx, ALL, 1)
+
     async def advance_while(self, wanted: Callable[[JournalRow], bool]) -> None:
         """Go on as long as the last journal row is as wanted."""
         while wanted((await self.journal())[-1]):
             assert not await self.service.advance(1)
 
+    async def cancelled_in(self, state: PushState) -> None:
+        """Go on until the device has done what `state` asks of it, and cancel the task before that is journalled."""
+        self._halt_at = state
+
+        async def go_on() -> None:
+            while not await self.service.advance(1):
+                pass
+
+        task = asyncio.create_task(go_on())
+        halted = asyncio.create_task(self._halted.wait())
+        await asyncio.wait((task, halted), return_when=asyncio.FIRST_COMPLETED)
+        assert halted.done(), "it never came to that state"
+        self._halt_at = None
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def _stand_still_at(self, state: PushState) -> None:
+        if state is self._halt_at:
+            self._halted.set()
+            await asyncio.Event().wait()
+
     async def ended(self) -> Push:
-        """Carry push 1 out to its end; at no moment may nothing lead back from a part of the change."""
+        """Carry push 1 out to its end."""
         for _ in range(300):
             if await self.service.advance(1):
                 return await self.service.status(ALL, 1)
@@ -186,7 +233,7 @@ class Bench:
 
     async def close(self) -> None:
         """Leave the device alone."""
-        for one in self._made:
+        for one in self.made:
             await one.close()
         if self._database is not None:
             await self._database.close()
