@@ -78,7 +78,9 @@ def _events(group: typer.Typer) -> None:
     def record(
         key: Line,
         event: Annotated[str, typer.Argument(help="notice, suspend, resume, change-option, …")],
-        facts: Annotated[list[str] | None, typer.Argument(help="Its facts, such as named=2025-06-30 or new_group.name=share.")] = None,
+        facts: Annotated[
+            list[str] | None, typer.Argument(help="Such as named=2025-06-30 or new_group.name=share.")
+        ] = None,
         day: Day = None,
         corrects: Annotated[int | None, typer.Option(help="Number of the event that it stands for.")] = None,
         url: Url = HERE,

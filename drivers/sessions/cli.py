@@ -69,7 +69,7 @@ class TransportStream:
         """See `Stream.read`."""
         try:
             octets: bytes = await self._transport.read()
-        except (ScrapliException, asyncssh.Error) as error:
+        except (ScrapliException, asyncssh.Error, OSError) as error:
             raise ConnectionEnded(str(error)) from error
         return octets
 

@@ -103,6 +103,16 @@ class Caller(asyncssh.SSHClient):
         self.key_refused = False
         self.change_asked = False
         self.second_factor = False
+        self._connection: asyncssh.SSHClientConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        """Called when the TCP connection is ours."""
+        self._connection = conn
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the other side has sent its SSH version line."""
+        return self._connection is not None and bool(self._connection.get_extra_info("server_version"))
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         """Called in the key exchange, before authentication begins."""
@@ -219,6 +229,10 @@ def _explain_connection(error: BaseException, endpoint: Endpoint, caller: Caller
         return NegotiationFailed(f"{where} speaks SSH 1 only, which is unsupported: {error.reason}.", step="handshake")
     if isinstance(error, TimeoutError):
         limit = limits.handshake_s if caller.phase == "handshake" else limits.authentication_s
+        if not caller.greeted:
+            return Unreachable(
+                f"{where} accepted the connection and sent no SSH greeting within {limit:g} s.", step=caller.phase
+            )
         return Unreachable(
             f"{where} accepted the connection but did not finish the {caller.phase} within {limit:g} s.",
             step=caller.phase,

@@ -30,7 +30,7 @@ class ChannelStream:
         """See `Stream.read`."""
         try:
             return await self._process.stdout.read(65536)
-        except asyncssh.Error as error:
+        except (asyncssh.Error, OSError) as error:
             raise ConnectionEnded(str(error)) from error
 
     def write(self, octets: bytes) -> None:
