@@ -53,23 +53,19 @@ class SeilSession:
         lines = [f"{BAD if failed else GOOD}: {line}" for line in said.splitlines()]
         lines += [] if failed else [f"{GOOD}: success"]
         lines.append(f"{GOOD}: exit({int(failed)}).")
-        self._struck(command, "after")
+        await self.device.strike(command, "after", self.terminal)
         await self.terminal.write("".join(f"{line}\r\n" for line in lines))
         return int(failed)
 
     async def _answer(self, typed: str) -> None:
         said, _failed = await self._carry_out(typed)
         paged = self.device.setting("environment pager", "on") == "on"
-        self._struck(typed, "after")
+        await self.device.strike(typed, "after", self.terminal)
         await self.terminal.page(f"{said}\n" if said else "", rows=ROWS if paged else 0, pager=PAGER)
-
-    def _struck(self, command: str, moment: str) -> None:
-        if self.device.strikes(command, moment):
-            self.terminal.cut()
 
     async def _carry_out(self, command: str) -> tuple[str, bool]:
         """What is said, and whether it failed."""
-        self._struck(command, "before")
+        await self.device.strike(command, "before", self.terminal)
         await self.terminal.pause(self.device.faults.answer_delay_s)
         if command.startswith("show "):
             said = self._show(command)
