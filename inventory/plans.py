@@ -161,6 +161,14 @@ class BlastRadius:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """A statement of a change with its sections (`no …` for one that goes), and what speaks against it."""
+
+    line: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Computed:
     """What is computed from base and intent alone. The lines may hold secrets; the `shown` texts do not."""
 
@@ -171,8 +179,10 @@ class Computed:
     proven: bool
     proof: str
     """How it was proven, or why it could not be."""
-    management_path: str
-    """Verdict on our own way to the device, in words; empty means that the plan does not touch it."""
+    management_path: tuple[Finding, ...]
+    """What touches our own way to the device, secrets masked; empty means that nothing of the plan does."""
+    lasting: tuple[Finding, ...]
+    """Lines that the device's guard would not take back, secrets masked (devices-ios-fortios §A.3.3)."""
     diff_shown: str
     remediation_shown: tuple[str, ...]
     rollback_shown: tuple[str, ...]
@@ -206,7 +216,8 @@ class Plan:
     rollback: tuple[str, ...]
     proven: bool
     proof: str
-    management_path: str
+    management_path: tuple[Finding, ...]
+    lasting: tuple[Finding, ...]
     blast: BlastRadius
     guard: str
     guard_s: int
