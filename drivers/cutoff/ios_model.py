@@ -288,7 +288,8 @@ def _admitted(model: Model) -> Iterator[str]:
     """Interfaces of the networks that may log in, if there are no others that may."""
     nets = [net for rule in model.let_in() if rule.permits for net in rule.sources or () if net.prefixlen]
     near = {
-        net: [n for n, i in model.interfaces.items() if any(_overlap(net, mine) for _, mine in i.networks)] for net in nets
+        net: [n for n, i in model.interfaces.items() if any(_overlap(net, mine) for _, mine in i.networks)]
+        for net in nets
     }
     if all(near.values()):
         yield from (name for names in near.values() for name in names)
