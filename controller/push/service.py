@@ -208,6 +208,8 @@ class PushService:
                 raise Conflict(
                     f"plan {plan_id} lacks {missing} of {plan.approvals_needed} approvals"
                     + (f": {why}" if why else ""),
+                    # Settings are the contractor's: nothing is changed without author and approver (MPC-18.1).
+                    rule="SMF-12.1",
                     next_step="Have it approved" + (" by two people." if why else "."),
                     facts={"doubts": list(plan.doubts)},
                 )

@@ -14,7 +14,7 @@ from controller.engine.dbos_engine import DbosEngine
 from controller.keyring import Keyring
 from controller.push.reconcile import GUARD_MARGIN_S
 from controller.push.service import LONGEST_AHEAD_MS
-from controller.store import audit, configs, endpoints, events, links, pushes, ssh
+from controller.store import audit, configs, endpoints, events, links, plans, pushes, ssh
 from controller.store.scope import By, Scope
 from drivers.cutoff import Way
 from drivers.push import Device, PushJob, Step
@@ -194,6 +194,23 @@ async def test_a_push_that_waits_for_its_time_is_cancelled_and_nothing_is_sent(h
     push = await house.carry_out(push_id)
     assert (push.state, push.said) == (PushState.NOT_DONE, "cancelled by bob before anything was sent")
     assert house.program.log == []
+
+
+@pytest.mark.rule("SMF-12.1", "MPC-18.1")
+async def test_nothing_is_changed_without_an_author_and_an_approver_and_both_stay_on_record(house: House) -> None:
+    plan = await house.plan()
+    assert plan.created_by == "ann"
+    with pytest.raises(Conflict) as refused:
+        await house.service.start(ALL, plan.id, "ann")
+    assert refused.value.rule == "SMF-12.1"
+    await house.service.approve(ALL, plan.id, "bob")
+    await house.carry_out(await house.service.start(ALL, plan.id, "carol"))
+    async with house.database.read() as tx:
+        carried = await configs.versions(tx, ALL, ENTRY_ID)
+        again = await plans.get(tx, ALL, plan.id)
+    assert [approval.actor for approval in again.approvals] == ["bob"]
+    assert {one.author for one in carried if one.kind in ("running", "startup")} == {"carol"}
+    assert all(one.author and one.reason for one in carried)
 
 
 async def test_a_plan_is_carried_out_once_within_its_validity_and_at_most_a_month_ahead(house: House) -> None:
