@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from drivers.ios import DRIVER as IOS
@@ -136,3 +139,13 @@ def test_the_chassis_says_who_a_device_is() -> None:
 
     assert (who.serial, who.model, who.version) == ("FOC2222CHAS", "WS-C2960X-24TS-L", "15.2(4)E5")
     assert who.hostname == "sw1"
+
+
+def test_a_family_without_a_model_is_judged_by_what_its_driver_names() -> None:
+    theirs = replace(IOS, family="theirs", cuts_off=(re.compile(r"^no username op\b"),))
+    gone = changed("username op privilege 15 secret 9 $9$abcdefghijklmn$opqrstuvwxyz\n", "")
+
+    (found,) = compute(theirs, ios(BASE), gone).management_path
+    assert found.line.startswith("no username op")
+    assert "opqrstuvwxyz" not in found.line
+    assert compute(theirs, ios(BASE), changed("192.0.2.1", "192.0.2.9")).management_path == ()
