@@ -106,6 +106,7 @@ class Daemon:
                 at_once=settings.push.at_once,
                 guard_s=settings.push.guard_s,
                 plan_valid_s=settings.push.plan_valid_s,
+                source=settings.push.source or "",
                 four_eyes_unproven=settings.push.four_eyes_unproven,
                 client_rollback_s=(settings.arms.rs_retry_max + 1) * settings.arms.rs_retry_interval_s,
             ),
