@@ -20,7 +20,7 @@ from controller.clock import Clock
 HOLD_S: Final = 20.0
 MAX_HELD: Final = 10_000
 """Connections held at once; each costs a TLS session of some 30 KB."""
-AT_ONCE: Final = 64
+AT_ONCE: Final = 256
 """Pulls in work at the same time: enough that their reads are shared, few enough that the order of the queue counts."""
 HEAD_START_S: Final = 2.0
 """How far each finished step of a boot puts the next one ahead: what was begun is finished, and nobody starves."""
