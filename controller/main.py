@@ -112,7 +112,7 @@ class Daemon:
         self.operations = OperationService(
             database=db, keyring=keyring, clock=self.clock, link=self.phonehome.link, planner=self.planner
         )
-        self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner)
+        self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner, busy=lambda: self.phonehome.crowded)
         self.node = held
         self.reports = ReportService(
             db, traffic, self.metering, self.clock, folder=settings.report_directory(), node=held.node_id
