@@ -80,6 +80,11 @@ class CommandLineDevice(ABC):
         """The key that the device showed, for the caller to store when none was pinned; None before contact."""
         return self._endpoint.host_key
 
+    @property
+    def certificate(self) -> str | None:
+        """SHA-256 of the certificate of its REST API, as `host_key`; None where it is not called."""
+        return None if self._endpoint.rest is None else self._endpoint.rest.certificate
+
     async def identify(self) -> Identity:
         """See `push.Device.identify`."""
         return await self._identify(await self._open())

@@ -132,11 +132,6 @@ class FortiGate(CommandLineDevice):
     guard: Guard = "cfg-save revert"
     read_during_guard = False
 
-    @property
-    def certificate(self) -> str | None:
-        """SHA-256 of the REST API's certificate, for the caller to store when none was pinned; None before contact."""
-        return None if self._endpoint.rest is None else self._endpoint.rest.certificate
-
     async def identify(self) -> Identity:
         """See `push.Device.identify`. The command line is asked too while its host key is not known."""
         if self._endpoint.rest is None:

@@ -112,9 +112,9 @@ class RestSession:
             if answer.status not in (404, 405):
                 self._judge(answer, BACKUP, changes=False)
                 if answer.json or not answer.text.startswith("#config-version="):
-    XX with something else than a configuration.",
-                        step="read",
-                        last_words=self._mask(answer.text[:200]),
+                    raise ProtocolViolation(
+                        f"{self._where()} answered a backup with something else than a configuration.",
+                        reason="no-configuration",
                         next_step="The answer was discarded; look at the unit.",
                     )
                 self._memory.verbs[self._place] = verb
