@@ -115,7 +115,7 @@ class Daemon:
         self.operations = OperationService(
             database=db, keyring=keyring, clock=self.clock, link=self.phonehome.link, planner=self.planner
         )
-        self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner)
+        self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner, busy=lambda: self.phonehome.crowded)
         self.shapes = ShapeLearner(db, keyring, self.clock, self.planner)
         self.node = held
         self.reports = ReportService(
@@ -257,8 +257,7 @@ class Daemon:
         return self._engine
 
     async def _read_startups(self, entry_ids: Sequence[int]) -> dict[int, Served]:
-        async with self.db.read() as tx:
-            return await startups.served_at(tx, self.keyring, entry_ids)
+        return await self.db.read_whole(lambda whole: startups.served_whole(whole, self.keyring, entry_ids))
 
     def _loop(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(self._again(name, work), name=name))

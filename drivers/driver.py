@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 Family = str
 """Name of a family; ours are `ios`, `fortios`, `seil` and `recipe`, an outside driver brings its own."""
-Carrier = Literal["scrapli", "asyncssh", "arms"]
+Carrier = Literal["scrapli", "asyncssh", "exec", "arms"]
+"""`exec`: commands without a terminal where the device answers them machine-readably, else a shell over asyncssh."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
@@ -48,6 +49,9 @@ LONGEST_AHEAD_MS: Final = 31 * DAY_MS
 AHEAD_RULE: Final = "schedule.one-month"
 _ANEW: Final = "Have it recomputed: it is never forced."
 _TICK_S: Final = 1.0
+"""How often the outbox is looked through for what nobody tells it: a time that has come, work of another node."""
+_SHORTEST_TICK_S: Final = 0.25
+"""Real seconds, also where waits are accelerated: due times are true times, and an idle daemon costs nothing."""
 _RECOVERY_MS: Final = 60_000
 """Time after which work that the engine calls under way, and that nobody advances, is started anew."""
 _DEFECTS: Final = 5
@@ -270,7 +274,7 @@ class PushService:
         now_ms = self._clock.now_ms()
         async with self._database.read() as tx:
             due = await pushes.unfinished(tx, now_ms, 4 * self._policy.at_once)
-            free = self._policy.at_once - await pushes.holding(tx)
+            free = self._policy.at_once - await pushes.holding(tx) if due else 0
         for push in due:
             if push.id in self._active:
                 self._waiting_since_ms.pop(push.id, None)
@@ -404,14 +408,9 @@ class PushService:
             await engine.prune(now_ms - _KEEP_ENDED_MS)
 
     async def _next_tick(self) -> None:
-        woken = asyncio.ensure_future(self._wake.wait())
-        waited = asyncio.ensure_future(self._clock.wait(_TICK_S))
-        try:
-            await asyncio.wait((woken, waited), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (woken, waited):
-                task.cancel()
-            await asyncio.gather(woken, waited, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(_SHORTEST_TICK_S, _TICK_S / self._clock.pace)):
+                await self._wake.wait()
 
 
 def _require_valid(plan: Plan, now_ms: int) -> None:
