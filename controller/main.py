@@ -25,6 +25,7 @@ from controller.operations.service import OperationService
 from controller.phonehome.service import PhoneHome
 from controller.phonehome.together import Together
 from controller.push.identifying import Identifier
+from controller.push.learning import ShapeLearner
 from controller.push.reaching import FleetReach
 from controller.push.service import Policy, PushService
 from controller.push.texts import TextPlanner
@@ -115,6 +116,7 @@ class Daemon:
             database=db, keyring=keyring, clock=self.clock, link=self.phonehome.link, planner=self.planner
         )
         self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner, busy=lambda: self.phonehome.crowded)
+        self.shapes = ShapeLearner(db, keyring, self.clock, self.planner)
         self.node = held
         self.reports = ReportService(
             db, traffic, self.metering, self.clock, folder=settings.report_directory(), node=held.node_id
@@ -170,6 +172,7 @@ class Daemon:
         self._loop("heartbeats to slots", self.metering.run_settling)
         self._loop("ssh watch", self.identifier.watch)
         self._loop("truth", self.truth.run)
+        self._loop("shapes", self.shapes.run)
         self._loop("event publisher", self._publish)
         self._loop("calendar", self._calendar)
         self._loop("loop lag", self._lag)
