@@ -129,7 +129,7 @@ async def serve(told: Connection, orders: Orders) -> None:
         lease = NodeLease(database, clock, node.node_id, lease_s=orders.lease_s)
         await lease.open()
         PERMIT.set(lease.permit)
-        held = asyncio.create_task(hold(lease, told))
+        held = asyncio.create_task(lease.hold())
         link: ArmsLink = NoLink()
         if orders.arms is not None:
             home = phone_home(orders.folder, orders.arms, clock, keyring, database)
@@ -146,17 +146,13 @@ async def serve(told: Connection, orders: Orders) -> None:
             for person in ("bob", "carol")[: plan.approvals_needed]:
                 await service.approve(ALL, plan.id, person)
             await service.start(ALL, plan.id, "ann")
-        await service.run(engine)
-        held.cancel()
-
-
-async def hold(lease: NodeLease, told: Connection) -> None:
-    """As the daemon: a process that has lost its lease says so and ends."""
-    try:
-        await lease.hold()
-    except NotPermittedError:
-        told.send("fenced")
-        os._exit(1)
+        work = asyncio.create_task(service.run(engine))
+        done, _ = await asyncio.wait((held, work), return_when=asyncio.FIRST_COMPLETED)
+        # As the daemon: a process that has lost its lease ends at once, whichever part of it notices first.
+        if any(isinstance(task.exception(), NotPermittedError) for task in done):
+            told.send("fenced")
+            os._exit(1)
+        await work
 
 
 def phone_home(
