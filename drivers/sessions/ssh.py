@@ -10,10 +10,11 @@ import asyncssh
 from drivers.driver import Driver, Shell
 from drivers.errors import UnknownQuestion
 from drivers.sessions.contract import Endpoint, Limits, LineResult
-from drivers.sessions.dial import dial, hang_up
+from drivers.sessions.dial import hang_up
 from drivers.sessions.dialogue import ConnectionEnded, Dialogue, OutputTooLong
 from drivers.sessions.permission import NotPermittedError, permitted
 from drivers.sessions.transcript import Mask, Redact, Transcript, as_it_is, nowhere
+from drivers.sessions.wire import dial
 from inventory.errors import DeviceError, OutcomeUnknown, Truncated, Unreachable
 
 TERMINAL_COLUMNS = 511
