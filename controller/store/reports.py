@@ -17,7 +17,8 @@ from controller.store.database import Tx
 from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.inventory import entries, managements
-from controller.store.tables.metering import links, report_runs, report_schedules
+from controller.store.tables.metering import links
+from controller.store.tables.reports import report_runs, report_schedules
 from controller.store.traffic import upsert
 from inventory.errors import Conflict, NotFound
 from inventory.periods import Period
