@@ -29,6 +29,7 @@ from controller.push.reaching import FleetReach
 from controller.push.service import Policy, PushService
 from controller.push.texts import TextPlanner
 from controller.push.truth import TruthReader
+from controller.reports.delivering import Deliverer
 from controller.reports.service import ReportService
 from controller.settings import Settings
 from controller.store import (
@@ -117,6 +118,7 @@ class Daemon:
         self.reports = ReportService(
             db, traffic, self.metering, self.clock, folder=settings.report_directory(), node=held.node_id
         )
+        self.deliverer = Deliverer(db, keyring, self.clock, settings, node=held.node_id)
         self._engine: DbosEngine | None = None
         self._server: _Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -171,6 +173,7 @@ class Daemon:
         self._loop("event publisher", self._publish)
         self._loop("calendar", self._calendar)
         self._loop("loop lag", self._lag)
+        self._loop("report delivery", self.deliverer.run)
         self.reports.start()
         await self._serve()
         location, resource, heartbeat = self.phonehome.ports

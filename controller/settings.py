@@ -189,6 +189,36 @@ class MeteringSettings(_Section):
     """Where reports are written; empty: `reports/` in the data directory."""
 
 
+class MailSettings(_Section):
+    """The mail server that reports go out by (SMTP). Without host and sender no mail is sent."""
+
+    host: str = ""
+    """Name or address of the server."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    """Its port: 587 with `starttls`, 465 with `tls`."""
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """How the connection is protected; `none` only for a server on this machine."""
+    ca_file: Path | None = None
+    """PEM file of the CA to trust; empty: those of the system."""
+    username: str = ""
+    """Whom to log in as; empty: no log-in."""
+    password_file: Path | None = None
+    """File that holds the password, read at each sending."""
+    sender: str = ""
+    """Address in From, such as `Kajitori <noc@isp.example>`."""
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 60
+    """Seconds that handing over one message may take."""
+
+
+class DeliverySettings(_Section):
+    """Reports to folders and webhooks."""
+
+    folder: Path | None = None
+    """Folder below which reports are written; empty: `delivered/` in the data directory. Nodes should share it."""
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 60
+    """Seconds that a webhook may take to answer."""
+
+
 class Settings(_Section):
     """All settings of one node."""
 
@@ -205,6 +235,8 @@ class Settings(_Section):
     arms: ArmsSettings = ArmsSettings()
     push: PushSettings = PushSettings()
     metering: MeteringSettings = MeteringSettings()
+    mail: MailSettings = MailSettings()
+    delivery: DeliverySettings = DeliverySettings()
 
     def database_url(self) -> str:
         """URL of the main database."""
@@ -221,6 +253,10 @@ class Settings(_Section):
     def report_directory(self) -> Path:
         """Folder that reports are written to."""
         return self.metering.report_directory or self.data_directory / "reports"
+
+    def delivery_folder(self) -> Path:
+        """Folder below which recipients' folders lie."""
+        return self.delivery.folder or self.data_directory / "delivered"
 
     def _beside(self, name: str) -> str:
         main = self.database_url()

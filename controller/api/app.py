@@ -42,6 +42,7 @@ from controller.api import (
     pushes,
     readings,
     records,
+    report_schedules,
     reports,
     startups,
 )
@@ -80,6 +81,7 @@ NOUNS = (
     links,
     proposals,
     reports,
+    report_schedules,
     price_lists,
     contract_imports,
     amounts,

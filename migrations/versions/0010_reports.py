@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("schedule_id", sa.Text(), nullable=False),
         sa.Column("way", sa.Text(), nullable=False),
         sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("signed", sa.Integer(), nullable=False),
         sa.Column("secret_sealed", sa.LargeBinary(), nullable=True),
         sa.Column("formats", sa.Text(), nullable=False),
         sa.Column("added_ms", sa.BigInteger(), nullable=False),

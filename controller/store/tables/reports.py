@@ -80,7 +80,9 @@ report_recipients: Final = Table(
     id_column(),
     base.text("schedule_id"),
     base.text("way"),
+    # A URL may hold a key: what everybody may see of it; the whole is sealed with the secret.
     base.text("target"),
+    number("signed"),
     Column("secret_sealed", LargeBinary, nullable=True),
     base.text("formats"),
     ms("added_ms"),

@@ -439,7 +439,7 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "decide_proposal": lambda s: Arranged({"proposal_id": s.proposal}, {"state": "sent"}, headers=ANY),
     "make_report": lambda s: Arranged(body={"link": s.link, "period": "day", "day": days(s)["first"]}),
     "list_reports": lambda _: Arranged(),
-    "read_report": lambda s: Arranged(query={"key": s.report, "kind": "csv"}),
+    "read_report": lambda s: Arranged(query={"key": s.report, "format": "csv"}),
     "create_schedule": lambda s: Arranged(body={"id": "weekly-tokyo", "link": s.link, "period": "week"}),
     "list_schedules": lambda _: Arranged(),
     "list_price_rows": lambda _: Arranged(),

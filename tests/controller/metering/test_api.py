@@ -81,7 +81,7 @@ async def test_from_an_import_to_a_flag_a_proposal_and_a_report(api: httpx.Async
     day = day_of(place.today_ms(1), TOKYO).isoformat()
     made = await api.post("/reports", json={"contractor": f"K-{place.contractor_id}", "period": "day", "day": day})
     assert (made.status_code, made.json()["state"]) == (201, "final")
-    page = await api.get("/reports/file", params={"key": made.json()["key"], "kind": "html"})
+    page = await api.get("/reports/file", params={"key": made.json()["key"], "format": "html"})
     assert page.headers["content-type"].startswith("text/html")
     assert "script" not in page.text
     assert [run["key"] for run in (await api.get("/reports")).json()["items"]] == [made.json()["key"]]
