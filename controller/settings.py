@@ -219,6 +219,21 @@ class DeliverySettings(_Section):
     """Seconds that a webhook may take to answer."""
 
 
+class MetricsSettings(_Section):
+    """Where a NOC looks: `/metrics`, and Prometheus remote write."""
+
+    open: bool = False
+    """Whether `/metrics` and `/metrics/links` answer without an API key."""
+    remote_write_url: str = ""
+    """Where each final slot of every link is sent, such as `https://prometheus.example/api/v1/write`; empty: no."""
+    remote_write_token_file: Path | None = None
+    """File with a token that is sent as `Authorization: Bearer`; read at each request."""
+    remote_write_backlog_s: Annotated[int, Field(ge=300, le=86_400)] = 7200
+    """Slots that are older when the receiver is back are left out, and the gap is told."""
+    timeout_s: Annotated[float, Field(gt=0, le=300)] = 30
+    """Seconds that one request may take."""
+
+
 class Settings(_Section):
     """All settings of one node."""
 
@@ -237,6 +252,7 @@ class Settings(_Section):
     metering: MeteringSettings = MeteringSettings()
     mail: MailSettings = MailSettings()
     delivery: DeliverySettings = DeliverySettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     def database_url(self) -> str:
         """URL of the main database."""

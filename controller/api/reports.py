@@ -137,7 +137,10 @@ async def make_report(body: NewReport, request: Request, caller: Operator, once:
 
     async def work() -> ReportView:
         if body.schedule is not None:
-            return ReportView.of(await daemon.reports.make_scheduled(caller.scope, body.schedule, body.day))
+            period = None if body.period is None else Period(body.period)
+            return ReportView.of(
+                await daemon.reports.make_scheduled(caller.scope, body.schedule, body.day, period=period)
+            )
         if body.period is None:
             raise BadInput("a report covers a period", field="period", next_step="Give a period, or a schedule.")
         made = await daemon.reports.make(

@@ -26,7 +26,7 @@ _environment = Environment(
 def html_of(report: Report, sha256: str, language: Language) -> bytes:
     """HTML of a report. Texts from outside are escaped; the graphs hold none."""
     zone = report["period"]["zone"]
-    tables = [one for one in tables_of(report) if one.name != "time" or len(one.rows) <= STEPS_ON_PAPER]
+    tables = [one for one in tables_of(report) if one.name != "steps" or len(one.rows) <= STEPS_ON_PAPER]
 
     def w(word: str, **parts: object) -> str:
         return say(language, word, **parts)

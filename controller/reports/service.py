@@ -173,13 +173,22 @@ class ReportService:
             scope, Claim(key, schedule_id, subject, period, span, manner, Action.MAKE), require_pdf=manner.formats
         )
 
-    async def make_scheduled(self, scope: Scope, schedule_id: str, day: date) -> ReportRun:
+    async def make_scheduled(
+        self, scope: Scope, schedule_id: str, day: date, *, period: Period | None = None
+    ) -> ReportRun:
         """Make the report that a schedule makes of the period of `day`, now; cron may do the timer's work.
 
-        It goes out as if the timer had made it, once. Raises NotFound, or BadInput for a period that has not begun.
+        It goes out as if the timer had made it, once. Raises NotFound, or BadInput for a period that has not begun, or
+        that is not the schedule's.
         """
         async with self._database.read() as tx:
             active = await reports.schedule(tx, scope, schedule_id)
+        if period not in (None, active.schedule.period):
+            raise BadInput(
+                f"the schedule {schedule_id} is by {active.schedule.period}, not by {period}",
+                field="period",
+                next_step="Leave the period away, or name the schedule's.",
+            )
         span = span_of(active.schedule.period, day, active.schedule.zone)
         return await self._by_hand(scope, _claim(active, span, Action.MAKE), require_pdf=())
 

@@ -138,7 +138,7 @@ def _link(report: Report) -> list[Table]:
             Column("capacity_kind", "word", direction),
         ]
     rows = [] if link is None else [_step(link, at) for at in range(len(link["series"]["down"]["low"]))]
-    return [Table("time", tuple(columns), tuple(rows), 1), *_contractor(report)]
+    return [Table("steps", tuple(columns), tuple(rows), 1), *_contractor(report)]
 
 
 def _step(link: Mapping[str, Any], at: int) -> Row:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from controller.reports.csvfile import written
 from controller.reports.graphs import graph
 from controller.reports.service import ReportService
-from controller.reports.csvfile import written
 from controller.store import reports
 from controller.store.scope import Scope
 from drivers.simulator.traffic import Profile
