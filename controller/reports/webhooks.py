@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import ssl
+from functools import cache
 
 import httpx
 
@@ -40,7 +41,7 @@ async def post(parcel: Parcel, url: str, secret: Secret | None, *, now_ms: int, 
     try:
         async with (
             asyncio.timeout(timeout_s),
-            httpx.AsyncClient(trust_env=False, timeout=timeout_s, verify=ssl.create_default_context()) as client,
+            httpx.AsyncClient(trust_env=False, timeout=timeout_s, verify=_trusted()) as client,
             client.stream("POST", url, content=parcel.encoded, headers=headers_of(parcel, secret, now_ms)) as answer,
         ):
             return _answered(answer.status_code)
@@ -50,6 +51,12 @@ async def post(parcel: Parcel, url: str, secret: Secret | None, *, now_ms: int, 
         return Tried(Outcome.UNKNOWN, f"no answer within {timeout_s:g} s")
     except httpx.TransportError as error:
         return Tried(Outcome.UNKNOWN, f"the connection ended before the answer: {type(error).__name__}")
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom HTTPS trusts. Reading the CAs of the system takes a while, so it is done once."""
+    return ssl.create_default_context()
 
 
 def _answered(status: int) -> Tried:

@@ -185,7 +185,7 @@ async def progress(tx: Tx) -> Progress | None:
 
 
 async def take_remote_write(tx: Tx, *, node: str, now_ms: int, lease_ms: int, begin_ms: int) -> Progress | None:
-    """Take the sending for this node until the lease ends; None: another node has it. The first starts at `begin_ms`."""
+    """Take the sending until the lease ends; None: another node has it. The very first starts at `begin_ms`."""
     first = upsert(tx, remote_write).values(id=1, sent_to_ms=begin_ms, gaps=0, gap_slots=0)
     await tx.execute(first.on_conflict_do_nothing())
     c = remote_write.c

@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -190,7 +191,9 @@ def _points(
     return found
 
 
+@cache
 def _trusted() -> ssl.SSLContext:
+    """Whom HTTPS trusts, read once."""
     return ssl.create_default_context()
 
 

@@ -154,7 +154,7 @@ async def post(place: Place, keyring: Keyring, tmp_path: Path) -> Callable[..., 
             mail=MailSettings(
                 host="127.0.0.1", port=mail_port, security="none", sender="Kajitori <noc@isp.example>", **more
             ),
-            delivery=DeliverySettings(timeout_s=1.0),
+            delivery=DeliverySettings(timeout_s=60),
         )
         await metered(place, 2)
         made = service(place, tmp_path / "reports")
@@ -268,6 +268,8 @@ async def test_a_webhook_that_fails_refuses_is_slow_or_points_elsewhere(post: Ca
         hook.silent = True
         async with daily.place.database.write() as tx:
             await deliveries.retry(tx, EVERYTHING, daily.place.by(), refused.id)
+        hasty = daily.settings.model_copy(update={"delivery": DeliverySettings(timeout_s=0.5)})
+        daily.deliverer = Deliverer(daily.place.database, daily.keyring, daily.place.clock, hasty, node="one")
         (slow,) = await daily.sent()
         assert (slow.state, slow.history[-1].outcome) == ("waiting", "unknown")
 
