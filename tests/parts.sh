@@ -1,5 +1,6 @@
 #!/bin/sh
-# What the tests talk to: PostgreSQL, net-snmp's snmpd, Prometheus (with promtool), and Pango for reports as PDF.
+# What the tests talk to: PostgreSQL, net-snmp's snmpd, FRRouting behind OpenSSH, Prometheus with promtool; and Pango, which
+# lays out reports as PDF.
 # As root on Debian or Ubuntu they are installed. Otherwise what is missing is listed, and the tests that need it are
 # skipped with the reason. With CI=true a missing part is a failure.
 set -eu
@@ -8,6 +9,11 @@ ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/n
 command -v snmpd >/dev/null || [ -x /usr/sbin/snmpd ] || missing="$missing snmpd"
 command -v promtool >/dev/null || missing="$missing prometheus"
 ldconfig -p 2>/dev/null | grep -q libpangoft2-1.0.so.0 || missing="$missing libpango-1.0-0 libpangoft2-1.0-0"
+# FRRouting and sshd are run by root only, so nobody else needs them.
+if [ "$(id -u)" = 0 ]; then
+	[ -x /usr/lib/frr/zebra ] || missing="$missing frr frr-pythontools"
+	[ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+fi
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	echo "installing the parts that the tests talk to:$missing"

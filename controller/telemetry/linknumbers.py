@@ -36,7 +36,7 @@ async def of_links(daemon: Daemon) -> list[Metric]:
             tuple(Sample(int(level), labels(links[link_id], direction)) for (link_id, direction), level in judged),
         ),
         Metric(
-            "kajitori_link_capacity_bits_per_second",
+            "kajitori_link_capacity_bps",
             "gauge",
             "Capacity that the newest day was judged by.",
             tuple(

@@ -22,7 +22,7 @@ from controller.telemetry import exposition
 from controller.telemetry.exposition import Sample, metric
 from controller.telemetry.forwarding import RemoteWriter
 from controller.telemetry.remotewrite import LITERAL_AT_MOST, snappy
-from inventory.periods import TOKYO, day_of
+from inventory.periods import TOKYO, day_of, day_start_ms
 from tests import prometheus
 from tests.controller.house import House
 from tests.controller.metering.conftest import DAY_MS, EVERYTHING, Place
@@ -94,7 +94,7 @@ async def test_a_real_prometheus_gives_back_the_slots_that_rest_shows(place: Pla
             day = day_of(slot_ms, TOKYO)
             query = {"first": day.isoformat(), "after": day_of(slot_ms + DAY_MS, TOKYO).isoformat()}
             shown = (await api.get(f"/api/v1/links/{place.link.id}/slots", params=query)).json()
-        at = (slot_ms - place.today_ms() + DAY_MS) // SLOT_MS
+        at = (slot_ms - day_start_ms(day, TOKYO)) // SLOT_MS
         for direction in ("down", "up"):
             for bound in ("low", "high"):
                 labels = f'link="{place.link.id}", direction="{direction}", bound="{bound}"'
