@@ -59,7 +59,7 @@ def _reports(group: typer.Typer) -> None:
         kind: KindOption = None,
         schedule: Annotated[str | None, typer.Option(help="Make what this schedule makes of the period.")] = None,
         day: Annotated[str | None, typer.Option(help="YYYY-MM-DD.")] = None,
-        week: Annotated[str | None, typer.Option(help="Any day of the week, YYYY-MM-DD.")] = None,
+        week: Annotated[str | None, typer.Option(help="An ISO week, 2026-W40, or any day of it.")] = None,
         month: Annotated[str | None, typer.Option(help="YYYY-MM.")] = None,
         first: Annotated[str | None, typer.Option("--from", help="First day of a free period.")] = None,
         last: Annotated[str | None, typer.Option("--to", help="Last day of a free period.")] = None,

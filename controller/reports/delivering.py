@@ -27,7 +27,9 @@ log = structlog.get_logger()
 EVERY_S: Final = 10.0
 AT_ONCE: Final = 4
 LEASE_MS: Final = 900_000
-"""So long a node that took a delivery may be at it; then another one takes it. Longer than any try may take."""
+"""So long a node that took a delivery may be at it; then another one takes it."""
+GROUPS_AT_ONCE: Final = 20
+"""Sendings of one round, so that the last of them ends well within the lease."""
 EVERYTHING: Final = Scope.everything()
 
 
@@ -54,19 +56,19 @@ class Deliverer:
             waiting = await deliveries.due(tx, now_ms)
         if not waiting:
             return 0
+        groups = _together(waiting)[:GROUPS_AT_ONCE]
         async with self._database.write() as tx:
-            taken = await deliveries.claim(
-                tx, [one.id for one in waiting], node=self._node, now_ms=now_ms, lease_ms=now_ms + LEASE_MS
-            )
+            wanted = [one.id for together in groups for one in together]
+            taken = set(await deliveries.claim(tx, wanted, node=self._node, now_ms=now_ms, lease_ms=now_ms + LEASE_MS))
         limit = asyncio.Semaphore(AT_ONCE)
 
         async def one(together: Sequence[Delivery]) -> None:
             async with limit:
                 await self._try(together)
 
-        mine = [delivery for delivery in waiting if delivery.id in set(taken)]
-        await asyncio.gather(*(one(together) for together in _together(mine)))
-        return len(mine)
+        mine = [[delivery for delivery in together if delivery.id in taken] for together in groups]
+        await asyncio.gather(*(one(together) for together in mine if together))
+        return len(taken)
 
     async def _try(self, together: Sequence[Delivery]) -> None:
         try:

@@ -88,14 +88,8 @@ def _text(report: dict[str, Any], language: Language, encoded: bytes) -> str:
 
 async def send(message: EmailMessage, settings: MailSettings) -> Tried:
     """Hand a message to the mail server. Never raises for what the server does."""
-    try:
-        async with asyncio.timeout(settings.timeout_s):
-            return await _send(message, settings)
-    except TimeoutError:  # of the whole conversation: the last words may have been sent
-        return Tried(Outcome.UNKNOWN, f"the mail server took longer than {settings.timeout_s:g} s")
-
-
-async def _send(message: EmailMessage, settings: MailSettings) -> Tried:
+    late = f"the mail server took longer than {settings.timeout_s:g} s"
+    deadline = asyncio.get_running_loop().time() + settings.timeout_s
     client = aiosmtplib.SMTP(
         hostname=settings.host,
         port=settings.port,
@@ -106,17 +100,23 @@ async def _send(message: EmailMessage, settings: MailSettings) -> Tried:
     )
     try:
         try:
-            await client.connect()
-            if settings.username:
-                await client.login(settings.username, _password(settings).reveal())
-            await client.mail(aiosmtplib.email.parse_address(str(message["From"])))
-            await client.rcpt(str(message["To"]))
+            async with asyncio.timeout_at(deadline):
+                await client.connect()
+                if settings.username:
+                    await client.login(settings.username, _password(settings).reveal())
+                await client.mail(aiosmtplib.email.parse_address(str(message["From"])))
+                await client.rcpt(str(message["To"]))
+        except TimeoutError:
+            return Tried(Outcome.FAILED, late)
         except aiosmtplib.SMTPResponseException as error:
             return _answered(error)
         except (aiosmtplib.SMTPException, OSError) as error:
             return Tried(Outcome.FAILED, _words(error))
         try:
-            answer = await client.data(message.as_bytes())
+            async with asyncio.timeout_at(deadline):
+                answer = await client.data(message.as_bytes())
+        except TimeoutError:  # the last words may have been sent
+            return Tried(Outcome.UNKNOWN, late)
         except aiosmtplib.SMTPResponseException as error:
             return _answered(error)
         except (aiosmtplib.SMTPException, OSError) as error:

@@ -11,12 +11,12 @@ from markupsafe import Markup
 
 from controller.reports.csvfile import worded
 from controller.reports.graphs import graph
-from controller.reports.tables import Column, Report, Unit, shown, tables_of
+from controller.reports.tables import CONTRACTOR_COLUMNS, Column, Report, Row, Table, Unit, shown, tables_of
 from controller.reports.words import say, sentence, title_of, value_of
 from inventory.reporting import Kind, Language
 
-STEPS_ON_PAPER: Final = 300
-"""Rows of steps beyond which the page shows the graph only; the CSV has them all."""
+STEPS_ON_SCREEN: Final = 300
+"""Rows of steps beyond which the page shows the graph only; the CSV has them all, paper none."""
 
 _environment = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -26,7 +26,7 @@ _environment = Environment(
 def html_of(report: Report, sha256: str, language: Language) -> bytes:
     """HTML of a report. Texts from outside are escaped; the graphs hold none."""
     zone = report["period"]["zone"]
-    tables = [one for one in tables_of(report) if one.name != "steps" or len(one.rows) <= STEPS_ON_PAPER]
+    tables = [one for one in tables_of(report) if one.name != "steps" or len(one.rows) <= STEPS_ON_SCREEN]
 
     def w(word: str, **parts: object) -> str:
         return say(language, word, **parts)
@@ -41,7 +41,7 @@ def html_of(report: Report, sha256: str, language: Language) -> bytes:
         language=language.value,
         sha256=sha256,
         sentences=[sentence(change, language) for change in report["changes"]],
-        tables=_joined(report, tables),
+        tables=_joined(report, [_narrow(one, language) for one in tables]),
         made=shown(report["made_ms"], zone),
         as_of=shown(report["data_as_of_ms"], zone),
         w=w,
@@ -56,6 +56,63 @@ def html_of(report: Report, sha256: str, language: Language) -> bytes:
 def _joined(report: Report, tables: list[Any]) -> list[Any]:
     """The summary goes before the steps on a page about one link."""
     return tables[1:] + tables[:1] if report["kind"] == Kind.LINK.value and len(tables) > 1 else tables
+
+
+PAGE_COLUMNS: Final = (
+    Column("place"),
+    Column("volume"),
+    Column("mean", "bps"),
+    Column("p95"),
+    Column("busy_util"),
+    Column("hot90", "count"),
+    Column("level_start", "word"),
+    Column("level_end", "word"),
+    Column("level_changes", "count"),
+    Column("coverage", "share"),
+    Column("unknown", "count"),
+    Column("maintenance_minutes", "count"),
+    Column("capacity"),
+    Column("saturation"),
+    Column("proposal", "count"),
+)
+"""What a page shows of the contractor's columns, some of them in one cell, so that it fits on A4."""
+
+
+def _narrow(table: Table, language: Language) -> Table:
+    if table.columns != CONTRACTOR_COLUMNS:
+        return table
+    return Table(table.name, PAGE_COLUMNS, tuple(_narrow_row(row, language) for row in table.rows), 1)
+
+
+def _narrow_row(row: Row, language: Language) -> Row:
+    cell = dict(zip((column.name for column in CONTRACTOR_COLUMNS), row, strict=True))
+
+    def show(name: str, unit: Unit) -> str:
+        return page_cell(cell[name], unit, "UTC", language)
+
+    def between(low: str, high: str) -> str:
+        return low if low == high else f"{low} – {high or say(language, 'no bound')}"
+
+    early, late = show("saturation_early", "word"), show("saturation_late", "word")
+    measured = cell["p95_low"] is not None
+    p95 = f"{between(show('p95_low', 'bps'), show('p95_high', 'bps'))} {show('p95_grade', 'text')}"
+    return (
+        f"{cell['place']} ({cell['entry']}), {cell['interface']} {show('direction', 'word')}",
+        between(show("volume_low", "octets"), show("volume_high", "octets")),
+        cell["mean"],
+        p95 if measured else "",
+        f"{show('busy_util', 'share')} {show('busy_day', 'text')} {show('busy_hour', 'text')}".strip(),
+        cell["hot90"],
+        cell["level_start"],
+        cell["level_end"],
+        cell["level_changes"],
+        cell["coverage"],
+        cell["unknown"],
+        cell["maintenance_minutes"],
+        f"{show('capacity', 'bps')} ({show('capacity_kind', 'word')})" if cell["capacity"] else "",
+        show("saturation", "word") + (f" ({early} – {late})" if early else ""),
+        cell["proposal"],
+    )
 
 
 def page_cell(value: object, unit: Unit, zone: str, language: Language) -> str:

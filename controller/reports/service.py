@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Set
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -308,9 +309,13 @@ class ReportService:
             days = [day for _, day, _ in marks]
             shown = await reports.showing(tx, min(days), max(days))
             owners = await links.owners(tx, {link_id for link_id, _, _ in marks})
+        touched: dict[date, set[Subject]] = {}
+        for link_id, day, _ in marks:
+            of_day = touched.setdefault(day, set())
+            of_day |= {Subject(link_id=link_id), Subject(contractor_id=owners.get(link_id)), Subject()}
         made, failed = [], False
         for run in shown:
-            if any(_shows(run, link_id, owners.get(link_id), day) for link_id, day, _ in marks):
+            if _shows(run, touched):
                 try:
                     newest = await self._corrected(EVERYTHING, run)
                 except (FleetError, OSError, SQLAlchemyError):  # it stops no other, and the marks stay
@@ -334,14 +339,11 @@ def _claim(active: ActiveSchedule, span: Span, action: Action) -> Claim:
     return Claim(key, schedule.id, active.subject, schedule.period, span, active.manner, action)
 
 
-def _shows(run: ReportRun, link_id: int, owner_id: int | None, day: date) -> bool:
-    """Whether a report shows a link's day. The fleet's shows the days before its own too, to compare."""
-    span, subject = run.span, run.subject
+def _shows(run: ReportRun, touched: Mapping[date, Set[Subject]]) -> bool:
+    """Whether a report shows one of these days of its subject. The fleet compares with earlier ones too."""
+    span = run.span
     first = span.first
-    if subject.kind is Kind.FLEET:
+    if run.subject.kind is Kind.FLEET:
         first -= max(span.after - span.first, timedelta(days=7))
-    if not first <= day < span.after:
-        return False
-    if subject.link_id is not None:
-        return subject.link_id == link_id
-    return subject.contractor_id is None or subject.contractor_id == owner_id
+    about = Subject(run.subject.contractor_id, run.subject.link_id)
+    return any(first <= day < span.after and about in subjects for day, subjects in touched.items())

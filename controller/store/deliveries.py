@@ -196,7 +196,7 @@ async def release_collected(tx: Tx, schedule_id: str, now_ms: int) -> None:
     await tx.execute(update(report_deliveries).where(waiting, c.next_ms > now_ms).values(next_ms=now_ms))
 
 
-async def due(tx: Tx, now_ms: int, limit: int = 100) -> list[Delivery]:
+async def due(tx: Tx, now_ms: int, limit: int = 400) -> list[Delivery]:
     """Deliveries that wait and whose time has come, the oldest first."""
     query = _all().where(_free(now_ms)).order_by(report_deliveries.c.next_ms, report_deliveries.c.id).limit(limit)
     return [_delivery(row) for row in await tx.execute(query)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, delete, insert, or_, select, update
+from sqlalchemy import Row, Select, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from controller.store import audit, contractors
@@ -326,13 +326,20 @@ async def clear_remade(tx: Tx, upto_ms: int) -> None:
     await tx.execute(delete(remade_link_days).where(remade_link_days.c.marked_ms <= upto_ms))
 
 
+LONGEST_DAYS: Final = {Period.DAY: 1, Period.WEEK: 7, Period.MONTH: 31, Period.FREE: FREE_DAYS_AT_MOST}
+
+
 async def showing(tx: Tx, first: date, last: date) -> list[ReportRun]:
-    """Final reports, corrections left out, whose days may overlap [first, last]."""
+    """Final reports, corrections left out, that may show a day of [first, last], or compare with it."""
     c = report_runs.c
-    earliest = (first - timedelta(days=FREE_DAYS_AT_MOST)).isoformat()
-    query = select(report_runs).where(
-        c.state == "final", c.corrects.is_(None), c.first_day >= earliest, c.first_day <= last.isoformat()
+    overlap = or_(
+        *(
+            and_(c.period == period.value, c.first_day > (first - timedelta(days=length)).isoformat())
+            for period, length in LONGEST_DAYS.items()
+        )
     )
+    latest = (last + timedelta(days=LONGEST_DAYS[Period.MONTH])).isoformat()
+    query = select(report_runs).where(c.state == "final", c.corrects.is_(None), overlap, c.first_day <= latest)
     return [_run(row) for row in await tx.execute(query.order_by(c.key))]
 
 

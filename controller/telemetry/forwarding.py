@@ -38,7 +38,7 @@ EVERY_S: Final = 20.0
 LEASE_MS: Final = 300_000
 POINTS_AT_ONCE: Final = 2_000
 LINKS_AT_ONCE: Final = 500
-SLOTS_AT_ONCE: Final = 24
+SLOTS_AT_ONCE: Final = 12
 """Slots of one round, so that a lease outlives it."""
 LONGEST_WAIT_S: Final = 300.0
 AGAIN: Final = frozenset({408, 425, 429})
@@ -76,10 +76,13 @@ class RemoteWriter:
         reached = await self._without_what_is_too_old(reached, until_ms)
         async with self._database.read() as tx:
             links = await telemetry.named_links(tx)
+        async with self._traffic.read() as tx:
+            ids = await fleetfigures.interfaces(tx)
+        numbered = [(link, ids[name]) for link in links if (name := (link.entry_id, link.interface)) in ids]
         sent = 0
         end_ms = min(until_ms, reached.sent_to_ms + SLOTS_AT_ONCE * SLOT_MS)
         for slot_ms in range(reached.sent_to_ms, end_ms, SLOT_MS):
-            failed = await self._slot(links, slot_ms)
+            failed = await self._slot(numbered, slot_ms)
             if failed is not None and failed.again:
                 self._failures += 1
                 await self._note(replace(reached, last_failure=failed.said))
@@ -115,11 +118,8 @@ class RemoteWriter:
         async with self._database.write() as tx:
             return await telemetry.sent_on(tx, self._node, reached)
 
-    async def _slot(self, links: Sequence[NamedLink], slot_ms: int) -> _Failed | None:
+    async def _slot(self, numbered: Sequence[tuple[NamedLink, int]], slot_ms: int) -> _Failed | None:
         """Send one slot of every link; what went wrong, if anything. A repetition is the same values."""
-        async with self._traffic.read() as tx:
-            ids = await fleetfigures.interfaces(tx)
-        numbered = [(link, ids[name]) for link in links if (name := (link.entry_id, link.interface)) in ids]
         async with httpx.AsyncClient(trust_env=False, timeout=self._settings.timeout_s, verify=_trusted()) as client:
             for begin in range(0, len(numbered), LINKS_AT_ONCE):
                 some = numbered[begin : begin + LINKS_AT_ONCE]
