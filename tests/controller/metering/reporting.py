@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import update
 
 from controller.reports.service import ReportService
@@ -16,6 +17,8 @@ from inventory.periods import TOKYO, day_of
 from inventory.reporting import Format
 from tests.controller.metering.conftest import DAY_MS, EVERYTHING, Place
 
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For stories that the kind of database has no part in."""
 BUSY = Profile(seed=3, kind="office", capacity_bps=100_000_000, busy_share=0.97, bursts=False)
 
 

@@ -26,7 +26,7 @@ from inventory.periods import TOKYO, day_of, day_start_ms
 from tests import prometheus
 from tests.controller.house import House
 from tests.controller.metering.conftest import DAY_MS, EVERYTHING, Place
-from tests.controller.metering.reporting import metered
+from tests.controller.metering.reporting import ON_SQLITE, metered
 from tests.controller.metering.test_api import daemon
 
 ROOT = Path(__file__).parents[3]
@@ -80,6 +80,7 @@ async def begun(place: Place, days: int = 2) -> None:
     place.clock.step_ms(place.today_ms() + 75 * 60_000 - place.clock.now_ms() - DAY_MS)
 
 
+@ON_SQLITE
 async def test_a_real_prometheus_gives_back_the_slots_that_rest_shows(place: Place, keyring: Keyring) -> None:
     await begun(place)
     with prometheus.receiving() as url:
@@ -126,6 +127,7 @@ async def test_a_receiver_that_was_away_gets_what_it_missed_and_a_gap_is_told(pl
     assert [event.facts["slots"] for event in told] == [6]
 
 
+@ON_SQLITE
 async def test_a_slot_that_is_refused_for_good_is_left_out_and_the_next_one_goes(place: Place) -> None:
     await begun(place)
     async with listening(Receiver(answers=[400])) as url:
@@ -147,6 +149,7 @@ async def test_one_node_sends_and_another_takes_over(place: Place) -> None:
         assert sorted([await two.round(), await one.round()]) == [0, 2]
 
 
+@ON_SQLITE
 async def test_a_slot_that_nobody_measured_is_not_sent(place: Place) -> None:
     await begun(place)
     place.clock.advance(2 * DAY_MS / 1000)

@@ -14,7 +14,7 @@ from inventory.errors import BadInput, NotFound
 from inventory.periods import Period, span_of
 from inventory.reporting import Action, Format, Schedule, Subject
 from tests.controller.metering.conftest import DAY_MS, EVERYTHING, Place
-from tests.controller.metering.reporting import as_json, metered, next_day, service, yesterday
+from tests.controller.metering.reporting import ON_SQLITE, as_json, metered, next_day, service, yesterday
 
 
 async def known(place: Place) -> list[ReportRun]:
@@ -69,6 +69,7 @@ async def test_two_nodes_correct_a_report_once(place: Place, tmp_path: Path) -> 
     assert [run.correction for run in await known(place)] == [0, 1]
 
 
+@ON_SQLITE
 async def test_a_provisional_report_becomes_final_once_and_is_then_corrected_not_edited(
     place: Place, tmp_path: Path
 ) -> None:
@@ -110,6 +111,7 @@ async def test_a_report_that_a_dead_node_began_is_made_by_another_one(place: Pla
     assert (run.state, run.node != "dead") == ("final", True)
 
 
+@ON_SQLITE
 async def test_cron_may_do_the_timer_s_work_under_the_same_key(place: Place, tmp_path: Path) -> None:
     await metered(place, 3)
     made = service(place, tmp_path)
@@ -125,6 +127,7 @@ async def test_cron_may_do_the_timer_s_work_under_the_same_key(place: Place, tmp
         await made.make_scheduled(EVERYTHING, "nightly", yesterday(place))
 
 
+@ON_SQLITE
 async def test_a_schedule_that_has_ended_makes_nothing_and_its_id_stays_taken(place: Place, tmp_path: Path) -> None:
     made = service(place, tmp_path)
     about = Subject(link_id=place.link.id)

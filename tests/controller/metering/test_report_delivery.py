@@ -30,7 +30,7 @@ from inventory.periods import Period
 from inventory.reporting import Format, Language, Schedule, Subject
 from inventory.secrets import Secret
 from tests.controller.metering.conftest import EVERYTHING, Place
-from tests.controller.metering.reporting import metered, next_day, service
+from tests.controller.metering.reporting import ON_SQLITE, metered, next_day, service
 
 BOTH_FILES = (Format.CSV, Format.HTML)
 HOOK_SECRET = "a secret of twenty-nine signs."
@@ -167,6 +167,7 @@ async def post(place: Place, keyring: Keyring, tmp_path: Path) -> Callable[..., 
     return arranged
 
 
+@ON_SQLITE
 async def test_a_report_comes_by_mail_with_its_words_and_files(post: Callable[..., Any]) -> None:
     async with smtp(box := Mailbox()) as port:
         daily = await post(port)
@@ -184,6 +185,7 @@ async def test_a_report_comes_by_mail_with_its_words_and_files(post: Callable[..
     assert all(str(name).startswith("K-") for name in names), "the audience stands in the name of the file"
 
 
+@ON_SQLITE
 async def test_a_server_that_is_busy_is_asked_again_with_the_same_message_id(post: Callable[..., Any]) -> None:
     async with smtp(box := Mailbox(answers=["451 greylisted"], cut=True)) as port:
         daily = await post(port)
@@ -201,6 +203,7 @@ async def test_a_server_that_is_busy_is_asked_again_with_the_same_message_id(pos
     assert [mail["Message-ID"] for mail in box.got] == [f"<report-{third.id}-{third.sha256[:16]}@isp.example>"]
 
 
+@ON_SQLITE
 async def test_a_mailbox_that_is_refused_for_good_is_given_up_and_told_of(post: Callable[..., Any]) -> None:
     async with smtp(Mailbox(refuses=frozenset({"gone@bakery.example"}))) as port:
         daily = await post(port)
@@ -213,6 +216,7 @@ async def test_a_mailbox_that_is_refused_for_good_is_given_up_and_told_of(post: 
         assert again.state == "waiting"
 
 
+@ON_SQLITE
 async def test_a_server_that_is_away_is_tried_until_the_last_time(post: Callable[..., Any]) -> None:
     daily = await post(1)
     await daily.to(Way.MAIL, "noc@bakery.example")
@@ -240,6 +244,7 @@ async def test_late_reports_come_in_one_message(post: Callable[..., Any]) -> Non
     assert len(list(together.iter_attachments())) == 6
 
 
+@ON_SQLITE
 async def test_a_webhook_gets_the_json_with_a_signature_it_can_check(post: Callable[..., Any]) -> None:
     async with http(hook := Hook()) as url:
         daily = await post()
@@ -255,6 +260,7 @@ async def test_a_webhook_gets_the_json_with_a_signature_it_can_check(post: Calla
         assert (delivery.recipient.signed, "4711" in delivery.recipient.target) == (True, False)
 
 
+@ON_SQLITE
 async def test_a_webhook_that_fails_refuses_is_slow_or_points_elsewhere(post: Callable[..., Any]) -> None:
     async with http(hook := Hook(answers=[503, 302])) as url:
         daily = await post()
@@ -274,6 +280,7 @@ async def test_a_webhook_that_fails_refuses_is_slow_or_points_elsewhere(post: Ca
         assert (slow.state, slow.history[-1].outcome) == ("waiting", "unknown")
 
 
+@ON_SQLITE
 async def test_a_folder_gets_whole_files_and_nothing_outside_its_own(post: Callable[..., Any], tmp_path: Path) -> None:
     daily = await post()
     await daily.to(Way.FOLDER, "bakery/daily", (Format.JSON, Format.CSV))
@@ -297,6 +304,7 @@ async def test_two_nodes_send_a_report_once(post: Callable[..., Any]) -> None:
     assert len(box.got) == 1
 
 
+@ON_SQLITE
 async def test_a_report_made_by_hand_again_sends_no_second_mail(post: Callable[..., Any]) -> None:
     async with smtp(box := Mailbox()) as port:
         daily = await post(port)

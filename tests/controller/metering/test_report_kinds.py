@@ -21,7 +21,7 @@ from inventory.errors import BadInput
 from inventory.periods import Period
 from inventory.reporting import Format, Kind, Language, Subject
 from tests.controller.metering.conftest import EVERYTHING, Place
-from tests.controller.metering.reporting import as_json, metered, seated_since_ever, service, yesterday
+from tests.controller.metering.reporting import ON_SQLITE, as_json, metered, seated_since_ever, service, yesterday
 
 JAPANESE_MANNER = Manner(Language.JAPANESE, (Format.JSON, Format.CSV, Format.HTML))
 
@@ -30,6 +30,7 @@ def rows(content: bytes) -> list[list[str]]:
     return list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
 
 
+@ON_SQLITE
 async def test_a_link_s_day_has_a_row_for_every_five_minutes(place: Place, tmp_path: Path) -> None:
     await metered(place, 2, without=range(300, 330))
     made = service(place, tmp_path)
@@ -45,10 +46,11 @@ async def test_a_link_s_day_has_a_row_for_every_five_minutes(place: Place, tmp_p
     assert all(row[4] != "" and row[6] == "derived" for row in silent), "a gap is an interval, and says what it is"
 
 
+@ON_SQLITE
 async def test_the_annex_names_rank_and_digest_of_the_slots_that_an_invoice_rests_on(
     place: Place, tmp_path: Path
 ) -> None:
-    await metered(place, 40)
+    await metered(place, 20)
     made = service(place, tmp_path)
     wanted = Subject(contractor_id=place.contractor_id, wanted=Kind.ANNEX)
     last_month = yesterday(place).replace(day=1) - timedelta(days=1)
@@ -98,6 +100,7 @@ async def test_data_quality_counts_the_gaps_by_source_and_model(place: Place, tm
     assert report["worst"][0]["place"] == "Osaka 2"
 
 
+@ON_SQLITE
 async def test_a_free_period_has_its_own_key_and_is_of_a_link_only(place: Place, tmp_path: Path) -> None:
     await metered(place, 4)
     made = service(place, tmp_path)
@@ -110,6 +113,7 @@ async def test_a_free_period_has_its_own_key_and_is_of_a_link_only(place: Place,
         await made.make(EVERYTHING, Subject(contractor_id=place.contractor_id), Period.FREE, first, last_day=last)
 
 
+@ON_SQLITE
 async def test_japanese_words_and_english_words_stand_over_the_same_json(place: Place, tmp_path: Path) -> None:
     await metered(place, 10)
     made = service(place, tmp_path)
@@ -142,6 +146,7 @@ async def test_every_kind_is_the_same_bytes_from_the_same_data_on_another_node(p
             assert await one.file(EVERYTHING, run.key, kind) == await two.file(EVERYTHING, run.key, kind)
 
 
+@ON_SQLITE
 async def test_a_fleet_without_links_gets_a_report_that_says_so(place: Place, tmp_path: Path) -> None:
     made = service(place, tmp_path)
     run = await made.make(EVERYTHING, Subject(wanted=Kind.QUALITY), Period.DAY, yesterday(place))
@@ -163,6 +168,7 @@ def pdf_is_possible() -> bool:
     not pdf_is_possible() and os.environ.get("CI") != "true",
     reason="Pango is not installed (Debian: libpangoft2-1.0-0)",
 )
+@ON_SQLITE
 async def test_the_pdf_is_the_page_on_a4(place: Place, tmp_path: Path) -> None:
     await metered(place, 2)
     made = service(place, tmp_path)
@@ -175,6 +181,7 @@ async def test_the_pdf_is_the_page_on_a4(place: Place, tmp_path: Path) -> None:
     assert run.files[1].startswith(f"K-{place.contractor_id}_")
 
 
+@ON_SQLITE
 async def test_without_the_extra_a_pdf_is_refused_by_its_name(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
