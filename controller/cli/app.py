@@ -8,6 +8,7 @@ import typer
 
 from controller.cli import (
     billing,
+    configs,
     conformance,
     contracting,
     database,
@@ -49,6 +50,7 @@ for room in (
     billing,
     outages,
     keys,
+    configs,
     pushing,
     reporting,
     operating,
