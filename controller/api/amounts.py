@@ -28,7 +28,10 @@ router = APIRouter(tags=["amounts"])
 MonthText = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}$")]
 LineKey = Annotated[str, StringConstraints(min_length=3, max_length=24)]
 MonthOf = Annotated[MonthText, Query(description="Month of service, YYYY-MM.")]
-AsOf = Annotated[Day | None, Query(description="What was true until this day; the month's end if left out.")]
+AsOf = Annotated[
+    Day | None,
+    Query(description="What had happened or was asked for until this day; the end of the month if left out."),
+]
 KnownAt = Annotated[datetime | None, Query(description="What was recorded until then; now if left out.")]
 
 
