@@ -95,6 +95,7 @@ class LineView(BaseModel):
 class BillView(BaseModel):
     """What one invoice comes to."""
 
+    service: str = Field(description="Contracts of each service are invoiced apart.")
     billed_to: str
     owed_at_last_by: str = Field(description="Who owes what the addressee does not pay (MPC-6.4, SMF-14.2).")
     taxable_yen: int
@@ -107,9 +108,10 @@ class BillView(BaseModel):
     carried_credit_yen: int = Field(description="The rest of the credits, for the next invoice.")
 
     @classmethod
-    def of(cls, payer: int, contractor_id: int, found: Bill) -> BillView:
+    def of(cls, payer: int, service: str, contractor_id: int, found: Bill) -> BillView:
         """View of a value."""
         return cls(
+            service=service,
             billed_to=show_key("K", payer),
             owed_at_last_by=show_key("K", contractor_id),
             taxable_yen=sum(one.amount.yen for one in found.charges if one.taxable),
@@ -144,7 +146,7 @@ class StatementView(BaseModel):
             lines=[LineView.of(one) for one in found.lines],
             units=[AmountView.of(one) for one in found.others],
             missing=list(found.missing),
-            bills=[BillView.of(payer, found.contractor_id, one) for payer, one in found.bills.items()],
+            bills=[BillView.of(*key, found.contractor_id, one) for key, one in found.bills.items()],
         )
 
 

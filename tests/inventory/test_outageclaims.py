@@ -142,3 +142,12 @@ def test_a_decision_keeps_its_reason_with_why_there_is_no_credit() -> None:
     assert refused.reason == "the provider does not answer for it; the customer's power"
     assert decide(claimed, 60_000, attributable=False, reason="").reason == "the provider does not answer for it"
     assert (refused.credit is not None, refused.credit and refused.credit.yen) == (True, 0)
+
+
+@pytest.mark.rule("MPC-17")
+def test_three_months_of_mpc_run_from_the_day_that_is_complete_after_the_provider_knew() -> None:
+    """Known 30 hours after it began: the 24th hour is complete on 3 May, a claim of 3 August is in time."""
+    known = OutageClaim("mpc", BEGAN, known=BEGAN + 30 * HOUR)
+    over = usable_again(look(known, BEGAN + 54 * HOUR), BEGAN + 60 * HOUR)
+    claimed = arrives(over, date(2025, 8, 3))
+    assert decide(claimed, 60_000, attributable=True, reason="ours").state is ClaimState.CREDITED
