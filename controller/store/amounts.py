@@ -160,7 +160,7 @@ async def _gather(tx: Tx, contractor_id: int, month: Month, as_of: date | None, 
         await prices.price_list(tx, contractor_id, known_at_ms),
         [one for one in units if one.day <= until],
         await records.addressees(tx, managements, known_at_ms=known_at_ms),
-        await records.exempt_lines(tx, contractor_id, until, known_at_ms=known_at_ms),
+        await records.exempt_lines(tx, contractor_id, as_of, known_at_ms=known_at_ms),
         await _own_units(tx, lines),
     )
 

@@ -169,13 +169,15 @@ async def test_an_exemption_with_its_reason_takes_the_minimum_period_sum_away_un
         return [line.line.kind for line in found.lines for one in line.charges if one.what == "minimum-period-sum"]
 
     async def exempt(by: By, clause: str = "28(2)", corrects: int | None = None, kind: str = "adapter") -> int:
-        new = NewRecord("exemption", "mpc", TODAY, {"clause": clause, "reason": "the area was given up"})
+        new = NewRecord("exemption", "mpc", date(2026, 1, 9), {"clause": clause, "reason": "the area was given up"})
         async with fleet.database.write() as tx:
             return (await records.keep(tx, ALL, by, new, About(line_id=lines[kind].id), corrects_id=corrects)).id
 
     assert await sums() == ["adapter"]
     number = await exempt(later(10))
     assert await sums() == []
+    before = await said(fleet, who, NOVEMBER, as_of=date(2026, 1, 8))
+    assert [one.what for line in before.lines for one in line.charges].count("minimum-period-sum") == 1
     assert await sums(later(9).at_ms) == ["adapter"]
     await exempt(later(20), "none", number)
     assert await sums() == ["adapter"]
