@@ -19,6 +19,7 @@ from controller import node
 from controller.api_tls import context_of
 from controller.clock import SystemClock
 from controller.engine.dbos_engine import DbosEngine
+from controller.engine.lease import NodeLease
 from controller.engine.node import NodeId
 from controller.keyring import Keyring
 from controller.metering.service import MeteringService
@@ -26,6 +27,7 @@ from controller.operations.service import OperationService
 from controller.phonehome.service import PhoneHome
 from controller.phonehome.together import Together
 from controller.push.identifying import Identifier
+from controller.push.learning import ShapeLearner
 from controller.push.reaching import FleetReach
 from controller.push.service import Policy, PushService
 from controller.push.texts import TextPlanner
@@ -53,6 +55,7 @@ from controller.store.scope import By
 from controller.store.traffic import TrafficDatabase
 from controller.telemetry.forwarding import RemoteWriter
 from drivers.sessions import libraries
+from drivers.sessions.permission import PERMIT, NotPermittedError
 from inventory.adapters import Adapter
 from inventory.calendar import tokyo_day
 from inventory.errors import BadInput
@@ -99,12 +102,14 @@ class Daemon:
         self.reach = FleetReach(db, keyring, self.clock, self.phonehome.link)
         self.identifier = Identifier(db, self.clock, self.reach)
         self.planner = TextPlanner()
+        self.lease = NodeLease(db, self.clock, held.node_id)
         self.pushes = PushService(
             database=db,
             keyring=keyring,
             clock=self.clock,
             reach=self.reach,
             planner=self.planner,
+            lease=self.lease,
             policy=Policy(
                 at_once=settings.push.at_once,
                 guard_s=settings.push.guard_s,
@@ -118,6 +123,7 @@ class Daemon:
             database=db, keyring=keyring, clock=self.clock, link=self.phonehome.link, planner=self.planner
         )
         self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner, busy=lambda: self.phonehome.crowded)
+        self.shapes = ShapeLearner(db, keyring, self.clock, self.planner)
         self.node = held
         self.reports = ReportService(
             db, traffic, self.metering, self.clock, folder=settings.report_directory(), node=held.node_id
@@ -158,6 +164,9 @@ class Daemon:
             if first is not None:  # before the commit: a crash in between must not leave a key that nobody has
                 path = node.keep_admin_key(directory, first)
                 log.warning("the first admin key was written; it is shown nowhere else", file=str(path))
+        await self.lease.open()
+        PERMIT.set(self.lease.permit)  # of every loop and listener that is made from here on
+        self._loop("lease", self._hold_lease)
         try:
             await self.phonehome.start()
         except OSError as error:
@@ -177,6 +186,7 @@ class Daemon:
         self._loop("heartbeats to slots", self.metering.run_settling)
         self._loop("ssh watch", self.identifier.watch)
         self._loop("truth", self.truth.run)
+        self._loop("shapes", self.shapes.run)
         self._loop("event publisher", self._publish)
         self._loop("calendar", self._calendar)
         self._loop("loop lag", self._lag)
@@ -258,6 +268,14 @@ class Daemon:
         """Whoever lost its place is put out at once."""
         for adapter_id in adapter_ids:
             await self.phonehome.place_changed(adapter_id)
+
+    async def _hold_lease(self) -> None:
+        """Renew the lease; a process that has lost it ends at once, so that it can send nothing any more."""
+        try:
+            await self.lease.hold()
+        except NotPermittedError as error:
+            log.critical("this process ends", why=str(error))
+            os._exit(1)
 
     def _running_engine(self) -> DbosEngine:
         assert self._engine is not None
