@@ -208,6 +208,25 @@ async def test_a_server_that_is_busy_is_asked_again_with_the_same_message_id(pos
 
 
 @ON_SQLITE
+async def test_a_mail_server_that_says_nothing_holds_nobody_for_longer_than_the_time_limit(
+    post: Callable[..., Any],
+) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    try:
+        daily = await post(server.sockets[0].getsockname()[1], timeout_s=0.5)
+        await daily.to(Way.MAIL, "noc@bakery.example")
+        await daily.next_report()
+        (delivery,) = await daily.sent()
+    finally:
+        server.close()
+    assert (delivery.state, delivery.history[0].outcome) == ("waiting", "failed"), "nothing was sent, and that is known"
+
+
+@ON_SQLITE
 async def test_a_mailbox_that_is_refused_for_good_is_given_up_and_told_of(post: Callable[..., Any]) -> None:
     async with smtp(Mailbox(refuses=frozenset({"gone@bakery.example"}))) as port:
         daily = await post(port)
