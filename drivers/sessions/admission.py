@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 from drivers.sessions.contract import CliSession, Endpoint, LineResult
+from inventory.errors import OutcomeUnknown, Truncated
 
 
 @dataclass(frozen=True, slots=True)
 class Most:
     """Limits of one process."""
 
-    sessions: int = 400
+    devices: int = 400
+    """Devices with a session. The second session of a push never waits for this limit, or four hundred pushes would wait
+    for each other."""
     logins: int = 100
     """Logins under way at once."""
     logins_per_s: float = 150.0
@@ -24,26 +27,57 @@ class Most:
     """sshd begins to drop at `MaxStartups 10:30:100`."""
 
 
+class Seat:
+    """What one device holds of the process: a place while any of its sessions is open."""
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places = places
+        self._sitting = 0
+        self._coming = asyncio.Lock()
+
+    async def take(self) -> Callable[[], None]:
+        """Wait for a place unless there is one already; returns how to leave it, which may be called again."""
+        async with self._coming:
+            if self._sitting == 0:
+                await self._places.acquire()
+            self._sitting += 1
+        left = False
+
+        def leave() -> None:
+            nonlocal left
+            if not left:
+                left = True
+                self._sitting -= 1
+                if self._sitting == 0:
+                    self._places.release()
+
+        return leave
+
+
 class Admission:
     """Lets sessions in, in the order in which they asked."""
 
     def __init__(self, most: Most | None = None) -> None:
         self._most = most or Most()
-        self._sessions = asyncio.Semaphore(self._most.sessions)
+        self._places = asyncio.Semaphore(self._most.devices)
         self._logins = asyncio.Semaphore(self._most.logins)
         self._at_jump_host: dict[tuple[str, int], asyncio.Semaphore] = {}
         self._next_s = 0.0
 
-    async def open(self, endpoint: Endpoint, login: Callable[[], Awaitable[CliSession]]) -> CliSession:
-        """Log in when it is our turn. The place is free again when the session is closed or aborted."""
-        await self._sessions.acquire()
+    def seat(self) -> Seat:
+        """For one device."""
+        return Seat(self._places)
+
+    async def open(self, seat: Seat, endpoint: Endpoint, login: Callable[[], Awaitable[CliSession]]) -> CliSession:
+        """Log in when it is our turn. The place is left when the session is closed, aborted, lost or forgotten."""
+        leave = await seat.take()
         try:
             async with self._login(endpoint):
                 session = await login()
         except BaseException:
-            self._sessions.release()
+            leave()
             raise
-        return AdmittedSession(session, self._sessions.release)
+        return AdmittedSession(session, leave)
 
     @asynccontextmanager
     async def _login(self, endpoint: Endpoint) -> AsyncIterator[None]:
@@ -65,11 +99,12 @@ class Admission:
 
 
 class AdmittedSession:
-    """A session that gives its place back, once, when it ends."""
+    """A session that leaves its place when it ends."""
 
     def __init__(self, session: CliSession, leave: Callable[[], None]) -> None:
         self._session = session
-        self._leave: Callable[[], None] | None = leave
+        self._leave = leave
+        finalize(self, leave)
 
     @property
     def host_key(self) -> str:
@@ -93,30 +128,36 @@ class AdmittedSession:
 
     async def command(self, command: str, *, timeout_s: float) -> str:
         """See `CliSession.command`."""
-        return await self._session.command(command, timeout_s=timeout_s)
+        with self._leaving():
+            return await self._session.command(command, timeout_s=timeout_s)
 
     async def lines(self, lines: Sequence[str], *, timeout_s: float) -> Sequence[LineResult]:
         """See `CliSession.lines`."""
-        return await self._session.lines(lines, timeout_s=timeout_s)
+        with self._leaving():
+            return await self._session.lines(lines, timeout_s=timeout_s)
 
     async def close(self) -> None:
         """See `CliSession.close`."""
         try:
             await self._session.close()
         finally:
-            self._left()
+            self._leave()
 
     async def abort(self) -> None:
         """See `CliSession.abort`."""
         try:
             await self._session.abort()
         finally:
-            self._left()
+            self._leave()
 
-    def _left(self) -> None:
-        leave, self._leave = self._leave, None
-        if leave is not None:
-            leave()
+    @contextmanager
+    def _leaving(self) -> Iterator[None]:
+        """A session that raises one of these has dropped its connection."""
+        try:
+            yield
+        except (Truncated, OutcomeUnknown):
+            self._leave()
+            raise
 
 
 _GATES: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Admission]] = WeakKeyDictionary()

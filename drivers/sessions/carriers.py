@@ -8,7 +8,8 @@ from typing import Protocol
 
 from drivers.driver import Carrier, Driver
 from drivers.errors import NegotiationFailed
-from drivers.sessions import admission, libraries
+from drivers.sessions import libraries
+from drivers.sessions.admission import Seat, here
 from drivers.sessions.contract import CliSession, Endpoint, Limits
 from drivers.sessions.exec import open_exec
 from drivers.sessions.lane import open_lane
@@ -51,6 +52,7 @@ def connector(
     than the modern profile, the lane is tried, and kept for the further sessions of this connector. Errors as
     `ssh.open_ssh`, and Conflict where the library of a carrier is not the proven one.
     """
+    seat: Seat | None = None
     in_lane: set[tuple[str, int]] = set()
 
     async def login(driver: Driver, endpoint: Endpoint) -> CliSession:
@@ -67,6 +69,9 @@ def connector(
             return session
 
     async def connect(driver: Driver, endpoint: Endpoint) -> CliSession:
-        return await admission.here().open(endpoint, partial(login, driver, endpoint))
+        nonlocal seat
+        gate = here()
+        seat = seat or gate.seat()
+        return await gate.open(seat, endpoint, partial(login, driver, endpoint))
 
     return connect

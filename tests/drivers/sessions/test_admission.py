@@ -13,7 +13,7 @@ from drivers.sessions.carriers import connector
 from drivers.sessions.contract import CliSession, Endpoint, Hop, Limits
 from drivers.sessions.ssh import open_ssh
 from drivers.simulator.ios_cli import IosDevice
-from inventory.errors import AuthenticationFailed
+from inventory.errors import AuthenticationFailed, Truncated
 from inventory.secrets import Secret
 
 
@@ -37,10 +37,10 @@ def dialling(device: IosDevice, password: str = "pw") -> Callable[[], Coroutine[
 
 
 async def test_the_third_of_two_waits_until_one_has_left(device: IosDevice) -> None:
-    gate = Admission(Most(sessions=2))
-    first, second = [await gate.open(to(device), dialling(device)) for _ in range(2)]
+    gate = Admission(Most(devices=2))
+    first, second = [await gate.open(gate.seat(), to(device), dialling(device)) for _ in range(2)]
 
-    third = asyncio.create_task(gate.open(to(device), dialling(device)))
+    third = asyncio.create_task(gate.open(gate.seat(), to(device), dialling(device)))
     assert "FTX1" in await first.command("show inventory", timeout_s=10)
     assert not third.done()
     await first.close()
@@ -54,13 +54,46 @@ async def test_the_third_of_two_waits_until_one_has_left(device: IosDevice) -> N
     assert len(device.logins) == 3
 
 
+async def test_the_second_session_of_a_device_never_waits_for_other_devices(device: IosDevice) -> None:
+    gate = Admission(Most(devices=1))
+    seat = gate.seat()
+    first = await gate.open(seat, to(device), dialling(device))
+    async with asyncio.timeout(10):
+        second = await gate.open(seat, to(device), dialling(device))
+    other = asyncio.create_task(gate.open(gate.seat(), to(device), dialling(device)))
+
+    await first.close()
+    assert "FTX1" in await second.command("show inventory", timeout_s=10)
+    assert not other.done()
+    await second.close()
+
+    await (await other).close()
+
+
+@pytest.mark.parametrize("how", ["lost", "forgotten"])
+async def test_a_session_that_is_lost_or_forgotten_leaves_its_place(device: IosDevice, how: str) -> None:
+    gate = Admission(Most(devices=1))
+    session = await gate.open(gate.seat(), to(device), dialling(device))
+    if how == "lost":
+        device.throw(cut_output_after=20)
+        with pytest.raises(Truncated):
+            await session.command("show inventory", timeout_s=10)
+    else:
+        await session._session.abort()  # type: ignore[attr-defined]  # the connection is gone, the place is not
+        del session
+
+    async with asyncio.timeout(10):
+        late = await gate.open(gate.seat(), to(device), dialling(device))
+    await late.close()
+
+
 async def test_a_login_that_fails_gives_its_place_back(device: IosDevice) -> None:
-    gate = Admission(Most(sessions=1))
+    gate = Admission(Most(devices=1))
     for _ in range(3):
         with pytest.raises(AuthenticationFailed):
-            await gate.open(to(device, "wrong"), dialling(device, "wrong"))
+            await gate.open(gate.seat(), to(device, "wrong"), dialling(device, "wrong"))
 
-    session = await gate.open(to(device), dialling(device))
+    session = await gate.open(gate.seat(), to(device), dialling(device))
     await session.close()
 
 
@@ -80,7 +113,7 @@ async def test_no_more_than_so_many_logins_stand_before_one_jump_host(device: Io
         under_way -= 1
         return await open_ssh(DRIVER, to(device), Limits())
 
-    waiting = [asyncio.create_task(gate.open(behind, login)) for _ in range(5)]
+    waiting = [asyncio.create_task(gate.open(gate.seat(), behind, login)) for _ in range(5)]
     await two.wait()
     go.set()
     sessions = await asyncio.gather(*waiting)
@@ -98,7 +131,7 @@ async def test_logins_leave_with_a_distance(device: IosDevice) -> None:
         at_s.append(asyncio.get_running_loop().time())
         return await open_ssh(DRIVER, to(device), Limits())
 
-    sessions = await asyncio.gather(*(gate.open(to(device), login) for _ in range(4)))
+    sessions = await asyncio.gather(*(gate.open(gate.seat(), to(device), login) for _ in range(4)))
 
     assert at_s[-1] - at_s[0] >= 0.14
     for session in sessions:
