@@ -18,7 +18,7 @@ class Most:
     """Limits of one process."""
 
     devices: int = 400
-    """Devices with a session. The second session of a push never waits for this limit, or four hundred pushes would wait
+    """Devices with a session. The second session of a push never waits for it, or four hundred pushes would wait
     for each other."""
     logins: int = 100
     """Logins under way at once."""
