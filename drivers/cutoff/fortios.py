@@ -90,6 +90,21 @@ def _interfaces(old: Model, new: Model, names: Sequence[str], way: Way) -> Findi
             )
         yield from _secondary(place, was, now, way)
     yield from _zones(old, new, names)
+    yield from _switches(old, new, names)
+
+
+def _switches(old: Model, new: Model, names: Sequence[str]) -> Findings:
+    """Switches of ports that we come through and that lose one."""
+    for path, below in (("system virtual-switch", "port"), ("system switch-interface", "")):
+        for key, entry in old.entries(path).items():
+            left = new.entries(path).get(key)
+            was, now = _ports(entry, below), _ports(left, below) if left else set()
+            if key in names and not was <= now:
+                yield Finding(f"config {path} / edit {key}", "takes a port from the switch that we come through")
+
+
+def _ports(entry: Table, below: str) -> set[str]:
+    return set(entry.tables[below].entries) if below in entry.tables else set(values(entry, "member"))
 
 
 def _secondary(place: str, was: Table, now: Table, way: Way) -> Findings:

@@ -35,9 +35,6 @@ def logins(old: Model, new: Model, way: Way) -> Findings:
 def _lines(old: Model, new: Model, way: Way) -> Findings:
     """The first lines decide: a device gives them out from the lowest."""
     was, now = _doors(old), _doors(new)
-    if was and not now:
-        yield Finding("no line vty", "removes the lines that we log in by")
-        return
     opened = {number for number, door in was.items() if _opens(door)}
     left = {number for number in opened if number in now and _opens(now[number])}
     first = min(opened, default=0)
@@ -45,6 +42,8 @@ def _lines(old: Model, new: Model, way: Way) -> Findings:
         door = was[number]
         after = now.get(number)
         if after is None:
+            if number == first:
+                yield Finding(f"no line vty {number}", "removes the lines that we log in by")
             continue
         if number == first:
             if number not in left:

@@ -246,8 +246,9 @@ def way_in(model: Model, way: Way) -> tuple[str, ...]:
     if own is not None and not known:
         known = next((n for n, i in model.interfaces.items() if any(a == own for a, _ in i.networks)), "")
     if known in model.interfaces:
-        return tuple(dict.fromkeys([known, *_back(model, model.interfaces[known], way)]))
-    found = list(_guessed(model, way))
+        back = [name for name in _back(model, model.interfaces[known], way) if name in model.interfaces]
+        return tuple(dict.fromkeys([known, *back]))
+    found = [name for name in _guessed(model, way) if name in model.interfaces]
     if not found:
         found = [name for name, one in model.interfaces.items() if one.networks and not one.down]
     return tuple(dict.fromkeys(found))
