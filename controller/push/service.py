@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from controller.clock import Clock
+from controller.engine.lease import NodeLease
 from controller.engine.port import Engine, Run
 from controller.keyring import Keyring
 from controller.push.advance import Advance
@@ -22,6 +23,7 @@ from controller.store.database import Database, Tx
 from controller.store.scope import By, Scope
 from drivers.cutoff import Way
 from drivers.push import Device
+from drivers.sessions.permission import NotPermittedError
 from inventory.calendar import tokyo_day
 from inventory.errors import BadInput, Conflict, NotFound, StalePlan
 from inventory.plans import (
@@ -90,6 +92,7 @@ class PushService:
         reach: Reach,
         planner: Planner,
         policy: Policy | None = None,
+        lease: NodeLease | None = None,
     ) -> None:
         self._database = database
         self._keyring = keyring
@@ -97,7 +100,10 @@ class PushService:
         self._reach = reach
         self._planner = planner
         self._policy = policy or Policy()
-        self._advance = Advance(database, keyring, clock, reach, planner)
+        permit = None if lease is None else lease.permit
+        self._advance = Advance(database, keyring, clock, reach, planner, permit=permit)
+        self._lease = lease
+        self._node_id = None if lease is None else lease.node_id
         self._active: set[int] = set()
         self._waiting_since_ms: dict[int, int] = {}
         self._defects: defaultdict[int, int] = defaultdict(int)
@@ -110,6 +116,8 @@ class PushService:
         finished = True
         try:
             finished = await self._advance(push_id)
+        except NotPermittedError:
+            raise  # no defect of the push: another node carries it out
         except Exception:
             self._defects[push_id] += 1
             log.exception("push %s met a defect of ours", push_id)
@@ -270,10 +278,15 @@ class PushService:
             await self._next_tick()
 
     async def dispatch(self, engine: Engine) -> None:
-        """One round of the outbox. Repeatable at any moment: what runs already is left alone."""
+        """One round of the outbox. Repeatable at any moment: what runs already is left alone.
+
+        Raises NotPermittedError when another node has taken this one's place.
+        """
+        if self._lease is not None:
+            await self._lease.permit()
         now_ms = self._clock.now_ms()
         async with self._database.read() as tx:
-            due = await pushes.unfinished(tx, now_ms, 4 * self._policy.at_once)
+            due = await pushes.unfinished(tx, now_ms, 4 * self._policy.at_once, node_id=self._node_id)
             free = self._policy.at_once - await pushes.holding(tx) if due else 0
         for push in due:
             if push.id in self._active:
@@ -287,7 +300,7 @@ class PushService:
             if attempt is None:
                 continue
             async with self._database.write() as tx:
-                claimed = await pushes.claim(tx, push, attempt=attempt, now_ms=now_ms)
+                claimed = await pushes.claim(tx, push, attempt=attempt, now_ms=now_ms, node_id=self._node_id)
             if claimed:
                 await engine.start(push.id, attempt)
 

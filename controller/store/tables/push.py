@@ -151,4 +151,6 @@ device_locks: Final = Table(
     Column("adapter_id", Integer, ForeignKey("adapters.id"), primary_key=True, autoincrement=False),
     reference("push_id", "pushes"),
     ms("since_ms"),
+    # The node whose process commands the device; NULL: any may.
+    base.text("node_id", nullable=True),
 )
