@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from drivers.cutoff.ios_login import logins
-from drivers.cutoff.ios_model import Interface, Model, Route, carriers, way_in
+from drivers.cutoff.ios_model import Interface, Model, Route, carriers, negated, way_in
 from drivers.cutoff.packets import (
     ANYBODY,
     EPHEMERAL,
@@ -110,7 +110,7 @@ def _lines(was: Interface, now: Interface, *, carried: bool) -> Findings:
     dialled = was.name.lower().startswith(("dialer", "tunnel", "cellular", "async", "virtual"))
     for sign, lines in (("no ", gone), ("", come)):
         for line in lines:
-            shown = f"interface {was.name} / {sign}{line}"
+            shown = f"interface {was.name} / {negated(line) if sign else line}"
             for pattern, reason in _CARRIES:
                 if re.match(pattern, line) and not _further(line, sign, was, carried=carried):
                     yield Finding(shown, reason)

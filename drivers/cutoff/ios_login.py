@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from drivers.cutoff.ios_model import Model
+from drivers.cutoff.ios_model import Model, negated
 from drivers.cutoff.packets import EPHEMERAL, Packet, candidates, passes
 from drivers.cutoff.way import MANAGING, Findings, Way
 from inventory.plans import Finding
@@ -164,10 +164,6 @@ def _level(line: str) -> int:
     return int(found[1]) if found else 1
 
 
-def _negated(text: str) -> str:
-    return text.removeprefix("no ") if text.startswith("no ") else f"no {text}"
-
-
 def _authentication(old: Model, new: Model) -> Findings:
     used = {"default"} | {
         child.text.rsplit(" ", 1)[1]
@@ -178,7 +174,7 @@ def _authentication(old: Model, new: Model) -> Findings:
     }
     for text in old.top:
         if _proves(text, used) and text not in new.top:
-            yield Finding(_negated(text), "how our login is proven")
+            yield Finding(negated(text), "how our login is proven")
     for text in new.top:
         if _proves(text, used) and text not in old.top:
             yield Finding(text, "how our login is proven")

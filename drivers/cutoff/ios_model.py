@@ -377,3 +377,8 @@ def _ranges(listed: str) -> tuple[tuple[int, int], ...]:
         return ((1, 4094),) if listed == "all" else ()
     found = (_LIST.fullmatch(part) for part in listed.split(","))
     return tuple((int(one[1]), int(one[2] or one[1])) for one in found if one)
+
+
+def negated(text: str) -> str:
+    """How a statement that goes is told: `no …`, and what stood as `no …` by what it becomes."""
+    return text.removeprefix("no ") if text.startswith("no ") else f"no {text}"
