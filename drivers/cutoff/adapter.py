@@ -10,7 +10,7 @@ from typing import Final
 
 from drivers.cutoff.adapter_model import OWN, Model, Route, Setting, carriers, way_in
 from drivers.cutoff.packets import ANYBODY, EPHEMERAL, Address, Packet, Rule, decides, passes, somebody_in
-from drivers.cutoff.way import Findings, Way
+from drivers.cutoff.way import Findings, Way, on_device
 from inventory.plans import Finding
 
 _CARRIES: Final = re.compile(
@@ -30,6 +30,7 @@ _DNS: Final = 53
 
 def judge(old: Model, new: Model, way: Way) -> Findings:
     """Findings between two models; see `drivers.cutoff.findings`."""
+    way = on_device(way, {own for name in old.interfaces for own, _ in old.networks(name)})
     to = way.source_ip or ANYBODY
     names = way_in(old, way, to)
     below = carriers(old, names)

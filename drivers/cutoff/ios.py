@@ -17,7 +17,7 @@ from drivers.cutoff.packets import (
     candidates,
     passes,
 )
-from drivers.cutoff.way import Findings, Way
+from drivers.cutoff.way import Findings, Way, on_device
 from drivers.dialects.tree import Node, Tree
 from inventory.plans import Finding
 
@@ -71,6 +71,7 @@ _ANY_SERVICE: Final = re.compile(
 def judge(before: Tree, after: Tree, way: Way) -> Findings:
     """See `drivers.cutoff.findings`."""
     old, new = Model.of(before), Model.of(after)
+    way = on_device(way, {own for one in old.interfaces.values() for own, _ in one.networks})
     names = way_in(old, way)
     yield from _interfaces(old, new, names)
     yield from _routes(old, new, way, names)
