@@ -107,7 +107,8 @@ class Section:
         elif text.startswith("default "):
             self._default(text[8:])
         else:
-            self._state(*self._split_number(text), node.children)
+            text, number = self._split_number(text) if self.numbered else (text, None)
+            self._state(text, number, node.children)
 
     def _split_number(self, text: str) -> tuple[str, int | None]:
         found = _NUMBER.fullmatch(text) if self.numbered else None

@@ -85,8 +85,7 @@ def comparable(text: str) -> str:
     Type 7 is re-encoded with another salt on each reading, and a device with password encryption shows type 7 for what
     was sent in clear. Hashed secrets (5, 8, 9) stay as they are.
     """
-    words = text.split()[-3:]
-    if not any(word.lower() in _HEADS for word in words):
+    if _HEADS.isdisjoint(text.lower().split()[-3:]):
         return text
     found = _REVERSIBLE.fullmatch(text)
     if not found or re.fullmatch(r"key[ ]+\d{1,2}", text):
