@@ -83,7 +83,7 @@ def _ios(place: int, network: str) -> list[str]:
         " no ip redirects",
         "!",
         f"ip access-list extended A{place}",
-        *(f" permit tcp {network}.0 0.0.0.255 any eq {port}" for port in (22, 80, 443, 8443)),
+        *(f" permit tcp {network}.0 0.0.0.255 any eq {port}" for port in range(8001, 8015)),
         " deny ip any any log",
         f"ip route {network}.128 255.255.255.128 192.0.2.{place % 250}",
         f"ip prefix-list P{place} seq 5 permit {network}.0/24",
