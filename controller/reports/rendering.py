@@ -43,7 +43,7 @@ def file_name(key: str, sha256: str, wanted: Format, audience: str) -> str:
 def require_pdf() -> None:
     """Raises BadInput unless PDFs can be made here."""
     try:
-        import weasyprint  # type: ignore[import-untyped]  # ships no types  # noqa: F401, PLC0415 (an extra)
+        import weasyprint  # noqa: F401, PLC0415 (an extra)
     except (ImportError, OSError) as error:
         raise BadInput(
             f"PDF needs the extra kajitori[pdf], which does not load here: {error}",
