@@ -16,6 +16,7 @@ from drivers.dialects import Dialect, Node, Tree
 from drivers.dialects.diff import difference
 from drivers.dialects.remediation import prove
 from drivers.driver import Driver
+from drivers.sessions.transcript import Mask
 from inventory.plans import Computed, ConfigText, Finding
 
 UNKNOWN: Final = Way()
@@ -81,9 +82,20 @@ def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNK
         management_path=management_path(driver, base, intent, way),
         lasting=lasting(driver, forth),
         diff_shown=difference_shown(driver, base, intent),
-        remediation_shown=tuple(dialect.redact(line) for line in forth),
-        rollback_shown=tuple(dialect.redact(line) for line in back),
+        remediation_shown=_lines_shown(dialect, forth),
+        rollback_shown=_lines_shown(dialect, back),
     )
+
+
+def _lines_shown(dialect: Dialect, lines: Sequence[str]) -> tuple[str, ...]:
+    """Lines to be sent, masked as the whole that they are: alone, some would not tell that they hold a secret."""
+    whole = "\n".join(lines)
+    masked = dialect.redact(whole).split("\n")
+    if len(lines) == len(masked) == whole.count("\n") + 1:
+        return tuple(masked)
+    mask = Mask((), dialect.redact)
+    mask.learn(whole)
+    return tuple(mask(line) for line in lines)
 
 
 def management_path(driver: Driver, base: ConfigText, intent: ConfigText, way: Way) -> tuple[Finding, ...]:
