@@ -18,7 +18,7 @@ from controller.push.advance import Advance
 from controller.push.decide import touched
 from controller.push.planning import Planner
 from controller.push.reach import Reach
-from controller.store import blast, configs, endpoints, entitlement, plans, pushes
+from controller.store import blast, configs, endpoints, entitlement, plans, pushes, shapes
 from controller.store.database import Database, Tx
 from controller.store.scope import By, Scope
 from drivers.cutoff import Way
@@ -28,6 +28,7 @@ from inventory.calendar import tokyo_day
 from inventory.errors import BadInput, Conflict, NotFound, StalePlan
 from inventory.plans import (
     BlastRadius,
+    Computed,
     ConfigText,
     JournalRow,
     Phase,
@@ -35,6 +36,7 @@ from inventory.plans import (
     PlanStanding,
     Push,
     PushState,
+    Rarity,
     Verdict,
     approval_refused,
     doubts,
@@ -371,6 +373,7 @@ class PushService:
         now_ms = self._clock.now_ms()
         async with self._database.write() as tx:
             spare = await blast.has_ready_standby(tx, entry_id, now_ms)
+            rarity = await _rarity(tx, seat.adapter_id, computed)
             contracted_bps = await blast.contracted_bps(tx, entry_id, tokyo_day(now_ms))
             await configs.put(
                 tx,
@@ -400,6 +403,7 @@ class PushService:
             base=truth,
             intent=intent,
             computed=computed,
+            rarity=rarity,
             blast=BlastRadius(1, 1, contracted_bps, 0 if spare else 1),
             guard=device.guard,
             guard_s=self._policy.client_rollback_s if device.guard == "client rollback" else self._policy.guard_s,
@@ -443,3 +447,12 @@ def _way(device: Device, endpoint: tuple[str, int, str] | None, source: str) -> 
         return Way("arms" if device.guard == "client rollback" else "")
     host, port, user = endpoint
     return Way("ssh", address=host, port=port, source=source, user=user)
+
+
+async def _rarity(tx: Tx, adapter_id: int, computed: Computed) -> tuple[Rarity | None, ...]:
+    """How common the shape of each line of a difference is among the adapters of the same model."""
+    wanted = [number for number in computed.diff_shapes if number is not None]
+    found, counted = await shapes.standing(tx, adapter_id, wanted)
+    if not counted:
+        return ()
+    return tuple(None if number is None else Rarity(found[number], counted) for number in computed.diff_shapes)
