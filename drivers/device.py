@@ -182,7 +182,7 @@ class CommandLineDevice(ABC):
             next_step="The change is taken back; correct that line and make a new plan.",
         )
         error.facts["line"] = result.number
-        error.facts["sent"] = self._dialect.redact(result.line)
+        error.facts["sent"] = self._dialect.redact(result.shown or result.line)
         return error
 
     async def _baseline(self, job: PushJob) -> Step:

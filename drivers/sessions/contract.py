@@ -84,13 +84,15 @@ class LineResult:
     """What a device said to one configuration line; `number` counts from 1 in what was sent.
 
     A statement of several lines (a banner, a quoted value) is one result with the number of its first line.
-    `said` has secrets masked; `failed` tells that it holds one of the family's failure marks.
+    `said` and `shown`, which is the line, have secrets masked; `failed` tells that `said` holds one of the family's
+    failure marks.
     """
 
     number: int
     line: str = field(repr=False)
     said: str = ""
     failed: bool = False
+    shown: str = ""
 
 
 class CliSession(Protocol):

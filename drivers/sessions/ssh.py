@@ -96,11 +96,12 @@ class ShellSession:
     async def lines(self, lines: Sequence[str], *, timeout_s: float) -> Sequence[LineResult]:
         """See `CliSession.lines`."""
         results: list[LineResult] = []
+        self._mask.learn("\n".join(lines))
         for number, line, physical in _statements(lines, self._shell):
             try:
                 said = await self._dialogue.send_text(physical, timeout_s=timeout_s)
             except UnknownQuestion as error:
-                results.append(LineResult(number, line, error.message, failed=True))
+                results.append(LineResult(number, line, error.message, failed=True, shown=self._mask(line)))
                 break
             except (TimeoutError, ConnectionEnded, OutputTooLong) as error:
                 raise self._lost(f"line {number}", error, timeout_s) from error
@@ -108,7 +109,9 @@ class ShellSession:
                 await self.abort()
                 raise
             refusal = self._shell.refused(said)
-            results.append(LineResult(number, line, self._mask(said), failed=refusal is not None))
+            results.append(
+                LineResult(number, line, self._mask(said), failed=refusal is not None, shown=self._mask(line))
+            )
             if refusal is not None:
                 break
         return results

@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator
+from difflib import SequenceMatcher
+from typing import Final, Literal
 
 from inventory.secrets import MASK, Secret
 
 Direction = Literal[">", "<"]
 Transcript = Callable[[Direction, str], None]
 Redact = Callable[[str], str]
+
+
+_LEAST: Final = 4
+"""A shorter value is masked by its place only; by value it would take half of every text with it."""
+
+
+def _pairs(lines: list[str], shown: list[str]) -> Iterator[tuple[str, str]]:
+    """Lines beside what is shown of them, where that differs; of a block that was masked as one nothing is shown."""
+    if len(lines) == len(shown):
+        yield from ((line, masked) for line, masked in zip(lines, shown, strict=True) if line != masked)
+        return
+    for kind, first, last, first_shown, last_shown in SequenceMatcher(None, lines, shown, autojunk=False).get_opcodes():
+        if kind == "equal":
+            continue
+        some, masked = lines[first:last], shown[first_shown:last_shown]
+        yield from zip(some, masked if len(some) == len(masked) else [""] * len(some), strict=True)
+
+
+def _hidden(line: str, masked: str) -> str:
+    """What of a line the masked one does not show."""
+    before = _alike(line, masked)
+    after = _alike(line[before:][::-1], masked[before:][::-1])
+    return line[before : len(line) - after].strip(" \"'")
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def nowhere(_direction: Direction, _text: str) -> None:
@@ -28,6 +57,16 @@ class Mask:
         clear = {secret.reveal() for secret in secrets if secret}
         self._values = sorted(clear, key=len, reverse=True)
         self._redact = redact
+
+    def learn(self, text: str) -> None:
+        """Mask from now on, wherever it stands, what the patterns find in `text`.
+
+        A line alone may not tell that it holds a secret, and a device repeats in its answer what it refused.
+        """
+        found = {_hidden(line, masked) for line, masked in _pairs(text.splitlines(), self._redact(text).splitlines())}
+        fresh = {value for value in found if len(value) >= _LEAST} - set(self._values)
+        if fresh:
+            self._values = sorted((*self._values, *fresh), key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         """`text` with every secret replaced."""

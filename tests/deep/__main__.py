@@ -1,4 +1,5 @@
-"""Second half of `make test-deep`: the connection of a push is cut after every byte, in both directions.
+"""Second half of `make test-deep`: the connection of a push is cut after every byte, in both directions, and the daemon
+is killed in every state.
 
 Prints how many cuts there were for each family and direction and what the pushes ended as; exit 1 when one of them
 ended in anything but the truth. The counts of a whole run stand in `docs/faults.md`.
@@ -9,6 +10,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import multiprocessing
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,9 +23,17 @@ from typing import Final
 from controller.store.migrate import upgrade
 from tests.controller.push import cutting, cutting_arms
 from tests.controller.push.cutting import Case
+from tests.deep.depth import DEEP
 from tests.deep.slices import Work, carry_out
 
 FAMILIES: Final = (*cutting.FAMILIES, "arms")
+STORIES: Final = (
+    "tests/controller/push/test_kill_ios.py",
+    "tests/controller/push/test_kill_fortios.py",
+    "tests/controller/push/test_kill_arms.py",
+    "tests/controller/push/test_crash.py",
+    "tests/faults/test_ios_writing.py",
+)
 SLICE: Final = 40
 """Cuts that a process makes before the next ones are dealt out."""
 
@@ -55,11 +66,13 @@ def main() -> int:
     options.add_argument("families", nargs="*", default=FAMILIES, help="all of them by default")
     options.add_argument("--every", type=int, default=1, help="cut after every n-th byte only")
     options.add_argument("--workers", type=int, default=2)
+    options.add_argument("--cuts-only", action="store_true", help="leave out the kills and cancellations")
     chosen = options.parse_args()
     unknown = set(chosen.families) - set(FAMILIES)
     if unknown:
         options.error(f"no such families: {', '.join(sorted(unknown))}")
     started = time.monotonic()
+    os.environ[DEEP] = "1"
     outcomes: dict[tuple[str, str], Counter[str]] = {}
     untrue: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -79,7 +92,14 @@ def main() -> int:
         told = ", ".join(f"{count} {name}" for name, count in sorted(found.items()))
         sys.stdout.write(f"{family:<8} {direction:<7}{sum(found.values()):>6} cuts, all true: {told}\n")
     sys.stdout.write(f"{len(untrue)} untrue; {time.monotonic() - started:.0f} s\n")
-    return int(bool(untrue))
+    sys.stdout.flush()
+    return int(bool(untrue) or (not chosen.cuts_only and _stories() != 0))
+
+
+def _stories() -> int:
+    """The stories that take a few states in an ordinary run, with all of them."""
+    command = [sys.executable, "-m", "pytest", "-q", *STORIES]
+    return subprocess.run(command, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import structlog
 
 from tests.controller.push import cutting
 from tests.controller.push.cutting import Case
@@ -36,6 +39,7 @@ class Done:
 
 def carry_out(work: Work) -> Done:
     """Make the cuts of one slice, in this process."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     return asyncio.run(_carry_out(work))
 
 

@@ -167,3 +167,13 @@ async def test_83_with_virtual_domains_nothing_is_sent_and_none_is_made(forti: B
     forti.device.throw(vdoms="split-task")
     await nothing_happened(forti, "Virtual domains are on")
     assert forti.device.log.count("rejected") == 0
+
+
+async def test_a_refused_secret_is_told_by_nobody_even_if_the_unit_repeats_it(forti: Bench) -> None:
+    community = "a-community-of-the-warehouse"
+    table = f'config system snmp community\n    edit 1\n        set name "{community}"\n    next\nend\n'
+    await forti.started(("config firewall address\n", f"{table}config firewall address\n"))
+    forti.device.throw(reject_lines=[f'set name "{community}"', f"set name {community}"])
+    await went_back(forti, "value parse error before")
+    told = [*forti.said, *(f"{row.said} {row.detail}" for row in await forti.journal())]
+    assert not [text for text in told if community in text]

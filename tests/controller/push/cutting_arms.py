@@ -32,10 +32,13 @@ from tests.controller.push.cutting import Direction, Ended
 from tests.controller.push.place import ENTRY_ID
 from tests.controller.store.fleet import ALL
 from tests.controller.waiting import until
+from tests.deep.depth import sample
 
 PACE = 60.0
 SWITCHES: dict[Direction, str] = {"output": "cut_to_server_after", "input": "cut_to_device_after"}
 ROLLBACK_S = 120
+[PATIENCE_S] = sample([2.0], [0.5])
+"""The adapter's shortest wait in real seconds: a deep run may share a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Site:
             ls_urls=(f"https://127.0.0.1:{self.home.ports[0]}/",),
             root_ca_pem=self._root,
             pace=PACE,
-            shortest_timeout_s=0.5,
+            shortest_timeout_s=PATIENCE_S,
             boot_s=1.0,
             methods=("https-tunnel",),
         )

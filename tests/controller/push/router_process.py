@@ -1,14 +1,39 @@
-"""A simulated Cisco IOS router in a process of its own, so that it lives through the deaths of the daemon."""
+"""A simulated router or firewall in a process of its own, so that it lives through the deaths of the daemon."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import Final
 
+from drivers.simulator.forti_cli import FortiDevice
 from drivers.simulator.ios_cli import IosDevice
 
 SERIAL, USER, PASSWORD = "FTX1840ALY0", "op", "correct horse 7"
-CONFIG = """version 15.2
+
+
+@dataclass(frozen=True)
+class Box:
+    """What stands there, and a change of it: `change` is put behind `before`."""
+
+    family: str
+    model: str
+    hostname: str
+    management: str
+    config: str
+    before: str
+    change: str
+    mark: str
+    """A line of the change that is sent once."""
+
+
+ROUTER: Final = Box(
+    "ios",
+    "Cisco IOS",
+    "osaka-edge-01",
+    "GigabitEthernet0/0",
+    """version 15.2
 hostname osaka-edge-01
 archive
  path flash:before
@@ -21,28 +46,57 @@ interface GigabitEthernet0/1
 line vty 0 4
  login local
 end
-"""
-BEFORE = "interface GigabitEthernet0/1\n"
-CHANGE = " description to the warehouse\n"
+""",
+    "interface GigabitEthernet0/1\n",
+    " description to the warehouse\n",
+    "description to the warehouse",
+)
+FIREWALL: Final = Box(
+    "fortios",
+    "FortiGate",
+    "kobe-fw-01",
+    "mgmt",
+    """config system global
+    set hostname "kobe-fw-01"
+end
+config system interface
+    edit "mgmt"
+        set vdom "root"
+        set ip 192.0.2.2 255.255.255.0
+        set allowaccess ping ssh
+        set type physical
+    next
+end
+config firewall address
+    edit "office"
+        set subnet 198.51.100.0 255.255.255.0
+    next
+end
+""",
+    "        set subnet 198.51.100.0 255.255.255.0\n    next\n",
+    '    edit "warehouse"\n        set subnet 203.0.113.0 255.255.255.0\n    next\n',
+    "set subnet 203.0.113.0",
+)
 
 
-def main(told: Connection, pace: float) -> None:
-    """Be a router until killed; tells its SSH port and its control port."""
-    asyncio.run(serve(told, pace))
+def main(told: Connection, pace: float, box: Box = ROUTER) -> None:
+    """Be that box until killed; tells its SSH port and its control port."""
+    asyncio.run(serve(told, pace, box))
 
 
-async def serve(told: Connection, pace: float) -> None:
+async def serve(told: Connection, pace: float, box: Box) -> None:
     """See `main`."""
-    router = IosDevice(
-        hostname="osaka-edge-01",
+    make = IosDevice if box.family == "ios" else FortiDevice
+    device = make(
+        hostname=box.hostname,
         serial=SERIAL,
-        model="ISR4331",
-        config_text=CONFIG,
+        model="ISR4331" if box.family == "ios" else "FortiGate-60F",
+        config_text=box.config,
         username=USER,
         password=PASSWORD,
         pace=pace,
-        management="GigabitEthernet0/0",
+        management=box.management,
     )
-    async with router, await router.serve_control() as control:
-        told.send((router.port, control.port))
+    async with device, await device.serve_control() as control:
+        told.send((device.port, control.port))
         await asyncio.Event().wait()

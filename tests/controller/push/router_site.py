@@ -1,6 +1,12 @@
-"""A push to the router of `router_process`, registered and started before any daemon runs."""
+"""A push to a box of `router_process`, registered and started before any daemon runs, and what came of it."""
 
 from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from controller.clock import SystemClock
 from controller.keyring import Keyring
@@ -10,11 +16,14 @@ from controller.push.texts import TextPlanner
 from controller.store import adapters, configs
 from controller.store.database import Database
 from drivers.sessions.contract import Endpoint
-from inventory.plans import ConfigText
+from drivers.simulator.control import ask_control
+from inventory.plans import ConfigText, Outcome, PushState
 from inventory.secrets import Secret
 from tests.controller.push import router_process as router
 from tests.controller.push.daemon_process import NoLink, Orders
 from tests.controller.push.place import ENTRY_ID
+from tests.controller.push.processes import child
+from tests.controller.push.router_process import ROUTER, Box
 from tests.controller.store.fleet import ALL, BY, Fleet
 
 
@@ -29,8 +38,8 @@ def service(database: Database, keyring: Keyring, pace: float) -> PushService:
     )
 
 
-async def register(database: Database, keyring: Keyring, port: int) -> int:
-    """The router's adapter, seated in E-1; returns its id."""
+async def register(database: Database, keyring: Keyring, port: int, box: Box) -> int:
+    """The box as an adapter, seated in E-1; returns its id."""
     fleet = Fleet(database, keyring)
     owner = await fleet.contractor()
     management = await fleet.management(owner, classes=("III",), entry_count=1, standby_count=0)
@@ -43,7 +52,7 @@ async def register(database: Database, keyring: Keyring, port: int) -> int:
             contractor_id=owner.id,
             service="mpc",
             device_class="III",
-            model="Cisco IOS",
+            model=box.model,
             endpoint=Endpoint("127.0.0.1", port, router.USER, Secret(router.PASSWORD)),
             keyring=keyring,
         )
@@ -51,19 +60,19 @@ async def register(database: Database, keyring: Keyring, port: int) -> int:
     return adapter.id
 
 
-async def prepare(orders: Orders, port: int) -> None:
-    """Plan, approve and start the change of one line; no daemon runs yet."""
+async def prepare(orders: Orders, port: int, box: Box = ROUTER) -> None:
+    """Plan, approve and start the change of the box; no daemon runs yet."""
     keyring = Keyring.open(orders.folder / "master.key")
     database = await Database.open(orders.url())
     try:
-        adapter_id = await register(database, keyring, port)
+        adapter_id = await register(database, keyring, port, box)
         pushing = service(database, keyring, orders.pace)
         device = await FleetReach(database, keyring, SystemClock(orders.pace), NoLink()).device_for(adapter_id)
         try:
             running = (await device.read()).text()
         finally:
             await device.close()
-        wanted = running.replace(router.BEFORE, router.BEFORE + router.CHANGE)
+        wanted = running.replace(box.before, box.before + box.change)
         assert wanted != running
         async with database.write() as tx:
             await configs.put(
@@ -85,3 +94,60 @@ async def prepare(orders: Orders, port: int) -> None:
         assert await pushing.start(ALL, plan.id, "ann") == 1
     finally:
         await database.close()
+
+
+@dataclass(frozen=True)
+class Site:
+    """A box, and a data directory in which push 1 to it is due."""
+
+    orders: Orders
+    control: int
+    box: Box
+
+    async def reported(self) -> tuple[PushState, Outcome | None, str | None]:
+        """State, outcome and the startup config of the entry, as our database has them."""
+        keyring = Keyring.open(self.orders.folder / "master.key")
+        database = await Database.open(self.orders.url())
+        try:
+            push = await service(database, keyring, self.orders.pace).status(ALL, 1)
+            async with database.read() as tx:
+                startup = await configs.latest_text(tx, ALL, keyring, ENTRY_ID, "startup")
+        finally:
+            await database.close()
+        return push.state, push.outcome, None if startup is None else startup.text()
+
+    async def must_tell_the_truth(self) -> PushState:
+        """What is reported against what the box itself holds; returns the state, which must be the one that the
+        box's record leads to."""
+        state, outcome, startup = await self.reported()
+        truth = await ask_control("127.0.0.1", self.control, "truth")
+        running, saved, log = str(truth["running"]), str(truth["saved"]), truth["log"]
+        assert isinstance(log, list)
+        sent = [record for record in log if record["what"] == "line" and self.box.mark in str(record["detail"])]
+        undone = any(
+            record["what"] == "reverted" or str(record["detail"].get("line")).startswith("delete ") for record in log
+        )
+        assert len(sent) <= 1, sent
+        assert truth["pending"] is None
+        assert "set cfg-" not in running
+        assert running == saved
+        if sent and not undone:
+            assert (state, outcome) == (PushState.DONE, Outcome.DONE)
+            assert startup is not None
+            assert all(self.box.mark in text for text in (running, startup))
+        else:
+            assert (state, outcome) == (PushState.REVERTED, Outcome.NOT_DONE)
+            assert startup is None
+            assert self.box.mark not in running
+        return state
+
+
+@asynccontextmanager
+async def site_of(box: Box, template: Path, folder: Path, pace: float) -> AsyncIterator[Site]:
+    """The box up, the push due."""
+    shutil.copyfile(template, folder / "kajitori.db")
+    async with child(router.main, pace, box) as device:
+        port, control = await device.tells()
+        orders = Orders(folder, pace)
+        await prepare(orders, port, box)
+        yield Site(orders, control, box)

@@ -55,7 +55,7 @@ async def test_a_process_that_is_woken_after_its_lease_sends_nothing(postgres_ur
         assert (await ask("faults"))["cut_input_after"] == MANY
         truth = await ask("truth")
         assert {record["what"] for record in truth["log"][before:]} <= {"ended"}
-        assert router.CHANGE not in truth["running"]
+        assert router.ROUTER.mark not in truth["running"]
         assert truth["pending"] is None
         assert await ended(second) == (PushState.REVERTED, Outcome.NOT_DONE)
 

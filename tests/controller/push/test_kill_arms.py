@@ -27,6 +27,7 @@ from tests.controller.push.place import ENTRY_ID
 from tests.controller.push.processes import Journal, child, free_ports, killed_at, to_the_end
 from tests.controller.store.fleet import ALL, BY, Fleet
 from tests.controller.waiting import until
+from tests.deep.depth import sample
 
 pytestmark = pytest.mark.slow
 
@@ -161,14 +162,14 @@ async def test_not_killed_it_goes_straight_to_its_end(site: Site) -> None:
     assert "reconcile" not in {state for state, _ in Journal(site.orders.folder).rows()}
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", sample(STATES, STATES[3:8]))
 async def test_killed_at_a_state_and_started_again_at_once(site: Site, state: PushState) -> None:
     await site.killed_at(Halt(state))
     await to_the_end(site.orders)
     await site.must_tell_the_truth()
 
 
-@pytest.mark.parametrize("state", [PushState.APPLYING, PushState.REACHABLE, PushState.CONFIRMED])
+@pytest.mark.parametrize("state", sample(STATES[2:-2], (PushState.APPLYING, PushState.CONFIRMED)))
 async def test_killed_before_the_adapter_was_asked(site: Site, state: PushState) -> None:
     await site.killed_at(Halt(state, "before"))
     await to_the_end(site.orders)
