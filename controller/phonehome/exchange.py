@@ -62,6 +62,7 @@ class Exchange(asyncio.Protocol):
         "_transport",
         "_unread",
         "_unread_bytes",
+        "body_bytes",
         "certificate_name",
         "certificate_until_ms",
         "connection",
@@ -98,6 +99,8 @@ class Exchange(asyncio.Protocol):
         self.tls_version = ""
         """Such as `TLSv1.3`."""
         self.head: Head | None = None
+        self.body_bytes = 0
+        """What has come of the body."""
 
     # --- the loop's side ----------------------------------------------------------------------------------------------
 
@@ -207,10 +210,9 @@ class Exchange(asyncio.Protocol):
         seconds = LONG_STAGE_S if long else STAGE_S
         ends_s = self._in(seconds)
         piece, self._rest = self._rest, b""
-        taken = 0
         while True:
-            taken += len(piece)
-            held.set(taken)
+            self.body_bytes += len(piece)
+            held.set(self.body_bytes)
             parser.feed(body.feed(piece))
             if body.done:
                 return parser.close()

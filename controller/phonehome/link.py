@@ -90,10 +90,9 @@ class PushLink:
         return max(seconds / self._context.clock.pace, min(seconds, 10.0))
 
     async def _peer(self, serial: str) -> Peer:
-        key = SerialNumber.parse(serial).key
-        for peer in self._context.peers.values():
-            if peer.identity.serial.key == key:
-                return peer
+        peer = self._context.peer_of_serial(SerialNumber.parse(serial).key)
+        if peer is not None:
+            return peer
         identity = await self._context.identity_of_serial(serial)
         if identity is None:
             raise self._unreachable(serial, "it has no ARMS identity", "look-up")
