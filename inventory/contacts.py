@@ -44,6 +44,8 @@ class ArmsIdentity:
     """Items of the checklist that are there, of an adapter in an entry."""
     certificate_issued: bool = False
     """A config pull has given it its certificate (§12)."""
+    certificate_serials: tuple[str, ...] = ()
+    """Serial numbers, in hex, of the certificates that are accepted from it; none: they are not known."""
     legacy_tls: bool | None = None
     """Whether it may speak TLS below 1.2 where the listeners do; None: as the settings say."""
     tls: str | None = None

@@ -40,6 +40,9 @@ arms_identities: Final = Table(
     ms("certificate_until_ms", nullable=True),
     ms("certificate_rotated_ms", nullable=True),
     number("legacy_tls", nullable=True),
+    # Serial numbers in hex; NULL: not known, '': it was ended at once.
+    base.text("certificate_serial", nullable=True),
+    base.text("previous_certificate_serial", nullable=True),
     Index("uq_arms_identities_distribution_id", "distribution_id", unique=True),
 )
 
