@@ -36,12 +36,13 @@ class PushLink:
             self._require_no_quarantine(peer)
             raise self._unreachable(serial, f"no confirmed push path within {timeout_s:.0f} s", "wait-ready") from None
 
-    async def request(self, serial: str, request: Request, *, timeout_s: float) -> Response:
+    async def request(self, serial: str, request: Request, *, timeout_s: float, failed_too: bool = False) -> Response:
         """Send one request and return its answer, of an asynchronous operation its start response.
 
         Id and result URL of the request are ours to fill. Raises BadInput for a request that must not be sent,
         Unreachable when nothing was sent, OutcomeUnknown when it was sent and not answered, CommandRejected for a code
-        other than 100 (`facts["result_code"]`), IdentityMismatch in quarantine.
+        other than 100 (`facts["result_code"]`; with `failed_too` 101 to 199 are answers too), IdentityMismatch in
+        quarantine.
         """
         peer = await self._peer(serial)
         async with peer.one_at_a_time:
@@ -50,7 +51,8 @@ class PushLink:
                 request, distribution_id=peer.identity.distribution_id, result_url=None, description="push"
             )
             response = await self._ask(peer, filled, timeout_s=self._real_s(timeout_s))
-        if response.result_code != SUCCESS:
+        last = 199 if failed_too else SUCCESS
+        if not SUCCESS <= response.result_code <= last:
             raise refusal(serial, request.type, response.result_code)
         return response
 

@@ -15,7 +15,7 @@ from controller.clock import Clock
 from controller.phonehome.room import Room
 from drivers.arms import messages
 from drivers.arms.messages import Request, Response
-from drivers.arms.results import SUCCESS
+from drivers.arms.results import MODULE_SYNCING, SUCCESS, named
 from inventory.contacts import ArmsIdentity
 from inventory.errors import DeviceError, OutcomeUnknown, ProtocolViolation, RolledBack, Unreachable
 
@@ -307,9 +307,12 @@ class Peer:
             raise self._unknown("acknowledge", "the connection was gone before configure-done could be answered")
         result = transaction.done.result().transaction_result
         if transaction.result == SUCCESS and result != SUCCESS:
-            raise RolledBack(
-                f"its configure-done was not answered in time, and it ended with {result}", **self._about("acknowledge")
-            )
+            told = f"its configure-done was not answered in time, and it ended with {named(result)}"
+            if result == MODULE_SYNCING:
+                raise self._unknown(
+                    "acknowledge", f"{told}: it restarts with other modules, which is progress, and takes its startup"
+                )
+            raise RolledBack(told, **self._about("acknowledge"))
 
     def _acknowledge(self, transaction: Transaction) -> bool:
         assert transaction.answer is not None
