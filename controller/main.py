@@ -49,6 +49,7 @@ from controller.store.database import Database, Tx
 from controller.store.events import NewEvent
 from controller.store.scope import By
 from controller.store.traffic import TrafficDatabase
+from drivers.sessions import libraries
 from inventory.adapters import Adapter
 from inventory.calendar import tokyo_day
 from inventory.errors import BadInput
@@ -105,6 +106,7 @@ class Daemon:
                 at_once=settings.push.at_once,
                 guard_s=settings.push.guard_s,
                 plan_valid_s=settings.push.plan_valid_s,
+                source=settings.push.source or "",
                 four_eyes_unproven=settings.push.four_eyes_unproven,
                 client_rollback_s=(settings.arms.rs_retry_max + 1) * settings.arms.rs_retry_interval_s,
             ),
@@ -176,6 +178,8 @@ class Daemon:
         location, resource, heartbeat = self.phonehome.ports
         ports = {"api": self.api_port, "ls": location, "rs": resource, "heartbeat": heartbeat}
         node.announce(directory, ports)
+        for problem in libraries.problems():
+            log.error("a transport library is not the proven one", problem=problem)
         log.info("listening", **ports, pace=self.clock.pace)
         return ports
 

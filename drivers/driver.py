@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-Family = Literal["ios", "fortios", "seil", "recipe"]
-Carrier = Literal["scrapli", "asyncssh", "arms"]
+if TYPE_CHECKING:
+    from drivers.device import CommandLineDevice
+
+Family = str
+"""Name of a family; ours are `ios`, `fortios`, `seil` and `recipe`, an outside driver brings its own."""
+Carrier = Literal["scrapli", "asyncssh", "exec", "arms"]
+"""`exec`: commands without a terminal where the device answers them machine-readably, else a shell over asyncssh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,8 @@ class Shell:
     quoted: bool = False
     """Whether a line with an open quotation mark goes on in the next line (FortiOS)."""
     leave: tuple[str, ...] = ("exit",)
+    telnet_line_end: str = "\r\n"
+    """What ends a line over telnet."""
 
     def refused(self, said: str) -> str | None:
         """First line of an answer that is a refusal; None if there is none."""
@@ -137,9 +144,11 @@ class Driver:
     modules: tuple[int, ...] = (0,)
     identity_commands: tuple[str, ...] = ()
     cuts_off: tuple[re.Pattern[str], ...] = ()
-    """Paths of statements that carry our own management session (plan: management-path verdict)."""
+    """Paths of statements that carry our own management session, for a family without a model in `drivers.cutoff`."""
     irreversible: tuple[tuple[re.Pattern[str], str], ...] = ()
     """Lines that the family's guard cannot take back, with the reason (devices-ios-fortios §A.3.3)."""
+    device: type[CommandLineDevice] | None = None
+    """What an outside driver makes of an endpoint; ours stand in `drivers.devices`."""
 
     @property
     def command_line(self) -> Shell:

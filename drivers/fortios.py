@@ -54,7 +54,6 @@ SHELL: Final = Shell(
     leave=("exit",),
 )
 
-_OPEN: Final = r"^(?:config )?"
 DRIVER: Final = Driver(
     family="fortios",
     title="FortiGate (FortiOS)",
@@ -63,15 +62,6 @@ DRIVER: Final = Driver(
     shell=SHELL,
     reading=Completeness(begins=re.compile(r"^(?:#|config )"), end="end"),
     identity_commands=("get system status",),
-    cuts_off=(
-        re.compile(_OPEN + r"system interface / .* / set (?:ip|allowaccess|status|mode|type|vdom|vlanid)\b"),
-        re.compile(_OPEN + r"system global / set admin"),
-        re.compile(_OPEN + r"system (?:zone|admin|accprofile|ha|vdom|api-user|settings)\b"),
-        re.compile(_OPEN + r"router (?:static|static6|policy|ospf|bgp|rip)\b"),
-        re.compile(_OPEN + r"firewall (?:local-in-policy|local-in-policy6|vip)\b"),
-        re.compile(_OPEN + r"user (?:radius|tacacs\+|ldap|group|local)\b"),
-        re.compile(_OPEN + r"vpn ipsec\b"),
-    ),
     irreversible=(
         (re.compile(r"^(?:set|unset) cfg-(?:save|revert-timeout)\b"), "is the guard itself"),
         (re.compile(r"^execute\b"), "acts at once and is not configuration"),
@@ -175,6 +165,13 @@ class FortiGate(CommandLineDevice):
         status = await session.command("get system status", timeout_s=self._limits.command_s)
         if re.search(r"(?m)^Current HA mode:.*(?:secondary|slave|backup)", status):
             raise self._conflict("This unit is the secondary of its cluster.", "Push to the primary.")
+        if not re.search(r"(?m)^Current HA mode:\s*standalone", status):
+            cluster = await session.command("get system ha status", timeout_s=self._limits.command_s)
+            if re.search(r"(?i)out[- ]of[- ]sync", cluster):
+                raise self._conflict(
+                    "The members of the cluster hold different configurations.",
+                    "Let them synchronise first (`get system ha status`).",
+                )
         if not re.search(r"(?m)^Virtual domain configuration\s*:\s*disable", status):
             raise self._conflict(
                 "Virtual domains are on; a push to a unit with virtual domains is not offered.",

@@ -16,8 +16,9 @@ from controller.store.tables.inventory import adapters as adapter_rows
 from controller.store.tables.inventory import slot_units
 from inventory.adapters import FINAL, Life, LifeEvent, SerialNumber
 from inventory.calendar import tokyo_day
-from inventory.errors import Conflict, NotEligible
+from inventory.errors import Conflict
 from inventory.slots import Placement, show_key
+from inventory.standbyunits import require_standby_unit
 
 _REPLACED = frozenset({*FINAL, Life.FAILED, Life.SEND_BACK_DUE})
 """Lives of a unit that a standby may get another one for (MPC-12.2, MPC-13.1)."""
@@ -32,19 +33,9 @@ async def deliver(tx: Tx, scope: Scope, by: By, standby_id: int, serial: SerialN
     standby = await entries.get_standby(tx, scope, standby_id)
     (management,) = await managements.lock(tx, scope, standby.management_id)
     unit = await adapters.by_serial(tx, scope, serial)
-    if management.service != "mpc":
-        raise NotEligible(
-            "an smfsx standby only registers an adapter; none comes with it",
-            rule="SMF-2",
-            next_step="Assign a rented adapter, or the contractor's own.",
-        )
-    if unit.device_class != "I" or unit.contractor_id != management.contractor_id:
-        raise NotEligible(
-            f"{unit.serial} is no class I unit of {management.key}'s contractor",
-            rule="MPC-1",
-            field="serial_number",
-            next_step="Register the unit that was delivered, in class I.",
-        )
+    require_standby_unit(
+        management.service, unit.device_class, of_contractor=unit.contractor_id == management.contractor_id
+    )
     if await tx.scalar(select(line_links.c.id).where(line_links.c.adapter_id == unit.id)) is not None:
         raise Conflict(
             f"{unit.serial} has a contract line", rule="MPC-1", next_step="Assign it; it does not come with the slot."

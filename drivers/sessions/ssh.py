@@ -10,9 +10,10 @@ import asyncssh
 from drivers.driver import Driver, Shell
 from drivers.errors import UnknownQuestion
 from drivers.sessions.contract import Endpoint, Limits, LineResult
-from drivers.sessions.dial import dial, hang_up
+from drivers.sessions.dial import hang_up
 from drivers.sessions.dialogue import ConnectionEnded, Dialogue, OutputTooLong
 from drivers.sessions.transcript import Mask, Redact, Transcript, as_it_is, nowhere
+from drivers.sessions.wire import dial
 from inventory.errors import DeviceError, OutcomeUnknown, Truncated, Unreachable
 
 TERMINAL_COLUMNS = 511
@@ -29,7 +30,7 @@ class ChannelStream:
         """See `Stream.read`."""
         try:
             return await self._process.stdout.read(65536)
-        except asyncssh.Error as error:
+        except (asyncssh.Error, OSError) as error:
             raise ConnectionEnded(str(error)) from error
 
     def write(self, octets: bytes) -> None:
@@ -65,6 +66,11 @@ class ShellSession:
     def host_key(self) -> str:
         """See `CliSession.host_key`."""
         return self._host_key
+
+    @property
+    def terminal(self) -> bool:
+        """See `CliSession.terminal`."""
+        return True
 
     @property
     def mode(self) -> str:
@@ -210,9 +216,25 @@ async def open_ssh(
     learnt: take it from `host_key` and store it. Raises Unreachable (NegotiationFailed, DeviceBusy),
     AuthenticationFailed, IdentityMismatch, NotOnboarded.
     """
+    connection, caller = await dial(endpoint, limits)
+    return await open_shell_on(
+        connection, caller.host_key, driver, endpoint, limits, redact=redact, transcript=transcript
+    )
+
+
+async def open_shell_on(
+    connection: asyncssh.SSHClientConnection,
+    host_key: str,
+    driver: Driver,
+    endpoint: Endpoint,
+    limits: Limits,
+    *,
+    redact: Redact,
+    transcript: Transcript,
+) -> ShellSession:
+    """A shell on a connection that is authenticated; the connection is dropped if there is none."""
     shell = driver.command_line
     mask = Mask((endpoint.password, endpoint.enable_password), redact)
-    connection, caller = await dial(endpoint, limits)
     try:
         async with asyncio.timeout(limits.prompt_s):
             process = await connection.create_process(
@@ -234,4 +256,4 @@ async def open_ssh(
             process.stdin.write(command.encode() + b"\n")
         await hang_up(connection)
 
-    return ShellSession(dialogue, shell, mask, caller.host_key, close=close, abort=connection.abort)
+    return ShellSession(dialogue, shell, mask, host_key, close=close, abort=connection.abort)
