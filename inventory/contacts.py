@@ -136,6 +136,8 @@ class ContactRecord:
     """When it asked the LS since the last config was pulled."""
     asked_ms: int | None = None
     """When it asked the RS since the last config was pulled."""
+    node: str | None = None
+    """The node to which it last had a way to be pushed to; None: not known."""
 
     @property
     def refusal(self) -> str | None:

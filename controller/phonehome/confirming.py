@@ -171,6 +171,7 @@ class Confirmations:
                 identity,
                 push_endpoint=path.endpoint.url,
                 push_result_url=path.result_url,
+                node=self._context.node,
                 refusal_code=None,
                 refusal_reason=None,
                 refusal_ms=None,

@@ -51,6 +51,8 @@ class Context:
     boots: Boots
     startup: Startup
     on_power_on: OnPowerOn
+    node: str = "one"
+    """Name of this node; each has its own."""
     peers: dict[int, Peer] = field(default_factory=dict)
     """By adapter; one is made when its first tunnel opens or its first result comes."""
     room: Room = field(default_factory=Room)

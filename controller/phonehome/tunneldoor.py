@@ -110,7 +110,7 @@ class TunnelDoor:
         if former is not None:
             former.drop("a new tunnel of the same adapter replaces it")
         now_ms = context.clock.now_ms()
-        context.ledger.contact(identity, tunnel_open=1, last_seen_ms=now_ms, source=exchange.source)
+        context.ledger.contact(identity, tunnel_open=1, node=context.node, last_seen_ms=now_ms, source=exchange.source)
         tunnel.start()
 
     def _tunnel_ended(self, peer: Peer, tunnel: Tunnel) -> None:

@@ -74,6 +74,8 @@ arms_contacts: Final = Table(
     base.text("tls_best", nullable=True),
     base.text("push_endpoint", nullable=True),
     base.text("push_result_url", nullable=True),
+    # The node that last had a tunnel or a confirmed endpoint of it; NULL: not known.
+    base.text("node", nullable=True),
 )
 
 arms_claims: Final = Table(
