@@ -31,6 +31,7 @@ from controller.api import (
     incidents,
     keys,
     links,
+    metrics,
     models,
     operations,
     outages,
@@ -42,6 +43,7 @@ from controller.api import (
     pushes,
     readings,
     records,
+    report_schedules,
     reports,
     startups,
 )
@@ -80,6 +82,7 @@ NOUNS = (
     links,
     proposals,
     reports,
+    report_schedules,
     price_lists,
     contract_imports,
     amounts,
@@ -112,6 +115,7 @@ def build(daemon: Daemon) -> FastAPI:
     for noun in NOUNS:
         api.include_router(noun.router)
     app.include_router(api)
+    app.include_router(metrics.router)
     app.include_router(pages.router)
     app.include_router(manual.router)
     derived = app.openapi

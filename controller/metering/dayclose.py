@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from itertools import groupby
 
 from controller.clock import Clock
-from controller.store import events, links, traffic
+from controller.store import events, links, reports, traffic
 from controller.store.database import Database
 from controller.store.events import NewEvent
 from controller.store.links import LevelChange, LinkLevel
@@ -105,6 +105,8 @@ class DayCloser:
                 await traffic.put_link_day(tx, now_ms, one)
         if figures:
             await self.judge(link)
+            async with self._database.write() as tx:
+                await reports.mark_remade(tx, link.id, sorted({one.day for one in figures}), now_ms)
         return len(figures) // len(Direction)
 
     async def _figures(self, interface_id: int, link: Link, capacities: list[Capacity], day: date) -> list[LinkDay]:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from controller.store import audit
 from controller.store.database import Tx
+from controller.store.rows import in_parts
 from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.inventory import adapters, entries, managements, placements
@@ -146,6 +147,20 @@ async def _owner(tx: Tx, link: Link) -> int | None:
         .where(entries.c.id == link.entry_id)
     )
     found: int | None = await tx.scalar(query)
+    return found
+
+
+async def owners(tx: Tx, link_ids: Iterable[int]) -> dict[int, int]:
+    """Contractor of each link's management."""
+    found: dict[int, int] = {}
+    for part in in_parts(list(link_ids)):
+        rows = await tx.execute(
+            select(links.c.id, managements.c.contractor_id)
+            .join(entries, entries.c.id == links.c.entry_id)
+            .join(managements, managements.c.id == entries.c.management_id)
+            .where(links.c.id.in_(part))
+        )
+        found.update({row.id: row.contractor_id for row in rows})
     return found
 
 
