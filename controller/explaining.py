@@ -33,7 +33,7 @@ from controller.store import (
 from controller.store.database import Tx
 from controller.store.scope import Scope
 from controller.store.traffic import TrafficDatabase
-from inventory import explain, onboarding
+from inventory import explain, explainwork, onboarding
 from inventory.adapters import Adapter, Life
 from inventory.boots import Boot, stages
 from inventory.calendar import tokyo_day
@@ -195,7 +195,7 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
         fell_back=trial is not None and trial.standing == "given-up",
         modules=unlike or None,
         modules_at_ms=None if reported is None else reported.at_ms,
-        operation=None if asked is None else explain.operation_words(_key(asked), asked.state),
+        operation=None if asked is None else explainwork.operation_words(_key(asked), asked.state),
         operation_at_ms=None if asked is None else asked.sent_ms or asked.created_ms,
         push_endpoint=None if arms is None else arms.push_endpoint,
         pace=pace,
@@ -258,7 +258,7 @@ def plan(found: Plan, standing: PlanStanding, moved: str) -> Explanation:
     touched = [*found.management_path, *found.lasting]
     facts += [Fact(found.created_ms, f"`{one.line}`: {one.reason}", "plan") for one in touched]
     facts += [Fact(one.at_ms, f"approved by {one.actor}", "plan approval") for one in found.approvals]
-    return explain.explain_plan(
+    return explainwork.explain_plan(
         f"plan {found.id} for E-{found.entry_id}",
         standing,
         since_ms=max(one.at_ms for one in facts),
@@ -281,7 +281,7 @@ def push(found: Push, journal: Sequence[JournalRow]) -> Explanation:
     reason = found.said
     if found.state is PushState.PLANNED and found.due_ms > found.created_ms:
         reason = f"due at {datetime.fromtimestamp(found.due_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}; {reason}".rstrip("; ")
-    return explain.explain_push(
+    return explainwork.explain_push(
         f"push {found.id} to E-{found.entry_id}", found.state, since_ms=since_ms, reason=reason, journal=facts
     )
 
@@ -290,7 +290,7 @@ def operation(found: Operation, journal: Sequence[OperationStep]) -> Explanation
     """Explanation of an operation from its journal."""
     facts = tuple(Fact(step.at_ms, f"{step.state.value}: {step.said}", "operation journal") for step in journal)
     since_ms = journal[-1].at_ms if journal else found.created_ms
-    return explain.explain_operation(
+    return explainwork.explain_operation(
         f"{_key(found)} on {found.serial}", found.state, since_ms=since_ms, reason=found.said, journal=facts
     )
 

@@ -98,6 +98,7 @@ class Daemon:
             startup=Together(self._read_startups).get,
             keep=self.metering.keep,
             on_power_on=self.metering.declare_restart,
+            node=held.node_id,
         )
         self.reach = FleetReach(db, keyring, self.clock, self.phonehome.link)
         self.identifier = Identifier(db, self.clock, self.reach)
@@ -120,7 +121,12 @@ class Daemon:
             ),
         )
         self.operations = OperationService(
-            database=db, keyring=keyring, clock=self.clock, link=self.phonehome.link, planner=self.planner
+            database=db,
+            keyring=keyring,
+            clock=self.clock,
+            link=self.phonehome.link,
+            planner=self.planner,
+            node=held.node_id,
         )
         self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner, busy=lambda: self.phonehome.crowded)
         self.shapes = ShapeLearner(db, keyring, self.clock, self.planner)

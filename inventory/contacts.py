@@ -44,6 +44,8 @@ class ArmsIdentity:
     """Items of the checklist that are there, of an adapter in an entry."""
     certificate_issued: bool = False
     """A config pull has given it its certificate (§12)."""
+    certificate_serials: tuple[str, ...] = ()
+    """Serial numbers, in hex, of the certificates that are accepted from it; none: they are not known."""
     legacy_tls: bool | None = None
     """Whether it may speak TLS below 1.2 where the listeners do; None: as the settings say."""
     tls: str | None = None
@@ -134,6 +136,8 @@ class ContactRecord:
     """When it asked the LS since the last config was pulled."""
     asked_ms: int | None = None
     """When it asked the RS since the last config was pulled."""
+    node: str | None = None
+    """The node to which it last had a way to be pushed to; None: not known."""
 
     @property
     def refusal(self) -> str | None:

@@ -11,8 +11,6 @@ from enum import StrEnum
 from typing import Final
 
 from inventory.entitlement import Stop
-from inventory.operations import OperationState
-from inventory.plans import PlanStanding, PushState
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,99 +385,6 @@ def _next_action(facts: AdapterFacts, word: str) -> str:
     if facts.modules:
         return "Order a pull; if it comes back with the same versions, look at its module incident."
     return "Nothing to do." if facts.seat is Seat.ENTRY else "Nothing to do: it takes over when it is promoted."
-
-
-_PUSH: Final = {
-    PushState.PLANNED: ("waits for its turn", "Nothing to do; cancel it if it is no longer wanted."),
-    PushState.PREFLIGHT: ("is checking identity and preconditions; the device is untouched", "Wait."),
-    PushState.BASELINED: ("has read the device and found the plan's base; the device is untouched", "Wait."),
-    PushState.ARMED: ("has armed the device's own way back", "Wait; the device undoes by itself if contact is lost."),
-    PushState.APPLYING: ("is sending the change", "Wait; the device undoes by itself if contact is lost."),
-    PushState.APPLIED: ("has sent the change and not seen the device again yet", "Wait for the new connection."),
-    PushState.REACHABLE: ("reached the device again on a new connection", "Wait for the reading."),
-    PushState.VERIFIED: ("read the device back: it runs what was wanted", "Wait for the next step."),
-    PushState.CONFIRMED: ("told the device to keep the change", "Wait for the next step."),
-    PushState.SAVED: ("saved the change; it survives a reboot", "Wait for the last record."),
-    PushState.DONE: ("is done: verified, saved and read back", "Nothing to do."),
-    PushState.REVERTING: ("is taking the change back", "Wait; the device returns to its former config."),
-    PushState.REVERTED: ("was taken back: the device runs its former config", "Read the reason, make a new plan."),
-    PushState.RECONCILE: ("lost contact; the device is being read before anything else is sent", "Wait; send nothing."),
-    PushState.QUARANTINED: (
-        "ended in doubt: the device runs neither the former nor the new config",
-        "Look at both diffs and decide; nothing is written automatically any more.",
-    ),
-    PushState.NOT_DONE: ("was not carried out; the device was not touched", "Read the reason, make a new plan."),
-}
-
-
-_PLAN: Final = {
-    PlanStanding.WAITS_FIRST: ("waits for approval; nothing is sent before", "Read it and approve it."),
-    PlanStanding.WAITS_SECOND: (
-        "has one approval and waits for a second one",
-        "Have it approved by a person who neither made it nor approved it first.",
-    ),
-    PlanStanding.APPROVED: ("is approved and was not started", "Start it, now or at a time within a month."),
-    PlanStanding.STARTED: ("was started; its push says how far it is", "Look at its push."),
-    PlanStanding.STALE: (
-        "no longer fits what it was made for, and is never forced",
-        "Have it recomputed: the new plan shows what would be sent now.",
-    ),
-    PlanStanding.EXPIRED: ("is older than plans are valid", "Have it recomputed."),
-}
-
-
-def explain_plan(
-    key: str, standing: PlanStanding, *, since_ms: int, reason: str = "", facts: tuple[Fact, ...] = ()
-) -> Explanation:
-    """Standing of a plan in words. `reason` is what has changed under it; `facts` who made it and what it touches."""
-    said, then = _PLAN[standing]
-    summary = f"{key} {said}" + (f": {reason}" if reason else "")
-    return Explanation(key, standing.value, summary, (*facts, Fact(since_ms, f"{key} {said}", "plan")), then)
-
-
-def explain_push(
-    key: str, state: PushState, *, since_ms: int, reason: str = "", journal: tuple[Fact, ...] = ()
-) -> Explanation:
-    """State of a push in words. `reason` is why it left the straight way; `journal` its journal as facts."""
-    said, then = _PUSH[state]
-    summary = f"{key} {said}" + (f": {reason}" if reason else "")
-    facts = (*journal, Fact(since_ms, f"{key} {said}", "push journal"))
-    return Explanation(key, state.value, summary, facts, then)
-
-
-_OPERATION: Final = {
-    OperationState.WAITING: ("waits for its turn and for contact; nothing was sent", "Wait, or cancel it."),
-    OperationState.SENDING: ("is being sent; the adapter has not answered yet", "Wait for the answer."),
-    OperationState.RUNNING: ("was accepted; the adapter carries it out", "Wait for the result."),
-    OperationState.RETURNING: (
-        "was accepted; the adapter has left and its next pull is awaited",
-        "Wait for its next pull; until then it cannot be pushed to.",
-    ),
-    OperationState.SETTLING: (
-        "was sent and its answer or result did not come; the adapter is asked what it still holds open",
-        "Wait; it is not sent again.",
-    ),
-    OperationState.DONE: ("is done", "Nothing to do; read the result."),
-    OperationState.NOT_DONE: ("was not carried out, or ended in a failure", "Read the reason; then ask again."),
-    OperationState.UNKNOWN: (
-        "ended in doubt: it may have been carried out or not",
-        "Look at the adapter before you ask again; nothing is sent by itself.",
-    ),
-}
-
-
-def operation_words(key: str, state: OperationState) -> str:
-    """State of an operation in a clause, as the explanation of its adapter shows it."""
-    return f"{key} {_OPERATION[state][0]}"
-
-
-def explain_operation(
-    key: str, state: OperationState, *, since_ms: int, reason: str = "", journal: tuple[Fact, ...] = ()
-) -> Explanation:
-    """State of an operation in words. `reason` is what it said last; `journal` its journal as facts."""
-    said = operation_words(key, state)
-    facts = (*journal, Fact(since_ms, said, "operations"))
-    return Explanation(key, state.value, said + (f": {reason}" if reason else ""), facts, _OPERATION[state][1])
 
 
 _LEVELS: Final = ("quiet", "watch", "congested", "critical")

@@ -207,25 +207,42 @@ def standing(
     return [KeyStanding(*row, explain(row[0], row[1])) for row in rows]
 
 
+def accepted_certificates(
+    current: str | None, previous: str | None, *, made_ms: int | None, delivered_ms: int | None
+) -> tuple[str, ...]:
+    """Serial numbers of the certificates that stand: the newest, and until a config pull has brought that, the one
+    before. None when the newest is not known: then none is asked for."""
+    if current is None:
+        return ()
+    delivered = delivered_ms is not None and made_ms is not None and delivered_ms > made_ms
+    return (current,) if delivered or not previous else (current, previous)
+
+
 def certificate_doubt(
     policy: ClientCertificates,
     *,
     distribution_id: str,
     shown: str | None,
+    replaced: bool,
     ended: bool,
     issued: bool,
     pulling: bool,
 ) -> str | None:
     """Why the certificate that a caller showed, or did not show, speaks against it; None when it does not.
 
-    `shown` is its CN; `issued`: a config pull has given the adapter one; `pulling`: this may be the config pull that
-    gives it one, so it need not have any (after a restart it has none, and one that has ended is replaced by it).
+    `shown` is its CN; `replaced`: another certificate has taken the place of the one that it showed; `issued`: a config
+    pull has given the adapter one; `pulling`: this may be the config pull that gives it one, so it need not have any
+    (after a restart it has none, and one that has ended or was replaced is replaced by it).
     """
     if policy == "off":
         return None
     if shown is not None and shown != distribution_id:
         return f"it showed the certificate of {shown[:64] or 'nobody'}"
-    if policy == "ask" or pulling:
+    if pulling:
+        return None
+    if shown is not None and replaced:
+        return "its certificate was replaced; its next config pull brings the new one"
+    if policy == "ask":
         return None
     if shown is None:
         return "it showed no certificate, though one was issued to it" if issued else None

@@ -22,7 +22,7 @@ from controller.store.operations import Change
 from controller.store.scope import Scope
 from drivers.arms.messages import Request, Response
 from drivers.arms.operations import request_of, result_of
-from drivers.arms.results import NAMES, SUCCESS
+from drivers.arms.results import SUCCESS, named
 from drivers.sessions.arms import ArmsLink
 from inventory.errors import BadInput, CommandRejected, DeviceError, IdentityMismatch, Unreachable
 from inventory.modules import ReportedModule
@@ -166,7 +166,7 @@ class Carrier:
             request = request_of(operation.kind, await operations.parameters(tx, self._keyring, operation.id))
         answer_s = self._limits.answer_s or answer_within_s(operation.kind)
         try:
-            response = await self._link.request(operation.serial, request, timeout_s=answer_s)
+            response = await self._link.request(operation.serial, request, timeout_s=answer_s, failed_too=True)
         except CommandRejected as error:
             return await self._rejected(operation, error)
         except Unreachable as error:  # nothing was sent
@@ -185,14 +185,12 @@ class Carrier:
         if code in BUSY:
             said = f"the adapter is busy ({named(code)}) and started nothing"
             return await self._back(operation, said)
-        if SUCCESS < code < 200:  # carried out, and it failed (§6.6)
-            said = f"the adapter carried it out and reports a failure: {named(code)}"
-        else:
-            said = f"the adapter refused it: {named(code)}"
-        return await self._end(operation, OperationState.NOT_DONE, said, code=code)
+        return await self._end(operation, OperationState.NOT_DONE, f"the adapter refused it: {named(code)}", code=code)
 
     async def _answered(self, operation: Operation, response: Response) -> Operation:
         now_ms = self._clock.now_ms()
+        if response.result_code != SUCCESS:  # carried out, and it failed: what it told is the reason
+            return await self._finish(operation, response.result_code, response)
         if operation.kind in LEAVING:
             said = "the adapter said yes; its next pull is awaited"
             return await self._step(
@@ -324,6 +322,8 @@ def judged(code: int | None, result: OperationResult) -> tuple[OperationState, s
     """Outcome of a result by its codes, in words. Done if at least one module did what was asked of it."""
     if code is None:
         return OperationState.UNKNOWN, "the result has no result code"
+    if SUCCESS < code < 200:
+        return OperationState.NOT_DONE, f"the adapter carried it out and reports a failure: {named(code)}"
     if code != SUCCESS:
         return OperationState.NOT_DONE, f"the adapter ended it with {named(code)}"
     failed = [report for report in result.reports if report.code not in (None, SUCCESS)]
@@ -333,8 +333,3 @@ def judged(code: int | None, result: OperationResult) -> tuple[OperationState, s
     if len(failed) == len(result.reports):
         return OperationState.NOT_DONE, f"no module did it: {told}"
     return OperationState.DONE, f"{len(failed)} of {len(result.reports)} modules did not: {told}"
-
-
-def named(code: int | None) -> str:
-    """A result code with its name, such as `402 SA Failure`."""
-    return "no code" if code is None else f"{code} {NAMES.get(code, 'unknown code')}"

@@ -58,7 +58,10 @@ class OperationService:
         link: ArmsLink,
         planner: TextPlanner,
         limits: Limits | None = None,
+        node: str | None = None,
     ) -> None:
+        """`node`: only what adapters of that node are asked is carried out; None: this is the only one."""
+        self._node = node if database.dialect == "postgresql" else None
         self._database = database
         self._keyring = keyring
         self._clock = clock
@@ -140,7 +143,7 @@ class OperationService:
     async def dispatch(self) -> None:
         """Begin with each adapter's next operation, if it has no task yet. Repeatable at any moment."""
         async with self._database.read() as tx:
-            found = await operations.unfinished(tx)
+            found = await operations.unfinished(tx, node=self._node)
         for operation in sorted(found, key=lambda one: (one.state not in HOLDING, one.id)):
             if operation.adapter_id not in self._adapters:
                 self._adapters.add(operation.adapter_id)
@@ -162,7 +165,7 @@ class OperationService:
     async def _take_up(self) -> None:
         """After a restart: whatever was sent is never sent again, it is settled."""
         async with self._database.write() as tx:
-            for operation in await operations.unfinished(tx):
+            for operation in await operations.unfinished(tx, node=self._node):
                 if operation.id in self._tasks:
                     continue
                 if operation.state in (OperationState.SENDING, OperationState.RUNNING):
@@ -173,8 +176,15 @@ class OperationService:
     async def _carry_out(self, operation: Operation) -> None:
         with self._taken(operation):
             current = operation
-            while current.state not in FINAL:
+            while current.state not in FINAL and await self._is_ours(current):
                 current = await self._carrier.advance(current)
+
+    async def _is_ours(self, operation: Operation) -> bool:
+        """Its adapter has not gone to another node, which carries on from what is stored."""
+        if self._node is None:
+            return True
+        async with self._database.read() as tx:
+            return await operations.belongs_to(tx, operation, self._node)
 
     @contextlib.contextmanager
     def _taken(self, operation: Operation) -> Iterator[None]:

@@ -32,6 +32,7 @@ def doubt(context: Context, door: Door, identity: ArmsIdentity, exchange: Exchan
         context.settings.client_certificates,
         distribution_id=identity.distribution_id,
         shown=exchange.certificate_name,
+        replaced=bool(identity.certificate_serials) and exchange.certificate_serial not in identity.certificate_serials,
         ended=until_ms is not None and until_ms <= context.clock.now_ms(),
         issued=identity.certificate_issued,
         pulling=pulling,

@@ -142,6 +142,18 @@ def common_name(peer: object) -> str | None:
     return ""
 
 
+def serial_of(peer: object) -> str | None:
+    """Serial number of the certificate that the other side showed, as `serial_number` writes it; None if none."""
+    if not isinstance(peer, dict) or "serialNumber" not in peer:
+        return None
+    return f"{int(peer['serialNumber'], 16):X}"
+
+
+def serial_number(pem: str) -> str:
+    """Serial number of the first certificate of a PEM text: hex, upper case, no leading zeros. Raises ValueError."""
+    return f"{load(pem).serial_number:X}"
+
+
 def until_ms(peer: object) -> int | None:
     """When the certificate that the other side showed ends; None if it showed none."""
     if not isinstance(peer, dict) or "notAfter" not in peer:

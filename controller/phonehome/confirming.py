@@ -72,8 +72,12 @@ class Confirmations:
             finally:
                 self._context.gate.leave()
         busy = turn is Turn.REFUSED
-        key_ok = turn is not Turn.HELD or believing.key_ok(self._context, Door.RS, identity, exchange.credential())
-        answer = admit(Door.RS, identity.caller(key_ok=key_ok, startup=startup is not None or busy, overload=busy))
+        key_ok, doubt = True, None
+        if turn is Turn.HELD:
+            key_ok = believing.key_ok(self._context, Door.RS, identity, exchange.credential())
+            doubt = believing.doubt(self._context, Door.RS, identity, exchange, pulling=False) if key_ok else None
+        caller = identity.caller(key_ok=key_ok, doubt=doubt, startup=startup is not None or busy, overload=busy)
+        answer = admit(Door.RS, caller)
         if not answer.admitted:
             return answer
         endpoint = self._judge(parameters.endpoint or "", exchange.source)
@@ -167,6 +171,7 @@ class Confirmations:
                 identity,
                 push_endpoint=path.endpoint.url,
                 push_result_url=path.result_url,
+                node=self._context.node,
                 refusal_code=None,
                 refusal_reason=None,
                 refusal_ms=None,

@@ -51,14 +51,19 @@ class Context:
     boots: Boots
     startup: Startup
     on_power_on: OnPowerOn
+    node: str = "one"
+    """Name of this node; each has its own."""
     peers: dict[int, Peer] = field(default_factory=dict)
     """By adapter; one is made when its first tunnel opens or its first result comes."""
     room: Room = field(default_factory=Room)
     """For results that are being received."""
+    early: Room = field(default_factory=Room)
+    """For results that came before anybody was known to wait for them."""
     ls_port: int = 0
     rs_port: int = 0
     heartbeat_port: int = 0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _peers_by_serial: dict[str, Peer] = field(default_factory=dict)
     _identities: Together[str, ArmsIdentity] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,10 +92,15 @@ class Context:
         identity = identity.without_certificate()
         peer = self.peers.get(identity.adapter_id)
         if peer is None:
-            peer = self.peers[identity.adapter_id] = Peer(identity, self.clock, self._notice)
+            peer = self.peers[identity.adapter_id] = Peer(identity, self.clock, self._notice, self.early)
+            self._peers_by_serial[identity.serial.key] = peer
         peer.identity = identity
         peer.set_quarantine(identity.quarantine)
         return peer
+
+    def peer_of_serial(self, key: str) -> Peer | None:
+        """The open state of the adapter with this serial number; None while there is none."""
+        return self._peers_by_serial.get(key)
 
     def _notice(self, kind: str, identity: ArmsIdentity, facts: dict[str, object]) -> None:
         self.ledger.event(kind, identity, **facts)

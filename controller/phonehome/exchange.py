@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from controller.phonehome.certificates import common_name, until_ms
+from controller.phonehome.certificates import common_name, serial_of, until_ms
 from controller.phonehome.listener import Connection
 from controller.phonehome.room import Held
 from drivers.arms import framing
@@ -62,7 +62,9 @@ class Exchange(asyncio.Protocol):
         "_transport",
         "_unread",
         "_unread_bytes",
+        "body_bytes",
         "certificate_name",
+        "certificate_serial",
         "certificate_until_ms",
         "connection",
         "head",
@@ -93,11 +95,15 @@ class Exchange(asyncio.Protocol):
         """Our address that it came to."""
         self.certificate_name: str | None = None
         """CN of the certificate that the other side showed; None if none."""
+        self.certificate_serial: str | None = None
+        """Its serial number in hex."""
         self.certificate_until_ms: int | None = None
         """When that certificate ends or has ended."""
         self.tls_version = ""
         """Such as `TLSv1.3`."""
         self.head: Head | None = None
+        self.body_bytes = 0
+        """What has come of the body."""
 
     # --- the loop's side ----------------------------------------------------------------------------------------------
 
@@ -110,6 +116,7 @@ class Exchange(asyncio.Protocol):
         self.local = str(here[0]) if here else ""
         certificate = transport.get_extra_info("peercert")
         self.certificate_name = common_name(certificate)
+        self.certificate_serial = serial_of(certificate)
         self.certificate_until_ms = until_ms(certificate)
         tls = transport.get_extra_info("ssl_object")
         self.tls_version = (tls.version() if tls is not None else None) or ""
@@ -207,10 +214,9 @@ class Exchange(asyncio.Protocol):
         seconds = LONG_STAGE_S if long else STAGE_S
         ends_s = self._in(seconds)
         piece, self._rest = self._rest, b""
-        taken = 0
         while True:
-            taken += len(piece)
-            held.set(taken)
+            self.body_bytes += len(piece)
+            held.set(self.body_bytes)
             parser.feed(body.feed(piece))
             if body.done:
                 return parser.close()

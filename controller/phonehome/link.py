@@ -37,12 +37,13 @@ class PushLink:
             self._require_no_quarantine(peer)
             raise self._unreachable(serial, f"no confirmed push path within {timeout_s:.0f} s", "wait-ready") from None
 
-    async def request(self, serial: str, request: Request, *, timeout_s: float) -> Response:
+    async def request(self, serial: str, request: Request, *, timeout_s: float, failed_too: bool = False) -> Response:
         """Send one request and return its answer, of an asynchronous operation its start response.
 
         Id and result URL of the request are ours to fill. Raises BadInput for a request that must not be sent,
         Unreachable when nothing was sent, OutcomeUnknown when it was sent and not answered, CommandRejected for a code
-        other than 100 (`facts["result_code"]`), IdentityMismatch in quarantine.
+        other than 100 (`facts["result_code"]`; with `failed_too` 101 to 199 are answers too), IdentityMismatch in
+        quarantine.
         """
         peer = await self._peer(serial)
         async with peer.one_at_a_time:
@@ -51,7 +52,8 @@ class PushLink:
                 request, distribution_id=peer.identity.distribution_id, result_url=None, description="push"
             )
             response = await self._ask(peer, filled, timeout_s=self._real_s(timeout_s))
-        if response.result_code != SUCCESS:
+        last = 199 if failed_too else SUCCESS
+        if not SUCCESS <= response.result_code <= last:
             raise refusal(serial, request.type, response.result_code)
         return response
 
@@ -93,10 +95,9 @@ class PushLink:
         return max(seconds / self._context.clock.pace, min(seconds, 10.0))
 
     async def _peer(self, serial: str) -> Peer:
-        key = SerialNumber.parse(serial).key
-        for peer in self._context.peers.values():
-            if peer.identity.serial.key == key:
-                return peer
+        peer = self._context.peer_of_serial(SerialNumber.parse(serial).key)
+        if peer is not None:
+            return peer
         identity = await self._context.identity_of_serial(serial)
         if identity is None:
             raise self._unreachable(serial, "it has no ARMS identity", "look-up")

@@ -12,16 +12,20 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from controller.clock import Clock
+from controller.phonehome.room import Room
+from drivers.arms import messages
 from drivers.arms.messages import Request, Response
-from drivers.arms.results import SUCCESS
+from drivers.arms.results import MODULE_SYNCING, SUCCESS, named
 from inventory.contacts import ArmsIdentity
-from inventory.errors import DeviceError, OutcomeUnknown, RolledBack, Unreachable
+from inventory.errors import DeviceError, OutcomeUnknown, ProtocolViolation, RolledBack, Unreachable
 
 CLAIM_S: Final = 25.0
 """How long a configure-done waits for the caller that started it; shorter than any retry interval (≥ 30 s)."""
 EARLY_S: Final = 60.0
 """How long a `-done` with an unknown id is kept (§2.3)."""
 MAX_EARLY: Final = 16
+EARLY_BYTES: Final = messages.DONE_LIMIT
+"""Of early results of one adapter together: the largest one, or many that are usual."""
 LEAVES_PUSH: Final = frozenset({"reboot", "pull-config", "configure-start"})
 """After 100 to one of these the path is not usable until the next confirmation (§6.6)."""
 
@@ -73,6 +77,8 @@ class Transaction:
     """Its `-done` has come; when it comes again nothing more is scheduled."""
     result: int | None = None
     """The result that the caller was given."""
+    early_bytes: int = 0
+    """Size of its `-done` while nobody is known to wait for it."""
 
 
 @dataclass(slots=True)
@@ -83,6 +89,8 @@ class Peer:
     clock: Clock
     notice: Callable[[str, ArmsIdentity, dict[str, object]], None]
     """Records an event: kind, whose, facts."""
+    early: Room = field(default_factory=Room)
+    """What early results of all adapters take up together."""
     paths: dict[str, Path] = field(default_factory=dict)
     """Open tunnels and the endpoint, by key."""
     confirmed: list[Path] = field(default_factory=list)
@@ -206,18 +214,22 @@ class Peer:
             self.left_push()
         if type_.endswith("-start") and response.transaction_id:
             transaction = self._transaction(response.transaction_id)
+            self._expected(transaction)
             transaction.type = type_.removesuffix("-start")
             transaction.path = path
 
-    def finished(self, request: Request, answer: Answer) -> None:
-        """A `-done` came, on whatever connection. It is answered 100: at once, a configure-done when it is stored."""
+    def finished(self, request: Request, answer: Answer, *, size: int = 0) -> None:
+        """A `-done` of `size` bytes came, on whatever connection. It is answered 100: at once, a configure-done when it
+        is stored."""
         id_ = request.transaction_id or 0
         known = id_ in self.transactions
-        if not known and len(self.transactions) >= MAX_EARLY:
-            self._unsolicited(request)
+        if not known and not self._take_early(size):
+            self._unsolicited(request, dropped_bytes=size)
             answer(self._accept(request))
             return
         transaction = self._transaction(id_)
+        if not known:
+            transaction.early_bytes = size
         transaction.type = request.type.removesuffix("-done")
         transaction.answer = answer
         if transaction.done.done() and not transaction.acknowledged and transaction.done.exception() is None:
@@ -234,17 +246,34 @@ class Peer:
             transaction.told = True
             self._forget_later(transaction)
 
+    def _take_early(self, size: int) -> bool:
+        """Whether there is room for a result that nobody is known to wait for; then it is taken."""
+        kept = sum(each.early_bytes for each in self.transactions.values())
+        if len(self.transactions) >= MAX_EARLY or kept + size > EARLY_BYTES:
+            return False
+        try:
+            self.early.take(size)
+        except ProtocolViolation:
+            return False
+        return True
+
+    def _expected(self, transaction: Transaction) -> None:
+        """Somebody waits for it, or it is gone: it does not count as early any more."""
+        self.early.take(-transaction.early_bytes)
+        transaction.early_bytes = 0
+
     def _nobody_waits(self, transaction: Transaction, request: Request) -> None:
         """Whoever started this configure is gone. Any answer but 100 would make the adapter roll back (§2.3)."""
         if not transaction.claimed and not transaction.acknowledged:
             self._unsolicited(request)
             self._acknowledge(transaction)
 
-    def _unsolicited(self, request: Request) -> None:
+    def _unsolicited(self, request: Request, **more: object) -> None:
         facts: dict[str, object] = {
             "type": request.type,
             "transaction": request.transaction_id,
             "result": request.transaction_result,
+            **more,
         }
         self.notice("phonehome.unsolicited-done", self.identity, facts)
 
@@ -252,6 +281,7 @@ class Peer:
         """The `-done` of a transaction, also when it came before anybody asked. Raises DeviceError."""
         transaction = self._transaction(id_)
         transaction.claimed = True
+        self._expected(transaction)
         try:
             async with asyncio.timeout(timeout_s):
                 request = await asyncio.shield(transaction.done)
@@ -277,9 +307,12 @@ class Peer:
             raise self._unknown("acknowledge", "the connection was gone before configure-done could be answered")
         result = transaction.done.result().transaction_result
         if transaction.result == SUCCESS and result != SUCCESS:
-            raise RolledBack(
-                f"its configure-done was not answered in time, and it ended with {result}", **self._about("acknowledge")
-            )
+            told = f"its configure-done was not answered in time, and it ended with {named(result)}"
+            if result == MODULE_SYNCING:
+                raise self._unknown(
+                    "acknowledge", f"{told}: it restarts with other modules, which is progress, and takes its startup"
+                )
+            raise RolledBack(told, **self._about("acknowledge"))
 
     def _acknowledge(self, transaction: Transaction) -> bool:
         assert transaction.answer is not None
@@ -313,6 +346,7 @@ class Peer:
             self._forget_later(transaction)
         elif self.transactions.get(transaction.id) is transaction:
             del self.transactions[transaction.id]
+            self._expected(transaction)
             if not transaction.claimed and transaction.type != "configure" and not transaction.done.exception():
                 self._unsolicited(transaction.done.result())
 

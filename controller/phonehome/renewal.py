@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from controller.phonehome.certificates import ADAPTER_DAYS, DAY_MS, RENEW_IN_LAST, read
+from controller.phonehome.certificates import ADAPTER_DAYS, DAY_MS, RENEW_IN_LAST, read, serial_number
 from controller.phonehome.context import Context
 from controller.phonehome.pki import Kept
 from controller.store import arms_keys, events, incidents
@@ -131,6 +131,8 @@ class Renewal:
     async def _make(self, adapter_id: int, distribution_id: str) -> None:
         context, now_ms = self._context, self._context.clock.now_ms()
         authority = context.pki.adapter_authority
+        stored = await context.identity(distribution_id)
+        former = None if stored is None or stored.certificate is None else serial_number(stored.certificate)
         pair = await asyncio.to_thread(context.pki.issue, distribution_id, now_ms=now_ms)
         async with context.database.write() as tx:
             await arms_keys.put_certificate(
@@ -142,4 +144,6 @@ class Renewal:
                 authority=authority,
                 made_ms=now_ms,
                 until_ms=read(pair.certificate).not_after_ms,
+                serial=serial_number(pair.certificate),
+                former=former,
             )

@@ -48,6 +48,10 @@ class Rotations:
 
     async def begun(self, adapter_id: int) -> None:
         """A key of the adapter was rotated, and that is committed: whoever holds an old one in memory forgets it."""
+        await self._take_up(adapter_id)
+        self._wake.set()
+
+    async def _take_up(self, adapter_id: int) -> None:
         self._open.add(adapter_id)
         identity = await self._identity(adapter_id)
         if identity is not None:
@@ -55,7 +59,6 @@ class Rotations:
             peer = self._context.peers.get(adapter_id)
             if peer is not None:
                 peer.identity = identity
-        self._wake.set()
 
     async def run(self) -> None:
         """Look every ten seconds, and when a rotation begins. Cancel to stop."""
@@ -74,8 +77,15 @@ class Rotations:
                 await asyncio.wait({waits, woken})
 
     async def look(self) -> None:
-        """One look at each of them."""
+        """One look at each of them; first at what another node has begun."""
+        if self._context.database.dialect == "postgresql":
+            async with self._context.database.read() as tx:
+                others = set(await arms_keys.rotating(tx)) - self._open
+            for adapter_id in others:
+                await self._take_up(adapter_id)
         ids = sorted(self._open)
+        if not ids:
+            return
         async with self._context.database.read() as tx:
             identities = {each.adapter_id: each for each in await rows.by_adapter(tx, self._context.keyring, ids)}
             certificates = await arms_keys.certificates(tx, ids)

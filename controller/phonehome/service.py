@@ -79,6 +79,7 @@ class PhoneHome:
         startup: Startup,
         keep: Keep = _nobody,
         on_power_on: OnPowerOn = _no_one,
+        node: str = "one",
     ) -> None:
         self.pki = Pki.open(folder, now_ms=clock.now_ms())
         interval_ms = settings.heartbeat_interval_s * 1000 / clock.pace
@@ -96,6 +97,7 @@ class PhoneHome:
             boots=Boots(clock, ledger),
             startup=startup,
             on_power_on=on_power_on,
+            node=node,
         )
         self.link = PushLink(self._context)
         self.heartbeats = HeartbeatReceiver(self._context, keep)
@@ -194,9 +196,10 @@ class PhoneHome:
         now_ms = context.clock.monotonic_ms()
         for record in records:
             identity = identities.get(record.adapter_id)
-            if identity is not None and record.tunnel_open:
+            ours = context.database.dialect == "sqlite" or record.node in {None, context.node}
+            if identity is not None and ours and record.tunnel_open:
                 context.ledger.contact(identity, tunnel_open=0)
-            if identity is not None and record.push_endpoint and record.push_result_url:
+            if identity is not None and ours and record.push_endpoint and record.push_result_url:
                 self._restore(identity, record.push_endpoint, record.push_result_url)
             if record.last_heartbeat_ms is not None and record.stage in {Contact.READY, Contact.CONFIRMED}:
                 self.heartbeats.silence.heard(record.adapter_id, now_ms)

@@ -180,7 +180,7 @@ class Tunnel:
         try:
             while self.ended is None:
                 if document is not None:
-                    self._message(await asyncio.to_thread(messages.read, document))
+                    self._message(await asyncio.to_thread(messages.read, document), len(document))
                 await self._room_to_write()
                 document = self._take_all(frames)
                 if document is not None or self._exchange.full:
@@ -216,24 +216,24 @@ class Tunnel:
                     if document is not None and len(document) > _BIG_BYTES:
                         return document
                     if document is not None:
-                        self._message(messages.read(document))
+                        self._message(messages.read(document), len(document))
                 case _:
                     pass
             if self.ended is not None or self._exchange.full:
                 break
         return None
 
-    def _message(self, message: Message) -> None:
+    def _message(self, message: Message, size: int) -> None:
         if isinstance(message, Response):
             self._response(message)
         elif message.distribution_id != self._peer.identity.distribution_id:
             raise ProtocolViolation("a message in the tunnel names another adapter", reason="identity")
         else:
-            self._request(message)
+            self._request(message, size)
 
-    def _request(self, request: Request) -> None:
+    def _request(self, request: Request, size: int) -> None:
         if request.type.endswith("-done"):
-            self._peer.finished(request, self._answer_done)
+            self._peer.finished(request, self._answer_done, size=size)
         elif request.type == "push-confirmation-start":
             self._confirm(request)
         else:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import case, func, or_, select, update
 
 from controller.keyring import Keyring, new_key
 from controller.store.database import Tx
@@ -112,6 +112,8 @@ async def rotate(
             )
         case "certificate":
             await _set(tx, adapter_id, certificate_rotated_ms=at_ms, certificate_until_ms=0)
+            if at_once:  # '' is the number of none
+                await _set(tx, adapter_id, certificate_serial="", previous_certificate_serial=None)
     if not done:
         raise Conflict("somebody rotates this key at the same moment", next_step="Look at the keys, and decide again.")
     return key if kind == "ls" else None
@@ -215,8 +217,19 @@ async def put_certificate(
     authority: str,
     made_ms: int,
     until_ms: int,
+    serial: str,
+    former: str | None = None,
 ) -> None:
-    """Store the certificate of an adapter; its next config pull brings it."""
+    """Store the certificate of an adapter; its next config pull brings it, and until then the one that it has stands.
+
+    `serial` is its serial number, `former` that of the one stored now, which counts where none was remembered.
+    """
+    identity = arms_identities.c
+    delivered_ms = (
+        select(arms_contacts.c.certificate_delivered_ms).where(arms_contacts.c.adapter_id == adapter_id)
+    ).scalar_subquery()
+    stored = func.coalesce(identity.certificate_serial, former)
+    it_has = case((delivered_ms > identity.certificate_made_ms, stored), else_=identity.previous_certificate_serial)
     await _set(
         tx,
         adapter_id,
@@ -225,6 +238,8 @@ async def put_certificate(
         certificate_authority=authority,
         certificate_made_ms=made_ms,
         certificate_until_ms=until_ms,
+        certificate_serial=serial,
+        previous_certificate_serial=func.coalesce(it_has, stored),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from controller.keyring import Keyring
@@ -24,6 +24,7 @@ from controller.store.scope import By, Scope
 from controller.store.tables.base import AnyRow, to_json
 from controller.store.tables.inventory import adapters
 from controller.store.tables.operations import operation_results, operation_steps, operations
+from controller.store.tables.phonehome import arms_contacts
 from inventory.operations import (
     FINAL,
     HOLDING,
@@ -152,10 +153,32 @@ async def parameters(tx: Tx, keyring: Keyring, operation_id: int) -> Parameters:
     return _unpack(keyring.unseal(row.parameters_sealed, context=context).reveal())
 
 
-async def unfinished(tx: Tx) -> list[Operation]:
-    """Operations that are not over, oldest first: what the daemon has to carry out."""
+async def unfinished(tx: Tx, *, node: str | None = None) -> list[Operation]:
+    """Operations that are not over, oldest first: what the daemon has to carry out.
+
+    With `node` only those whose adapter that node has, or last had, a way to; and those that wait while no node has.
+    """
     query = _shown().where(operations.c.finished_ms.is_(None)).order_by(operations.c.id)
+    if node is not None:
+        query = query.where(_of_node(node))
     return [_operation(row) for row in await tx.execute(query)]
+
+
+async def belongs_to(tx: Tx, operation: Operation, node: str) -> bool:
+    """Whether `unfinished` would give this operation to that node."""
+    return await tx.scalar(_shown().where(operations.c.id == operation.id, _of_node(node))) is not None
+
+
+def _of_node(node: str) -> ColumnElement[bool]:
+    contact = arms_contacts.c
+    nobody = (contact.tunnel_open == 0) & contact.push_endpoint.is_(None)
+    here = select(contact.adapter_id).where(
+        or_(
+            contact.node.is_(None), contact.node == node, nobody & (operations.c.state == OperationState.WAITING.value)
+        ),
+        contact.adapter_id == operations.c.adapter_id,
+    )
+    return here.correlate(operations).exists()
 
 
 async def count_open(tx: Tx, adapter_id: int) -> int:

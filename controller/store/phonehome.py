@@ -54,7 +54,7 @@ from inventory.catalogue import model
 from inventory.contacts import ArmsIdentity, Claim, ContactRecord, RefusedBeats
 from inventory.errors import BadInput, Conflict, NotFound
 from inventory.explain import Contact
-from inventory.keys import Keys
+from inventory.keys import Keys, accepted_certificates
 from inventory.operations import HOLDING
 from inventory.secrets import Secret
 
@@ -311,6 +311,12 @@ def _identity(row: RowMapping, keyring: Keyring, ticked: set[str]) -> ArmsIdenti
         ticked=len(ticked),
         ls_ms=row["ls_ms"],
         certificate_issued=row["certificate_delivered_ms"] is not None,
+        certificate_serials=accepted_certificates(
+            row["certificate_serial"],
+            row["previous_certificate_serial"],
+            made_ms=row["certificate_made_ms"],
+            delivered_ms=row["certificate_delivered_ms"],
+        ),
         legacy_tls=None if row["legacy_tls"] is None else bool(row["legacy_tls"]),
         tls=row["tls"],
         tls_best=row["tls_best"],

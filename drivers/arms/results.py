@@ -49,6 +49,12 @@ NAMES: Final[dict[int, str]] = {
 """Every code and its name. The client decides by range and never reads the name."""
 
 SUCCESS: Final = 100
+MODULE_SYNCING: Final = 303
+
+
+def named(code: int | None) -> str:
+    """A code with its name, such as `402 SA Failure`."""
+    return "no code" if code is None else f"{code} {NAMES.get(code, 'unknown code')}"
 
 
 def sendable(code: int) -> bool:

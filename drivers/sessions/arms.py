@@ -24,7 +24,7 @@ from drivers.arms.parameters import (
     ReadStorage,
     StoredConfigs,
 )
-from drivers.arms.results import NAMES, SUCCESS
+from drivers.arms.results import MODULE_SYNCING, NAMES, SUCCESS
 from drivers.driver import Driver
 from drivers.push import Guard, Identity, PushJob, Step, same_serial
 from drivers.sessions.arms_letters import restored
@@ -42,7 +42,6 @@ from inventory.errors import (
 from inventory.plans import ARMS_ORDER, ConfigText, PushState
 
 Answer = TypeVar("Answer", CommandResults, ModuleList, OpenTransactions)
-_MODULE_SYNCING: Final = 303
 _COMMIT_FAILED: Final = 411
 _ROLLED_BACK: Final = 414
 _INTENT_PROVEN: Final = (PushState.SAVED, PushState.DONE)
@@ -59,11 +58,12 @@ class ArmsLink(Protocol):
         """Return when the adapter has confirmed its push path and may be sent operations."""
         ...
 
-    async def request(self, serial: str, request: Request, *, timeout_s: float) -> Response:
+    async def request(self, serial: str, request: Request, *, timeout_s: float, failed_too: bool = False) -> Response:
         """Send an operation; the answer of a synchronous one, the start response of an asynchronous one.
 
         Fills in distribution id and transaction id. Raises OutcomeUnknown when the request was written and no answer
-        came, CommandRejected (`refusal`) when the adapter answered anything but 100.
+        came, CommandRejected (`refusal`) when the adapter answered anything but 100; with `failed_too` an answer of 101
+        to 199, which says that it was carried out and failed, is returned with what it tells (§6.6).
         """
         ...
 
@@ -286,7 +286,7 @@ class ArmsDevice:
                 step=PushState.REACHABLE.value,
                 next_step="Correct the text: the adapter runs its former configuration.",
             )
-        if code == _MODULE_SYNCING:
+        if code == MODULE_SYNCING:
             raise OutcomeUnknown(
                 "The adapter is syncing its modules and restarts; that is progress, not failure.",
                 serial=self._serial,
@@ -426,7 +426,7 @@ def _text(content: str | bytes) -> str:
 def refusal(serial: str, step: str, code: int) -> CommandRejected:
     """An adapter answered a request with a code other than 100, which stands in `facts["result_code"]`."""
     next_step = "Nothing was started. Correct the request, or ask again when the adapter is not busy."
-    if code == _MODULE_SYNCING:
+    if code == MODULE_SYNCING:
         next_step = "Wait: it is syncing its modules, which is progress. Start again when it is ready."
     rejected = CommandRejected(
         f"{serial} refused {step} with {code} ({NAMES.get(code, 'a code that is not known')})",

@@ -46,7 +46,7 @@ class OneTunnel:
             await self._tunnel.confirm(self._id)
             self._confirmed = True
 
-    async def request(self, serial: str, request: Request, *, timeout_s: float) -> Response:
+    async def request(self, serial: str, request: Request, *, timeout_s: float, failed_too: bool = False) -> Response:
         tunnel = self._open()
         self.sent.append(request)
         body = messages.write(replace(request, distribution_id=self._id, description="push"))

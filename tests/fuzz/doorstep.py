@@ -54,7 +54,6 @@ class Doorstep:
         await self.site.home.start()
         self.unit = await self.site.unit()
         self.unseated = await self.site.unit(seat="none")
-        self._crowd = Crowd(self.site.clock, at_most=1000, per_source=1000)
 
     async def _close(self) -> None:
         await self.site.home.stop()
@@ -67,7 +66,7 @@ class Doorstep:
     async def _ask(self, door: Door, octets: bytes) -> bytes:
         ours, theirs = socket.socketpair()
         reader, writer = await asyncio.open_connection(sock=ours)
-        connection = self._crowd.enter("192.0.2.7")
+        connection = Crowd(self.site.clock, at_most=1, per_source=1).enter("192.0.2.7")
         assert connection is not None
         doors = self.site.home._doors
         exchange = doors.connection(connection)
@@ -88,6 +87,5 @@ class Doorstep:
             await asyncio.gather(serving, return_exceptions=True)
             writer.transport.abort()
             exchange.abort()
-            self._crowd.leave(connection)
             await asyncio.sleep(0)
         return answer

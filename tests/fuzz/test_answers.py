@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from controller.phonehome import doors
+from controller.phonehome import doors, replies
 from tests.fuzz import seeds
 from tests.fuzz.answers import outside
 from tests.fuzz.doorstep import Door, Doorstep
@@ -70,7 +70,8 @@ def no_defect(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def defect(event: str, **_facts: object) -> None:
         raise AssertionError(event)
 
-    monkeypatch.setattr(doors.log, "exception", defect, raising=False)
+    for part in (doors, replies):
+        monkeypatch.setattr(part.log, "exception", defect, raising=False)
     return seen
 
 

@@ -23,11 +23,8 @@ from inventory.explain import (
     Seat,
     explain_adapter,
     explain_link,
-    explain_operation,
-    explain_plan,
-    explain_push,
-    operation_words,
 )
+from inventory.explainwork import explain_operation, explain_plan, explain_push, operation_words
 from inventory.operations import HOLDING, OperationState
 from inventory.plans import PlanStanding, PushState
 

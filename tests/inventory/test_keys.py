@@ -18,6 +18,7 @@ from inventory.keys import (
     KeyKind,
     Keys,
     RotationState,
+    accepted_certificates,
     certificate_doubt,
     deadline,
     explain,
@@ -169,23 +170,39 @@ def test_no_two_states_of_keys_read_the_same() -> None:
 ID, OTHER = "0001-A", "0001-B"
 
 
+def test_the_certificate_before_stands_until_a_config_pull_has_brought_the_newest() -> None:
+    assert accepted_certificates(None, None, made_ms=None, delivered_ms=None) == (), "not known: nothing is compared"
+    assert accepted_certificates("A", None, made_ms=10, delivered_ms=None) == ("A",)
+    assert accepted_certificates("B", "A", made_ms=10, delivered_ms=5) == ("B", "A")
+    assert accepted_certificates("B", "A", made_ms=10, delivered_ms=11) == ("B",)
+    assert accepted_certificates("", None, made_ms=10, delivered_ms=11) == ("",), "ended at once: none stands"
+    assert accepted_certificates("B", "", made_ms=10, delivered_ms=5) == ("B",)
+
+
 @given(
     st.sampled_from(get_args(ClientCertificates)),
     st.sampled_from([None, ID, OTHER, ""]),
     st.booleans(),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
 )
 def test_a_certificate_speaks_against_its_bearer_or_not(
-    policy: ClientCertificates, shown: str | None, ended: bool, issued: bool, pulling: bool
+    policy: ClientCertificates, shown: str | None, replaced: bool, ended: bool, issued: bool, pulling: bool
 ) -> None:
-    doubt = certificate_doubt(policy, distribution_id=ID, shown=shown, ended=ended, issued=issued, pulling=pulling)
+    doubt = certificate_doubt(
+        policy, distribution_id=ID, shown=shown, replaced=replaced, ended=ended, issued=issued, pulling=pulling
+    )
     if policy == "off":
         assert doubt is None
     elif shown in {OTHER, ""}:
         assert doubt is not None
-    elif pulling or policy == "ask":
+    elif pulling:
         assert doubt is None, "a config pull must get through: it is how an adapter gets its certificate"
+    elif shown == ID and replaced:
+        assert doubt is not None, "also where none need be shown: its key may be in wrong hands"
+    elif policy == "ask":
+        assert doubt is None
     elif shown is None:
         assert (doubt is not None) == issued
     else:

@@ -40,6 +40,9 @@ arms_identities: Final = Table(
     ms("certificate_until_ms", nullable=True),
     ms("certificate_rotated_ms", nullable=True),
     number("legacy_tls", nullable=True),
+    # Serial numbers in hex; NULL: not known, '': it was ended at once.
+    base.text("certificate_serial", nullable=True),
+    base.text("previous_certificate_serial", nullable=True),
     Index("uq_arms_identities_distribution_id", "distribution_id", unique=True),
 )
 
@@ -71,6 +74,8 @@ arms_contacts: Final = Table(
     base.text("tls_best", nullable=True),
     base.text("push_endpoint", nullable=True),
     base.text("push_result_url", nullable=True),
+    # The node that last had a tunnel or a confirmed endpoint of it; NULL: not known.
+    base.text("node", nullable=True),
 )
 
 arms_claims: Final = Table(

@@ -96,6 +96,7 @@ async def asking(site: Site, limits: Limits = QUICK) -> AsyncIterator[Asking]:
         link=site.home.link,
         planner=planner,
         limits=limits,
+        node=site.node,
     )
     running = asyncio.create_task(service.run())
     try:

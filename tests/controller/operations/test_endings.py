@@ -103,9 +103,11 @@ async def test_a_command_that_failed_on_the_device_is_told_from_a_refusal(
     number = await asker.ask(unit, "md-command", command="no such thing")
     await request(device, "md-command")
     device.say(Response("md-command", 102, CommandResults((CommandResult(0, "unknown command"),))))
-    ended, _ = await asker.ended(number)
+    ended, result = await asker.ended(number)
     assert (ended.state, ended.result_code) == (NOT_DONE, 102)
     assert "reports a failure: 102 Command Execute Error" in ended.said
+    assert result is not None, "what the device says is the reason"
+    assert [report.text for report in result.reports] == ["unknown command"]
 
 
 async def test_a_reboot_that_is_under_way_when_the_daemon_restarts_is_seen_by_its_pull(

@@ -111,8 +111,10 @@ class Site:
         pace: float,
         *,
         clock: Clock | None = None,
+        node: str = "one",
     ) -> None:
         self.database = database
+        self.node = node
         self.keyring = keyring
         self.arms_settings = settings
         self.folder = folder
@@ -143,6 +145,7 @@ class Site:
             folder=self._folder,
             startup=self._startup,
             keep=self._keep_batch,
+            node=self.node,
         )
 
     async def restart(self) -> None:

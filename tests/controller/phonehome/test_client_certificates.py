@@ -9,6 +9,8 @@ import pytest
 
 from controller.phonehome.certificates import DAY_MS, leaf
 from controller.settings import ArmsSettings
+from controller.store import arms_keys
+from controller.store.arms_keys import CertificateRecord
 from inventory.keys import ClientCertificates
 from tests.controller.phonehome.site import Device, Site, Unit, eventually
 
@@ -106,6 +108,52 @@ async def test_a_certificate_that_has_ended_still_gets_its_adapter_the_next_one(
     path.write_text(pair.key.reveal() + pair.certificate)
     site.certificates[unit.distribution_id] = path
 
+    assert await codes(site, unit) == (401, 401, 401)
+    assert (await site.pull(unit))[0] == 200
+    assert (await codes(site, unit))[::2] == (200, 200)
+
+
+async def rotated(site: Site, unit: Unit, *, at_once: bool) -> None:
+    """An operator asks for a new certificate, and it is made."""
+
+    async def standing() -> CertificateRecord:
+        async with site.database.read() as tx:
+            return (await arms_keys.certificates(tx, [unit.adapter_id]))[unit.adapter_id]
+
+    async with site.database.write() as tx:
+        at_ms = site.clock.now_ms()
+        await arms_keys.rotate(tx, site.keyring, unit.adapter_id, "certificate", at_ms=at_ms, at_once=at_once)
+    await site.home.key_rotated(unit.adapter_id)
+
+    async def made() -> bool:
+        return not (await standing()).making
+
+    await eventually(made)
+
+
+@pytest.mark.parametrize("policy", ["require", "ask"])
+async def test_a_certificate_that_was_replaced_is_refused_once_its_adapter_has_the_new_one(site: Site) -> None:
+    unit = await issued(site)
+    former = site.certificates[unit.distribution_id]
+    await rotated(site, unit, at_once=False)
+    assert (await codes(site, unit))[::2] == (200, 200), "until a config pull brings the new one, the old one stands"
+
+    stolen = former.with_name("stolen.pem")
+    stolen.write_text(former.read_text())
+    await site.pull(unit)
+    assert (await site.contact(unit)).certificate_delivered_ms
+    assert (await codes(site, unit))[::2] == (200, 200)
+    site.certificates[unit.distribution_id] = stolen
+    assert await codes(site, unit) == (401, 401, 401)
+    words = "its certificate was replaced; its next config pull brings the new one"
+    assert (await site.contact(unit)).refusal_reason == words
+    assert (await site.pull(unit))[0] == 200, "whoever asks for its config gets the new one, as any that has none"
+    assert (await codes(site, unit))[::2] == (200, 200)
+
+
+async def test_a_certificate_in_wrong_hands_ends_at_once(site: Site) -> None:
+    unit = await issued(site)
+    await rotated(site, unit, at_once=True)
     assert await codes(site, unit) == (401, 401, 401)
     assert (await site.pull(unit))[0] == 200
     assert (await codes(site, unit))[::2] == (200, 200)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.phonehome.doors import _refusal
 from controller.phonehome.gate import own_interval_s
+from controller.phonehome.replies import refusal
 from drivers.arms import location, messages, rules
 from drivers.arms.location import Line, LocationConfig
 from drivers.arms.messages import Response
@@ -197,7 +197,7 @@ def test_all_that_the_doors_can_refuse_with_is_harmless_and_can_be_sent() -> Non
     assert pulls == {("http", 401), *(("arms", code) for code in (100, 301, 404, 420, 421, 423, 501))}
     for (kind, code), type_ in product(sorted(pulls), (*PULLS, "read-status-done", "made-up")):
         if code != SUCCESS:
-            _harmless(_refusal(type_, Answer(kind, code, "x")), type_)  # type: ignore[arg-type]  # one of the two kinds
+            _harmless(refusal(type_, Answer(kind, code, "x")), type_)  # type: ignore[arg-type]  # one of the two kinds
 
 
 def _harmless(octets: bytes, type_: str) -> None:

@@ -436,3 +436,23 @@ async def test_a_late_414_after_a_100_that_nobody_answered_is_a_rollback(site: S
     with pytest.raises(RolledBack, match="414"):
         peer.acknowledge(9)
     assert answered == [100]
+
+
+async def test_a_late_303_after_a_100_that_nobody_answered_is_no_rollback(site: Site) -> None:
+    """The device syncs its modules and restarts: that is progress, and what it runs is read after its next boot."""
+    unit = await site.unit()
+    identity = await site.home.context.identity(unit.distribution_id)
+    assert identity is not None
+    peer = site.home.context.peer(identity)
+
+    def done(result: int) -> None:
+        request = Request("configure-done", unit.distribution_id, transaction_result=result, transaction_id=9)
+        peer.finished(request, lambda _: True)
+
+    waiting = asyncio.create_task(peer.wait_done(9, timeout_s=5))
+    await asyncio.sleep(0)
+    done(100)
+    await waiting
+    done(303)
+    with pytest.raises(OutcomeUnknown, match=r"303 Module syncing.*which is progress"):
+        peer.acknowledge(9)

@@ -1,0 +1,119 @@
+"""Two nodes on one PostgreSQL: what one is asked for, the node does that the adapter has its tunnel to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from controller.keyring import Keyring
+from controller.settings import ArmsSettings
+from controller.store import arms_keys
+from controller.store import phonehome as rows
+from controller.store.database import Database
+from drivers.arms.messages import Request, Response
+from drivers.arms.parameters import CommandResult, CommandResults, PullConfig
+from inventory.operations import OperationState
+from tests.controller.operations.asking import asking, request
+from tests.controller.phonehome.site import Device, Site, Unit, eventually
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+async def nodes(
+    postgres_url: str, keyring: Keyring, folder: Path, arms_settings: ArmsSettings, pace: float
+) -> AsyncIterator[tuple[Site, Site]]:
+    """Two nodes with a database connection and ports each, one set of certificates."""
+    one, two = await Database.open(postgres_url), await Database.open(postgres_url)
+    first = Site(one, keyring, folder, arms_settings, pace, node="first")
+    second = Site(two, keyring, folder, arms_settings, pace, node="second")
+    second.startups = first.startups
+    await first.home.start()
+    await second.home.start()
+    try:
+        yield first, second
+    finally:
+        await first.home.stop()
+        await second.home.stop()
+        await one.close()
+        await two.close()
+
+
+async def ready(site: Site, unit: Unit) -> Device:
+    """The unit with its tunnel to that node, which is on record."""
+    device = Device(site, unit)
+    await device.ready()
+    device.answering = False
+    await site.home.ledger.flush()
+    return device
+
+
+async def test_an_operation_is_carried_out_by_the_node_that_has_the_tunnel(nodes: tuple[Site, Site]) -> None:
+    first, second = nodes
+    unit = await first.unit()
+    device = await ready(second, unit)
+    async with asking(first) as asked, asking(second) as other:
+        number = await asked.ask(unit, "md-command", command="show version")
+        other.service.wake()  # it looks every few seconds by itself
+        await request(device, "md-command")
+        device.say(Response("md-command", 100, CommandResults((CommandResult(0, "5.66"),))))
+        ended, _ = await asked.ended(number)
+        assert ended.state is OperationState.DONE
+        assert [step.state.value for step in await asked.journal(number)] == ["waiting", "sending", "done"]
+
+
+async def test_a_node_that_starts_leaves_alone_what_another_one_has_begun(nodes: tuple[Site, Site]) -> None:
+    first, second = nodes
+    unit = await first.unit()
+    device = await ready(second, unit)
+    async with asking(second) as other:
+        number = await other.ask(unit, "ping", address="192.0.2.1", count=1)
+        await request(device, "ping-start")
+        device.say(Response("ping-start", 100, transaction_id=7))
+        await other.reaches(number, OperationState.RUNNING)
+
+        await first.restart()
+        assert (await second.contact(unit)).tunnel_open, "the tunnel of the other node is open"
+        async with asking(first) as begun:
+            await begun.service.dispatch()
+            assert not begun.service._tasks
+            assert (await begun.read(number)).state is OperationState.RUNNING
+
+
+async def test_an_operation_that_waits_goes_to_the_node_where_its_adapter_comes_back(nodes: tuple[Site, Site]) -> None:
+    first, second = nodes
+    unit = await first.unit()
+    device = await ready(second, unit)
+    await device.cut()
+
+    async def gone() -> bool:
+        return not (await second.contact(unit)).tunnel_open
+
+    await eventually(gone)
+    async with asking(first) as asked, asking(second):
+        number = await asked.ask(unit, "md-command", command="show version")
+        back = await ready(first, unit)
+        await request(back, "md-command")
+        back.say(Response("md-command", 100, CommandResults((CommandResult(0, "5.66"),))))
+        ended, _ = await asked.ended(number)
+        assert ended.state is OperationState.DONE
+
+
+async def test_a_key_that_is_rotated_at_one_node_reaches_the_adapter_of_the_other(nodes: tuple[Site, Site]) -> None:
+    first, second = nodes
+    unit = await first.unit()
+    device = await ready(second, unit)
+    async with first.database.write() as tx:
+        await arms_keys.rotate(tx, first.keyring, unit.adapter_id, "rs", at_ms=first.clock.now_ms())
+    await first.home.key_rotated(unit.adapter_id)
+
+    asked = await asyncio.wait_for(device.next(), 10)
+    assert isinstance(asked, Request)
+    assert (asked.type, asked.parameters) == ("pull-config", PullConfig("LS"))
+    device.say(Response("pull-config", 100))
+    async with second.database.read() as tx:
+        (identity,) = await rows.by_adapter(tx, second.keyring, [unit.adapter_id])
+    assert identity.rs_keys.in_flight, "it learns the new key from the Location Server"
