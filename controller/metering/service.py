@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,8 +17,9 @@ from controller.phonehome.beats import Batch
 from controller.store import beats, links, traffic
 from controller.store.database import Database
 from controller.store.proposals import Proposal
-from controller.store.scope import Scope
+from controller.store.scope import By, Scope
 from controller.store.traffic import Kept, TrafficDatabase
+from drivers.sessions.counting import FoundInterface
 
 SETTLE_S: Final = 15.0
 """Seconds after which heartbeats that are durable have become readings and slots."""
@@ -85,7 +86,8 @@ class MeteringService:
         readings: dict[Interface, list[Kept]] = {name: [] for name in sorted(names)}
         for line in found:
             name = (line.entry_id, line.interface)
-            readings[name].append(replace(line.reading, speed_bps=known[name].port_speed_bps))
+            speed = next((port.port_speed_bps for port in known[name].ports if port.interface == name[1]), None)
+            readings[name].append(replace(line.reading, speed_bps=speed))
         added = await self._ingestor.add(readings) if found else Added(0, 0, 0)
         if added.slot_days:
             self._past_changed.set()
@@ -126,9 +128,35 @@ class MeteringService:
         async with self._database.read() as tx:
             known = await links.by_interface(tx, Scope.everything(), found)
         for name, link in known.items():
-            if link.port_speed_bps:
-                found[name] = [replace(kept, speed_bps=link.port_speed_bps) for kept in found[name]]
+            speed = next((port.port_speed_bps for port in link.ports if port.interface == name[1]), None)
+            if speed and name in found:
+                found[name] = [replace(kept, speed_bps=speed) for kept in found[name]]
         return await self._ingestor.add(found)
+
+    async def ports_found(self, entry_id: int, found: Sequence[FoundInterface]) -> None:
+        """Take port speeds from what a device named, where the inventory has none: the daemon's word, in the audit."""
+        speeds = {one.name: one.speed_bps for one in found if one.speed_bps}
+        async with self._database.read() as tx:
+            wanting = [
+                (link, port)
+                for link in await links.of_entries(tx, Scope.everything(), [entry_id])
+                for port in link.ports
+                if port.port_speed_bps is None and port.interface in speeds
+            ]
+        if wanting:
+            async with self._database.write() as tx:
+                for link, port in wanting:
+                    by = By("daemon", self._clock.now_ms())
+                    await links.learn_speed(tx, by, link, port.interface, speeds[port.interface] or 0)
+
+    async def rejudge(self, names: Iterable[Interface] | None, start_ms: int, end_ms: int) -> None:
+        """Have days judged again whose slots are the same: a capacity or a maintenance window of theirs has changed.
+
+        `names` None: every link's.
+        """
+        async with self._traffic.write() as tx:
+            await traffic.reopen(tx, None if names is None else list(names), start_ms, end_ms)
+        self._past_changed.set()
 
     async def close_days(self) -> int:
         """Make the figures of every day that is final and whose slots changed; how many link-days were made."""
