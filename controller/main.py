@@ -175,6 +175,7 @@ class Daemon:
         self._loop("operations", self.operations.run)
         self._loop("metering", self.metering.run)
         self._loop("counters", self.poller.run)
+        self._loop("saturation alarms", self.metering.run_alarms)
         self._loop("heartbeats to slots", self.metering.run_settling)
         self._loop("ssh watch", self.identifier.watch)
         self._loop("truth", self.truth.run)

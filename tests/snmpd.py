@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Final
 
 NOBODY: Final = 65534
-MODULES: Final = "ifTable,ifXTable,system_mib,sysORTable,interface,sysUpTime,vacm_conf,usmUser,snmpEngine,usmConf,usm_conf"
+MODULES: Final = (
+    "ifTable,ifXTable,system_mib,sysORTable,interface,sysUpTime,vacm_conf,usmUser,snmpEngine,usmConf,usm_conf"
+)
 START_S: Final = 10.0
 
 

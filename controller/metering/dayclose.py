@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from controller.clock import Clock
+from controller.metering import outlooks
 from controller.metering.series import KeptPorts, kept_ports, series_of
 from controller.store import events, links, maintenance, months, traffic
 from controller.store.database import Database
@@ -117,7 +118,7 @@ class DayCloser:
             for one in figures:
                 await traffic.put_link_day(tx, now_ms, one)
         if figures:
-            await self._months(link, days)
+            await self._months(link, [one.day for one in figures])
             await self._learn(link, capacities)
             await self.judge(link)
         return len(figures) // len(Direction)
@@ -148,6 +149,7 @@ class DayCloser:
             async with self._traffic.write() as tx:
                 for one in found:
                     await months.put(tx, now_ms, one)
+            await outlooks.keep_record(self._database, self._traffic, link, capacities, now_ms)
 
     async def _learn(self, link: Link, capacities: list[Capacity]) -> None:
         """Look for a plateau where neither line nor shaper is known; a learned ceiling may ask, never assert (§4)."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from statistics import median
 
 from controller.clock import Clock
+from controller.metering.outlooks import busy_rates, outlook_of
 from controller.metering.series import KeptPorts, kept_ports, series_of
 from controller.store import links, proposals, traffic
 from controller.store.database import Database
@@ -20,7 +20,7 @@ from inventory import catalogue, proposaltext
 from inventory.capacities import PUBLISHED, published, usual_traffic
 from inventory.congestion import STALE_DAYS
 from inventory.errors import Conflict
-from inventory.forecast import NoDate, Outlook, outlook
+from inventory.forecast import NoDate, Outlook
 from inventory.linkdays import LinkDay, direction_series
 from inventory.links import Capacity, CapacityKind, Direction, Governing, Link, governing
 from inventory.metering import RULE_VERSION, Interval, p95_interval, rate_bps
@@ -30,7 +30,6 @@ from inventory.proposals import Demand, ModelOffer, Need, Remedy, RemedyKind, Si
 P95_DAYS = 28
 BUSY_DAYS = 14
 FORECAST_WEEKS = 26
-WEEK_VALID_DAYS = 4
 PAGE = 500
 
 
@@ -45,7 +44,7 @@ class _Series:
     outlook: Outlook
 
     def demand(self) -> Demand:
-        busy = _busy_rates(self.days)
+        busy = busy_rates(self.days)
         return Demand(
             rate_bps(self.p95.low),
             tuple(busy[-BUSY_DAYS:]),
@@ -126,7 +125,7 @@ class Drafter:
             mine = [day for day in days if day.direction is state.direction and day.capacity is not None]
             since = [day for day in mine if day.capacity == mine[-1].capacity]
             found.append(
-                _Series(state, since, capacity, intervals[state.direction], _outlook(since, first, today, capacity))
+                _Series(state, since, capacity, intervals[state.direction], outlook_of(since, first, today, capacity))
             )
         return found
 
@@ -135,27 +134,6 @@ def _intervals(link: Link, ports: KeptPorts, start_ms: int, end_ms: int) -> dict
     found = series_of(ports, start_ms, end_ms)
     series = direction_series(link, found.into, found.out)
     return {direction: p95_interval(limits.known, limits.groups) for direction, (_, limits, _) in series.items()}
-
-
-def _busy_rates(days: Iterable[LinkDay]) -> list[float]:
-    """Busy-hour means of the valid days, in bit/s."""
-    return [
-        day.figures.busy_util * day.capacity.used_bps
-        for day in days
-        if day.figures.valid and day.figures.busy_util is not None and day.capacity is not None
-    ]
-
-
-def _outlook(days: Sequence[LinkDay], first: date, today: date, capacity: Governing) -> Outlook:
-    """Weekly medians of the valid days' busy hours, and where they lead (§6). The week at hand is left out."""
-    monday = first + timedelta(days=-first.weekday() % 7)
-    weeks: list[float | None] = []
-    while monday + timedelta(days=7 * (len(weeks) + 1)) <= today:
-        begin = monday + timedelta(days=7 * len(weeks))
-        end = begin + timedelta(days=7)
-        busy = _busy_rates(day for day in days if begin <= day.day < end)
-        weeks.append(median(busy) if len(busy) >= WEEK_VALID_DAYS else None)
-    return outlook(monday, weeks, 0.85 * capacity.used_bps)
 
 
 def _situation(hottest: _Series, earlier: Sequence[Proposal], today: date, zone: str) -> Situation:

@@ -9,6 +9,7 @@ from typing import Final
 
 from controller.clock import Clock
 from controller.metering import imports
+from controller.metering.alarms import AlarmChange, AlarmWatch
 from controller.metering.dayclose import DayCloser
 from controller.metering.drafting import Drafter
 from controller.metering.ingest import Added, Ingestor, Interface
@@ -20,6 +21,7 @@ from controller.store.proposals import Proposal
 from controller.store.scope import By, Scope
 from controller.store.traffic import Kept, TrafficDatabase
 from drivers.sessions.counting import FoundInterface
+from inventory.saturation import DEFAULT_ALARM, AlarmRules
 
 SETTLE_S: Final = 15.0
 """Seconds after which heartbeats that are durable have become readings and slots."""
@@ -58,6 +60,7 @@ class MeteringService:
         *,
         heartbeat_interval_s: int = 60,
         tick_s: float = 300.0,
+        alarm: AlarmRules = DEFAULT_ALARM,
     ) -> None:
         self._database = database
         self._traffic = traffic_database
@@ -68,6 +71,9 @@ class MeteringService:
         self._drafter = Drafter(database, traffic_database, clock)
         self._restarts = Restarts()
         self._settler = Settler(database, traffic_database, clock, self._ingestor, self._restarts)
+        self._alarms = AlarmWatch(
+            database, traffic_database, clock, rules=alarm, interval_ms=heartbeat_interval_s * 1000
+        )
         self._past_changed = asyncio.Event()
 
     async def import_readings(self, scope: Scope, lines: AsyncIterator[bytes] | bytes) -> ImportReport:
@@ -165,6 +171,16 @@ class MeteringService:
     async def draft_proposals(self) -> list[Proposal]:
         """Check each congested place once and draft what it needs."""
         return await self._drafter.draft_all()
+
+    async def check_alarms(self) -> list[AlarmChange]:
+        """Look at the last steps of every link; the saturation alarms that were raised or cleared."""
+        return await self._alarms.check()
+
+    async def run_alarms(self) -> None:
+        """Look for saturated links until cancelled, once a step."""
+        while True:
+            await self._clock.wait(self._alarms.step_s)
+            await self.check_alarms()
 
     async def run_settling(self) -> None:
         """Settle heartbeats until cancelled: every 15 s, and whenever many wait. First what was left by a crash."""
