@@ -35,8 +35,9 @@ bench: setup-dev ## print each figure beside a named baseline of the same run
 fuzz: setup-dev $(VENV)/.ready-fuzz ## fuzz every parser and the doors, guided by coverage; FUZZ_S=600 seconds in all
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S)
 
-test-deep: setup-dev ## mutate the rules of the terms: each change must make a test fail; DEEP_S=600 seconds, 0: all
+test-deep: setup-dev ## mutate the rules (DEEP_S=600 seconds, 0: all); cut a push after every byte and kill it in every state (hours)
 	$(BIN)/python -m tests.mutation --seconds $(DEEP_S)
+	$(BIN)/python -m tests.deep
 
 lock: ## resolve the dependencies again (needs uv); no index address is written
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q --group build pyproject.toml -o requirements.lock

@@ -50,6 +50,7 @@ from controller.store.database import Database, Tx
 from controller.store.events import NewEvent
 from controller.store.scope import By
 from controller.store.traffic import TrafficDatabase
+from drivers.sessions import libraries
 from inventory.adapters import Adapter
 from inventory.calendar import tokyo_day
 from inventory.errors import BadInput
@@ -187,6 +188,8 @@ class Daemon:
         location, resource, heartbeat = self.phonehome.ports
         ports = {"api": self.api_port, "ls": location, "rs": resource, "heartbeat": heartbeat}
         node.announce(directory, ports)
+        for problem in libraries.problems():
+            log.error("a transport library is not the proven one", problem=problem)
         log.info("listening", **ports, pace=self.clock.pace)
         return ports
 

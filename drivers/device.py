@@ -235,7 +235,7 @@ class CommandLineDevice(ABC):
             session = await self._connect(self.driver, self._endpoint)
             self._session = session
             if self._endpoint.host_key is None:
-                self._endpoint = replace(self._endpoint, host_key=session.host_key)
+                self._endpoint = replace(self._endpoint, host_key=session.host_key or None)
             self._proven = False
         return self._session
 

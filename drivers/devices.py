@@ -35,7 +35,7 @@ def over_ssh(
     `host_key` holds the key to store if the endpoint pinned none. Raises BadInput for a family without SSH.
     """
     chosen = driver(family)
-    made = _BY_FAMILY.get(family)
+    made = chosen.device or _BY_FAMILY.get(family)
     if made is None:
         raise BadInput(
             f"Family {family} is not reached over SSH.", field="path", next_step="Register the adapter with path arms."

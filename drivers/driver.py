@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-Family = Literal["ios", "fortios", "seil", "recipe"]
+if TYPE_CHECKING:
+    from drivers.device import CommandLineDevice
+
+Family = str
+"""Name of a family; ours are `ios`, `fortios`, `seil` and `recipe`, an outside driver brings its own."""
 Carrier = Literal["scrapli", "asyncssh", "arms"]
 
 
@@ -84,6 +88,8 @@ class Shell:
     quoted: bool = False
     """Whether a line with an open quotation mark goes on in the next line (FortiOS)."""
     leave: tuple[str, ...] = ("exit",)
+    telnet_line_end: str = "\r\n"
+    """What ends a line over telnet."""
 
     def refused(self, said: str) -> str | None:
         """First line of an answer that is a refusal; None if there is none."""
@@ -140,6 +146,8 @@ class Driver:
     """Paths of statements that carry our own management session (plan: management-path verdict)."""
     irreversible: tuple[tuple[re.Pattern[str], str], ...] = ()
     """Lines that the family's guard cannot take back, with the reason (devices-ios-fortios §A.3.3)."""
+    device: type[CommandLineDevice] | None = None
+    """What an outside driver makes of an endpoint; ours stand in `drivers.devices`."""
 
     @property
     def command_line(self) -> Shell:

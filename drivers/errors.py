@@ -4,13 +4,15 @@ DeviceError
 ├ Unreachable
 │  ├ NegotiationFailed      no algorithm in common: the device needs another SSH profile; a plain retry cannot help
 │  └ DeviceBusy             all its terminal lines are taken: back off, never hammer
+├ AuthenticationFailed
+│  └ JumpHostRefused        a jump host showed another key or refused us; the device behind it was not spoken to
 └ CommandRejected
    └ UnknownQuestion        the device asked something that no answer table knows; it was answered with a refusal
 """
 
 from __future__ import annotations
 
-from inventory.errors import CommandRejected, Unreachable
+from inventory.errors import AuthenticationFailed, CommandRejected, Unreachable
 
 
 class NegotiationFailed(Unreachable):
@@ -23,6 +25,12 @@ class DeviceBusy(Unreachable):
     """The device has no terminal line left for us."""
 
     code = "device-busy"
+
+
+class JumpHostRefused(AuthenticationFailed):
+    """A jump host showed another host key, or refused our credential; nothing was sent to the device behind it."""
+
+    code = "jump-host-refused"
 
 
 class UnknownQuestion(CommandRejected):

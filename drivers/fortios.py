@@ -175,6 +175,13 @@ class FortiGate(CommandLineDevice):
         status = await session.command("get system status", timeout_s=self._limits.command_s)
         if re.search(r"(?m)^Current HA mode:.*(?:secondary|slave|backup)", status):
             raise self._conflict("This unit is the secondary of its cluster.", "Push to the primary.")
+        if not re.search(r"(?m)^Current HA mode:\s*standalone", status):
+            cluster = await session.command("get system ha status", timeout_s=self._limits.command_s)
+            if re.search(r"(?i)out[- ]of[- ]sync", cluster):
+                raise self._conflict(
+                    "The members of the cluster hold different configurations.",
+                    "Let them synchronise first (`get system ha status`).",
+                )
         if not re.search(r"(?m)^Virtual domain configuration\s*:\s*disable", status):
             raise self._conflict(
                 "Virtual domains are on; a push to a unit with virtual domains is not offered.",

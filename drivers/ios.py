@@ -101,6 +101,8 @@ _SAVE_TRIES: Final = 3
 _SAVE_PAUSE_S: Final = 5.0
 _BUSY: Final = re.compile(r"(?i)resource busy|text file busy|startup-config.*busy|try again|is being (?:used|written)")
 _REVERT_S: Final = 600.0
+_LOCKED: Final = re.compile(r"(?im)^\s*(?:State|Lock state)\s*:\s*LOCKED|locked by")
+_LOCK_WAITS_S: Final = (10.0, 20.0, 30.0)
 _NOTHING_PENDING: Final = re.compile(r"(?i)no rollback confirmed change pending")
 
 
@@ -187,10 +189,23 @@ class CiscoIos(CommandLineDevice):
             raise self._conflict(
                 "Another change waits for its confirmation on this device.", "Wait until it is confirmed or reverted."
             )
-        lock = await session.command("show configuration lock", timeout_s=self._limits.command_s)
-        if re.search(r"(?im)^\s*(?:State|Lock state)\s*:\s*LOCKED", lock) or "locked by" in lock:
-            raise self._conflict("Somebody else holds the configuration lock.", "Wait until it is released.")
+        await self._wait_for_lock(session)
         return Step("archive on, no timer pending, no lock held")
+
+    async def _wait_for_lock(self, session: CliSession) -> None:
+        """Return when nobody holds the configuration lock; Conflict when somebody does for a minute."""
+        said = ""
+        for pause_s in (*_LOCK_WAITS_S, None):
+            said = await session.command("show configuration lock", timeout_s=self._limits.command_s)
+            if not _LOCKED.search(said):
+                return
+            if pause_s is not None:
+                await self._wait(pause_s)
+        holder = _all(r"(?im)^\s*User\s*:\s*(\S+)", said)
+        raise self._conflict(
+            f"The configuration is locked by {holder[0] if holder else 'somebody else'}.",
+            "Wait until the lock is released; a push never breaks it.",
+        )
 
     async def _arm(self, session: CliSession, job: PushJob) -> Step:
         minutes = revert_minutes(job.guard_s)

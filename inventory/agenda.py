@@ -42,7 +42,8 @@ class Due:
     kind: DueKind
     subject: str
     """Key or serial number of what it is about."""
-    contractor_id: int
+    contractor_id: int | None
+    """None: it is about no one contractor."""
     rule: str
     words: str
     """What happens, or what is lost."""
@@ -82,6 +83,8 @@ def of_contract(contract: Contract, subject: str, contractor_id: int) -> Iterato
             yield due(end - timedelta(days=NOTICE_DAYS), "notice-for-that-end", notice_rule, words)
     for one in contract.pending:
         yield due(one.first_day, "change-takes-effect", "MPC-9.2", f"{one.what} becomes {one.value}")
+    if contract.suspended and contract.suspended_until is not None:
+        yield of_suspension(contract.suspended_until, subject, contractor_id)
     if contract.effective is not None:
         yield due(contract.effective, "last-day", notice_rule, f"last day of service of this {contract.kind}")
 
@@ -113,10 +116,19 @@ def of_suspension(until: date, subject: str, contractor_id: int) -> Due:
     return Due(until, "suspension-ends", subject, contractor_id, "SMF-21", "the notified period is over: resume it")
 
 
-def notice_to_give(kind: NoticeKind, day: date, subject: str, contractor_id: int) -> Due:
-    """A planned interruption or abolition that is not notified yet: the last day on which its notice is in time."""
+def notice_to_give(
+    kind: NoticeKind | Literal["terms-change"], day: date, subject: str, contractor_id: int | None
+) -> Due:
+    """What is planned and not notified yet: the last day on which its notice is in time (SMF-20, SMF-22, SMF-0)."""
     latest = day
-    while not notice_in_time(kind, day, latest):
+    while kind != "terms-change" and not notice_in_time(kind, day, latest):
         latest -= timedelta(days=1)
-    rule = "SMF-22" if kind == "abolition" else "SMF-20"
-    return Due(latest, "notice-to-give", subject, contractor_id, rule, f"the notice of the {kind} on {day}")
+    rules = {"abolition": "SMF-22", "terms-change": "SMF-0"}
+    return Due(
+        latest,
+        "notice-to-give",
+        subject,
+        contractor_id,
+        rules.get(kind, "SMF-20"),
+        f"the notice of the {kind} on {day}",
+    )

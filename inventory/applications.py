@@ -27,7 +27,7 @@ _NEEDS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "ultra-send-back": ("on", "site"),
     "mobile-access": ("on", "plan"),
     "packet-share-group": ("name", "packs_gb"),
-    "ultra-firewall": ("on",),
+    "ultra-firewall": (),
 }
 _MAY: Final[Mapping[Kind, frozenset[str]]] = {
     "management": frozenset({"name", "classes", "standbys", "management_id"}),
@@ -36,7 +36,7 @@ _MAY: Final[Mapping[Kind, frozenset[str]]] = {
     "ultra-send-back": frozenset({"name"}),
     "mobile-access": frozenset({"name", "group", "network_type"}),
     "packet-share-group": frozenset(),
-    "ultra-firewall": frozenset({"name"}),
+    "ultra-firewall": frozenset({"name", "on", "serial_number"}),
 }
 
 
@@ -55,6 +55,8 @@ class Wanted:
     """Of an adapter: another contractor's management (MPC-6.2, SMF-13). Of a management: the one that it takes over."""
     on: str | None = None
     """Name of the adapter line that an option is for."""
+    serial_number: str | None = None
+    """Of an Ultra Firewall: the contractor's own adapter, without a rental, that it is for."""
     site: str | None = None
     plan: str | None = None
     network_type: str | None = None
@@ -86,7 +88,7 @@ class Wanted:
             case "packet-share-group":
                 return PacketGroup(self.name, int(values.get("packs-gb", 0)))
             case _:
-                return UltraFirewall(self.on or "")
+                return UltraFirewall(self.on or self.serial_number or "")
 
 
 def require_complete(service: Service, wanted: Wanted, place: str) -> None:
@@ -104,5 +106,12 @@ def require_complete(service: Service, wanted: Wanted, place: str) -> None:
                 rule="MPC-9.1" if service == "mpc" else "SMF-3.1",
                 next_step="Complete the form.",
             )
+    if wanted.kind == "ultra-firewall" and len(given.keys() & {"on", "serial_number"}) != 1:
+        raise BadInput(
+            "an ultra-firewall is for a rental, or for one adapter of the contractor's own",
+            field=f"{place}.on",
+            rule="SMF-4.2",
+            next_step="Name the rental, or give the serial number.",
+        )
     for name in given.keys() - set(_NEEDS[wanted.kind]) - _MAY[wanted.kind]:
         raise BadInput(f"a {wanted.kind} has no {name}", field=f"{place}.{name}", next_step="Leave it out.")

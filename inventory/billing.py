@@ -214,13 +214,13 @@ def _dated_fee(line: BilledLine, life: Life, prices: PriceList, month: Month, da
 
 
 def _minimum_period_sum(line: BilledLine, life: Life, prices: PriceList) -> Iterator[Charge]:
+    """By the counts and the prices of the effective day (service-terms §6)."""
     contract = line.contract
     assert life.ended is not None
     if contract.cause is Cause.ABOLITION or not life.charged_at_all:
         return
     version = line.version(life.ended) if line.versions else None
     plan = version.plan if version else None
-    price_day = max(Month.of(life.ended).first, life.billing_start)
     yen = 0
     if contract.kind == "management":
         for item, counts in (
@@ -228,9 +228,9 @@ def _minimum_period_sum(line: BilledLine, life: Life, prices: PriceList) -> Iter
             (standby_item(contract.service), line.standbys),
         ):
             count = _count_on(counts, life.ended)
-            yen += count * prices.yen(item, "monthly", price_day) if count else 0
+            yen += count * prices.yen(item, "monthly", life.ended) if count else 0
     elif version is not None:
-        yen = _yen_of(line, _at_conclusion(line) or version, prices, price_day)
+        yen = _yen_of(line, _at_conclusion(line) or version, prices, life.ended)
     amount = early_termination(
         life,
         MINIMUM_MONTHS[contract.kind],

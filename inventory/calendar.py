@@ -5,7 +5,7 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Final
 
 from inventory.errors import BadInput
@@ -17,6 +17,11 @@ TOKYO: Final = timezone(timedelta(hours=9), "Asia/Tokyo")
 def tokyo_day(at_ms: int) -> date:
     """The calendar day in Asia/Tokyo on which an instant counts."""
     return datetime.fromtimestamp(at_ms // 1000, TOKYO).date()
+
+
+def day_end_ms(day: date) -> int:
+    """The first instant, in milliseconds, that no longer counts on the day in Asia/Tokyo."""
+    return int(datetime.combine(day + timedelta(days=1), time(), TOKYO).timestamp()) * 1000
 
 
 @dataclass(frozen=True, slots=True, order=True)

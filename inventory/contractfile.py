@@ -111,7 +111,8 @@ def _row(row: CsvRow, today: date) -> tuple[ImportApplication, ImportRow]:
         start,
         row["form"] or f"imported, application {row['application']}",
     )
-    return head, ImportRow(row, wanted, row["serial_number"] or None, rules)
+    of_line = None if wanted.serial_number else row["serial_number"] or None
+    return head, ImportRow(row, wanted, of_line, rules)
 
 
 def _service(row: CsvRow, concluded: date, today: date) -> tuple[Service, tuple[str, ...]]:
@@ -167,6 +168,7 @@ def _wanted(row: CsvRow) -> Wanted:
         model=row["model"] or None,
         management_id=_management(row["management"]) if row["management"] else None,
         on=row["on"] or None,
+        serial_number=(row["serial_number"] or None) if row["kind"] == "ultra-firewall" and not row["on"] else None,
         site=row["site"] or None,
         plan=row["plan"] or None,
         network_type=row["network_type"] or None,

@@ -122,6 +122,8 @@ class Contract:
     cause: Cause | None = None
     suspended: bool = False
     """A terminating line carries its suspension as a mark."""
+    suspended_until: date | None = None
+    """Last day of the notified period of a suspension (SMF-21); None: none was notified, or it is not suspended."""
     values: Mapping[str, str | int] = field(default_factory=dict)
     """Of an option: `plan`, `network-type`, `packs-gb`."""
     pending: tuple[PendingChange, ...] = ()
@@ -261,14 +263,14 @@ def _suspend(contract: Contract, event: ContractEvent) -> ContractStep:
     if contract.suspended:
         raise RuleViolation("it is suspended already", rule="SMF-21", next_step="Resume it first.")
     state = State.SUSPENDED if contract.state is State.ACTIVE else contract.state
-    return ContractStep(replace(contract, state=state, suspended=True), "SMF-21")
+    return ContractStep(replace(contract, state=state, suspended=True, suspended_until=event.until), "SMF-21")
 
 
 def _resume(contract: Contract, event: ContractEvent) -> ContractStep:
     if not contract.suspended:
         raise RuleViolation("it is not suspended", rule="SMF-21", next_step="Nothing has to be done.")
     state = State.ACTIVE if contract.state is State.SUSPENDED else contract.state
-    return ContractStep(replace(contract, state=state, suspended=False), "SMF-21")
+    return ContractStep(replace(contract, state=state, suspended=False, suspended_until=None), "SMF-21")
 
 
 def _notice(contract: Contract, event: ContractEvent) -> ContractStep:

@@ -106,7 +106,7 @@ def obstacles(service: Service, holds: Sequence[Item], wants: Sequence[Item]) ->
             case _:
                 found += _option(service, item, adapters, every)
     found += _names(every)
-    if service == "mpc":
+    if service == "mpc" and not all(isinstance(item, InvoiceAddressee) for item in wants):
         found += _both_kinds(every)
     return tuple(found)
 

@@ -25,11 +25,25 @@ RecordKind = Literal[
     "harassment",
     "count-refusal",
     "terms-change",
+    "secrecy-release",
+    "publication",
+    "exemption",
+    "planned-notice",
 ]
 KINDS: Final[tuple[RecordKind, ...]] = get_args(RecordKind)
 Relation = Literal["provider", "subsidiary", "delegate"]
 HARASSMENT_KINDS: Final = 10
 REFUSAL_REASONS: Final = 7
+PUBLISHED_CONTRACTORS: Final = 10
+"""Statistics that are published cover at least so many (SMF-17.3)."""
+EXEMPTIONS: Final = ("28(2)", "28(3)", "none")
+"""Paragraphs of article 28 of the general terms (MPC-16.1); `none` stands for one that was recorded by mistake."""
+_PLANNED: Final[Mapping[object, str]] = {
+    "planned-interruption": "SMF-20",
+    "abolition": "SMF-22",
+    "terms-change": "SMF-0",
+}
+"""What has to be notified beforehand, and the rule that says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,10 @@ SHAPES: Final[Mapping[RecordKind, Shape]] = {
     "harassment": Shape(_both("SMF-25"), ("number", "what"), ("told", "damages_yen"), ("contractor",)),
     "count-refusal": Shape(_both("SMF-5.3"), ("reason", "asked"), (), ("management",)),
     "terms-change": Shape(_both("SMF-0"), ("version",), ("what",)),
+    "secrecy-release": Shape(_both("SMF-17.1"), ("what", "to", "consent"), (), ("contractor",)),
+    "publication": Shape(_both("SMF-17.3"), ("what", "purpose", "contractors", "identifies")),
+    "exemption": Shape(_both("MPC-16.1"), ("clause", "reason"), (), ("line",)),
+    "planned-notice": Shape(_both("SMF-20"), ("of",), ("what",)),
 }
 
 
@@ -81,6 +99,8 @@ class NewRecord:
     @property
     def rule(self) -> str:
         """The rule that asks for it."""
+        if self.kind == "planned-notice":
+            return _PLANNED.get(self.facts.get("of"), "SMF-20")
         return SHAPES[self.kind].rules[self.service]
 
 
@@ -124,6 +144,12 @@ def _guard(new: NewRecord) -> None:
             _interruption(new)
         case "terms-change":
             _notified_before(new)
+        case "publication":
+            _publication(new)
+        case "exemption":
+            _exemption(new)
+        case "planned-notice":
+            _chosen(new, "of", tuple(str(one) for one in _PLANNED))
         case _:
             pass
 
@@ -160,6 +186,43 @@ def _interruption(new: NewRecord) -> None:
         require_notice("planned-interruption", new.day, new.notified, emergency=emergency)
     elif not emergency:
         _notified_before(new)
+
+
+def _publication(new: NewRecord) -> None:
+    """Statistics over communication records: for the safety of communications, over ten contractors and more, with no
+    communication to be told from them (SMF-17.3)."""
+    count = new.facts["contractors"]
+    enough = isinstance(count, int) and not isinstance(count, bool) and count >= PUBLISHED_CONTRACTORS
+    for field, fits, words in (
+        ("purpose", new.facts["purpose"] == "safety", "statistics are made for the safety of communications"),
+        ("identifies", new.facts["identifies"] is False, "no single communication may be told from what is published"),
+        ("contractors", enough, f"published statistics cover at least {PUBLISHED_CONTRACTORS} contractors"),
+    ):
+        if not fits:
+            raise RuleViolation(
+                words, rule="SMF-17.3", field=f"facts.{field}", next_step="Do not publish it; obtain each consent."
+            )
+
+
+def _exemption(new: NewRecord) -> None:
+    if new.service != "mpc":
+        raise RuleViolation(
+            "only mpc knows an exemption from the minimum-period sum",
+            rule="MPC-16.1",
+            field="service",
+            next_step="The sum of SMF-16.2 is charged whoever terminates.",
+        )
+    _chosen(new, "clause", EXEMPTIONS)
+
+
+def _chosen(new: NewRecord, name: str, of: tuple[str, ...]) -> None:
+    if new.facts[name] not in of:
+        raise BadInput(
+            f"{str(new.facts[name])[:40]} is none of {', '.join(of)}",
+            field=f"facts.{name}",
+            rule=new.rule,
+            next_step=f"Give {' or '.join(of)}.",
+        )
 
 
 def _notified_before(new: NewRecord) -> None:

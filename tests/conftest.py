@@ -11,12 +11,17 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from controller.keyring import KEY_BYTES, Keyring
 from controller.store.database import Database
 from controller.store.migrate import upgrade
 from tests import postgres
 from tests.clock import ManualClock
+
+# Properties are about values. How long an example takes says how busy the machine is, and nothing else.
+settings.register_profile("values", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("values")
 
 BOTH = (pytest.param("sqlite", id="sqlite"), pytest.param("postgresql", id="postgresql", marks=pytest.mark.postgres))
 

@@ -1,11 +1,16 @@
 #!/bin/sh
-# The servers that the tests talk to: PostgreSQL and net-snmp's snmpd.
+# The servers that the tests talk to: PostgreSQL, net-snmp's snmpd, FRRouting behind OpenSSH.
 # As root on Debian or Ubuntu they are installed. Otherwise what is missing is listed, and the tests that need it are
 # skipped with the reason. With CI=true a missing part is a failure.
 set -eu
 missing=""
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing="$missing postgresql"
 command -v snmpd >/dev/null || [ -x /usr/sbin/snmpd ] || missing="$missing snmpd"
+# FRRouting and sshd are run by root only, so nobody else needs them.
+if [ "$(id -u)" = 0 ]; then
+	[ -x /usr/lib/frr/zebra ] || missing="$missing frr frr-pythontools"
+	[ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+fi
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	echo "installing the parts that the tests talk to:$missing"

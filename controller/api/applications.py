@@ -12,7 +12,7 @@ from controller.api.auth import Billing, Viewer
 from controller.api.contracts import ContractView, DayText, day_of, views_of_application
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
-from controller.api.schemas import Body, ContractorKey, ManagementKey, Name, instant
+from controller.api.schemas import Body, ContractorKey, ManagementKey, Name, Serial, instant
 from controller.api.state import acting, daemon_of, number
 from controller.store import applications
 from controller.store.applications import Application
@@ -44,6 +44,9 @@ class NewItem(Body):
         description="adapter: another contractor's management (MPC-6.2, SMF-13). management: the one it takes over.",
     )
     on: Name | None = Field(default=None, description="Option: name of the adapter line that it is for.")
+    serial_number: Serial | None = Field(
+        default=None, description="ultra-firewall without a rental: the contractor's own adapter, seated."
+    )
     site: Name | None = None
     plan: Name | None = None
     network_type: Literal["dynamic-ip", "fixed-ip"] | None = None
@@ -62,6 +65,7 @@ class NewItem(Body):
             model=self.model,
             management_id=None if self.management is None else number(self.management, "M", "management"),
             on=self.on,
+            serial_number=self.serial_number,
             site=self.site,
             plan=self.plan,
             network_type=self.network_type,

@@ -17,18 +17,22 @@ from controller.api.schemas import (
     ContractorKey,
     ExplanationView,
     LineKey,
+    Name,
     Serial,
     Text,
     instant,
 )
 from controller.api.state import acting, daemon_of, number
-from controller.store import contracts, contractsteps, occupancy
+from controller.keyring import Keyring
+from controller.store import contracts, contractsteps, groupchange, occupancy
 from controller.store.contracts import ContractLine, EventRow, Standing
 from controller.store.database import Tx
+from controller.store.scope import By, Scope
 from inventory.adapters import SerialNumber
 from inventory.calendar import parse_day, tokyo_day
 from inventory.contractbook import event_of
-from inventory.contracts import allowed
+from inventory.contractevents import ChangeOption, ContractEvent
+from inventory.contracts import ContractStep, allowed
 from inventory.contractwords import LineStep, explain_line
 from inventory.entitlement import stop_of
 from inventory.errors import BadInput
@@ -154,6 +158,14 @@ class ContractEventView(BaseModel):
         )
 
 
+class NewGroupBody(Body):
+    """A packet share group that is applied for and accepted with the change; it starts on the day of the change."""
+
+    name: Name
+    packs_gb: Annotated[int, Field(ge=0, le=10_000_000)]
+    form: Annotated[str, StringConstraints(max_length=1_000_000, pattern=r"^[^\x00]*$")]
+
+
 class NewContractEvent(Body):
     """What happened to a line on a day up to today (today if left out). Each event takes only facts of its own."""
 
@@ -172,6 +184,9 @@ class NewContractEvent(Body):
         default=None, description="change-option: plan or network type by name, packs as whole GB."
     )
     group: LineKey | None = Field(default=None, description="change-option to packet-share: the group it joins.")
+    new_group: NewGroupBody | None = Field(
+        default=None, description="change-option to packet-share: a group that is ordered with it."
+    )
     corrects: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
         default=None, description="Number of the event that this one stands for; that one stays on record."
     )
@@ -294,16 +309,14 @@ async def record_contract_event(
     """Record an event. What the rules refuse changes nothing; a fact is never refused, it may raise an alert."""
     daemon = daemon_of(request)
     by = acting(request, caller)
-    facts = body.model_dump(exclude={"event", "day", "group", "corrects"}, exclude_none=True)
+    facts = body.model_dump(exclude={"event", "day", "group", "new_group", "corrects"}, exclude_none=True)
     event = event_of(body.event, day_of(body.day, "day") or tokyo_day(by.at_ms), facts)
     group = None if body.group is None else number(body.group, "L", "group")
     touched: set[int] = set()
 
     async def work(tx: Tx) -> ContractView:
         line_id = number(key, "L")
-        _, moved = await contractsteps.record(
-            tx, caller.scope, daemon.keyring, by, line_id, event, group_line_id=group, corrects=body.corrects
-        )
+        _, moved = await _record(tx, caller.scope, daemon.keyring, by, line_id, event, group, body)
         touched.update(moved)
         return (await _views(tx, [await contracts.line(tx, caller.scope, line_id)], tokyo_day(by.at_ms)))[0]
 
@@ -356,6 +369,32 @@ async def link_contract_unit(key: LineKey, body: Unit, request: Request, caller:
     answer = await once.commit(work)
     await daemon.places_changed(*sorted(touched))
     return answer
+
+
+async def _record(
+    tx: Tx,
+    scope: Scope,
+    keyring: Keyring,
+    by: By,
+    line_id: int,
+    event: ContractEvent,
+    group_id: int | None,
+    body: NewContractEvent,
+) -> tuple[ContractStep, set[int]]:
+    if body.new_group is None:
+        return await contractsteps.record(
+            tx, scope, keyring, by, line_id, event, group_line_id=group_id, corrects=body.corrects
+        )
+    if group_id is not None or body.corrects is not None or not isinstance(event, ChangeOption):
+        raise BadInput(
+            "a new group comes with a change to the packet-share plan, and with nothing else",
+            field="new_group",
+            rule="MPC-6.7",
+            next_step="Leave the group or the correction out.",
+        )
+    new = body.new_group
+    wanted = groupchange.NewGroup(new.name, new.packs_gb, new.form)
+    return await groupchange.change(tx, scope, keyring, by, line_id, event, wanted)
 
 
 class _Row(BaseModel):

@@ -22,7 +22,7 @@ class DeadlineView(BaseModel):
     day: str = Field(description="Last day in time, or the day on which it happens.")
     kind: str
     subject: str = Field(description="Key or serial number.")
-    contractor: str
+    contractor: str | None = Field(description="None: it is about no one contractor.")
     rule: str
     words: str = Field(description="What happens, or what is lost.")
     overdue: bool
@@ -44,7 +44,7 @@ async def list_deadlines(
             day=one.day.isoformat(),
             kind=one.kind,
             subject=one.subject,
-            contractor=show_key("K", one.contractor_id),
+            contractor=None if one.contractor_id is None else show_key("K", one.contractor_id),
             rule=one.rule,
             words=one.words,
             overdue=one.overdue(today),

@@ -20,10 +20,11 @@ from controller.api.schemas import (
     PlacementView,
     Promotion,
     StandbyKey,
+    StandbyMove,
     StandbyView,
 )
 from controller.api.state import acting, daemon_of, number
-from controller.store import adapters, entries, occupancy, slots
+from controller.store import adapters, entries, occupancy, slots, slotunits
 from controller.store.database import Tx
 from controller.store.scope import Scope
 from controller.store.seats import SlotRef
@@ -151,7 +152,8 @@ async def list_standbys(
             tx, caller.scope, after=wanted.after, limit=wanted.limit + 1, management_id=owner, occupied=occupied
         )
         sitting = await occupancy.occupants(tx, "standby", [one.id for one in found])
-    views = [StandbyView.of(one, sitting.get(one.id)) for one in found]
+        own = await slotunits.units(tx, [one.id for one in found])
+    views = [StandbyView.of(one, sitting.get(one.id), own.get(one.id)) for one in found]
     return page(views, [one.id for one in found], wanted)
 
 
@@ -164,13 +166,17 @@ async def read_standby(key: StandbyKey, request: Request, caller: Viewer) -> Sta
 
 @router.post("/standbys/{key}/assign", response_model=StandbyView, tags=["standbys"])
 async def assign_standby(
-    key: StandbyKey, body: AdapterMove, request: Request, caller: Operator, once: Once
+    key: StandbyKey, body: StandbyMove, request: Request, caller: Operator, once: Once
 ) -> Response:
-    """Put an unseated adapter into this standby (MPC-3.2: class I only)."""
+    """Put an unseated adapter into this standby (MPC-3.2: class I only); it may have come with it (MPC-1)."""
 
     async def work(tx: Tx) -> StandbyView:
-        adapter = await adapters.by_serial(tx, caller.scope, SerialNumber.parse(body.serial_number))
-        await slots.assign(tx, caller.scope, acting(request, caller), adapter.id, standby_id=number(key, "S"))
+        serial, by = SerialNumber.parse(body.serial_number), acting(request, caller)
+        if body.with_slot:
+            await slotunits.deliver(tx, caller.scope, by, number(key, "S"), serial)
+        else:
+            adapter = await adapters.by_serial(tx, caller.scope, serial)
+            await slots.assign(tx, caller.scope, by, adapter.id, standby_id=number(key, "S"))
         return await _standby(tx, caller.scope, number(key, "S"))
 
     return await once.commit(work, status=200)
@@ -183,4 +189,5 @@ async def _entry(tx: Tx, scope: Scope, entry_id: int) -> EntryView:
 
 async def _standby(tx: Tx, scope: Scope, standby_id: int) -> StandbyView:
     found = await entries.get_standby(tx, scope, standby_id)
-    return StandbyView.of(found, await slots.occupant(tx, scope, SlotRef("standby", standby_id)))
+    own = await slotunits.units(tx, [standby_id])
+    return StandbyView.of(found, await slots.occupant(tx, scope, SlotRef("standby", standby_id)), own.get(standby_id))

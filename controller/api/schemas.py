@@ -172,14 +172,16 @@ class StandbyView(BaseModel):
     key: str
     management: str
     occupant: str | None
+    unit: str | None = Field(description="Serial number of the unit that comes with the slot (MPC-1).")
 
     @classmethod
-    def of(cls, standby: Standby, occupant: Adapter | None) -> StandbyView:
+    def of(cls, standby: Standby, occupant: Adapter | None, unit: str | None) -> StandbyView:
         """View of a value."""
         return cls(
             key=standby.key,
             management=f"M-{standby.management_id}",
             occupant=occupant.serial.shown if occupant else None,
+            unit=unit,
         )
 
 
@@ -281,6 +283,14 @@ class AdapterMove(Body):
     """Which adapter goes into the slot."""
 
     serial_number: Serial
+
+
+class StandbyMove(AdapterMove):
+    """Which adapter goes into the standby."""
+
+    with_slot: bool = Field(
+        default=False, description="It was delivered with the standby (mpc, class I): no line, due back with the slot."
+    )
 
 
 class Promotion(Body):

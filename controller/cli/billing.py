@@ -1,16 +1,14 @@
-"""`kajitori amounts`, `deadline`, `import-contracts`: what a month costs, and what falls due, over REST."""
+"""`kajitori amounts`, `deadline`: what a month costs, and what falls due, over REST."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from controller.cli.client import Exit, Json, at
+from controller.cli.client import Json, at
 from controller.cli.options import ADMIN_KEY, HERE, AsJson, KeyFile, Url, api
 from controller.cli.output import out, show_fields, show_json, show_table
-from controller.cli.pricing import FAULT_COLUMNS, read_text
 
 COLUMNS = ("line", "words", "yen", "arithmetic", "rules")
 DUE_COLUMNS = ("day", "overdue", "kind", "subject", "contractor", "rule", "words")
@@ -34,29 +32,6 @@ def register(app: typer.Typer) -> None:
             show_json(found)
         else:
             show_table(found, DUE_COLUMNS)
-
-    @app.command("import-contracts")
-    def importing(
-        file: Annotated[Path, typer.Argument(help="CSV: one row a line or option.", dir_okay=False)],
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be kept.")] = False,
-        url: Url = HERE,
-        key_file: KeyFile = ADMIN_KEY,
-        as_json: AsJson = False,
-    ) -> None:
-        """Import contracts with their original days, whole or not at all."""
-        client, text = api(url, key_file), read_text(file)
-        told = client.post("/contracts/import", {"text": text, "dry_run": True})
-        if not dry_run and not told["faults"]:
-            told = client.post("/contracts/import", {"text": text, "dry_run": False})
-        if as_json:
-            show_json(told)
-        else:
-            show_table(told["rows"], ("row", "application", "line", "rules"))
-            show_table(told["faults"], FAULT_COLUMNS)
-            kept = "nothing was imported" if told["dry_run"] else f"{len(told['rows'])} rows were imported"
-            out.print(kept)
-        if told["faults"]:
-            raise typer.Exit(Exit.BAD_INPUT)
 
     @app.command("amounts")
     def amounts(

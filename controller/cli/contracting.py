@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.client import at
+from controller.cli.client import Exit, at
 from controller.cli.fleet import explained, show, text_of
 from controller.cli.options import ADMIN_KEY, HERE, AsJson, KeyFile, Url, api
-from controller.cli.output import show_json, show_table
+from controller.cli.output import out, show_json, show_table
+from controller.cli.pricing import FAULT_COLUMNS, read_text
 from inventory.errors import BadInput
 
 LINE_COLUMNS = ("key", "contractor", "service", "kind", "name", "state", "entitled", "billing_start", "effective")
@@ -30,6 +31,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(application, name="application")
     _reading(contract)
     _events(contract)
+    _importing(contract)
     _applying(application)
     _deciding(application)
 
@@ -76,7 +78,9 @@ def _events(group: typer.Typer) -> None:
     def record(
         key: Line,
         event: Annotated[str, typer.Argument(help="notice, suspend, resume, change-option, …")],
-        facts: Annotated[list[str] | None, typer.Argument(help="Its facts, such as named=2025-06-30.")] = None,
+        facts: Annotated[
+            list[str] | None, typer.Argument(help="Such as named=2025-06-30 or new_group.name=share.")
+        ] = None,
         day: Day = None,
         corrects: Annotated[int | None, typer.Option(help="Number of the event that it stands for.")] = None,
         url: Url = HERE,
@@ -85,7 +89,14 @@ def _events(group: typer.Typer) -> None:
     ) -> None:
         """Record an event of a line."""
         body: dict[str, object] = {"event": event, "day": day, "corrects": corrects}
-        body |= dict(_fact(one) for one in facts or ())
+        parts: dict[str, dict[str, object]] = {}
+        for name, value in (_fact(one) for one in facts or ()):
+            outer, dot, inner = name.partition(".")
+            if dot:
+                parts.setdefault(outer, {})[inner] = value
+            else:
+                body[name] = value
+        body |= parts
         show(api(url, key_file).post(at("contracts", key, "events"), body), as_json)
 
     @group.command("unit")
@@ -172,3 +183,28 @@ def _fact(text: str) -> tuple[str, object]:
     if value in {"true", "false"}:
         return name, value == "true"
     return name, int(value) if value.isascii() and value.isdigit() else value
+
+
+def _importing(group: typer.Typer) -> None:
+    @group.command("import")
+    def importing(
+        file: Annotated[Path, typer.Argument(help="CSV: one row a line or option.", dir_okay=False)],
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be kept.")] = False,
+        url: Url = HERE,
+        key_file: KeyFile = ADMIN_KEY,
+        as_json: AsJson = False,
+    ) -> None:
+        """Import contracts with their original days, whole or not at all."""
+        client, text = api(url, key_file), read_text(file)
+        told = client.post("/contracts/import", {"text": text, "dry_run": True})
+        if not dry_run and not told["faults"]:
+            told = client.post("/contracts/import", {"text": text, "dry_run": False})
+        if as_json:
+            show_json(told)
+        else:
+            show_table(told["rows"], ("row", "application", "line", "rules"))
+            show_table(told["faults"], FAULT_COLUMNS)
+            kept = "nothing was imported" if told["dry_run"] else f"{len(told['rows'])} rows were imported"
+            out.print(kept)
+        if told["faults"]:
+            raise typer.Exit(Exit.BAD_INPUT)

@@ -21,7 +21,7 @@ COLUMNS = {
     "contractor": ("key", "name"),
     "management": ("key", "contractor", "service", "classes", "name", "entry_count", "standby_count", "suspended"),
     "entry": ("key", "management", "name", "site", "occupant", "generation"),
-    "standby": ("key", "management", "occupant"),
+    "standby": ("key", "management", "occupant", "unit"),
     "adapter": ("serial_number", "model", "service", "device_class", "life", "place", "path"),
 }
 PLURALS = {"entry": "entries"}
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
         _reading(group, noun)
     _contracts(groups["contractor"], groups["management"])
     _places(groups["entry"])
+    _spares(groups["standby"])
     _adapters(groups["adapter"])
     booting.register(groups["adapter"], groups["entry"])
     _explaining(app)
@@ -178,6 +179,21 @@ def _places(group: typer.Typer) -> None:
             texts.append({"id": int(number), "text": text_of(Path(name))})
         body = {"modules": texts, "reason": reason}
         show(api(url, key_file).put(at("entries", key, "configs", "working"), body), as_json)
+
+
+def _spares(group: typer.Typer) -> None:
+    @group.command("assign")
+    def assign(
+        key: Annotated[str, typer.Argument(help="Key of the standby, such as S-7.")],
+        serial: Serial,
+        with_slot: Annotated[bool, typer.Option("--with-slot", help="It was delivered with the standby.")] = False,
+        url: Url = HERE,
+        key_file: KeyFile = ADMIN_KEY,
+        as_json: AsJson = False,
+    ) -> None:
+        """Put an unseated adapter into a standby."""
+        body = {"serial_number": serial, "with_slot": with_slot}
+        show(api(url, key_file).post(at("standbys", key, "assign"), body), as_json)
 
 
 def _adapters(group: typer.Typer) -> None:

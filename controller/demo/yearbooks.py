@@ -45,6 +45,7 @@ from inventory.onboarding import ChecklistItem
 from inventory.optionrules import Bound, ends_together
 from inventory.outageclaims import OutageClaim
 from inventory.prices import Price, PriceList
+from inventory.records import NewRecord
 from inventory.slots import Occupant, SlotKind
 from inventory.terms import RULES
 
@@ -157,6 +158,8 @@ class Books:
     charges: list[tuple[int, Charge]] = field(default_factory=list)
     """Line number and charge, in the order in which they were made."""
     months: list[MonthTotals] = field(default_factory=list)
+    records: list[tuple[NewRecord, str]] = field(default_factory=list)
+    """With the version of the terms that was in force."""
 
     # --- rules --------------------------------------------------------------------------------------------------------
 

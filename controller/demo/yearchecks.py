@@ -19,31 +19,16 @@ _TERM: Final = re.compile(
 )
 
 UNTOUCHABLE: Final[dict[str, str]] = {
-    "SMF-0": "a notice of changed terms is a record; the books of the year hold none",
-    "MPC-1": "a unit that is delivered with its standby has no rule in inventory/ yet",
-    "SMF-5.3": "refusing a count change is a record; the books of the year hold none",
-    "SMF-6": "a change of name or address is a record; the books of the year hold none",
     "SMF-7": "says what does not exist: no operation changes the contractor of a line",
-    "MPC-9.4": "a limit of mobile traffic is a record; the books of the year hold none",
-    "SMF-9.1": "consents and places of use are records and phone-homes, not amounts",
-    "MPC-10.1": "consents and places of use are records and phone-homes, not amounts",
-    "MPC-10.4": "as MPC-10.1, for software",
-    "MPC-11": "shows only where devices phone home",
     "SMF-12.1": "shows in configurations: each has its author and approver",
     "SMF-12.2": "shows in texts for customers: they promise neither",
-    "SMF-17.1": "a duty of the contractor",
-    "SMF-17.2": "a disclosure is a record; tenants are kept apart by the API",
-    "SMF-17.3": "shows in metering and its statistics",
-    "SMF-17.4": "sharing is a record; the books of the year hold none",
     "SMF-17.5": "shows after the contract, in what is kept",
     "MPC-18.1": "shows in configurations: each has its author and approver",
     "MPC-18.2": "shows in texts for customers: they promise neither",
     "SMF-18": "shows in operator accounts and the audit",
     "MPC-19": "shows in metering and its proposals",
-    "SMF-19": "an emergency restriction is a record; the books of the year hold none",
     "SMF-24": "shows in metering and its proposals",
     "SMF-26.2": "says what does not exist: no damages beyond the credit",
-    "SMF-27": "the version of the terms stands with each event that the daemon keeps",
 }
 """Rules that no step of a contract line, option, unit, invoice or claim names, and why."""
 

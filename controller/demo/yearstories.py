@@ -13,6 +13,7 @@ from typing import Final
 
 from controller.demo import yearbase as base
 from controller.demo import yearhappens as happens
+from controller.demo import yearrecords
 from controller.demo.yearbooks import ONE, Books, Line
 from controller.demo.yearmoney import suspend
 from inventory.adapters import LifeEvent, SerialNumber
@@ -258,6 +259,13 @@ def _prices(books: Books, rng: random.Random, day: date) -> None:
     books.attempt(lambda: parse_price("smfsx", "lobby", "monthly", 100, day, None))
 
 
+def _records(books: Books, rng: random.Random, day: date) -> None:
+    """What the terms want on record, a unit that comes with its standby, an image that runs twice."""
+    yearrecords.keeps(books, day)
+    yearrecords.spare(books, day)
+    yearrecords.two_instances(books, day)
+
+
 CHECKED: Final[tuple[tuple[int, Service, DeviceClass | None], ...]] = ((1, "mpc", "III"), (2, "smfsx", None))
 ABOLISHED: Final = "seil-neu-2fe-plus"
 """The model whose rentals end in this year (SMF-22)."""
@@ -276,6 +284,7 @@ STORIES: Final[tuple[tuple[int, int, Story], ...]] = (
     (4, 2, _announcements),
     (5, 9, _emergency),
     (6, 2, _prices),
+    (7, 7, _records),
     (8, 20, _outages),
 )
 """Month, day, what happens."""

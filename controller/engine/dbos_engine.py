@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import os
+import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, Serializer, SetWorkflowID, WorkflowStatus
 
+from controller.clock import SystemClock
 from controller.engine.port import Advance, Run
 from inventory.errors import Conflict
 
@@ -189,5 +191,18 @@ def _database(url: str) -> sa.Engine:
         connection.isolation_level = "IMMEDIATE"
         for pragma in ("busy_timeout=30000", "foreign_keys=ON", "journal_mode=WAL", "synchronous=NORMAL"):
             connection.execute(f"PRAGMA {pragma}")
+        _tell_fractions(connection)
 
     return engine
+
+
+def _tell_fractions(connection: Any) -> None:
+    """Give SQLite before 3.42 (Debian 12 has 3.40) the `unixepoch('subsec')` on which the library counts.
+
+    From Python 3.12 on the library takes it for granted, whatever SQLite that Python was linked with: each of its time
+    stamps would be NULL and no daemon would start.
+    """
+    if sqlite3.sqlite_version_info >= (3, 42):
+        return
+    clock = SystemClock()
+    connection.create_function("unixepoch", 1, lambda modifier: clock.now_ms() / 1000 if modifier == "subsec" else None)

@@ -43,13 +43,19 @@ class Journal:
     async def append_with(self, push_id: int, compose: Compose) -> JournalRow:
         """As `append`, with a row that is made in the transaction. An error of `compose` stores nothing and is raised.
 
-        A caller that is cancelled while waiting may find the row stored or not: the journal says which.
+        A caller that is cancelled while waiting may find the row stored or not: the journal says which, and says so
+        already when the cancellation arrives, so that whoever comes next counts on from the right row.
         """
         written: asyncio.Future[JournalRow] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(push_id, compose, written))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())
-        return await written
+        try:
+            return await asyncio.shield(written)
+        except asyncio.CancelledError:
+            await asyncio.wait((written,))
+            written.exception()
+            raise
 
     async def _write(self) -> None:
         while self._waiting:

@@ -152,6 +152,8 @@ class PushService:
             if missing > 0:
                 raise Conflict(
                     f"plan {plan_id} lacks {missing} of {plan.approvals_needed} approvals",
+                    # Settings are the contractor's: nothing is changed without author and approver (MPC-18.1).
+                    rule="SMF-12.1",
                     next_step="Have it approved; an unproven plan needs two people.",
                 )
             await entitlement.require(tx, plan.adapter_id)

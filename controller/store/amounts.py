@@ -9,18 +9,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
+from controller.store import adapters as adapter_store
 from controller.store import contractors, contracts, outages, prices, records, unitcharges
 from controller.store.contracts import ContractLine
 from controller.store.database import Tx
+from controller.store.records import Addressees, Record
 from controller.store.rows import in_parts
 from controller.store.scope import Scope
 from controller.store.tables.contracts import line_links
 from controller.store.tables.inventory import adapters, slot_counts
+from inventory.adapters import SerialNumber
 from inventory.billing import BilledLine, Charge, Version, charges
 from inventory.bills import Bill, Credit, bill, first_month
-from inventory.calendar import Month, tokyo_day
+from inventory.calendar import Month, day_end_ms, tokyo_day
 from inventory.catalogue import model
 from inventory.contractbook import Book
 from inventory.errors import NotFound
@@ -74,11 +77,12 @@ class Statement:
 async def statement(
     tx: Tx, scope: Scope, contractor_id: int, month: Month, *, as_of: date | None = None, known_at_ms: int | None = None
 ) -> Statement:
-    """A contractor's charges for a month of service, by what was true until `as_of` (the month's end, if left out) and
-    recorded until `known_at_ms` (None: now). Raises NotFound."""
+    """A contractor's charges for a month of service, by what had happened or was asked for until `as_of` (the month's
+    end, if left out) and recorded until `known_at_ms` (None: now); changes asked for until then come on their days.
+    Raises NotFound."""
     await contractors.get(tx, scope, contractor_id)
     facts = await _gather(tx, contractor_id, month, as_of, known_at_ms)
-    credits = await _credits(tx, contractor_id, facts.until, known_at_ms)
+    credits = await _credits(tx, facts, known_at_ms)
     first = min([month, *(first_month(month, found) for found in credits.values())])
     by_month: dict[int, dict[Month, list[Charge]]] = {contractor_id: {}}
     shown: list[LineCharges] = []
@@ -129,32 +133,42 @@ class _Facts:
     counts: Mapping[tuple[int, str], Counts]
     prices: PriceList
     units: Sequence[unitcharges.UnitCharge]
-    addressees: Mapping[int, int]
+    addressees: Addressees
+    exempt: Mapping[int, Record]
+    own_units: Mapping[str, str]
+    """Serial number of an adapter without a rental → key of its model."""
 
 
 async def _gather(tx: Tx, contractor_id: int, month: Month, as_of: date | None, known_at_ms: int | None) -> _Facts:
     # The day after the month brings what ended with its last day.
-    until = month.last + timedelta(days=1) if as_of is None else as_of
+    horizon = month.last + timedelta(days=1)
+    until = horizon if as_of is None else as_of
+    horizon = max(horizon, until)
     lines = await contracts.lines_of(tx, contractor_id, known_at_ms=known_at_ms)
     linked = await _links(tx, [one.id for one in lines], until, known_at_ms)
     managements = sorted({one.management_id for found in linked.values() for one in found if one.management_id})
-    addressees = {}
-    for number in managements:
-        user = await records.invoice_addressee(tx, number, month.last)
-        if user is not None:
-            addressees[number] = user
     units = await unitcharges.of_contractor(tx, contractor_id, known_at_ms)
     return _Facts(
         contractor_id,
         until,
         lines,
-        await contracts.book(tx, contractor_id, until, known_at_ms=known_at_ms),
+        await contracts.book(tx, contractor_id, horizon, known_at_ms=known_at_ms, asked_until=until),
         linked,
         await _counts(tx, managements, until, known_at_ms),
         await prices.price_list(tx, contractor_id, known_at_ms),
         [one for one in units if one.day <= until],
-        addressees,
+        await records.addressees(tx, managements, known_at_ms=known_at_ms),
+        await records.exempt_lines(tx, contractor_id, until, known_at_ms=known_at_ms),
+        await _own_units(tx, lines),
     )
+
+
+async def _own_units(tx: Tx, lines: Sequence[ContractLine]) -> dict[str, str]:
+    found = {}
+    for serial in {one.wanted.serial_number for one in lines if one.wanted.serial_number}:
+        unit = await adapter_store.by_serial(tx, Scope.everything(), SerialNumber.parse(serial))
+        found[serial] = unit.model.key
+    return found
 
 
 async def _links(tx: Tx, line_ids: Sequence[int], until: date, known_at_ms: int | None) -> dict[int, list[Linked]]:
@@ -178,12 +192,17 @@ async def _links(tx: Tx, line_ids: Sequence[int], until: date, known_at_ms: int 
 async def _counts(
     tx: Tx, managements: Sequence[int], until: date, known_at_ms: int | None
 ) -> dict[tuple[int, str], Counts]:
-    """Counts by management and kind, ascending; a change on the day of the opening takes its place."""
+    """Counts by management and kind, ascending; a change on the day of the opening takes its place. One that was asked
+    for until the day counts, also if its own day is still to come."""
+    asked_before_ms = day_end_ms(until)
     found: dict[tuple[int, str], dict[date, int]] = {}
     for some in in_parts(managements):
         query = (
             select(slot_counts)
-            .where(slot_counts.c.management_id.in_(some), slot_counts.c.valid_from <= until.isoformat())
+            .where(
+                slot_counts.c.management_id.in_(some),
+                or_(slot_counts.c.valid_from <= until.isoformat(), slot_counts.c.recorded_ms < asked_before_ms),
+            )
             .order_by(slot_counts.c.valid_from, slot_counts.c.opening.desc(), slot_counts.c.id)
         )
         if known_at_ms is not None:
@@ -193,13 +212,15 @@ async def _counts(
     return {key: tuple(sorted(days.items())) for key, days in found.items()}
 
 
-async def _credits(tx: Tx, contractor_id: int, until: date, known_at_ms: int | None) -> dict[int, list[Credit]]:
+async def _credits(tx: Tx, facts: _Facts, known_at_ms: int | None) -> dict[int, list[Credit]]:
     """Credits by the contractor whose invoice they come off: the one that carries the management's fees."""
+    granted = await outages.credits_of(tx, facts.contractor_id, known_at_ms)
+    addressees = await records.addressees(tx, {one.management_id for one in granted}, known_at_ms=known_at_ms)
     found: dict[int, list[Credit]] = {}
-    for one in await outages.credits_of(tx, contractor_id, known_at_ms):
+    for one in granted:
         day = tokyo_day(one.decided_ms)
-        if day <= until:
-            payer = await records.invoice_addressee(tx, one.management_id, day) or contractor_id
+        if day <= facts.until:
+            payer = addressees.on(one.management_id, day) or facts.contractor_id
             words = f"outage {one.outage_id} of {show_key('M', one.management_id)}"
             found.setdefault(payer, []).append(Credit(words, Month.of(day), one.decision.amount))
     return found
@@ -210,7 +231,7 @@ async def _credits(tx: Tx, contractor_id: int, until: date, known_at_ms: int | N
 
 def _line_charges(facts: _Facts, line: ContractLine, month: Month) -> LineCharges:
     of_management = next((one.management_id for one in facts.links.get(line.id, ()) if one.management_id), None)
-    payer = facts.addressees.get(of_management or 0, facts.contractor_id)
+    payer = facts.addressees.on(of_management or 0, month.last) or facts.contractor_id
     if line.id not in facts.book.contracts:
         return LineCharges(line, (), payer)
     try:
@@ -237,8 +258,13 @@ def _billed(facts: _Facts, line: ContractLine) -> BilledLine:
         start = contract.billing_start
         entries = _since(start, facts.counts.get((number or 0, "entry"), ()), line.wanted.entries or 0)
         standbys = _since(start, facts.counts.get((number or 0, "standby"), ()), line.wanted.standbys or 0)
-        return BilledLine(contract, entries=entries, standbys=standbys)
-    return BilledLine(contract, device_class=line.wanted.device_class, versions=_versions(facts, line))
+        return BilledLine(contract, entries=entries, standbys=standbys, exempt=line.id in facts.exempt)
+    return BilledLine(
+        contract,
+        device_class=line.wanted.device_class,
+        versions=_versions(facts, line),
+        exempt=line.id in facts.exempt,
+    )
 
 
 def _since(start: date | None, counts: Counts, applied_for: int) -> Counts:
@@ -261,6 +287,8 @@ def _versions(facts: _Facts, line: ContractLine) -> tuple[Version, ...]:
             for day, values in facts.book.values[line.id]
         )
     bound = line
+    if line.wanted.serial_number is not None:
+        return (Version(line.received, model=facts.own_units[line.wanted.serial_number]),)
     if line.kind == "ultra-firewall" and line.on_line_id is not None:
         bound = next((one for one in facts.lines if one.id == line.on_line_id), line)
     found = [Version(bound.received, model=model(bound.wanted.model).key if bound.wanted.model else "")]

@@ -9,7 +9,18 @@ from datetime import date
 from sqlalchemy import insert, select
 
 from controller.keyring import Keyring
-from controller.store import audit, contractday, contractors, contracts, contractsteps, counts, events, managements
+from controller.store import (
+    adapters,
+    audit,
+    contractday,
+    contractors,
+    contracts,
+    contractsteps,
+    counts,
+    events,
+    managements,
+    seats,
+)
 from controller.store.contracts import ContractLine, Standing
 from controller.store.database import Tx
 from controller.store.events import NewEvent
@@ -17,12 +28,14 @@ from controller.store.rows import not_found
 from controller.store.scope import By, Scope
 from controller.store.tables.base import AnyRow
 from controller.store.tables.contracts import applications, contract_lines
+from controller.store.tables.inventory import placements
+from inventory.adapters import SerialNumber
 from inventory.applications import ADAPTER_KINDS, Wanted, require_complete
 from inventory.calendar import tokyo_day
 from inventory.catalogue import Service
 from inventory.contractevents import Accept, ContractEvent, Refuse, Withdraw
 from inventory.contracts import State, step
-from inventory.eligibility import Item, Obstacle, obstacles
+from inventory.eligibility import AdapterLine, Item, MobileAccess, Obstacle, obstacles
 from inventory.errors import BadInput, RuleViolation
 from inventory.slots import show_key
 
@@ -113,16 +126,27 @@ async def page(
     return [_application(row) for row in await tx.execute(query)]
 
 
-async def against(tx: Tx, application: Application, day: date) -> tuple[Obstacle, ...]:
-    """What stands against accepting it on a day, over all that the contractor holds and applies for together."""
+async def against(
+    tx: Tx, application: Application, day: date, *, joins: Mapping[int, str] | None = None
+) -> tuple[Obstacle, ...]:
+    """What stands against accepting it on a day, over all that the contractor holds and applies for together.
+
+    `joins`: mobile access lines that change to the packet-share plan with it, and the group that they join.
+    """
     lines = await contracts.lines_of(tx, application.contractor_id)
     found = [one for one in await contracts.standing(tx, lines, day) if one.line.service == application.service]
     holds = [one for one in found if one.contract.state in contracts.IN_FORCE]
     wants = [one for one in found if one.line.application_id == application.id]
     names = {one.line.id: one.line.name for one in found}
+    held = [await _item(tx, one, names) for one in holds]
+    held += [
+        MobileAccess(one.line.wanted.on or "", "packet-share", (joins or {})[one.line.id])
+        for one in holds
+        if one.line.id in (joins or {})
+    ]
     return obstacles(
         application.service,
-        [await _item(tx, one, names) for one in holds],
+        [*held, *await _own_units(tx, application, wants)],
         [await _item(tx, one, names) for one in wants],
     )
 
@@ -136,10 +160,11 @@ async def accept(
     *,
     billing_start: date,
     day: date | None = None,
+    joins: Mapping[int, str] | None = None,
 ) -> tuple[Application, set[int]]:
     """Accept all of it, with its billing start date; managements are opened, or taken over as they are.
 
-    Raises RuleViolation with every rule that stands against it, and changes nothing then.
+    `joins`: as `against`. Raises RuleViolation with every rule that stands against it, and changes nothing then.
     """
     application, found, on = await _pending(tx, scope, by, application_id, day)
     if billing_start < application.received:
@@ -148,7 +173,7 @@ async def accept(
             field="billing_start",
             next_step="Give that day or a later one, as the acknowledgement says.",
         )
-    event = Accept(on, billing_start, await against(tx, application, on))
+    event = Accept(on, billing_start, await against(tx, application, on, joins=joins))
     await _all(tx, by, found, event)
     for one in found:
         if one.line.kind == "management":
@@ -243,7 +268,7 @@ async def _insert_lines(
                 service=service,
                 kind=item.kind,
                 name=item.name or f"{item.kind} {application_id}-{at}",
-                on_line_id=lines.get(item.on or ""),
+                on_line_id=await _home_line(tx, contractor_id, service, item) or lines.get(item.on or ""),
                 group_line_id=groups.get(item.group or ""),
                 management_id=item.management_id,
                 details=contracts.details_of(item),
@@ -255,6 +280,35 @@ async def _insert_lines(
             lines[item.name] = number
         elif item.kind == "packet-share-group":
             groups[item.name] = number
+
+
+async def _home_line(tx: Tx, contractor_id: int, service: Service, item: Wanted) -> int | None:
+    """The line that an Ultra Firewall without a rental ends with: that of the management its adapter sits in."""
+    if item.serial_number is None:
+        return None
+    unit = await adapters.by_serial(tx, Scope.of(contractor_id), SerialNumber.parse(item.serial_number))
+    seat = await seats.current(tx, placements.c.adapter_id == unit.id)
+    line = None
+    if seat is not None:
+        line = await contracts.line_of_management(tx, (await seats.management_of(tx, seats.slot_of(seat))).id)
+    if unit.service != service or unit.holding != "own" or line is None or line.contractor_id != contractor_id:
+        raise RuleViolation(
+            f"{unit.serial} is no adapter without a rental in a management of this contractor",
+            rule="SMF-4.2",
+            field="serial_number",
+            next_step="Seat it in a management that has a contract line; for a rental name its line.",
+        )
+    return line.id
+
+
+async def _own_units(tx: Tx, application: Application, wants: Sequence[Standing]) -> list[Item]:
+    """Adapters without a rental that options are for, as eligibility sees them."""
+    serials = {one.line.wanted.serial_number for one in wants} - {None}
+    found: list[Item] = []
+    for serial in sorted(str(one) for one in serials):
+        unit = await adapters.by_serial(tx, Scope.of(application.contractor_id), SerialNumber.parse(serial))
+        found.append(AdapterLine(serial, unit.model.key))
+    return found
 
 
 async def _item(tx: Tx, standing: Standing, names: Mapping[int, str]) -> Item:

@@ -11,7 +11,7 @@ from datetime import date
 from sqlalchemy import insert, select, update
 
 from controller.keyring import Keyring
-from controller.store import adapters, arms_keys, audit, contracts, counts, events, slots
+from controller.store import adapters, arms_keys, audit, contracts, counts, events, slots, slotunits
 from controller.store.contracts import Standing
 from controller.store.database import Tx
 from controller.store.events import NewEvent
@@ -199,7 +199,7 @@ async def _act(tx: Tx, keyring: Keyring, by: By, standing: Standing, happened: H
     touched: set[int] = set()
     if Follows.SLOTS_FREED in happened.follows:
         for management_id in standing.managements:
-            touched |= await _free(tx, keyring, by, management_id)
+            touched |= await _free(tx, keyring, by, management_id, standing.contract.effective or happened.day)
     if Follows.RETURN_DUE in happened.follows:
         effective = standing.contract.effective
         for adapter_id in standing.adapters:
@@ -210,11 +210,13 @@ async def _act(tx: Tx, keyring: Keyring, by: By, standing: Standing, happened: H
     return touched
 
 
-async def _free(tx: Tx, keyring: Keyring, by: By, management_id: int) -> set[int]:
-    """Release who sits in a management that has ended, and close its slots."""
+async def _free(tx: Tx, keyring: Keyring, by: By, management_id: int, last_day: date) -> set[int]:
+    """Release who sits in a management that has ended, and close its slots; what came with them is due back."""
     released: set[int] = set()
     for kind in ("entry", "standby"):
         await _release(tx, keyring, by, management_id, kind, released)
+    spares = select(standbys.c.id).where(standbys.c.management_id == management_id, standbys.c.closed_ms.is_(None))
+    released |= await slotunits.give_up(tx, by, list(await tx.scalars(spares)), last_day)
     for table in (entries, standbys):
         await tx.execute(
             update(table)
@@ -241,7 +243,7 @@ async def _follow_entries(tx: Tx, by: By, found: Sequence[Standing], today: date
         state = one.contract.state
         if one.line.kind != "ultra-firewall" or state not in {State.ACTIVE, State.DORMANT}:
             continue
-        unit = units.get(one.line.on_line_id or 0, ())[-1:]
+        unit = await _own_unit(tx, one) or units.get(one.line.on_line_id or 0, ())[-1:]
         acts = bool(unit) and await _acts(tx, unit[0])
         if acts == (state is State.ACTIVE):
             continue
@@ -249,6 +251,14 @@ async def _follow_entries(tx: Tx, by: By, found: Sequence[Standing], today: date
         await append(tx, by, one, event, rule="SMF-2")
         touched.update(unit)
     return touched
+
+
+async def _own_unit(tx: Tx, standing: Standing) -> tuple[int, ...]:
+    """The adapter without a rental that an Ultra Firewall is for."""
+    serial = standing.line.wanted.serial_number
+    if serial is None:
+        return ()
+    return ((await adapters.by_serial(tx, EVERYTHING, SerialNumber.parse(serial))).id,)
 
 
 async def _acts(tx: Tx, adapter_id: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -139,11 +139,18 @@ async def page(
 
 
 async def book(
-    tx: Tx, contractor_id: int, as_of: date, *, known_at_ms: int | None = None, without: int | None = None
+    tx: Tx,
+    contractor_id: int,
+    as_of: date,
+    *,
+    known_at_ms: int | None = None,
+    without: int | None = None,
+    asked_until: date | None = None,
 ) -> Book:
     """A contractor's lines at the end of a day, from what was known at an instant (None: now).
 
-    `without`: an event that is about to be corrected. The caller has checked the scope.
+    `without`: an event that is about to be corrected. `asked_until`: what somebody asked for or told later is left
+    out, while the calendar goes on to `as_of`. The caller has checked the scope.
     """
     known = await lines_of(tx, contractor_id, known_at_ms=known_at_ms)
     query = (
@@ -155,6 +162,10 @@ async def book(
     if known_at_ms is not None:
         query = query.where(contract_events.c.recorded_ms <= known_at_ms)
     recorded = [_book_event(_event(row)) for row in await tx.execute(query)]
+    if asked_until is not None:
+        # A later event had not happened; what it corrects has not happened either.
+        later = (one.event is not None and one.event.day > asked_until for one in recorded)
+        recorded = [replace(one, event=None) if late else one for one, late in zip(recorded, later, strict=True)]
     return fold([_book_line(one) for one in known], [one for one in recorded if one.id != without], as_of)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date
 
 from controller.keyring import Keyring
-from controller.store import adapters, audit, contractday, contracts, managements
+from controller.store import adapters, audit, contractday, contracts, managements, slotunits
 from controller.store.contracts import EventRow, Standing
 from controller.store.database import Tx
 from controller.store.rows import insert_new
@@ -103,6 +103,11 @@ async def link_unit(
     if standing.contract.state not in contracts.IN_FORCE:
         raise Conflict(
             f"{line.key} is {standing.contract.state}", next_step="A unit belongs to a line that is in force."
+        )
+    comes_with = await slotunits.standby_of(tx, unit.id)
+    if comes_with is not None:
+        raise Conflict(
+            f"{unit.serial} came with {comes_with}", rule="MPC-1", next_step="It needs no line; link another unit."
         )
     made = await insert_new(
         tx,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from sqlalchemy import Table, insert, select, update
 
-from controller.store import audit, contractors, events, managements
+from controller.store import audit, contractors, events, managements, slotunits
 from controller.store.database import Tx
 from controller.store.events import NewEvent
 from controller.store.rows import insert_new, require_version
@@ -204,6 +204,8 @@ async def _apply(tx: Tx, by: By, management: Management, *, change_id: int) -> N
     closing = to_close(slots, occupied, count)
     if closing:
         await tx.execute(update(table).where(table.c.id.in_(closing)).values(closed_ms=by.at_ms))
+        if kind == "standby":
+            await slotunits.give_up(tx, by, closing, change.valid_from - timedelta(days=1))
     await _open(tx, by, management.id, kind, count - len(slots))
     await tx.execute(update(slot_counts).where(slot_counts.c.id == change_id).values(applied_ms=by.at_ms))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import date
 
@@ -10,10 +11,10 @@ from sqlalchemy import func, select
 from controller.store import contracts, outages
 from controller.store.database import Tx
 from controller.store.scope import Scope
-from controller.store.tables.contracts import contract_lines
+from controller.store.tables.contracts import contract_lines, records
 from controller.store.tables.inventory import adapters, life_events, managements, suspensions
 from inventory.adapters import Life
-from inventory.agenda import Due, agenda, of_claim, of_contract, of_suspension, of_unit
+from inventory.agenda import Due, agenda, notice_to_give, of_claim, of_contract, of_suspension, of_unit
 from inventory.calendar import tokyo_day
 from inventory.slots import show_key
 
@@ -25,6 +26,7 @@ async def upcoming(tx: Tx, scope: Scope, now_ms: int, days: int) -> tuple[Due, .
         *await _of_lines(tx, scope, today),
         *await _of_units(tx, scope),
         *await _of_suspensions(tx, scope),
+        *await _of_notices(tx, scope),
     ]
     for one in await outages.unsettled(tx, scope, now_ms):
         found += of_claim(one.claim, f"outage {one.id}", one.contractor_id, today)
@@ -39,7 +41,10 @@ async def _of_lines(tx: Tx, scope: Scope, today: date) -> list[Due]:
     for owner in list(await tx.scalars(query)):
         book = await contracts.book(tx, owner, today)
         for line_id, contract in sorted(book.contracts.items()):
-            found += of_contract(contract, show_key("L", line_id), owner)
+            due = of_contract(contract, show_key("L", line_id), owner)
+            # The suspension of a management is read where it is kept, with those that no contract line knows of.
+            own = contract.kind == "management"
+            found += [one for one in due if not (own and one.kind == "suspension-ends")]
     return found
 
 
@@ -81,3 +86,18 @@ async def _of_suspensions(tx: Tx, scope: Scope) -> Iterator[Due]:
         of_suspension(date.fromisoformat(row.until_day), show_key("M", row.management_id), row.contractor_id)
         for row in rows
     )
+
+
+async def _of_notices(tx: Tx, scope: Scope) -> list[Due]:
+    """What is planned and not notified: a correction that tells the day of the notice takes it off the list."""
+    query = select(records).where(records.c.kind == "planned-notice").order_by(records.c.id)
+    if scope.contractor_id is not None:
+        query = query.where(records.c.contractor_id == scope.contractor_id)
+    rows = (await tx.execute(query)).all()
+    corrected = {row.corrects_id for row in rows}
+    found: list[Due] = []
+    for row in rows:
+        if row.id not in corrected and row.notified is None:
+            of = json.loads(row.facts)["of"]
+            found.append(notice_to_give(of, date.fromisoformat(row.day), f"record {row.id}", row.contractor_id))
+    return found

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Select, insert, select
 
-from controller.store import audit, events, managements, prices
+from controller.store import audit, contracts, events, managements, prices
 from controller.store.database import Tx
 from controller.store.events import NewEvent
 from controller.store.rows import in_parts, not_found
@@ -180,10 +180,18 @@ async def decide_claim(tx: Tx, scope: Scope, by: By, outage_id: int, *, attribut
 
 
 async def full_monthly_yen(tx: Tx, management: Management, price_list: PriceList, day: date) -> int:
-    """Entries and standbys of a day, each at the price in force on the first day of its month."""
-    first = Month.of(day).first
+    """Entries and standbys of a day, each at the price of its month: that of the month's first day, or of the billing
+    start date if that is later. Before the first count on record, what was applied for stood (an import)."""
+    line = await contracts.line_of_management(tx, management.id)
+    price_day, applied = Month.of(day).first, (0, 0)
+    if line is not None:
+        start = (await contracts.book(tx, line.contractor_id, day)).contracts.get(line.id)
+        if start is not None and start.billing_start is not None and start.billing_start <= day:
+            price_day = max(price_day, start.billing_start)
+            applied = (line.wanted.entries or 0, line.wanted.standbys or 0)
     total = 0
-    for kind, item in (("entry", entry_item(management.service)), ("standby", standby_item(management.service))):
+    kinds = (("entry", entry_item(management.service)), ("standby", standby_item(management.service)))
+    for (kind, item), before in zip(kinds, applied, strict=True):
         counts = await tx.execute(
             select(slot_counts.c.slots)
             .where(
@@ -194,8 +202,9 @@ async def full_monthly_yen(tx: Tx, management: Management, price_list: PriceList
             .order_by(slot_counts.c.valid_from.desc(), slot_counts.c.opening, slot_counts.c.id.desc())
             .limit(1)
         )
-        count = counts.scalar() or 0
-        total += count * price_list.yen(item, "monthly", first) if count else 0
+        found = counts.scalar()
+        count = before if found is None else found
+        total += count * price_list.yen(item, "monthly", price_day) if count else 0
     return total
 
 

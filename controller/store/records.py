@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, update
 
 from controller.store import adapters, audit, contractors
 from controller.store.database import Tx
-from controller.store.rows import not_found
+from controller.store.rows import in_parts, not_found
 from controller.store.scope import By, Scope
 from controller.store.tables import inventory
 from controller.store.tables.base import AnyRow, to_json
@@ -134,19 +134,61 @@ async def page(
     return [_record(row) for row in await tx.execute(query)]
 
 
+@dataclass(frozen=True, slots=True)
+class Addressees:
+    """Whom the invoices for the fees of managements go to, day by day (MPC-6.3, SMF-14.1)."""
+
+    by_management: Mapping[int, tuple[Record, ...]]
+
+    def on(self, management_id: int, day: date) -> int | None:
+        """Contractor who gets them on a day; None: the management's own."""
+        for one in reversed(self.by_management.get(management_id, ())):
+            if one.day <= day and (one.until is None or day <= one.until):
+                return parse_key(str(one.facts["adapter_user"]))[1]
+        return None
+
+
+async def addressees(tx: Tx, management_ids: Collection[int], *, known_at_ms: int | None = None) -> Addressees:
+    """The addressees of managements, as they were recorded until an instant (None: now)."""
+    found: dict[int, list[Record]] = {}
+    corrected: set[int | None] = set()
+    for some in in_parts(sorted(management_ids)):
+        query = (
+            select(records)
+            .where(records.c.kind == "invoice-addressee", records.c.management_id.in_(some))
+            .order_by(records.c.day, records.c.id)
+        )
+        if known_at_ms is not None:
+            query = query.where(records.c.recorded_ms <= known_at_ms)
+        for row in await tx.execute(query):
+            corrected.add(row.corrects_id)
+            found.setdefault(row.management_id, []).append(_record(row))
+    return Addressees({key: tuple(one for one in of if one.id not in corrected) for key, of in found.items()})
+
+
 async def invoice_addressee(tx: Tx, management_id: int, day: date) -> int | None:
     """Contractor whom the invoices for a management's fees go to on a day (MPC-6.3, SMF-14.1); None: its own."""
-    rows = await tx.execute(
+    return (await addressees(tx, [management_id])).on(management_id, day)
+
+
+async def exempt_lines(
+    tx: Tx, contractor_id: int, until: date, *, known_at_ms: int | None = None
+) -> Mapping[int, Record]:
+    """Lines for which article 28(2) or (3) of the general terms holds (MPC-16.1), with the record that says so."""
+    query = (
         select(records)
-        .where(records.c.kind == "invoice-addressee", records.c.management_id == management_id)
-        .order_by(records.c.day, records.c.id)
+        .where(records.c.kind == "exemption", records.c.contractor_id == contractor_id)
+        .order_by(records.c.id)
     )
-    found = [_record(row) for row in rows]
+    if known_at_ms is not None:
+        query = query.where(records.c.recorded_ms <= known_at_ms)
+    found = [_record(row) for row in await tx.execute(query)]
     corrected = {one.corrects_id for one in found}
-    for one in reversed(found):
-        if one.id not in corrected and one.day <= day and (one.until is None or day <= one.until):
-            return parse_key(str(one.facts["adapter_user"]))[1]
-    return None
+    return {
+        one.about.line_id: one
+        for one in found
+        if one.id not in corrected and one.day <= until and one.facts["clause"] != "none" and one.about.line_id
+    }
 
 
 async def version_in_force(tx: Tx, service: Service, day: date) -> str:
@@ -197,6 +239,19 @@ async def _known(tx: Tx, scope: Scope, new: NewRecord, about: About) -> None:
         kind_of = await tx.scalar(select(contract_lines.c.kind).where(contract_lines.c.id == about.line_id))
         if kind_of != "mobile-access":
             raise BadInput("mobile traffic is limited on a mobile-access line", field="line", next_step="Name one.")
+    if new.kind == "exemption":
+        of = (
+            await tx.execute(
+                select(contract_lines.c.kind, contract_lines.c.service).where(contract_lines.c.id == about.line_id)
+            )
+        ).one()
+        if of.service != "mpc" or of.kind not in {"management", "adapter"}:
+            raise RuleViolation(
+                f"the exemption does not cover a {of.service} {of.kind}",
+                rule="MPC-16.2" if of.service == "mpc" else "SMF-16.2",
+                field="line",
+                next_step="Name an mpc management or adapter line; the sum of other lines is charged.",
+            )
     if about.company_id is not None:
         told = await company(tx, about.company_id)
         if "company" in SHAPES[new.kind].about and (told.relation != "subsidiary" or told.ended_ms is not None):

@@ -20,10 +20,11 @@ from scrapli.transport.base import AsyncTransport
 
 from drivers.driver import Driver
 from drivers.sessions.contract import Endpoint, Limits
-from drivers.sessions.dial import Caller, connected_socket, explain, hang_up, options
+from drivers.sessions.dial import Caller, explain, hang_up, options
 from drivers.sessions.dialogue import AskedAgain, ConnectionEnded, Dialogue, OutputTooLong
 from drivers.sessions.ssh import ShellSession
 from drivers.sessions.transcript import Mask, Redact, Transcript, as_it_is, nowhere
+from drivers.sessions.wire import connected_socket
 from inventory.errors import Unreachable
 
 _HOST: Final = r"[\w.\-@/:+]{1,63}"
@@ -68,7 +69,7 @@ class TransportStream:
         """See `Stream.read`."""
         try:
             octets: bytes = await self._transport.read()
-        except (ScrapliException, asyncssh.Error) as error:
+        except (ScrapliException, asyncssh.Error, OSError) as error:
             raise ConnectionEnded(str(error)) from error
         return octets
 

@@ -9,6 +9,21 @@ from typing import Literal, Protocol
 from inventory.secrets import Secret
 
 SshProfile = Literal["modern", "compat", "legacy"]
+Transport = Literal["ssh", "lane", "telnet"]
+"""`ssh`: asyncssh or scrapli, as the family's driver says, and the lane where these share no algorithm with a device
+whose profile is not modern. `lane`: netmiko with Paramiko. `telnet`: netmiko, everything in clear."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A jump host on the way to a device, with a credential and a host key of its own (see `Endpoint`)."""
+
+    host: str
+    port: int
+    username: str
+    password: Secret
+    host_key: str | None = None
+    profile: SshProfile = "modern"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +41,9 @@ class Endpoint:
     enable_password: Secret | None = None
     host_key: str | None = None
     profile: SshProfile = "modern"
+    transport: Transport = "ssh"
+    jump: tuple[Hop, ...] = ()
+    """Jump hosts in the order in which they are passed. Each must have its key pinned: nobody reads what it shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +85,9 @@ class CliSession(Protocol):
 
     @property
     def host_key(self) -> str:
-        """The key the device showed, in OpenSSH form; checked against `Endpoint.host_key` before any credential."""
+        """The key the device showed, in OpenSSH form; checked against `Endpoint.host_key` before any credential.
+
+        Empty where there is none (telnet)."""
         ...
 
     @property

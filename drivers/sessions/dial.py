@@ -103,6 +103,16 @@ class Caller(asyncssh.SSHClient):
         self.key_refused = False
         self.change_asked = False
         self.second_factor = False
+        self._connection: asyncssh.SSHClientConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        """Called when the TCP connection is ours."""
+        self._connection = conn
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the other side has sent its SSH version line."""
+        return self._connection is not None and bool(self._connection.get_extra_info("server_version"))
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         """Called in the key exchange, before authentication begins."""
@@ -145,43 +155,9 @@ class Caller(asyncssh.SSHClient):
         return None if password is None else [password]
 
 
-def _sentence(endpoint: Endpoint) -> str:
+def place(endpoint: Endpoint) -> str:
+    """How an endpoint is named in errors."""
     return f"{endpoint.host} port {endpoint.port}"
-
-
-async def connected_socket(endpoint: Endpoint, limits: Limits) -> socket.socket:
-    """A TCP connection to the endpoint. Raises Unreachable, step `connect`."""
-    loop = asyncio.get_running_loop()
-    problem: OSError | None = None
-    try:
-        async with asyncio.timeout(limits.connect_s):
-            found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
-            for family, kind, protocol, _, address in found:
-                sock = socket.socket(family, kind, protocol)
-                sock.setblocking(False)
-                try:
-                    await loop.sock_connect(sock, address)
-                except OSError as error:
-                    sock.close()
-                    problem = error
-                except BaseException:
-                    sock.close()
-                    raise
-                else:
-                    return sock
-    except TimeoutError as error:
-        raise Unreachable(
-            f"{_sentence(endpoint)} did not accept a TCP connection within {limits.connect_s:g} s.",
-            step="connect",
-            next_step="Check the address and the path; the attempt is repeated with back-off.",
-        ) from error
-    except OSError as error:
-        problem = error
-    raise Unreachable(
-        f"{_sentence(endpoint)} cannot be connected to: {problem}.",
-        step="connect",
-        next_step="Check the address and the path; the attempt is repeated with back-off.",
-    ) from problem
 
 
 def options(endpoint: Endpoint, caller: Caller) -> dict[str, object]:
@@ -213,7 +189,7 @@ def options(endpoint: Endpoint, caller: Caller) -> dict[str, object]:
 
 def explain(error: BaseException, endpoint: Endpoint, caller: Caller, limits: Limits) -> DeviceError:
     """The error of ours that a failed login is, by its cause and by how far the login had come."""
-    where = _sentence(endpoint)
+    where = place(endpoint)
     if caller.key_refused:
         return IdentityMismatch(
             f"{where} showed another host key than the one on record; no credential was sent.",
@@ -240,7 +216,7 @@ def explain(error: BaseException, endpoint: Endpoint, caller: Caller, limits: Li
 
 
 def _explain_connection(error: BaseException, endpoint: Endpoint, caller: Caller, limits: Limits) -> DeviceError:
-    where = _sentence(endpoint)
+    where = place(endpoint)
     if isinstance(error, asyncssh.KeyExchangeFailed):
         offered = host_key_algorithms(endpoint.profile, endpoint.host_key)
         return NegotiationFailed(
@@ -253,6 +229,10 @@ def _explain_connection(error: BaseException, endpoint: Endpoint, caller: Caller
         return NegotiationFailed(f"{where} speaks SSH 1 only, which is unsupported: {error.reason}.", step="handshake")
     if isinstance(error, TimeoutError):
         limit = limits.handshake_s if caller.phase == "handshake" else limits.authentication_s
+        if not caller.greeted:
+            return Unreachable(
+                f"{where} accepted the connection and sent no SSH greeting within {limit:g} s.", step=caller.phase
+            )
         return Unreachable(
             f"{where} accepted the connection but did not finish the {caller.phase} within {limit:g} s.",
             step=caller.phase,
@@ -266,10 +246,10 @@ def _explain_connection(error: BaseException, endpoint: Endpoint, caller: Caller
     return Unreachable(f"{where} ended the connection: {error}.", step=caller.phase)
 
 
-async def dial(endpoint: Endpoint, limits: Limits) -> tuple[asyncssh.SSHClientConnection, Caller]:
-    """An authenticated connection. Raises Unreachable (also NegotiationFailed, DeviceBusy), AuthenticationFailed,
-    IdentityMismatch, NotOnboarded; a time-out is never taken for a wrong password."""
-    sock = await connected_socket(endpoint, limits)
+async def login(sock: socket.socket, endpoint: Endpoint, limits: Limits) -> tuple[asyncssh.SSHClientConnection, Caller]:
+    """An authenticated connection over `sock`, which is closed if there is none. Raises Unreachable (also
+    NegotiationFailed, DeviceBusy), AuthenticationFailed, IdentityMismatch, NotOnboarded; a time-out is never taken for
+    a wrong password."""
     deadline = asyncio.timeout(limits.handshake_s)
     caller = Caller(endpoint, limits, deadline)
     try:

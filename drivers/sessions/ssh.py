@@ -10,9 +10,10 @@ import asyncssh
 from drivers.driver import Driver, Shell
 from drivers.errors import UnknownQuestion
 from drivers.sessions.contract import Endpoint, Limits, LineResult
-from drivers.sessions.dial import dial, hang_up
+from drivers.sessions.dial import hang_up
 from drivers.sessions.dialogue import ConnectionEnded, Dialogue, OutputTooLong
 from drivers.sessions.transcript import Mask, Redact, Transcript, as_it_is, nowhere
+from drivers.sessions.wire import dial
 from inventory.errors import DeviceError, OutcomeUnknown, Truncated, Unreachable
 
 TERMINAL_COLUMNS = 511
@@ -29,7 +30,7 @@ class ChannelStream:
         """See `Stream.read`."""
         try:
             return await self._process.stdout.read(65536)
-        except asyncssh.Error as error:
+        except (asyncssh.Error, OSError) as error:
             raise ConnectionEnded(str(error)) from error
 
     def write(self, octets: bytes) -> None:

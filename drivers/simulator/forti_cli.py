@@ -111,6 +111,8 @@ class FortiDevice(CliDevice):
             f"#conf_file_ver={int(digest(self.running_text())[:12], 16)}",
             f"#buildno={build}",
             "#global_vdom=1",
+            *([f"#private-encryption-key={secrets.token_hex(16)}"] if self.faults.volatile_lines else []),
+            *["# a comment of no weight at all, and a long one"] * (self.faults.padding // 48),
         ]
 
     def setting(self, path: str, name: str, otherwise: str) -> str:

@@ -45,7 +45,8 @@ class Frame:
 class Editor:
     """One user's contexts over the running tree. `committed` is called after each change that took effect.
 
-    With `strict` off (loading a file) values and references are taken as they come.
+    `lock` names the user who holds the objects, if any. With `strict` off (loading a file) values and references are
+    taken as they come.
     """
 
     def __init__(
@@ -55,13 +56,13 @@ class Editor:
         committed: Callable[[], None],
         *,
         strict: bool = True,
-        locked_by: str = "",
+        lock: Callable[[], str] = lambda: "",
     ) -> None:
         self._root = root
         self._codec = codec
         self._committed = committed
         self._strict = strict
-        self.locked_by = locked_by
+        self._lock = lock
         self.frames: list[Frame] = []
         self._verbs: dict[str, Callable[[list[str]], None]] = {
             "config": self._config,
@@ -183,10 +184,10 @@ class Editor:
         self._check_lock()
 
     def _check_lock(self) -> None:
-        if self.locked_by:
+        holder = self._lock()
+        if holder:
             raise Failed(
-                f"The object is locked by administrator {self.locked_by}.\n"
-                "object set operator error, -37, discard the setting",
+                f"The object is locked by administrator {holder}.\nobject set operator error, -37, discard the setting",
                 -37,
             )
 

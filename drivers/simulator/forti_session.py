@@ -35,7 +35,7 @@ class FortiSession:
 
     def _new_editor(self) -> Editor:
         device = self.device
-        return Editor(device.running, device.codec, lambda: device.committed(self.comment))
+        return Editor(device.running, device.codec, lambda: device.committed(self.comment), lock=device.lock_seen)
 
     async def run(self, command: str | None) -> int:
         """A shell until the user leaves; or one request, with status 1 when one of its lines failed."""
@@ -59,8 +59,12 @@ class FortiSession:
     def prompt(self) -> str:
         if self.device.faults.prompt is not None:
             return self.device.faults.prompt
-        context = self._editor.context
-        return f"{self.device.current_hostname()} {f'({context}) ' if context else ''}# "
+        faults, context, name = self.device.faults, self._editor.context, self.device.current_hostname()
+        if faults.name_cut_at is not None and len(name) > faults.name_cut_at:
+            name = f"{name[: faults.name_cut_at]}~"
+        if faults.ha_prompt:
+            name += "(Primary)"
+        return f"{name} {f'({context}) ' if context else ''}{'$' if faults.read_only else '#'} "
 
     async def answer(self, text: str, *, is_show: bool = False) -> None:
         """Print an answer, with whatever the switches do to answers."""
@@ -76,11 +80,9 @@ class FortiSession:
 
     async def command(self, typed: str, waiting: list[str] | None) -> None:
         """Carry out one line, with the strikes that wait for it. `waiting`: further lines of a request."""
-        if self.device.strikes(typed, "before"):
-            self.terminal.cut()
+        await self.device.strike(typed, "before", self.terminal)
         if self._tree is not self.device.running:
             self._editor, self._tree = self._new_editor(), self.device.running
-        self._editor.locked_by = self.device.faults.locked_by
         self.device.touched()
         if typed.endswith("\x03"):
             self._editor.carry_out(["abort"])
@@ -88,8 +90,7 @@ class FortiSession:
         whole = await self._whole(typed.removesuffix("\x1a"), waiting)
         if whole.strip():
             await self._carry_out(whole)
-        if self.device.strikes(typed, "after"):
-            self.terminal.cut()
+        await self.device.strike(typed, "after", self.terminal)
 
     async def _whole(self, line: str, waiting: list[str] | None) -> str:
         """A statement with the lines that its quotation runs over."""
@@ -119,6 +120,10 @@ class FortiSession:
             await self._fail(text, "Permission denied\nCommand fail. Return code -37\n")
         elif words[0] in ("exit", "quit", "logout") and not self._editor.frames:
             self._left = True
+        elif self.device.faults.read_only and (self._editor.knows(words[0]) or words[0] == "execute"):
+            await self._fail(text, "Permission denied\nCommand fail. Return code -37\n")
+        elif text.strip() in self.device.faults.swallow_lines:
+            return
         elif words[0] == "purge" and self._editor.frames:
             await self._purge(text)
         elif self._editor.knows(words[0]):
@@ -220,12 +225,17 @@ class FortiSession:
                 f"Hostname: {device.current_hostname()}\n"
                 "Private Encryption: Disable\nOperation Mode: NAT\nCurrent virtual domain: root\n"
                 "Max number of virtual domains: 10\nVirtual domains status: 1 in NAT mode, 0 in TP mode\n"
-                "Virtual domain configuration: disable\nFIPS-CC mode: disable\n"
+                f"Virtual domain configuration: {device.faults.vdoms}\nFIPS-CC mode: disable\n"
                 f"Current HA mode: {device.ha_mode}\n"
                 f"System time: {device.stamp()}\nLast reboot reason: warm reboot\n"
             )
         if what == "system ha status":
-            return f"HA Health Status: OK\nModel: {device.model}\nMode: {device.ha_mode}\n"
+            in_sync = "out-of-sync" if device.faults.ha_out_of_sync else "in-sync"
+            return (
+                f"HA Health Status: OK\nModel: {device.model}\nMode: {device.ha_mode}\n"
+                f"Configuration Status:\n    {device.serial}(updated 1 seconds ago): in-sync\n"
+                f"    FGT60FTK00000000(updated 3 seconds ago): {in_sync}\n"
+            )
         if what == "system performance status":
             minutes = max(0, device.now_ms() - device.started_ms) // 60_000
             uptime = f"{minutes // 1440} days,  {minutes // 60 % 24} hours"
@@ -268,6 +278,12 @@ class FortiSession:
         self.device.revert("execute cfg reload")
 
     async def _backup(self, rest: list[str]) -> None:
+        if self.device.faults.flash_full:
+            self._failed = True
+            await self.answer(
+                "Please wait...\n\nFlash is full, the backup was not kept.\nCommand fail. Return code -1\n"
+            )
+            return
         self.device.keep_revision(self.username, " ".join(rest))
         await self.answer("Please wait...\n\nConfig backed up to flash disk done.\n")
 

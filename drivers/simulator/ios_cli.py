@@ -191,7 +191,10 @@ class IosDevice(CliDevice):
             "ARCHIVE_DIFF-5-ROLLBK_CNFMD_CHG_ROLLBACK_START",
             f"Start rolling to: {timer.backup_name}",
         )
-        self.running = timer.before.copy()
+        changed, self.running = self.running, timer.before.copy()
+        if self.faults.revert == "partial":
+            self.running = changed
+            self.running.children = [node for node in changed.children if not node.text.startswith("ip route ")]
         self.touched(timer.user)
         self.log.add("reverted", why=why, running=digest(self.running_text()))
 

@@ -41,7 +41,7 @@ class ConfigureMode:
     async def enter(self, rest: tuple[str, ...]) -> None:
         """`configure terminal`, with `revert timer N` when that follows."""
         session, device = self._session, self._device
-        holder = device.faults.locked_by or device.lock_holder
+        holder = device.lock_seen() or device.lock_holder
         if holder:
             await session.answer(
                 f"Configuration mode locked exclusively by user '{holder}' process '87' from terminal '2'. "
@@ -102,6 +102,10 @@ class ConfigureMode:
             await self._reject(typed, text, "Command authorization failed.", None)
         elif text in session.device.faults.reject_lines:
             await self._reject(typed, text, INVALID, 0)
+        elif text in session.device.faults.swallow_lines:
+            return
+        elif text == session.device.faults.question_at and await session.ask(session.device.faults.question) != "yes":
+            self._device.log.add("rejected", line=text, answer="", comment=self.comment)
         else:
             await self._configure(typed, await self._whole_banner(text))
 
@@ -165,8 +169,11 @@ async def arm(session: IosSession, minutes: str) -> bool:
     if not minutes.isdigit() or int(minutes) not in MINUTES:
         await session.answer(f"{INVALID}\n\n")
         return False
-    if device.timer is not None:
+    if device.timer is not None or device.faults.timer_of:
         await session.answer("%Rollback Confirmed Change already pending; confirm or revert it first\n\n")
+        return False
+    if device.faults.flash_full:
+        await session.answer(f"%Error writing {device.archive_path()} (No space left on device)\n\n")
         return False
     name = device.arm(int(minutes), session.username)
     await session.answer(f"Rollback Confirmed Change: Backing up current running config to {name}\n\n")

@@ -30,7 +30,7 @@ class IosSession:
         self.device = device
         self.terminal = terminal
         self.username = username
-        self.privileged = device.enable_password is None
+        self.privileged = device.enable_password is None and not device.faults.read_only
         self.rows = 24
         self.configure = ConfigureMode(self)
         self._left = False
@@ -84,9 +84,12 @@ class IosSession:
                 await self.command(line)
             return 0
         await self._greet()
+        broadcast = ""
         while not self._left:
             await self.terminal.write(self.prompt())
+            await self.terminal.write(f"\n{broadcast}\n" if broadcast else "")
             await self.command(await self.terminal.read_line())
+            broadcast = self.device.faults.broadcast
         return 0
 
     async def _greet(self) -> None:
@@ -144,8 +147,7 @@ class IosSession:
 
     async def command(self, typed: str) -> None:
         """Carry out one line in the mode the session is in, with the strikes that wait for it."""
-        if self.device.strikes(typed, "before"):
-            self.terminal.cut()
+        await self.device.strike(typed, "before", self.terminal)
         self._answered = False
         if self.configure.active:
             await self.configure.line(typed)
@@ -154,8 +156,7 @@ class IosSession:
         if not self._answered:
             # The prompt alone is the answer of a command that says nothing.
             await self.terminal.pause(self.device.faults.answer_delay_s)
-        if self.device.strikes(typed, "after"):
-            self.terminal.cut()
+        await self.device.strike(typed, "after", self.terminal)
 
     async def exec_line(self, typed: str) -> None:
         """Carry out an exec command; also for `do …`."""
@@ -205,8 +206,14 @@ class IosSession:
     async def _enable(self, _rest: tuple[str, ...]) -> None:
         if self.privileged:
             return
+        if self.device.faults.read_only:
+            await self.answer("% Access denied\n\n")
+            return
+        if not self.device.faults.enable_prompt:
+            self.privileged = True
+            return
         for _ in range(ENABLE_TRIES):
-            await self.terminal.write("Password: ")
+            await self.terminal.write(self.device.faults.enable_prompt)
             if await self.terminal.read_line(echo=False) == self.device.enable_password:
                 self.privileged = True
                 return
@@ -240,6 +247,8 @@ class IosSession:
     async def _write(self, rest: tuple[str, ...]) -> None:
         if rest:
             await self.answer(f"{INVALID}\n\n")
+            return
+        if self.device.faults.save_question and await self.ask(self.device.faults.save_question) not in ("", "y"):
             return
         await self.answer("Building configuration...\n")
         await self.answer(self.device.save())

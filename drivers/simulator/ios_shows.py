@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from inventory.errors import ConfigSyntax
 if TYPE_CHECKING:
     from drivers.simulator.ios_cli import IosDevice
 
+TYPE_7 = b"dsfd;kfoA,.iyewrkldJKDHSUBsgvca69834ncxv9873254k;fg87"
+"""What type 7 secrets are mixed with on every IOS device, from a place on that the secret begins with."""
 Show = Callable[["IosDevice", tuple[str, ...]], str]
 
 
@@ -55,8 +58,8 @@ def running_config(device: IosDevice, rest: tuple[str, ...]) -> str:
         node = device.running.child(line)
         body = render(IosNode("", [node])) if node else "end\n"
         return f"Building configuration...\n\nCurrent configuration : {len(body)} bytes\n!\n{body}\n"
-    body = render(device.running)
-    lines = ["!"]
+    body = _as_shown(device, render(device.running))
+    lines = ["!", *["! a comment of no weight at all, and a long one"] * (device.faults.padding // 48)]
     if device.changed_ms is None:
         lines.append("! No configuration change since last restart")
     else:
@@ -67,8 +70,30 @@ def running_config(device: IosDevice, rest: tuple[str, ...]) -> str:
     return f"Building configuration...\n\nCurrent configuration : {len(text)} bytes\n{text}\n"
 
 
+def _as_shown(device: IosDevice, body: str) -> str:
+    """A configuration with what changes from one showing to the next."""
+    if device.faults.resalted:
+        body = re.sub(r"(?m)( 7 )([0-9A-F]{4,})$", lambda found: found[1] + _encoded(_decoded(found[2])), body)
+    if device.faults.volatile_lines:
+        body = body.removesuffix("end\n") + f"ntp clock-period {36027000 + secrets.randbelow(999)}\nend\n"
+    return body
+
+
+def _decoded(text: str) -> bytes:
+    """The clear text of a type 7 secret."""
+    salt, octets = int(text[:2]), bytes.fromhex(text[2:])
+    return bytes(octet ^ TYPE_7[(salt + place) % len(TYPE_7)] for place, octet in enumerate(octets))
+
+
+def _encoded(clear: bytes) -> str:
+    """A type 7 secret with a salt of its own."""
+    salt = secrets.randbelow(16)
+    octets = bytes(octet ^ TYPE_7[(salt + place) % len(TYPE_7)] for place, octet in enumerate(clear))
+    return f"{salt:02d}{octets.hex().upper()}"
+
+
 def startup_config(device: IosDevice, _rest: tuple[str, ...]) -> str:
-    body = render(device.startup)
+    body = _as_shown(device, render(device.startup))
     return f"Using {len(body)} out of 33554432 bytes\n!\n{body}\n"
 
 
@@ -87,6 +112,8 @@ def archive(device: IosDevice, _rest: tuple[str, ...]) -> str:
 
 def rollback_timer(device: IosDevice, _rest: tuple[str, ...]) -> str:
     timer = device.timer
+    if device.faults.timer_of:
+        return f"Timer type: absolute timer\nTimer value: 10 min\nUser: {device.faults.timer_of}\n"
     if timer is None:
         return "No Rollback Confirmed Change pending\n"
     return (
@@ -127,7 +154,7 @@ def named_config(device: IosDevice, name: str) -> IosNode | None:
 
 
 def configuration_lock(device: IosDevice, _rest: tuple[str, ...]) -> str:
-    holder = device.faults.locked_by or device.lock_holder
+    holder = device.lock_seen() or device.lock_holder
     state = (
         f"Owner PID         : 87\nUser              : {holder}\nTTY               : 2\n"
         "Type              : EXCLUSIVE\nState             : LOCKED\n"

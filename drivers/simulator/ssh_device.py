@@ -11,9 +11,8 @@ import contextlib
 import hashlib
 import hmac
 import socket
-import struct
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from dataclasses import asdict, replace
 from types import TracebackType
 from typing import ClassVar, Self
@@ -23,10 +22,11 @@ import asyncssh
 from drivers.simulator.control import ControlServer, Handler, serve_control
 from drivers.simulator.faults import Faults
 from drivers.simulator.ground_truth import ClockMs, DeviceLog, Login, PendingUndo, Record, Truth, wall_ms
+from drivers.simulator.relay import Relay
+from drivers.simulator.ssh_door import SSH1_GREETING, Connection, Door, algorithms, reset, stay_silent
 from drivers.simulator.terminal import HungUp, Terminal
 from inventory.errors import BadInput
 
-KbdIntChallenge = bool | tuple[str, str, str, Sequence[tuple[str, bool]]]
 AUTH_METHODS = ("password", "keyboard-interactive")
 
 
@@ -80,11 +80,11 @@ class CliDevice(ABC):
         self.powered = True
         self._logins: list[Login] = []
         self._host_key = asyncssh.generate_private_key("ssh-ed25519")
-        self._other_key: asyncssh.SSHKey | None = None
+        self._other_keys: dict[str, asyncssh.SSHKey] = {}
         self._listener: socket.socket | None = None
         self._port = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._open: set[_Connection] = set()
+        self._open: set[Connection] = set()
         self._boot_timer: asyncio.TimerHandle | None = None
 
     # -- life ---------------------------------------------------------------------------------------------
@@ -310,7 +310,28 @@ class CliDevice(ABC):
         self.log.add("cut", direction=direction)
         return left
 
-    def strikes(self, command: str, moment: str) -> bool:
+    def lock_seen(self) -> str:
+        """Who holds the configuration lock, by the switch for it; looking may count it down."""
+        holder, looks = self.faults.locked_by, self.faults.lock_looks
+        if holder and looks is not None:
+            self.faults = replace(self.faults, lock_looks=looks - 1, locked_by=holder if looks > 1 else "")
+        return holder
+
+    def passing(self, size: int) -> int:
+        """See `Wire.passing`; counts the switch down and releases it when it strikes."""
+        left = self.faults.silence_after
+        if left is None:
+            return size
+        self.faults = replace(self.faults, silence_after=left - size if left >= size else None)
+        return min(left, size)
+
+    async def strike(self, command: str, moment: str, terminal: Terminal) -> None:
+        """Go wrong here, if a switch waits for this command at this moment; raises HungUp then."""
+        how = self.faults.strike_how
+        if self._strikes(command, moment):
+            await terminal.break_off(how)
+
+    def _strikes(self, command: str, moment: str) -> bool:
         """Whether the device goes wrong here; if so it has gone wrong when this returns."""
         faults = self.faults
         if faults.strike_at is None or faults.strike_when != moment:
@@ -335,19 +356,22 @@ class CliDevice(ABC):
         why = self._refusal()
         if why:
             self.log.add("refused", why=why)
-            _reset(connected)
+            reset(connected)
             return
-        if self.faults.greeting == "silent" or not self.is_reachable():
+        if self.faults.greeting in ("silent", "ssh1") or not self.is_reachable():
             self.log.add("refused", why="silence")
-            await _stay_silent(connected)
+            await stay_silent(connected, SSH1_GREETING if self.faults.greeting == "ssh1" else b"")
             return
-        connection = _Connection()
+        connection = Connection()
         self._open.add(connection)
         try:
-            await self._speak_ssh(connected, connection)
+            await asyncio.sleep(self.faults.greeting_delay_s / self.pace)
+            await self._speak_ssh(self._behind_relay(connected, connection), connection)
         finally:
             self._open.discard(connection)
             connected.close()
+            if connection.relay is not None:
+                connection.relay.close()
             self.log.add("ended")
 
     def _refusal(self) -> str:
@@ -357,17 +381,37 @@ class CliDevice(ABC):
             return "reset"
         return "all lines busy" if len(self._open) >= self.session_limit else ""
 
-    async def _speak_ssh(self, connected: socket.socket, connection: _Connection) -> None:
+    def _behind_relay(self, connected: socket.socket, connection: Connection) -> socket.socket:
+        """The socket that the SSH server gets: another one where a switch must be able to stop the octets."""
+        faults = self.faults
+        short_only = faults.key_exchange == "short"
+        if not short_only and faults.silence_after is None and faults.strike_how != "silence":
+            return connected
+        connection.relay = Relay(connected, short_only=short_only)
+        self.spawn(connection.relay.run())
+        return connection.relay.server_end
+
+    def _key_to_show(self) -> tuple[asyncssh.SSHKeyPair, str]:
+        """The host key of a new connection, as the switches say, and its fingerprint."""
+        kind = "other" if self.faults.other_host_key else self.faults.host_key_kind
         key = self._host_key
-        if self.faults.other_host_key:
-            key = self._other_key = self._other_key or asyncssh.generate_private_key("ssh-ed25519")
-        self.log.add("connected", host_key=key.get_fingerprint())
-        door = _Door(self, connection)
+        if kind in ("other", "rsa"):
+            algorithm = "ssh-rsa" if kind == "rsa" else "ssh-ed25519"
+            key = self._other_keys.setdefault(kind, asyncssh.generate_private_key(algorithm))
+        [pair] = asyncssh.load_keypairs(key)
+        if kind == "malformed":
+            pair.public_data = pair.public_data[:-8]
+        return pair, key.get_fingerprint()
+
+    async def _speak_ssh(self, connected: socket.socket, connection: Connection) -> None:
+        pair, fingerprint = self._key_to_show()
+        self.log.add("connected", host_key=fingerprint)
+        door = Door(self, connection)
         try:
             ssh = await asyncssh.run_server(
                 connected,
                 server_factory=lambda: door,
-                server_host_keys=[key],
+                server_host_keys=[pair],
                 process_factory=lambda process: self._channel(process, connection),
                 encoding=None,
                 line_editor=False,
@@ -376,33 +420,54 @@ class CliDevice(ABC):
                 public_key_auth=False,
                 allow_scp=False,
                 server_version="Cisco-1.25" if self.family == "ios" else "FortiSSH_1.0",
+                **algorithms(self.faults),
             )
             await ssh.wait_closed()
         except (OSError, asyncssh.Error):
             # The client went away or was refused before it was in: the log has what it showed.
             connection.abort()
 
-    async def _channel(self, process: asyncssh.SSHServerProcess[bytes], connection: _Connection) -> None:
+    async def _channel(self, process: asyncssh.SSHServerProcess[bytes], connection: Connection) -> None:
         pty = process.get_terminal_type() is not None
         username = str(process.get_extra_info("username"))
         self.log.add("session", kind="shell" if process.command is None else "exec", user=username)
-        terminal = Terminal(self, process, pty=pty, abort=connection.abort, echo_end=self.echo_end)
+        terminal = Terminal(self, process, pty=pty, connection=connection, echo_end=self.echo_end)
         status = 0
         with contextlib.suppress(HungUp, OSError, asyncssh.Error):
-            if self.faults.after_login == "silent":
-                while True:
-                    await terminal.read_key()
-            if self.faults.after_login != "hang-up":
+            if await self._lets_in(terminal):
                 status = await self.converse(terminal, username, process.command)
         with contextlib.suppress(OSError, asyncssh.Error):
             process.exit(status)
+
+    async def _lets_in(self, terminal: Terminal) -> bool:
+        """What stands between a login and the command line; False when nobody gets there."""
+        faults = self.faults
+        await terminal.greet_oddly()
+        if faults.after_login == "silent":
+            while True:
+                await terminal.read_key()
+        if faults.after_login == "limit":
+            await terminal.write("% CLI session limit reached\n")
+        if faults.after_login in ("hang-up", "limit"):
+            return False
+        if faults.login_again:
+            await terminal.write("\nUsername: ")
+            name = await terminal.read_line()
+            await terminal.write("Password: ")
+            return self.admits(name, await terminal.read_line(echo=False), "in the channel")
+        if faults.onboarding == "shell":
+            await terminal.write("You are forced to change your password. Please input a new password.\nNew Password: ")
+            await terminal.read_line(echo=False)
+            self.log.add("credential", user="", method="new password", accepted=False)
+            return False
+        return True
 
     # -- credentials --------------------------------------------------------------------------------------
 
     def admits(self, username: str, password: str, method: str) -> bool:
         """Check a credential and record that it was shown."""
         right = hmac.compare_digest(password.encode(), self._password.encode())
-        accepted = right and username == self.username and self.has_account(username)
+        accepted = right and username == self.username and self.has_account(username) and not self.faults.refuse_logins
         self._logins.append(Login(self._true_clock_ms(), username, method, accepted))
         self.log.add("credential", user=username, method=method, accepted=accepted)
         return accepted
@@ -410,62 +475,3 @@ class CliDevice(ABC):
     @abstractmethod
     def has_account(self, username: str) -> bool:
         """Whether the running configuration still knows this user."""
-
-
-class _Connection:
-    """One TCP connection and how to cut it."""
-
-    def __init__(self) -> None:
-        self.ssh: asyncssh.SSHServerConnection | None = None
-
-    def abort(self) -> None:
-        if self.ssh is not None:
-            self.ssh.abort()
-
-
-class _Door(asyncssh.SSHServer):
-    """Authentication of one connection."""
-
-    def __init__(self, device: CliDevice, connection: _Connection) -> None:
-        self._device = device
-        self._connection = connection
-
-    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        self._connection.ssh = conn
-
-    def begin_auth(self, username: str) -> bool:
-        return True
-
-    def password_auth_supported(self) -> bool:
-        return "password" in self._device.auth_methods
-
-    def validate_password(self, username: str, password: str) -> bool:
-        return self._device.admits(username, password, "password")
-
-    def kbdint_auth_supported(self) -> bool:
-        return "keyboard-interactive" in self._device.auth_methods
-
-    def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> KbdIntChallenge:
-        self._kbdint_user = username
-        return "", "", "", [("Password: ", False)]
-
-    def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool:
-        return len(responses) == 1 and self._device.admits(username, responses[0], "keyboard-interactive")
-
-
-def _reset(connected: socket.socket) -> None:
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connected.close()
-
-
-async def _stay_silent(connected: socket.socket) -> None:
-    """Hold the connection without a word until the client gives up."""
-    connected.setblocking(False)
-    loop = asyncio.get_running_loop()
-    try:
-        while await loop.sock_recv(connected, 4096):
-            pass
-    except ConnectionError:
-        return
-    finally:
-        connected.close()

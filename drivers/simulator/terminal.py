@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
@@ -12,6 +11,8 @@ import asyncssh
 
 from drivers.simulator.faults import Faults
 
+STUBBORN_ROWS = 12
+"""Rows of a screen whose pager cannot be switched off."""
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -34,6 +35,17 @@ class Wire(Protocol):
     def allowance(self, direction: str, size: int) -> int:
         """How many of `size` bytes may pass; fewer than `size` means the wire is cut after them."""
 
+    def passing(self, size: int) -> int:
+        """How many of `size` bytes to the client may pass before the line falls silent."""
+
+
+class Line(Protocol):
+    """The connection under a channel, for faults that end it."""
+
+    def abort(self) -> None: ...
+
+    def fall_silent(self) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Pager:
@@ -52,13 +64,13 @@ class Terminal:
         process: asyncssh.SSHServerProcess[bytes],
         *,
         pty: bool,
-        abort: Callable[[], None],
+        connection: Line,
         echo_end: str = "\r\n",
     ) -> None:
         self._wire = wire
         self._process = process
         self.pty = pty
-        self._abort = abort
+        self._connection = connection
         self._echo_end = echo_end
         self._typed = ""
         self._input_is_cut = False
@@ -74,8 +86,9 @@ class Terminal:
         while True:
             taken = await self._take_until_end(raw)
             line += taken.text
-            if echo and self.pty:
-                await self.write_raw(taken.text.replace("\x1a", "^Z").replace("\x03", "^C"))
+            if echo and self.pty and self._wire.faults.echo != "none":
+                shown = taken.text.replace("\x1a", "^Z").replace("\x03", "^C")
+                await self.write_raw(shown.replace(" ", "  ") if self._wire.faults.echo == "spaced" else shown)
             if taken.ended:
                 break
         if self.pty:
@@ -92,14 +105,17 @@ class Terminal:
 
     async def write(self, text: str) -> None:
         """Send text; each line end becomes CR LF on a terminal."""
-        await self.write_raw(text.replace("\n", "\r\n") if self.pty else text)
+        await self.write_raw(text.replace("\n", self._wire.faults.line_end) if self.pty else text)
 
     async def write_raw(self, text: str) -> None:
         """Send text as it is. Raises HungUp when the wire is cut in it."""
         octets = text.encode("utf-8", "surrogateescape")
+        if self._wire.faults.odd_octets:
+            octets = octets.replace(b"\n", b"\n\x00")
         if not octets or not self._wire.is_reachable():
             return
-        allowed = self._wire.allowance("output", len(octets))
+        passing = self._wire.passing(len(octets))
+        allowed = min(passing, self._wire.allowance("output", len(octets)))
         size = self._wire.faults.output_chunk_bytes or len(octets)
         try:
             for start in range(0, allowed, size):
@@ -109,18 +125,26 @@ class Terminal:
             await self._process.stdout.drain()
         except (OSError, asyncssh.Error) as error:
             raise HungUp from error
+        if passing < len(octets):
+            await self.fall_silent()
         if allowed < len(octets):
             self.cut()
+
+    async def greet_oddly(self) -> None:
+        """A line that is no UTF-8, where the switch for it is on."""
+        if self._wire.faults.odd_octets:
+            self._process.stdout.write(b"\x00\xff\xfeWillkommen in Z\xfcrich\x00\r\n")
 
     async def page(self, text: str, *, rows: int, pager: Pager) -> None:
         """Send a long answer; on a terminal with `rows` > 0 it stops after each screen for a key.
 
         Space shows the next screen, Enter one more line, `q` ends the answer.
         """
-        if not self.pty or rows <= 0:
+        if not self.pty or (rows <= 0 and not self._wire.faults.stubborn_pager):
             await self.write(text)
             return
         lines = text.splitlines(keepends=True)
+        rows = rows if rows > 0 else STUBBORN_ROWS
         room = rows - 1
         for number, line in enumerate(lines):
             if room <= 0:
@@ -135,8 +159,21 @@ class Terminal:
 
     def cut(self) -> NoReturn:
         """Abort the connection under this channel."""
-        self._abort()
+        self._connection.abort()
         raise HungUp
+
+    async def fall_silent(self) -> NoReturn:
+        """Let nothing pass any more, and wait until somebody gives the connection up."""
+        self._connection.fall_silent()
+        while await self._process.stdin.read(4096):
+            pass
+        raise HungUp
+
+    async def break_off(self, how: str) -> NoReturn:
+        """End what passes here in the way that a strike has."""
+        if how == "silence":
+            await self.fall_silent()
+        self.cut()
 
     async def pause(self, seconds: float) -> None:
         """Wait as the device would, divided by the pace."""

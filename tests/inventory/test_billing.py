@@ -128,6 +128,19 @@ def test_the_sum_of_a_rental_uses_the_model_of_its_conclusion() -> None:
     assert yen(line, prices, "2025-10") == {"monthly": 9_000, "minimum-period-sum": 6_200}
 
 
+@pytest.mark.rule("SMF-16.2")
+def test_the_sum_uses_the_prices_of_the_effective_day_and_the_month_those_of_its_first() -> None:
+    """From 15 October it costs 6,200: October is charged at 3,100, the rest of the period at what held at the end."""
+    prices = [*default_list(), Price(rental_item("seil-x1"), "monthly", 6_200, date(2025, 10, 15))]
+    line = BilledLine(
+        contract("adapter-rental", START, date(2025, 10, 20)), versions=(Version(START, model="seil-x1"),)
+    )
+    assert yen(line, prices, "2025-10") == {"monthly": 2_000, "minimum-period-sum": 2_200 + 2 * 6_200}
+    slots = [*default_list(), Price(entry_item("smfsx"), "monthly", 6_200, date(2025, 1, 15))]
+    held = replace(contract("management", START, date(2025, 1, 20)), service="smfsx")
+    assert yen(BilledLine(held, entries=[(START, 1)]), slots, "2025-01")["minimum-period-sum"] == 2_200
+
+
 @pytest.mark.rule("MPC-16.1", "SMF-22")
 def test_no_sum_is_owed_where_the_general_terms_exempt_it_or_the_service_is_abolished() -> None:
     line = BilledLine(contract("adapter", START, date(2025, 5, 31)), "I", (Version(START, model="sa-w2"),), exempt=True)

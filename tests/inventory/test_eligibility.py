@@ -113,6 +113,13 @@ def test_invoices_are_redirected_only_when_named_consented_and_approved() -> Non
     assert "MPC-6.3" in rules("mpc", InvoiceAddressee("u1", True, True), holds=(SA_W2L,))
 
 
+@pytest.mark.rule("MPC-6.3")
+def test_a_management_that_has_outlived_its_last_adapter_line_can_still_redirect_its_invoices() -> None:
+    """MPC-6.1 is asked of applications for lines and options; an addressee is neither."""
+    assert rules("mpc", InvoiceAddressee("u1", True, True), holds=(MPC,)) == set()
+    assert rules("mpc", InvoiceAddressee("u1", True, True), MPC) == {"MPC-6.1"}
+
+
 def test_an_option_of_the_other_service_is_refused() -> None:
     assert rules("smfsx", SMFSX, RENTAL, SendBack("a1", "Osaka")) == {"SMF-4.2"}
     assert rules("mpc", MPC, SA_W2L, UltraFirewall("a1")) == {"MPC-9.2"}

@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from inventory.catalogue import Service
 from inventory.errors import BadInput, FleetError, RuleViolation
 from inventory.records import KINDS, SHAPES, NewRecord, RecordKind, require_duty, require_record
 from inventory.terms import RULES
@@ -27,12 +28,17 @@ GOOD: dict[RecordKind, dict[str, object]] = {
     "harassment": {"number": 3, "what": "threats on the phone", "told": "police"},
     "count-refusal": {"reason": 1, "asked": "40 entries"},
     "terms-change": {"version": "2025-10-01"},
+    "secrecy-release": {"what": "the manual", "to": "its integrator", "consent": "mail of 2025-05-01"},
+    "publication": {"what": "scans per day", "purpose": "safety", "contractors": 10, "identifies": False},
+    "exemption": {"clause": "28(2)", "reason": "the carrier gave up the area"},
+    "planned-notice": {"of": "abolition", "what": "SEIL/neu 2FE Plus"},
 }
 ABOUT = frozenset({"contractor", "line", "management", "adapter", "company"})
 
 
 def new(kind: RecordKind, **more: object) -> NewRecord:
-    return NewRecord(kind, "smfsx", DAY, {**GOOD[kind], **more}, notified=date(2025, 6, 1), until=DAY)
+    service: Service = "mpc" if kind == "exemption" else "smfsx"
+    return NewRecord(kind, service, DAY, {**GOOD[kind], **more}, notified=date(2025, 6, 1), until=DAY)
 
 
 def without(kind: RecordKind, name: str) -> NewRecord:
@@ -139,3 +145,46 @@ def test_consent_lifts_two_duties_of_care_and_never_use_outside_japan() -> None:
 def test_what_ends_before_it_begins_is_no_record() -> None:
     with pytest.raises(BadInput):
         require_record(NewRecord("restriction", "mpc", DAY, GOOD["restriction"], until=date(2025, 6, 14)), ABOUT)
+
+
+@pytest.mark.rule("SMF-17.1")
+def test_the_providers_technical_information_goes_to_a_third_party_only_with_its_consent() -> None:
+    with pytest.raises(RuleViolation) as refused:
+        require_record(without("secrecy-release", "consent"), ABOUT)
+    assert (refused.value.rule, refused.value.field) == ("SMF-17.1", "facts.consent")
+
+
+@pytest.mark.rule("SMF-17.3")
+def test_statistics_are_published_for_safety_over_ten_contractors_and_identify_no_communication() -> None:
+    require_record(new("publication", contractors=10), ABOUT)
+    for name, wrong in (
+        ("contractors", 9),
+        ("contractors", True),
+        ("contractors", "12"),
+        ("purpose", "marketing"),
+        ("identifies", True),
+        ("identifies", 0),
+    ):
+        with pytest.raises(RuleViolation) as refused:
+            require_record(new("publication", **{name: wrong}), ABOUT)
+        assert (refused.value.rule, refused.value.field) == ("SMF-17.3", f"facts.{name}")
+
+
+@pytest.mark.rule("MPC-16.1")
+def test_an_exemption_is_of_mpc_and_names_its_clause() -> None:
+    with pytest.raises(RuleViolation) as refused:
+        require_record(NewRecord("exemption", "smfsx", DAY, GOOD["exemption"]), ABOUT)
+    assert (refused.value.rule, refused.value.field) == ("MPC-16.1", "service")
+    with pytest.raises(BadInput):
+        require_record(new("exemption", clause="28(1)"), ABOUT)
+
+
+@pytest.mark.parametrize(
+    ("of", "rule"), [("planned-interruption", "SMF-20"), ("abolition", "SMF-22"), ("terms-change", "SMF-0")]
+)
+def test_what_is_planned_stands_under_the_rule_that_wants_it_notified(of: str, rule: str) -> None:
+    made = new("planned-notice", of=of)
+    require_record(made, ABOUT)
+    assert made.rule == rule
+    with pytest.raises(BadInput):
+        require_record(new("planned-notice", of="party"), ABOUT)

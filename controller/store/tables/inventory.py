@@ -245,3 +245,20 @@ placements: Final = Table(
     CheckConstraint("to_ms IS NULL OR to_ms >= from_ms", name="interval"),
     **NEVER_REUSED,
 )
+
+slot_units: Final = Table(
+    "slot_units",
+    metadata,
+    id_column(),
+    # A unit that comes with its standby (MPC-1); its "contract line" is that slot.
+    reference("standby_id", "standbys"),
+    reference("adapter_id", "adapters"),
+    day("day"),
+    ms("recorded_ms"),
+    base.text("actor"),
+    # Last day of the slot, when it was given up.
+    day("given_up", nullable=True),
+    Index("ix_slot_units_standby_id", "standby_id"),
+    Index("uq_slot_units_adapter_id", "adapter_id", unique=True),
+    **NEVER_REUSED,
+)

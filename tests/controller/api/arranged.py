@@ -375,7 +375,9 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "entry_history": lambda s: Arranged({"key": s.entry}),
     "list_standbys": lambda s: Arranged(query={"management": s.management}),
     "read_standby": lambda s: Arranged({"key": empty_slot(s, "standbys")}),
-    "assign_standby": lambda s: Arranged({"key": empty_slot(s, "standbys")}, {"serial_number": loose(s)}),
+    "assign_standby": lambda s: Arranged(
+        {"key": empty_slot(s, "standbys")}, {"serial_number": loose(s), "with_slot": True}
+    ),
     "register": lambda s: Arranged(body=s.fleet.arms()),
     "list_adapters": lambda s: Arranged(query={"service": "mpc", "path": "ssh", "seated": True}),
     "read_adapter": lambda s: Arranged({"serial": s.reachable}),

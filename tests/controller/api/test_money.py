@@ -141,11 +141,11 @@ def test_contracts_by_command_dry_and_then_for_good(house: House, fleet: Fleet, 
     header = "application,contractor,service,concluded,billing_start,kind,name,entries,standbys\n"
     row = f"7,{key},smfsx,2024-01-10,2024-02-01,management,Kobe,3,1\n"
     file.write_text(header + row + f"8,{key},smfsx,2024-01-10,2024-02-01,lease,,,\n")
-    status, out, _ = client(house, "import-contracts", str(file))
+    status, out, _ = client(house, "contract", "import", str(file))
     assert (status, "nothing was imported" in out, "lease" in out) == (2, True, True)
     file.write_text(header + row)
-    assert told(house, "import-contracts", str(file), "--dry-run")["rows"][0]["line"] is None
-    (taken,) = told(house, "import-contracts", str(file))["rows"]
+    assert told(house, "contract", "import", str(file), "--dry-run")["rows"][0]["line"] is None
+    (taken,) = told(house, "contract", "import", str(file))["rows"]
     amounts = ok(fleet.api.get(f"/contracts/{taken['line']}/amounts", params={"month": "2024-03"}))
     assert (amounts["kind"], amounts["billed_to"], "no monthly price" in amounts["missing"]) == (
         "management",

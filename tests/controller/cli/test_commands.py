@@ -274,6 +274,9 @@ def test_an_application_is_applied_for_accepted_and_given_notice_by_commands(hou
     ended = told(house, "contract", "record", lines["adapter"], "notice", "named=2099-06-30")
     assert (ended["state"], ended["effective"]) == ("terminating", "2099-06-30")
     assert "SMF-21" in client(house, "contract", "record", lines["management"], "suspend", "ground=1")[2]
+    group = ("new_group.name=share", "new_group.packs_gb=60", "new_group.form=mail")
+    change = ("change-option", "what=plan", "value=packet-share", *group)
+    assert "MPC-9.2" in client(house, "contract", "record", lines["adapter"], *change)[2]
     rows = told(house, "contract", "events", lines["adapter"])
     assert [row["event"] for row in rows] == ["accept", "billing-starts", "notice"]
     assert told(house, "contract", "explain", lines["adapter"])["word"] == "terminating"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.engine.dbos_engine import DbosEngine
+from controller.engine.dbos_engine import DbosEngine, _database
 from controller.engine.node import NodeId
 from controller.engine.port import Run
 from inventory.errors import Conflict
@@ -55,6 +55,18 @@ async def test_a_push_is_advanced_on_our_loop_until_it_is_finished_and_started_o
         assert program.loops == {asyncio.get_running_loop()}
     finally:
         await engine.close()
+
+
+def test_the_engine_s_file_tells_milliseconds_on_the_sqlite_of_debian_12_too(tmp_path: Path) -> None:
+    database = _database(f"sqlite:///{tmp_path}/engine.db")
+    try:
+        with database.connect() as connection:
+            told = connection.exec_driver_sql("SELECT unixepoch('subsec')").scalar_one()
+            other = connection.exec_driver_sql("SELECT strftime('%s', 'now')").scalar_one()
+    finally:
+        database.dispose()
+    assert isinstance(told, float)
+    assert abs(told - int(other)) < 2
 
 
 async def test_work_left_by_a_stopped_daemon_is_taken_up_again(tmp_path: Path) -> None:
@@ -168,7 +180,7 @@ def test_the_engine_opens_no_socket_on_sqlite(tmp_path: Path) -> None:
                 seen.append((event, str(args[1:])))
         sys.addaudithook(hook)
 
-        from controller.engine.dbos_engine import DbosEngine
+        from controller.engine.dbos_engine import DbosEngine, _database
         from controller.engine.port import Run
 
         async def advance(push_id):

@@ -13,7 +13,7 @@ from controller.engine.dbos_engine import DbosEngine
 from controller.keyring import Keyring
 from controller.push.reconcile import GUARD_MARGIN_S
 from controller.push.service import LONGEST_AHEAD_MS
-from controller.store import audit, configs, events, pushes
+from controller.store import audit, configs, events, plans, pushes
 from controller.store.scope import Scope
 from drivers.push import Device, PushJob, Step
 from inventory.errors import Conflict, NotFound, StalePlan
@@ -117,6 +117,23 @@ async def test_an_unproven_plan_needs_two_different_people(house: House) -> None
     approved = await house.service.approve(ALL, plan.id, "carol")
     assert [approval.actor for approval in approved.approvals] == ["bob", "carol"]
     assert await house.service.start(ALL, plan.id, "ann") == 1
+
+
+@pytest.mark.rule("SMF-12.1", "MPC-18.1")
+async def test_nothing_is_changed_without_an_author_and_an_approver_and_both_stay_on_record(house: House) -> None:
+    plan = await house.plan()
+    assert plan.created_by == "ann"
+    with pytest.raises(Conflict) as refused:
+        await house.service.start(ALL, plan.id, "ann")
+    assert refused.value.rule == "SMF-12.1"
+    await house.service.approve(ALL, plan.id, "bob")
+    await house.carry_out(await house.service.start(ALL, plan.id, "carol"))
+    async with house.database.read() as tx:
+        carried = await configs.versions(tx, ALL, ENTRY_ID)
+        again = await plans.get(tx, ALL, plan.id)
+    assert [approval.actor for approval in again.approvals] == ["bob"]
+    assert {one.author for one in carried if one.kind in ("running", "startup")} == {"carol"}
+    assert all(one.author and one.reason for one in carried)
 
 
 async def test_a_plan_is_carried_out_once_within_its_validity_and_at_most_a_month_ahead(house: House) -> None:

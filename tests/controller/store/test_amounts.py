@@ -8,16 +8,16 @@ from datetime import date
 import pytest
 
 from controller.keyring import Keyring
-from controller.store import adapters, amounts, counts, outages, prices, records, unitcharges
+from controller.store import adapters, amounts, contracts, contractsteps, counts, outages, prices, records, unitcharges
 from controller.store.amounts import Statement
 from controller.store.database import Database
 from controller.store.records import About
 from controller.store.scope import By, Scope
 from inventory.adapters import LifeEvent, SerialNumber
 from inventory.calendar import Month
-from inventory.contractevents import Notice
+from inventory.contractevents import ChangeOption, Notice
 from inventory.errors import BadInput, Conflict, NotFound, RuleViolation
-from inventory.prices import Price, rows
+from inventory.prices import Price, mobile_item, rows
 from inventory.records import NewRecord
 from inventory.slots import Contractor
 from tests.controller.store.contracting import ADAPTER, MANAGEMENT, MOBILE, PLAIN, RENTAL, TODAY, Office, on
@@ -100,7 +100,105 @@ async def test_counts_that_changed_and_prices_that_were_corrected_are_as_they_we
     assert yen(await said(fleet, who, NOVEMBER, known_at_ms=BY.at_ms))[entry] == 2 * 3_100
     assert yen(await said(fleet, who, NOVEMBER, known_at_ms=BY.at_ms + 5))[entry] == 2 * 3_100 + 1_550
     assert yen(await said(fleet, who, NOVEMBER))[entry] == 2 * 6_200 + 3_100
-    assert yen(await said(fleet, who, NOVEMBER, as_of=date(2025, 11, 15)))[entry] == 2 * 6_200
+    asked_before = await said(fleet, who, NOVEMBER, as_of=date(2025, 11, 15))
+    assert yen(asked_before)[entry] == 2 * 6_200 + 3_100
+
+
+async def test_what_was_asked_for_until_the_day_counts_and_what_was_asked_for_later_does_not(
+    fleet: Fleet, office: Office
+) -> None:
+    """As of a day in October, November is what had been ordered by then: plan, count, end, and what ends with it."""
+    who = await fleet.contractor()
+    lines = await office.contract(who, MANAGEMENT, ADAPTER, MOBILE)
+    await listed(fleet)
+    async with fleet.database.write() as tx:
+        await prices.put(
+            tx, ALL, BY, [Price(mobile_item("10GB", "dynamic-ip"), "monthly", 9_000, date(2025, 1, 1), None)]
+        )
+    await office.record(
+        lines["mobile-access"], ChangeOption(date(2025, 10, 20), "plan", "10GB"), by=on(date(2025, 10, 20))
+    )
+    await office.record(lines["adapter"], Notice(date(2025, 10, 21)), by=on(date(2025, 10, 21)))
+    (management_id,) = (await office.standing(lines["management"])).managements
+    async with fleet.database.write() as tx:
+        day = date(2025, 10, 22)
+        await counts.change_counts(tx, ALL, on(day), management_id, entry_count=3, valid_from=date(2025, 11, 16))
+
+    async def november(as_of: date) -> dict[str, int]:
+        found = yen(await said(fleet, who, NOVEMBER, as_of=as_of))
+        return {name.split()[0] + name[-8:]: of for name, of in found.items() if "standby" not in name}
+
+    plain = {"management monthly": 6_200, "adapter monthly": 3_100, "mobile-access monthly": 3_100}
+    assert await november(date(2025, 10, 19)) == plain
+    assert await november(date(2025, 10, 20)) == plain | {"mobile-access monthly": 9_000}
+    ended = {"adapter monthly": 3_100 * 20 // 30, "adaptertermsum": 0}
+    after = await november(date(2025, 10, 21))
+    assert after["adapter monthly"] == ended["adapter monthly"]
+    assert after["mobile-access monthly"] == 9_000  # a plan by the gigabyte: the month of its stop is charged whole
+    assert (await november(date(2025, 10, 21)))["management monthly"] == 6_200
+    assert (await november(date(2025, 10, 22)))["management monthly"] == 6_200 + 1_550
+
+
+async def test_an_event_that_was_taken_back_later_never_happened_as_of_any_day(fleet: Fleet, office: Office) -> None:
+    who = await fleet.contractor()
+    lines = await office.contract(who, PLAIN, RENTAL, service="smfsx")
+    await listed(fleet)
+    day = date(2025, 10, 20)
+    await office.record(lines["adapter-rental"], Notice(day), by=on(day))
+    async with fleet.database.write() as tx:
+        number = (await contracts.events(tx, ALL, lines["adapter-rental"].id))[-1].id
+        by = on(date(2025, 11, 2))
+        await contractsteps.void(tx, ALL, office.keyring, by, lines["adapter-rental"].id, number, reason="a slip")
+    name = "adapter-rental adapter-rental monthly"
+    assert yen(await said(fleet, who, NOVEMBER, as_of=date(2025, 10, 25)))[name] == 3_100
+    known = on(date(2025, 11, 1)).at_ms
+    assert yen(await said(fleet, who, NOVEMBER, known_at_ms=known))[name] == 3_100 * 19 // 30
+
+
+@pytest.mark.rule("MPC-16.1")
+async def test_an_exemption_with_its_reason_takes_the_minimum_period_sum_away_until_it_is_taken_back(
+    fleet: Fleet, office: Office
+) -> None:
+    who = await fleet.contractor()
+    lines = await office.contract(who, MANAGEMENT, ADAPTER, MOBILE)
+    await listed(fleet)
+    await office.record(lines["adapter"], Notice(TODAY), by=BY)
+
+    async def sums(known_at_ms: int | None = None) -> list[str]:
+        found = await said(fleet, who, NOVEMBER, known_at_ms=known_at_ms)
+        return [line.line.kind for line in found.lines for one in line.charges if one.what == "minimum-period-sum"]
+
+    async def exempt(by: By, clause: str = "28(2)", corrects: int | None = None, kind: str = "adapter") -> int:
+        new = NewRecord("exemption", "mpc", TODAY, {"clause": clause, "reason": "the area was given up"})
+        async with fleet.database.write() as tx:
+            return (await records.keep(tx, ALL, by, new, About(line_id=lines[kind].id), corrects_id=corrects)).id
+
+    assert await sums() == ["adapter"]
+    number = await exempt(later(10))
+    assert await sums() == []
+    assert await sums(later(9).at_ms) == ["adapter"]
+    await exempt(later(20), "none", number)
+    assert await sums() == ["adapter"]
+    with pytest.raises(RuleViolation) as refused:
+        await exempt(later(30), kind="mobile-access")
+    assert refused.value.rule == "MPC-16.2"
+
+
+@pytest.mark.rule("MPC-6.3", "SMF-14.1")
+async def test_an_addressee_that_was_learnt_of_later_does_not_change_the_bill_as_it_was_known(
+    fleet: Fleet, office: Office
+) -> None:
+    who, user = await fleet.contractor(), await fleet.contractor("Guest Foods")
+    lines = await office.contract(who, PLAIN, service="smfsx")
+    await listed(fleet)
+    (management_id,) = (await office.standing(lines["management"])).managements
+    facts = {"adapter_user": user.key, "consent": "letter 3", "approval": "mail 9"}
+    async with fleet.database.write() as tx:
+        new = NewRecord("invoice-addressee", "smfsx", date(2025, 11, 1), facts)
+        await records.keep(tx, ALL, later(10), new, About(management_id=management_id))
+    assert {one.billed_to for one in (await said(fleet, who, NOVEMBER)).lines} == {user.id}
+    assert {one.billed_to for one in (await said(fleet, who, OCTOBER)).lines} == {who.id}
+    assert {one.billed_to for one in (await said(fleet, who, NOVEMBER, known_at_ms=BY.at_ms)).lines} == {who.id}
 
 
 async def test_an_end_inside_the_minimum_period_brings_its_sum_once_it_is_known(fleet: Fleet, office: Office) -> None:

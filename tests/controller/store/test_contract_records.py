@@ -8,11 +8,13 @@ from datetime import date, timedelta
 import pytest
 
 from controller.keyring import Keyring
-from controller.store import api_keys, audit, contractors, records
+from controller.store import api_keys, audit, contractors, contracts, records
 from controller.store.database import Database
 from controller.store.records import About, Record
 from controller.store.scope import By, Scope
 from inventory.applications import Wanted
+from inventory.contractevents import Notice
+from inventory.contracts import State
 from inventory.errors import BadInput, NotFound, RuleViolation
 from inventory.records import NewRecord, RecordKind
 from inventory.terms import VERSIONS
@@ -147,6 +149,29 @@ async def test_records_are_seen_by_whom_they_are_about_and_nobody_else(fleet: Fl
     mine = About(who.id, management_id=(await fleet.management(other)).id)
     with pytest.raises(BadInput):
         await keep(fleet, "count-refusal", mine, facts={"reason": 1, "asked": "40 entries"})
+
+
+@pytest.mark.rule("SMF-17.5")
+async def test_after_the_contract_secrecy_is_what_it_was(fleet: Fleet, database: Database, keyring: Keyring) -> None:
+    """With its last line ended, a contractor's data still goes to nobody else, and only with its consent."""
+    office = Office(database, keyring)
+    who, other = await fleet.contractor(), await fleet.contractor("South Foods")
+    lines = await office.contract(who, MANAGEMENT, ADAPTER)
+    kept = await keep(fleet, "secrecy-release", About(who.id), what="the manual", to="its integrator", consent="mail 4")
+    for line in lines.values():
+        await office.record(line, Notice(TODAY))
+    ended = TODAY + timedelta(days=400)
+    await office.day(who, ended)
+    assert {(await office.standing(line, ended)).contract.state for line in lines.values()} == {State.ENDED}
+    for kind in ("disclosure", "secrecy-release"):
+        with pytest.raises(RuleViolation, match="consent"):
+            await keep(fleet, kind, About(who.id), day=ended, to="a broker", what="its adapters")
+    async with database.read() as tx:
+        assert [one.id for one in await records.page(tx, Scope.of(who.id))] == [kept.id]
+        with pytest.raises(NotFound):
+            await records.get(tx, Scope.of(other.id), kept.id)
+        with pytest.raises(NotFound):
+            await contracts.line(tx, Scope.of(other.id), lines["adapter"].id)
 
 
 @pytest.mark.rule("SMF-18")

@@ -7,11 +7,14 @@ from datetime import date
 import pytest
 
 from controller.keyring import Keyring
-from controller.store import adapters, deadlines, managements, outages
+from controller.store import adapters, deadlines, managements, outages, records
 from controller.store.database import Database
+from controller.store.records import About
 from controller.store.scope import Scope
 from inventory.adapters import LifeEvent
 from inventory.agenda import Due
+from inventory.contractevents import Resume, Suspend
+from inventory.records import NewRecord
 from tests.controller.store.contracting import ADAPTER, MANAGEMENT, TODAY, Office
 from tests.controller.store.fleet import ALL, BY, DAY_MS, Fleet, later
 
@@ -58,3 +61,37 @@ async def test_a_deadline_tells_what_is_lost_and_after_which_rule(fleet: Fleet) 
     words = "not returned by this day, it counts as lost and is charged"
     assert one == Due(date(2025, 11, 17), "return", unit.serial.shown, who.id, "MPC-10.3", words)
     assert not one.overdue(TODAY)
+
+
+async def test_a_suspended_adapter_line_is_on_the_list_until_it_is_resumed(fleet: Fleet, office: Office) -> None:
+    lines = await office.contract(await fleet.contractor(), MANAGEMENT, ADAPTER)
+    for kind, until in (("adapter", date(2025, 10, 25)), ("management", date(2025, 10, 27))):
+        await office.record(lines[kind], Suspend(TODAY, 1, until, TODAY))
+    suspended = ["2025-10-25", "2025-10-27"]
+    assert [day for day, kind in await due(fleet) if kind == "suspension-ends"] == suspended
+    assert [day for day, kind in await due(fleet, after_days=60) if kind == "suspension-ends"] == suspended
+    await office.record(lines["adapter"], Resume(TODAY))
+    assert [day for day, kind in await due(fleet) if kind == "suspension-ends"] == suspended[1:]
+
+
+async def test_a_notice_that_is_planned_is_on_the_list_until_it_is_given(fleet: Fleet) -> None:
+    who, other = await fleet.contractor(), await fleet.contractor("South Foods")
+
+    async def plan(of: str, day: date, about: About, notified: date | None = None, corrects: int | None = None) -> int:
+        new = NewRecord("planned-notice", "smfsx", day, {"of": of}, notified=notified)
+        async with fleet.database.write() as tx:
+            return (await records.keep(tx, ALL, BY, new, about, corrects_id=corrects)).id
+
+    work = await plan("planned-interruption", date(2025, 11, 15), About(who.id))
+    await plan("abolition", date(2026, 1, 25), About())
+    await plan("terms-change", date(2025, 11, 10), About())
+    assert await due(fleet) == [
+        ("2025-10-25", "notice-to-give"),
+        ("2025-11-01", "notice-to-give"),
+        ("2025-11-10", "notice-to-give"),
+    ]
+    assert await due(fleet, scope=Scope.of(who.id)) == [("2025-11-01", "notice-to-give")]
+    assert await due(fleet, scope=Scope.of(other.id)) == []
+    await plan("planned-interruption", date(2025, 11, 15), About(who.id), TODAY, work)
+    assert await due(fleet, scope=Scope.of(who.id)) == []
+    assert ("2025-10-25", "notice-to-give") in await due(fleet, 0, after_days=20)

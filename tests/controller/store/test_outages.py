@@ -6,13 +6,15 @@ from datetime import date
 
 import pytest
 
-from controller.store import events, outages, prices
+from controller.keyring import Keyring
+from controller.store import applications, contracts, events, managements, outages, prices
 from controller.store.outages import Outage
 from controller.store.scope import Scope
 from inventory.errors import BadInput, Conflict, NotFound, RuleViolation
 from inventory.outageclaims import ClaimState
 from inventory.prices import Price, entry_item, standby_item
 from inventory.slots import Management
+from tests.controller.store.contracting import PLAIN, Office
 from tests.controller.store.fleet import ALL, BY, DAY_MS, Fleet, later
 
 HOUR_MS = 3_600_000
@@ -140,3 +142,27 @@ async def test_who_answers_for_it_is_said_before_its_day_is_complete(fleet: Flee
         )
         with pytest.raises(Conflict):
             await outages.attribute(tx, ALL, later(DAY_MS + 1), first.id, True, reason="")
+
+
+@pytest.mark.rule("SMF-26.1")
+async def test_a_credit_is_of_the_fee_of_the_day_it_began_also_before_the_first_recorded_count(
+    fleet: Fleet, keyring: Keyring
+) -> None:
+    """Imported in October, in service since 10 September, with a price from that day on; out since the 20th."""
+    who, office = await fleet.contractor(), Office(fleet.database, keyring)
+    start, out = date(2025, 9, 10), date(2025, 9, 20)
+    async with fleet.database.write() as tx:
+        made = await applications.apply(
+            tx, ALL, BY, contractor_id=who.id, service="smfsx", received=start, form="", items=[PLAIN]
+        )
+        await applications.accept(tx, ALL, keyring, BY, made.id, billing_start=start, day=start)
+        (line,) = await contracts.of_application(tx, made.id)
+        prices_of = [Price(item("smfsx"), "monthly", 10_000, start) for item in (entry_item, standby_item)]
+        await prices.put(tx, ALL, BY, prices_of)
+    (management_id,) = (await office.standing(line)).managements
+    async with fleet.database.write() as tx:
+        management = await managements.get(tx, ALL, management_id)
+        found = await prices.price_list(tx, who.id)
+        assert await outages.full_monthly_yen(tx, management, found, out) == 30_000
+        assert await outages.full_monthly_yen(tx, management, found, date(2025, 9, 9)) == 0
+        assert await outages.full_monthly_yen(tx, management, found, date(2025, 10, 20)) == 30_000

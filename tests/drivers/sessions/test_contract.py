@@ -1,4 +1,4 @@
-"""One contract, two carriers: whatever library carries a session, it promises the same (devices-ios-fortios §C, D)."""
+"""One contract, three carriers: whatever carries a session, it promises the same (devices-ios-fortios §C, D)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from drivers.errors import DeviceBusy
 from drivers.ios import DRIVER
 from drivers.sessions.cli import open_cli
 from drivers.sessions.contract import CliSession, Endpoint, Limits
+from drivers.sessions.lane import open_lane
 from drivers.sessions.ssh import ShellSession, open_ssh
 from drivers.simulator.ios_cli import IosDevice
 from inventory.errors import AuthenticationFailed, DeviceError, IdentityMismatch, OutcomeUnknown, Truncated, Unreachable
@@ -52,7 +53,7 @@ async def device() -> AsyncIterator[IosDevice]:
         yield device
 
 
-@pytest.fixture(params=[open_ssh, open_cli], ids=["asyncssh", "scrapli"])
+@pytest.fixture(params=[open_ssh, open_cli, open_lane], ids=["asyncssh", "scrapli", "netmiko lane"])
 def opener(request: pytest.FixtureRequest) -> Opener:
     chosen: Opener = request.param
     return chosen
@@ -382,7 +383,7 @@ async def test_an_old_device_gets_in_with_its_profile_only(opener: Opener) -> No
         server_factory=Anybody,
         server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
         process_factory=greet,
-        kex_algs=["curve25519-sha256"],
+        kex_algs=["ecdh-sha2-nistp256"],
         encryption_algs=["aes128-cbc"],
         mac_algs=["hmac-sha1"],
         line_editor=False,

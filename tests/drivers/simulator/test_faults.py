@@ -353,8 +353,9 @@ async def test_no_password_is_in_the_truth() -> None:
 
 
 @pytest.mark.fast
-def test_every_switch_has_its_story_here() -> None:
-    stories = Path(__file__).read_text(encoding="utf-8")
+def test_every_switch_has_its_story_here_or_in_the_catalogue() -> None:
+    catalogue = Path(__file__).parents[2] / "faults"
+    stories = "".join(path.read_text(encoding="utf-8") for path in (Path(__file__), *catalogue.glob("test_*.py")))
     assert [
         item.name for item in fields(Faults) if f"{item.name}=" not in stories and f'"{item.name}"' not in stories
     ] == []

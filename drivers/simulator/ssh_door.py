@@ -1,0 +1,112 @@
+"""The front door of a simulated device: what happens to a TCP connection before there is a command line."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import asyncssh
+
+from drivers.simulator.faults import Faults
+from drivers.simulator.relay import Relay
+
+KbdIntChallenge = bool | tuple[str, str, str, Sequence[tuple[str, bool]]]
+SSH1_GREETING: Final = b"SSH-1.5-Cisco-1.25\r\n"
+_OLD: Final = {"encryption_algs": ["aes128-cbc", "3des-cbc"], "mac_algs": ["hmac-sha1"]}
+_KEY_EXCHANGE: Final = {"sha1": "diffie-hellman-group14-sha1", "group1": "diffie-hellman-group1-sha1"}
+
+
+class Gate(Protocol):
+    """What the door needs to know of its device."""
+
+    auth_methods: tuple[str, ...]
+
+    @property
+    def faults(self) -> Faults: ...
+
+    def admits(self, username: str, password: str, method: str) -> bool:
+        """Check a credential and record that it was shown."""
+
+
+class Connection:
+    """One TCP connection and how to end it."""
+
+    def __init__(self) -> None:
+        self.ssh: asyncssh.SSHServerConnection | None = None
+        self.relay: Relay | None = None
+
+    def abort(self) -> None:
+        """Drop it at once."""
+        if self.ssh is not None:
+            self.ssh.abort()
+
+    def fall_silent(self) -> None:
+        """Nothing passes any more. Raises ValueError for a connection that was opened without the switch for it."""
+        if self.relay is None:
+            raise ValueError("the line can fall silent only when the switch was thrown before it was opened")
+        self.relay.fall_silent()
+
+
+class Door(asyncssh.SSHServer):
+    """Authentication of one connection."""
+
+    def __init__(self, gate: Gate, connection: Connection) -> None:
+        self._gate = gate
+        self._connection = connection
+        self._kbdint_user = ""
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection.ssh = conn
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return "password" in self._gate.auth_methods and not self._gate.faults.second_factor
+
+    def validate_password(self, username: str, password: str) -> bool:
+        admitted = self._gate.admits(username, password, "password")
+        if admitted and self._gate.faults.onboarding == "ssh":
+            raise asyncssh.PasswordChangeRequired("Your password has expired. New password: ")
+        return admitted
+
+    def kbdint_auth_supported(self) -> bool:
+        return "keyboard-interactive" in self._gate.auth_methods and self._gate.faults.onboarding != "ssh"
+
+    def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> KbdIntChallenge:
+        self._kbdint_user = username
+        prompts = [("Password: ", False)]
+        return "", "", "", [*prompts, ("Token code: ", False)] if self._gate.faults.second_factor else prompts
+
+    def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool:
+        return len(responses) == 1 and self._gate.admits(username, responses[0], "keyboard-interactive")
+
+
+def algorithms(faults: Faults) -> dict[str, list[str]]:
+    """Arguments of asyncssh for what the device can agree on."""
+    chosen = _KEY_EXCHANGE.get(faults.key_exchange)
+    return {} if chosen is None else {"kex_algs": [chosen], **_OLD}
+
+
+def reset(connected: socket.socket) -> None:
+    """End a TCP connection with a reset."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connected.close()
+
+
+async def stay_silent(connected: socket.socket, greeting: bytes = b"") -> None:
+    """Hold the connection without a word but the greeting, until the client gives up."""
+    connected.setblocking(False)
+    loop = asyncio.get_running_loop()
+    try:
+        if greeting:
+            await loop.sock_sendall(connected, greeting)
+        while await loop.sock_recv(connected, 4096):
+            pass
+    except ConnectionError:
+        return
+    finally:
+        connected.close()

@@ -1,0 +1,122 @@
+"""What is ordered in one request, or hangs on no rental, on both databases."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from controller.keyring import Keyring
+from controller.store import amounts, contracts, entries, groupchange, prices, slots
+from controller.store.database import Database
+from controller.store.groupchange import NewGroup
+from inventory.applications import Wanted
+from inventory.calendar import Month
+from inventory.contractevents import ChangeOption, Notice
+from inventory.contracts import State
+from inventory.errors import NotFound, RuleViolation
+from inventory.prices import Price, firewall_item
+from tests.controller.store.contracting import ADAPTER, MANAGEMENT, MOBILE, PLAIN, RENTAL, TODAY, Office
+from tests.controller.store.fleet import ALL, BY, Fleet
+
+FIRST = date(2025, 11, 1)
+
+
+@pytest.fixture
+def office(database: Database, keyring: Keyring) -> Office:
+    return Office(database, keyring)
+
+
+@pytest.mark.rule("MPC-6.7", "MPC-6.8")
+async def test_a_plan_changes_to_packet_share_with_a_new_group_in_one_request(fleet: Fleet, office: Office) -> None:
+    who = await fleet.contractor()
+    lines = await office.contract(who, MANAGEMENT, ADAPTER, MOBILE)
+    event = ChangeOption(TODAY, "plan", "packet-share")
+    async with fleet.database.write() as tx:
+        mobile = lines["mobile-access"].id
+        await groupchange.change(tx, ALL, office.keyring, BY, mobile, event, NewGroup("share", 60, "<form/>"))
+        every = await contracts.lines_of(tx, who.id)
+    group = next(one for one in every if one.kind == "packet-share-group")
+    before, after = await office.standing(group), await office.standing(group, FIRST)
+    assert (before.contract.state, before.contract.billing_start) == (State.ACCEPTED, FIRST)
+    assert (after.contract.state, after.contract.values) == (State.ACTIVE, {"packs-gb": 60})
+    joined = await office.standing(lines["mobile-access"], FIRST)
+    assert (joined.contract.values["plan"], joined.group_line_id) == ("packet-share", group.id)
+    assert (await office.standing(lines["mobile-access"])).group_line_id is None
+
+
+@pytest.mark.rule("MPC-6.7", "MPC-9.2(3)", "MPC-9.2(2)(i)")
+@pytest.mark.parametrize(
+    ("what", "value", "packs_gb", "rule"),
+    [
+        ("plan", "packet-share", 49, "MPC-9.2(3)"),
+        ("plan", "10GB", 60, "MPC-6.7"),
+        ("network-type", "fixed-ip", 60, "MPC-6.7"),
+        ("plan", "normal", 60, "MPC-6.7"),
+    ],
+)
+async def test_what_the_rules_refuse_of_it_leaves_neither_group_nor_change(
+    fleet: Fleet, office: Office, what: str, value: str, packs_gb: int, rule: str
+) -> None:
+    who = await fleet.contractor()
+    lines = await office.contract(who, MANAGEMENT, ADAPTER, MOBILE)
+
+    async def change() -> None:
+        async with fleet.database.write() as tx:
+            event, new = ChangeOption(TODAY, what, value), NewGroup("share", packs_gb, "<form/>")
+            await groupchange.change(tx, ALL, office.keyring, BY, lines["mobile-access"].id, event, new)
+
+    with pytest.raises(RuleViolation) as refused:
+        await change()
+    assert refused.value.rule == rule
+    async with fleet.database.read() as tx:
+        assert len(await contracts.lines_of(tx, who.id)) == 3
+    assert (await office.standing(lines["mobile-access"])).contract.pending == ()
+
+
+@pytest.mark.rule("SMF-4.2", "SMF-2", "SMF-23.3")
+async def test_ultra_firewall_without_a_rental_follows_its_adapter_and_ends_with_the_management(
+    fleet: Fleet, office: Office
+) -> None:
+    who = await fleet.contractor()
+    management = (await office.contract(who, PLAIN, service="smfsx"))["management"]
+    (management_id,) = (await office.standing(management)).managements
+    unit = await fleet.adapter(who, service="smfsx", device_class=None, model="SEIL/x86 Fuji")
+    option = Wanted("ultra-firewall", serial_number=unit.serial.shown)
+    with pytest.raises(RuleViolation) as refused:
+        await office.contract(who, option, service="smfsx")
+    assert refused.value.rule == "SMF-4.2"
+    async with fleet.database.write() as tx:
+        await slots.assign(tx, ALL, BY, unit.id, management_id=management_id)
+        item, since = firewall_item("seil-x86-fuji"), date(2025, 1, 1)
+        await prices.put(tx, ALL, BY, [Price(item, "initial", 500, since), Price(item, "monthly", 930, since)])
+    line = (await office.contract(who, option, service="smfsx"))["ultra-firewall"]
+    assert (await office.standing(line)).contract.state is State.ACTIVE
+    async with fleet.database.read() as tx:
+        charges = (await amounts.of_line(tx, ALL, line.id, Month(2025, 11))).charges
+    assert [(one.what, one.amount.yen) for one in charges] == [("monthly", 930)]
+    async with fleet.database.write() as tx:
+        await slots.release(tx, ALL, BY, unit.id)
+    await office.day(who, TODAY)
+    assert (await office.standing(line)).contract.state is State.DORMANT
+    await office.record(management, Notice(TODAY))
+    ended = (await office.standing(line, date(2025, 11, 18))).contract
+    assert (ended.state, ended.effective) == (State.ENDED, date(2025, 11, 17))
+
+
+@pytest.mark.rule("SMF-4.2", "SMF-17.2")
+async def test_ultra_firewall_is_not_applied_for_on_a_rental_by_serial_number_or_on_another_contractors_unit(
+    fleet: Fleet, office: Office
+) -> None:
+    who, other = await fleet.contractor(), await fleet.contractor("South Foods")
+    lines = await office.contract(who, PLAIN, RENTAL, service="smfsx")
+    (management_id,) = (await office.standing(lines["management"])).managements
+    rental = await fleet.adapter(who, service="smfsx", device_class=None, model="SEIL/X1")
+    async with fleet.database.write() as tx:
+        await slots.assign(tx, ALL, BY, rental.id, management_id=management_id)
+        assert len(await entries.page(tx, ALL, management_id=management_id, occupied=True)) == 1
+    option = Wanted("ultra-firewall", serial_number=rental.serial.shown)
+    with pytest.raises(RuleViolation):
+        await office.contract(who, option, service="smfsx")
+    with pytest.raises(NotFound):
+        await office.contract(other, option, service="smfsx")

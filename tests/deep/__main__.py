@@ -1,0 +1,77 @@
+"""Second half of `make test-deep`: the connection of a push is cut after every byte, in both directions.
+
+Prints how many cuts there were for each family and direction and what the pushes ended as; exit 1 when one of them
+ended in anything but the truth. The counts of a whole run stand in `docs/faults.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from controller.store.migrate import upgrade
+from tests.controller.push import cutting
+from tests.deep.slices import Work, carry_out
+
+SLICE: Final = 40
+"""Cuts that a process makes before the next ones are dealt out."""
+
+
+async def plan(families: Sequence[cutting.Family], every: int, folder: Path) -> list[Work]:
+    """The slices of the whole; each dialogue is measured first."""
+    template = folder / "head.db"
+    await upgrade(f"sqlite:///{template}")
+    found: list[Work] = []
+    for family in families:
+        started = await cutting.prepare(family, template, folder)
+        for direction in cutting.DIRECTIONS:
+            whole = await cutting.length(started, folder, direction)
+            cuts = tuple(range(0, whole + 1, every))
+            sys.stdout.write(f"{family} {direction}: {whole} bytes, {len(cuts)} cuts\n")
+            found += [Work(started, direction, cuts[at : at + SLICE], folder) for at in range(0, len(cuts), SLICE)]
+    return found
+
+
+def main() -> int:
+    """Read the options, run, judge."""
+    options = argparse.ArgumentParser(prog="python -m tests.deep", description=__doc__)
+    options.add_argument("families", nargs="*", default=cutting.FAMILIES, help="all of them by default")
+    options.add_argument("--every", type=int, default=1, help="cut after every n-th byte only")
+    options.add_argument("--workers", type=int, default=2)
+    chosen = options.parse_args()
+    unknown = set(chosen.families) - set(cutting.FAMILIES)
+    if unknown:
+        options.error(f"no such families: {', '.join(sorted(unknown))}")
+    started = time.monotonic()
+    outcomes: dict[tuple[str, str], Counter[str]] = {}
+    untrue: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        works = asyncio.run(plan(chosen.families, chosen.every, Path(folder)))
+        sys.stdout.flush()
+        with multiprocessing.get_context("spawn").Pool(chosen.workers) as pool:
+            for done in pool.imap_unordered(carry_out, works):
+                key = done.work.started.family, done.work.direction
+                outcomes.setdefault(key, Counter()).update(done.outcomes)
+                untrue += done.untrue
+                for line in done.untrue:
+                    sys.stdout.write(f"UNTRUE {line}\n")
+                cuts = done.work.cuts
+                sys.stdout.write(f"{key[0]} {key[1]} {cuts[0]} to {cuts[-1]}: {sum(done.outcomes.values())} true\n")
+                sys.stdout.flush()
+    for (family, direction), found in sorted(outcomes.items()):
+        told = ", ".join(f"{count} {name}" for name, count in sorted(found.items()))
+        sys.stdout.write(f"{family:<8} {direction:<7}{sum(found.values()):>6} cuts, all true: {told}\n")
+    sys.stdout.write(f"{len(untrue)} untrue; {time.monotonic() - started:.0f} s\n")
+    return int(bool(untrue))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
