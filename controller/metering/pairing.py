@@ -106,7 +106,7 @@ def _over_a_step(a: Kept, b: Kept, interval_ms: int) -> tuple[Sequence[Increment
     plain = replace(b, clock_stepped=False, shadowed=False, elapsed_ms=None, follows_ms=None)
     into, out = between(moved, plain, interval_ms)
     marks = frozenset({Flag.CLOCK})
-    again = moved.t_ms < a.t_ms or b.shadowed
+    again = moved.t_ms < a.t_ms or a.shadowed or b.shadowed
 
     def told(increments: Sequence[Increment]) -> list[Increment]:
         found = [replace(one, marks=one.marks | marks, again=again and one.exact) for one in increments]

@@ -26,6 +26,7 @@ from inventory.congestion import DayFigures, Level
 from inventory.counters import Flag
 from inventory.errors import BadInput, Conflict, NotAllowed, NotFound
 from inventory.linkdays import LinkDay, direction_series
+from inventory.linkmonths import LinkMonth
 from inventory.links import CapacityKind, Direction, Governing, Link, LinkRole, Member
 from inventory.metering import p95, p95_interval
 from inventory.periods import TOKYO, day_of
@@ -261,7 +262,7 @@ async def test_a_month_that_is_over_has_its_percentile_and_late_readings_make_it
     await poll(place, "wan1", [one for one in body if one.t_ms not in late])
     await place.metering.close_days()
 
-    async def down() -> months.LinkMonth:
+    async def down() -> LinkMonth:
         async with place.traffic.read() as tx:
             return next(one for one in await months.of_link(tx, place.link.id) if one.direction is Direction.DOWN)
 
