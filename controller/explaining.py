@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Protocol
 
 from controller import counter_notes, hearing, key_notes
@@ -44,7 +44,7 @@ from inventory.incidents import Incident, IncidentKind
 from inventory.links import Capacity, Link
 from inventory.modules import Reported, WantedModule, differences
 from inventory.operations import Operation, OperationStep
-from inventory.plans import ConfigVersion, JournalRow, Phase, Push
+from inventory.plans import ConfigVersion, JournalRow, Phase, Plan, PlanStanding, Push, PushState
 from inventory.slots import Placement
 from inventory.startups import Trial
 
@@ -256,6 +256,22 @@ def _config(known: _Known, adapter: Adapter, seat: Placement | None) -> tuple[Co
     return ConfigState.DIFFERS, truth.seen_ms
 
 
+def plan(found: Plan, standing: PlanStanding, moved: str) -> Explanation:
+    """Explanation of a plan: who made it, what speaks against it, who has approved it."""
+    facts = [Fact(found.created_ms, f"made by {found.created_by} for {found.serial}", "plan")]
+    facts += [Fact(found.created_ms, f"two people must approve: {doubt}", "plan") for doubt in found.doubts]
+    touched = [*found.management_path, *found.lasting]
+    facts += [Fact(found.created_ms, f"`{one.line}`: {one.reason}", "plan") for one in touched]
+    facts += [Fact(one.at_ms, f"approved by {one.actor}", "plan approval") for one in found.approvals]
+    return explain.explain_plan(
+        f"plan {found.id} for E-{found.entry_id}",
+        standing,
+        since_ms=max(one.at_ms for one in facts),
+        reason=moved,
+        facts=tuple(facts),
+    )
+
+
 def push(found: Push, journal: Sequence[JournalRow]) -> Explanation:
     """Explanation of a push from its journal."""
     facts = tuple(
@@ -267,8 +283,11 @@ def push(found: Push, journal: Sequence[JournalRow]) -> Explanation:
         for row in journal
     )
     since_ms = journal[-1].at_ms if journal else found.created_ms
+    reason = found.said
+    if found.state is PushState.PLANNED and found.due_ms > found.created_ms:
+        reason = f"due at {datetime.fromtimestamp(found.due_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}; {reason}".rstrip("; ")
     return explain.explain_push(
-        f"push {found.id} to E-{found.entry_id}", found.state, since_ms=since_ms, reason=found.said, journal=facts
+        f"push {found.id} to E-{found.entry_id}", found.state, since_ms=since_ms, reason=reason, journal=facts
     )
 
 

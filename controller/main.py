@@ -115,6 +115,7 @@ class Daemon:
                 at_once=settings.push.at_once,
                 guard_s=settings.push.guard_s,
                 plan_valid_s=settings.push.plan_valid_s,
+                source=settings.push.source or "",
                 four_eyes_unproven=settings.push.four_eyes_unproven,
                 client_rollback_s=(settings.arms.rs_retry_max + 1) * settings.arms.rs_retry_interval_s,
             ),
@@ -122,7 +123,7 @@ class Daemon:
         self.operations = OperationService(
             database=db, keyring=keyring, clock=self.clock, link=self.phonehome.link, planner=self.planner
         )
-        self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner)
+        self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner, busy=lambda: self.phonehome.crowded)
         self.node = held
         self.reports = ReportService(
             db, traffic, self.metering, self.clock, folder=settings.report_directory(), node=held.node_id
@@ -264,8 +265,7 @@ class Daemon:
         return self._engine
 
     async def _read_startups(self, entry_ids: Sequence[int]) -> dict[int, Served]:
-        async with self.db.read() as tx:
-            return await startups.served_at(tx, self.keyring, entry_ids)
+        return await self.db.read_whole(lambda whole: startups.served_whole(whole, self.keyring, entry_ids))
 
     def _loop(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(self._again(name, work), name=name))

@@ -177,7 +177,11 @@ class PushSettings(_Section):
     plan_valid_s: Annotated[int, Field(ge=60)] = 86_400
     """Seconds after which a plan must be made anew."""
     four_eyes_unproven: bool = True
-    """An unproven plan, or one that touches the management path, needs a second approver."""
+    """A plan that is unproven, touches the management path, or is not all taken back by the device's guard needs a
+    second approver."""
+    source: Address | None = None
+    """Our own address as devices on path ssh see it, behind any translation; access lists are judged by it. Empty: a
+    plan that narrows who may log in is flagged."""
 
 
 class MeteringSettings(_Section):

@@ -49,6 +49,8 @@ class CommandLineDevice(ABC):
     guard: Guard
     read_during_guard: bool
     order = SSH_ORDER
+    distribution_id: str | None = None
+    """On record for software routers, which show it in place of a serial number (devices-seil §6.2)."""
 
     def __init__(
         self,
@@ -250,7 +252,7 @@ class CommandLineDevice(ABC):
 
     async def _identify(self, session: CliSession) -> Identity:
         identity = await self._ask_identity(session)
-        if self._serial is not None and not same_serial(identity.serial or "", self._serial):
+        if self._serial is not None and not self._is_ours(identity):
             await self.close()
             raise IdentityMismatch(
                 f"{self._endpoint.host} port {self._endpoint.port} says it is {identity.serial or 'nameless'}, "
@@ -261,6 +263,11 @@ class CommandLineDevice(ABC):
             )
         self._proven = True
         return identity
+
+    def _is_ours(self, identity: Identity) -> bool:
+        if identity.serial is None and identity.distribution_id is not None:
+            return identity.distribution_id == self.distribution_id
+        return same_serial(identity.serial or "", self._serial or "")
 
     async def _read(self) -> ConfigText:
         text = await self._read_text(await self._identified())

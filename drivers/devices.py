@@ -10,6 +10,7 @@ from drivers.device import CommandLineDevice, Wait
 from drivers.fortios import FortiGate
 from drivers.ios import CiscoIos
 from drivers.registry import driver
+from drivers.seil_ssh import RecipeOnALine, SeilOnALine
 from drivers.sessions.arms import ArmsDevice, ArmsLink, Comparison
 from drivers.sessions.carriers import connector
 from drivers.sessions.contract import Endpoint, Limits
@@ -17,7 +18,14 @@ from drivers.sessions.transcript import Transcript, nowhere
 from inventory.errors import BadInput
 from inventory.plans import ConfigText
 
-_BY_FAMILY: Final[dict[str, type[CommandLineDevice]]] = {"ios": CiscoIos, "fortios": FortiGate}
+_BY_FAMILY: Final[dict[str, type[CommandLineDevice]]] = {
+    "ios": CiscoIos,
+    "fortios": FortiGate,
+    "seil-ssh": SeilOnALine,
+    "recipe-ssh": RecipeOnALine,
+}
+_ON_A_LINE: Final = {"seil": "seil-ssh", "recipe": "recipe-ssh"}
+"""Families that usually phone home, and the driver of their command line."""
 
 
 def over_ssh(
@@ -26,14 +34,17 @@ def over_ssh(
     serial: str | None,
     *,
     wait: Wait,
+    distribution_id: str | None = None,
     limits: Limits | None = None,
     transcript: Transcript = nowhere,
 ) -> CommandLineDevice:
     """A device with a command line; no connection is opened yet.
 
-    `serial` is the number on record, None while it is being registered. `wait` is `Clock.wait`. After first contact
+    `serial` is the number on record, None while it is being registered; `distribution_id` identifies software that
+    shows no serial number. `wait` is `Clock.wait`. After first contact
     `host_key` holds the key to store if the endpoint pinned none. Raises BadInput for a family without SSH.
     """
+    family = _ON_A_LINE.get(family, family)
     chosen = driver(family)
     made = chosen.device or _BY_FAMILY.get(family)
     if made is None:
@@ -43,7 +54,9 @@ def over_ssh(
     dialect = plan.dialect_of(chosen)
     limits = limits or Limits()
     connect = connector(limits, redact=dialect.redact, transcript=transcript)
-    return made(chosen, dialect, endpoint, serial, connect=connect, wait=wait, limits=limits)
+    device = made(chosen, dialect, endpoint, serial, connect=connect, wait=wait, limits=limits)
+    device.distribution_id = distribution_id
+    return device
 
 
 def over_arms(

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 Family = str
 """Name of a family; ours are `ios`, `fortios`, `seil` and `recipe`, an outside driver brings its own."""
-Carrier = Literal["scrapli", "asyncssh", "arms"]
+Carrier = Literal["scrapli", "asyncssh", "exec", "arms"]
+"""`exec`: commands without a terminal where the device answers them machine-readably, else a shell over asyncssh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class Driver:
     modules: tuple[int, ...] = (0,)
     identity_commands: tuple[str, ...] = ()
     cuts_off: tuple[re.Pattern[str], ...] = ()
-    """Paths of statements that carry our own management session (plan: management-path verdict)."""
+    """Paths of statements that carry our own management session, for a family without a model in `drivers.cutoff`."""
     irreversible: tuple[tuple[re.Pattern[str], str], ...] = ()
     """Lines that the family's guard cannot take back, with the reason (devices-ios-fortios §A.3.3)."""
     device: type[CommandLineDevice] | None = None

@@ -54,7 +54,6 @@ SHELL: Final = Shell(
     leave=("exit",),
 )
 
-_OPEN: Final = r"^(?:config )?"
 DRIVER: Final = Driver(
     family="fortios",
     title="FortiGate (FortiOS)",
@@ -63,15 +62,6 @@ DRIVER: Final = Driver(
     shell=SHELL,
     reading=Completeness(begins=re.compile(r"^(?:#|config )"), end="end"),
     identity_commands=("get system status",),
-    cuts_off=(
-        re.compile(_OPEN + r"system interface / .* / set (?:ip|allowaccess|status|mode|type|vdom|vlanid)\b"),
-        re.compile(_OPEN + r"system global / set admin"),
-        re.compile(_OPEN + r"system (?:zone|admin|accprofile|ha|vdom|api-user|settings)\b"),
-        re.compile(_OPEN + r"router (?:static|static6|policy|ospf|bgp|rip)\b"),
-        re.compile(_OPEN + r"firewall (?:local-in-policy|local-in-policy6|vip)\b"),
-        re.compile(_OPEN + r"user (?:radius|tacacs\+|ldap|group|local)\b"),
-        re.compile(_OPEN + r"vpn ipsec\b"),
-    ),
     irreversible=(
         (re.compile(r"^(?:set|unset) cfg-(?:save|revert-timeout)\b"), "is the guard itself"),
         (re.compile(r"^execute\b"), "acts at once and is not configuration"),

@@ -70,20 +70,6 @@ DRIVER: Final = Driver(
         announced=re.compile(r"^Current configuration : (\d+) bytes", re.MULTILINE),
     ),
     identity_commands=("show version", "show inventory"),
-    cuts_off=(
-        re.compile(r"^(?:no )?ip (?:default-gateway|default-network|ssh|route 0\.0\.0\.0 0\.0\.0\.0)\b"),
-        re.compile(r"^(?:no )?(?:ip|ipv6) (?:access-list|routing)\b"),
-        re.compile(r"^(?:no )?access-list\b"),
-        re.compile(r"^(?:no )?(?:username|enable|aaa|tacacs|tacacs-server|radius|radius-server)\b"),
-        re.compile(r"^(?:no )?line (?:vty|con)\b"),
-        re.compile(r"^(?:no )?crypto key\b"),
-        re.compile(
-            r"^(?:no )?interface .*(?:/ (?:no )?(?:ip address|ipv6 address|shutdown|vrf|ip vrf|ip access-group))"
-        ),
-        re.compile(r"^no interface \S+$"),
-        re.compile(r"^(?:no )?router\b"),
-        re.compile(r"^(?:no )?(?:vrf|ip vrf)\b"),
-    ),
     irreversible=(
         (re.compile(r"^(?:no )?archive\b"), "moves the archive that the way back is kept in"),
         (re.compile(r"^(?:no )?aaa\b"), "may survive the way back and lock everybody out"),

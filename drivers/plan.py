@@ -10,15 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from drivers import dialects
+from drivers import cutoff, dialects
+from drivers.cutoff import Way
 from drivers.dialects import Dialect, Node, Tree
 from drivers.dialects.diff import difference
 from drivers.dialects.remediation import prove
 from drivers.driver import Driver
-from inventory.plans import Computed, ConfigText
+from inventory.plans import Computed, ConfigText, Finding
 
-_LISTED: Final = 5
-"""Statements that a verdict names; the rest are counted."""
+UNKNOWN: Final = Way()
 Path = tuple[str, ...]
 
 
@@ -59,13 +59,15 @@ def difference_shown(driver: Driver, before: ConfigText, after: ConfigText) -> s
     return "\n".join(part for part in parts if part)
 
 
-def compute(driver: Driver, base: ConfigText, intent: ConfigText) -> Computed:
-    """All of a plan that follows from base and intent alone. Raises ConfigSyntax with line and column of the intent."""
+def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNKNOWN) -> Computed:
+    """All of a plan that follows from base, intent and what is known of our way to the device.
+
+    Raises ConfigSyntax with line and column of the intent.
+    """
     dialect = dialect_of(driver)
-    before, after = _tree(driver, base.text()), _tree(driver, intent.text())
     if driver.carrier == "arms":
         forth, back = tuple(intent.text().splitlines()), tuple(base.text().splitlines())
-        unproven = _unproven_whole(driver, dialect, intent, after)
+        unproven = _unproven_whole(driver, dialect, intent)
     else:
         proof = prove(dialect, base.text(), intent.text())
         forth, back, unproven = proof.remediation, proof.rollback, proof.reason
@@ -76,32 +78,48 @@ def compute(driver: Driver, base: ConfigText, intent: ConfigText) -> Computed:
         rollback=back,
         proven=not unproven,
         proof=unproven or _proof(driver, forth, back),
-        management_path=verdict(driver, before, after, forth),
+        management_path=management_path(driver, base, intent, way),
+        lasting=lasting(driver, forth),
         diff_shown=difference_shown(driver, base, intent),
         remediation_shown=tuple(dialect.redact(line) for line in forth),
         rollback_shown=tuple(dialect.redact(line) for line in back),
     )
 
 
-def verdict(driver: Driver, before: Tree, after: Tree, forth: Sequence[str]) -> str:
-    """What the change does to our own way to the device, and what the guard could not take back; empty if nothing."""
-    touching = [
-        shown
-        for words, shown in _changed(before, after)
-        if any(mark.search(word) for mark in driver.cuts_off for word in words)
-    ]
-    said = []
-    if touching:
-        said.append(f"touches our own way to the device: {_some(driver, touching)}")
-    lasting = {}
-    for line in forth:
-        for mark, reason in driver.irreversible:
-            if mark.search(line.strip()):
-                lasting[line.strip()] = reason
-    if lasting and driver.carrier != "arms":
-        first, reason = next(iter(lasting.items()))
-        said.append(f"the guard does not take back: {_some(driver, list(lasting))} ({first.split()[0]}: {reason})")
-    return "; ".join(said)
+def management_path(driver: Driver, base: ConfigText, intent: ConfigText, way: Way) -> tuple[Finding, ...]:
+    """What of a change touches our own way to the device, with the reason of each line; secrets masked.
+
+    A family without a model of its own is judged by its driver's `cuts_off`. Raises ConfigSyntax.
+    """
+    dialect = dialect_of(driver)
+    before, after = dialect.parse(base.text()), dialect.parse(intent.text())
+    if driver.family in cutoff.FAMILIES:
+        found = list(cutoff.findings(driver.family, before, after, way))
+    else:
+        changed = _changed(dialect.canonical(before), dialect.canonical(after))
+        found = [
+            Finding(shown, "touches what the driver says carries our session")
+            for words, shown in changed
+            if any(mark.search(word) for mark in driver.cuts_off for word in words)
+        ]
+    if base.text(1).strip() and canonical(driver, 1, base.text(1)) != canonical(driver, 1, intent.text(1)):
+        found.append(Finding("module 1", "holds the lines that the adapter boots over"))
+    return tuple(Finding(_masked(dialect, one.line), one.reason) for one in found)
+
+
+def lasting(driver: Driver, forth: Sequence[str]) -> tuple[Finding, ...]:
+    """Lines that the guard of a family would not take back, each once; secrets masked."""
+    if driver.carrier == "arms":
+        return ()
+    found = {
+        line.strip(): reason for line in forth for mark, reason in driver.irreversible if mark.search(line.strip())
+    }
+    return tuple(Finding(_masked(dialect_of(driver), line), reason) for line, reason in found.items())
+
+
+def _masked(dialect: Dialect, line: str) -> str:
+    """Some secrets are known by the section that they stand in only, so the sections are masked with the line."""
+    return " / ".join(dialect.redact("\n".join(line.split(" / "))).split("\n"))
 
 
 def _tree(driver: Driver, text: str) -> Tree:
@@ -109,11 +127,12 @@ def _tree(driver: Driver, text: str) -> Tree:
     return dialect.canonical(dialect.parse(text))
 
 
-def _unproven_whole(driver: Driver, dialect: Dialect, intent: ConfigText, after: Tree) -> str:
+def _unproven_whole(driver: Driver, dialect: Dialect, intent: ConfigText) -> str:
     """Why a whole text is not proven: it must survive printing, and no module of the family may be missing."""
     missing = [module for module in driver.modules if module not in dict(intent.modules)]
     if missing:
         return f"module {missing[0]} has no text, and a configure without it would remove it"
+    after = _tree(driver, intent.text())
     if dialect.canonical(dialect.parse(dialect.render(after))) != after:
         return "printed and read again, the text is another one"
     return ""
@@ -139,9 +158,3 @@ def _paths(nodes: Iterable[Node], above: Path = ()) -> Iterator[Path]:
     for node in nodes:
         yield (*above, node.text)
         yield from _paths(node.children, (*above, node.text))
-
-
-def _some(driver: Driver, statements: list[str]) -> str:
-    redact = dialect_of(driver).redact
-    more = len(statements) - _LISTED
-    return ", ".join(f"`{redact(one)}`" for one in statements[:_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from drivers.driver import Driver
@@ -14,13 +13,4 @@ DRIVER: Final = Driver(
     carrier="arms",
     modules=(0,),
     identity_commands=("show system", "show key"),
-    cuts_off=(
-        re.compile(r"^interface\.(?:ge0|ge4|pppoe\d|ppp\d|wwan\d)\."),
-        re.compile(r"^route\.ipv[46]\."),
-        re.compile(r"^filter\."),
-        re.compile(r"^resolver\."),
-        re.compile(r"^nat\.ipv[46]\.(?:bypass|dnat|snat|reflect)\."),
-        re.compile(r"^(?:interface\.ipsec\d|ipsec|ike)\."),
-        re.compile(r"^(?:bgp|ospf|ospf6|rip|ripng)\."),
-    ),
 )

@@ -15,16 +15,6 @@ DRIVER: Final = Driver(
     # Module 1 names the firmware and the lines to boot with; a configure without it would remove it (§9.1).
     modules=(0, 1),
     identity_commands=("show system", "show key"),
-    cuts_off=(
-        re.compile(r"^(?:route6?) (?:add|delete|modify) (?:default|0\.0\.0\.0/0|::/0)\b"),
-        re.compile(r"^interface (?:lan1|pppoe\d|ppp\d|wwan\d)\b"),
-        re.compile(r"^ppp\b"),
-        re.compile(r"^(?:dialup-device|dialup-network)\b"),
-        re.compile(r"^filter6? "),
-        re.compile(r"^resolver\b"),
-        re.compile(r"^(?:nat|nat6) (?:reflect|bypass|static)\b"),
-        re.compile(r"^(?:ipsec|ike)\b"),
-    ),
     irreversible=(
         (re.compile(r"^set boot mode\b"), "is a system setting that survives a change of the configuration"),
         (re.compile(r"^(?:save-to|load-from|install-key|factory-config|reboot)\b"), "is a command, not configuration"),

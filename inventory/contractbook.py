@@ -246,11 +246,17 @@ class _Folding:
             for one, contract in self.contracts.items()
             if contract.state not in FINAL or one == line
         }
-        for name in ends_together(bound, [str(line)]):
-            self._depend(int(name), ended.effective, by_abolition=ended.cause is Cause.ABOLITION)
+        together = [line, *(int(name) for name in ends_together(bound, [str(line)]))]
+        # Who has only applied keeps no group alive, and falls with it.
+        together += [one for one, of in self.groups.items() if of in together and self._applied(one)]
+        for one in together[1:]:
+            self._depend(one, ended.effective, by_abolition=ended.cause is Cause.ABOLITION)
 
     def _group_of(self, line: int) -> int | None:
-        return self.groups[line] if self.contracts[line].state is not State.APPLIED else None
+        return None if self._applied(line) else self.groups[line]
+
+    def _applied(self, line: int) -> bool:
+        return self.contracts[line].state is State.APPLIED
 
     def _depend(self, line: int, day: date, *, by_abolition: bool) -> None:
         if self.contracts[line].is_option:

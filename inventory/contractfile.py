@@ -92,6 +92,7 @@ def _same(one: ImportApplication) -> tuple[object, ...]:
 
 
 def _row(row: CsvRow, today: date) -> tuple[ImportApplication, ImportRow]:
+    row.require_whole()
     concluded, start = parse_day(row["concluded"], "concluded"), parse_day(row["billing_start"], "billing_start")
     if concluded > today:
         raise BadInput(f"{concluded} is still to come", field="concluded", next_step="Import it when it is concluded.")

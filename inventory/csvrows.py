@@ -21,6 +21,13 @@ class CsvRow:
 
     number: int
     cells: Mapping[str, str]
+    ragged: str = ""
+    """What is wrong with its number of cells; its cells are then not to be trusted."""
+
+    def require_whole(self) -> None:
+        """Raises BadInput for a row with too many or few cells."""
+        if self.ragged:
+            raise BadInput(self.ragged, next_step="Quote cells that hold a comma, and leave empty ones empty.")
 
     def __getitem__(self, column: str) -> str:
         """The cell; empty where the file has no such column."""
@@ -40,7 +47,8 @@ class RowFault:
 
 def read(text: str, required: Sequence[str], optional: Sequence[str] = ()) -> tuple[CsvRow, ...]:
     """The rows of a CSV text whose header names all required and any optional columns, in any order. Empty rows are
-    skipped. Raises BadInput for another header, a row with too many or few cells, or more than 100,000 rows."""
+    skipped; one with too many or few cells says so itself. Raises BadInput for another header, or more than 100,000
+    rows."""
     reader = csv.reader(text.removeprefix("\ufeff").splitlines(keepends=True), strict=True)
     try:
         lines = [(reader.line_num, [cell.strip() for cell in line]) for line in reader]
@@ -60,13 +68,8 @@ def read(text: str, required: Sequence[str], optional: Sequence[str] = ()) -> tu
     for number, cells in lines[1:]:
         if not any(cells):
             continue
-        if len(cells) != len(header):
-            raise BadInput(
-                f"row {number} has {len(cells)} cells, the header {len(header)}",
-                field=f"row {number}",
-                next_step="Quote cells that hold a comma, and leave empty ones empty.",
-            )
-        rows.append(CsvRow(number, dict(zip(header, cells, strict=True))))
+        ragged = f"the row has {len(cells)} cells, the header {len(header)}" if len(cells) != len(header) else ""
+        rows.append(CsvRow(number, dict(zip(header, cells, strict=False)), ragged))
     return tuple(rows)
 
 

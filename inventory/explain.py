@@ -12,7 +12,7 @@ from typing import Final
 
 from inventory.entitlement import Stop
 from inventory.operations import OperationState
-from inventory.plans import PushState
+from inventory.plans import PlanStanding, PushState
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,6 +410,31 @@ _PUSH: Final = {
     ),
     PushState.NOT_DONE: ("was not carried out; the device was not touched", "Read the reason, make a new plan."),
 }
+
+
+_PLAN: Final = {
+    PlanStanding.WAITS_FIRST: ("waits for approval; nothing is sent before", "Read it and approve it."),
+    PlanStanding.WAITS_SECOND: (
+        "has one approval and waits for a second one",
+        "Have it approved by a person who neither made it nor approved it first.",
+    ),
+    PlanStanding.APPROVED: ("is approved and was not started", "Start it, now or at a time within a month."),
+    PlanStanding.STARTED: ("was started; its push says how far it is", "Look at its push."),
+    PlanStanding.STALE: (
+        "no longer fits what it was made for, and is never forced",
+        "Have it recomputed: the new plan shows what would be sent now.",
+    ),
+    PlanStanding.EXPIRED: ("is older than plans are valid", "Have it recomputed."),
+}
+
+
+def explain_plan(
+    key: str, standing: PlanStanding, *, since_ms: int, reason: str = "", facts: tuple[Fact, ...] = ()
+) -> Explanation:
+    """Standing of a plan in words. `reason` is what has changed under it; `facts` who made it and what it touches."""
+    said, then = _PLAN[standing]
+    summary = f"{key} {said}" + (f": {reason}" if reason else "")
+    return Explanation(key, standing.value, summary, (*facts, Fact(since_ms, f"{key} {said}", "plan")), then)
 
 
 def explain_push(

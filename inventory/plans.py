@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -161,6 +162,14 @@ class BlastRadius:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """A statement of a change with its sections (`no …` for one that goes), and what speaks against it."""
+
+    line: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Computed:
     """What is computed from base and intent alone. The lines may hold secrets; the `shown` texts do not."""
 
@@ -171,8 +180,10 @@ class Computed:
     proven: bool
     proof: str
     """How it was proven, or why it could not be."""
-    management_path: str
-    """Verdict on our own way to the device, in words; empty means that the plan does not touch it."""
+    management_path: tuple[Finding, ...]
+    """What touches our own way to the device, secrets masked; empty means that nothing of the plan does."""
+    lasting: tuple[Finding, ...]
+    """Lines that the device's guard would not take back, secrets masked (devices-ios-fortios §A.3.3)."""
     diff_shown: str
     remediation_shown: tuple[str, ...]
     rollback_shown: tuple[str, ...]
@@ -206,15 +217,78 @@ class Plan:
     rollback: tuple[str, ...]
     proven: bool
     proof: str
-    management_path: str
+    management_path: tuple[Finding, ...]
+    lasting: tuple[Finding, ...]
     blast: BlastRadius
     guard: str
     guard_s: int
     read_during_guard: bool
     expected_s: int
     approvals_needed: int
-    """How many different people must approve: two where the plan could not be proven or cuts our own way (D10)."""
+    """How many different people must approve: two where `doubts` says why (D10)."""
     approvals: tuple[Approval, ...]
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why a second person looks at this plan; empty if nothing speaks against it."""
+        return doubts(self.proven, self.management_path, self.lasting)
+
+
+def doubts(proven: bool, management_path: tuple[Finding, ...], lasting: tuple[Finding, ...]) -> tuple[str, ...]:
+    """What makes a plan one for two people, in words."""
+    found = (
+        (not proven, "it could not be proven"),
+        (bool(management_path), "it touches our own way to the device"),
+        (bool(lasting), "the guard of the device does not take all of it back"),
+    )
+    return tuple(words for is_so, words in found if is_so)
+
+
+def approval_refused(plan: Plan, actor: str) -> str:
+    """Why `actor` may not give the next approval of a plan; empty if they may.
+
+    Nobody approves twice. Where two people are needed the first may be the author; the second is neither the author nor
+    who approved first.
+    """
+    if any(one.actor == actor for one in plan.approvals):
+        return f"{actor} has approved plan {plan.id} already"
+    if plan.approvals_needed > 1 and plan.approvals and actor == plan.created_by:
+        return f"{actor} made plan {plan.id}, and its second approval is another person's"
+    return ""
+
+
+class PlanStanding(StrEnum):
+    """Where a plan stands; worked out, never stored."""
+
+    WAITS_FIRST = "waits for approval"
+    WAITS_SECOND = "waits for a second approval"
+    APPROVED = "approved"
+    STARTED = "started"
+    STALE = "stale"
+    EXPIRED = "expired"
+
+
+def standing(plan: Plan, *, now_ms: int, started: bool, moved: str) -> PlanStanding:
+    """Where a plan stands; `moved` is what has changed under it, empty if nothing has. A started one stays started."""
+    if started:
+        return PlanStanding.STARTED
+    if moved:
+        return PlanStanding.STALE
+    if now_ms > plan.valid_until_ms:
+        return PlanStanding.EXPIRED
+    if len(plan.approvals) >= plan.approvals_needed:
+        return PlanStanding.APPROVED
+    return PlanStanding.WAITS_SECOND if plan.approvals else PlanStanding.WAITS_FIRST
+
+
+def expected_s(guard: str, *, sent: int, text: int) -> int:
+    """Seconds that a push is expected to take: `sent` lines go out, a text of `text` lines is read three times.
+
+    Logins count 5 s, a line 0.2 s, a reading 1 s for 1,000 lines; an adapter that phones home builds its tunnel anew.
+    """
+    logins_s = 60 if guard == "client rollback" else 15
+    lines_s = 5 if guard == "client rollback" else sent / 5
+    return math.ceil(logins_s + lines_s + 3 * text / 1000)
 
 
 @dataclass(frozen=True, slots=True)

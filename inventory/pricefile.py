@@ -36,6 +36,7 @@ def parse(text: str) -> tuple[tuple[tuple[CsvRow, Price], ...], tuple[RowFault, 
 
 
 def _price(row: CsvRow) -> Price:
+    row.require_whole()
     contractor = contractor_number(row["contractor"]) if row["contractor"] else None
     yen, first_day = whole_yen(row["yen"], "yen"), parse_day(row["first_day"], "first_day")
     return parse_price(row["service"], row["item"], row["fee"], yen, first_day, contractor)

@@ -8,6 +8,7 @@ import typer
 
 from controller.cli import (
     billing,
+    configs,
     conformance,
     contracting,
     database,
@@ -48,6 +49,7 @@ for room in (
     billing,
     outages,
     keys,
+    configs,
     pushing,
     operating,
     traffic,

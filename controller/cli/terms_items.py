@@ -49,6 +49,8 @@ def item_of(found: object, place: str) -> Item:
     for name in required - given.keys():
         raise BadInput(f"{place}: {found['kind']} lacks {name}", field=name)
     for name, value in given.items():
+        if name == "packs_gb" and isinstance(value, float):
+            continue
         if type(value) is not _TYPES.get(name, str):
             raise BadInput(f"{place}: {name} has the wrong type", field=name)
     return _made(found["kind"], given)
@@ -69,7 +71,9 @@ def _made(kind: str, given: dict[str, object]) -> Item:
         case "mobile-access":
             return MobileAccess(_text(given, "on"), _text(given, "plan"), cast("str | None", given.get("group")))
         case "packet-share-group":
-            return PacketGroup(_text(given, "name"), cast("int", given["packs_gb"]))
+            packs = cast("int | float", given["packs_gb"])
+            # Packs are whole GB (MPC-9.2(3)): any other number is less than a group may have.
+            return PacketGroup(_text(given, "name"), int(packs) if packs == int(packs) else 0)
         case "ultra-firewall":
             return UltraFirewall(_text(given, "on"))
         case _:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
+from functools import partial
 from typing import Final, TypeVar, cast
 
 from controller.cli.terms_items import item_of
@@ -71,6 +73,13 @@ class Fields:
     def whole(self, name: str) -> int:
         """A whole number."""
         return whole(self._case.get(name), name)
+
+    def number(self, name: str) -> Fraction:
+        """A number, exact."""
+        found = self._case.get(name)
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            raise BadInput(f"{name} is no number", field=name)
+        return Fraction(found)
 
     def flag(self, name: str, *, absent: bool = False) -> bool:
         """A truth value."""
@@ -274,18 +283,20 @@ def _bill(case: Fields) -> Mapping[str, Json]:
 
 
 def _option_change(case: Fields) -> Mapping[str, Json]:
-    requested = case.day("requested")
+    requested, refused = case.day("requested"), {"allowed": False, "effective": None}
+    change = case.chosen("change", ("plan", "network-type", "packs-gb"))
+    if change == "packs-gb":
+        before, after = case.number("from"), case.number("to")
+        if (before.denominator, after.denominator) != (1, 1):
+            return refused
+        asked = partial(packs_change, int(before), int(after), requested)
+    else:
+        of = plan_change if change == "plan" else network_type_change
+        asked = partial(of, case.text("from"), case.text("to"), requested)
     try:
-        match case.chosen("change", ("plan", "network-type", "packs-gb")):
-            case "plan":
-                day = plan_change(case.text("from"), case.text("to"), requested)
-            case "network-type":
-                day = network_type_change(case.text("from"), case.text("to"), requested)
-            case _:
-                day = packs_change(case.whole("from"), case.whole("to"), requested)
-    except RuleViolation:
-        return {"allowed": False, "effective": None}
-    return {"allowed": True, "effective": str(day)}
+        return {"allowed": True, "effective": str(asked())}
+    except (RuleViolation, BadInput):  # no such plan, type or number of packs can be had
+        return refused
 
 
 def _class(case: Fields) -> DeviceClass | None:
@@ -311,7 +322,12 @@ def _placement(case: Fields) -> Mapping[str, Json]:
 
 def _firewall(case: Fields) -> Mapping[str, Json]:
     kinds: tuple[SlotKind, ...] = ("entry", "standby")
-    return {"acts": ultra_firewall_acts(model(case.text("model")), case.chosen("slot", kinds))}
+    slot, name = case.chosen("slot", kinds), case.text("model")
+    try:
+        found = model(name)
+    except BadInput:  # no model of either service, so no designated one
+        return {"acts": False}
+    return {"acts": ultra_firewall_acts(found, slot)}
 
 
 def _together(case: Fields) -> Mapping[str, Json]:

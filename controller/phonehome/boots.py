@@ -30,7 +30,11 @@ class _Asking:
 class _Open:
     """A boot since its pull."""
 
-    served: Served
+    version_id: int | None
+    """What was served; not its text, which would be kept as long as the adapter stays."""
+    proven: bool
+    failures: int
+    modules: tuple[WantedModule, ...]
     pulled_ms: int
     """Monotonic."""
     confirmed: bool = False
@@ -83,15 +87,16 @@ class Boots:
             self._ledger.boot_step(identity, ended=f"{why}; not held against its config: {before.excuse}")
             return None
         self._ledger.boot_step(identity, ended=why)
-        served = before.served
-        if served.proven or served.version_id is None:
+        if before.proven or before.version_id is None:
             return None
-        return Failure(served.version_id, why)
+        return Failure(before.version_id, why)
 
     def pulled(self, identity: ArmsIdentity, asked: ConfigSolicitation, served: Served) -> None:
         """It was answered its config: a boot begins."""
         asking = self._asking.pop(identity.adapter_id, _Asking())
-        self._open[identity.adapter_id] = _Open(served, self._clock.monotonic_ms())
+        self._open[identity.adapter_id] = _Open(
+            served.version_id, served.proven, served.failures, served.modules, self._clock.monotonic_ms()
+        )
         self._ledger.boot(
             identity,
             trigger=asked.trigger[:200],
@@ -126,9 +131,8 @@ class Boots:
         if opened is None or opened.confirmed:
             return
         opened.confirmed = True
-        served = opened.served
-        if not served.proven and served.version_id is not None:
-            self._ledger.proof(Proof(served.version_id, now_ms, f"boot of {identity.serial}", served.failures > 0))
+        if not opened.proven and opened.version_id is not None:
+            self._ledger.proof(Proof(opened.version_id, now_ms, f"boot of {identity.serial}", opened.failures > 0))
 
     def ready(self, identity: ArmsIdentity, shown: str) -> None:
         """The device has shown its serial number (or distribution id): it is push-ready."""
@@ -137,7 +141,7 @@ class Boots:
     def wanted_modules(self, adapter_id: int) -> tuple[WantedModule, ...]:
         """What its place wanted when it pulled last; nothing when this node has not seen that."""
         opened = self._open.get(adapter_id)
-        return () if opened is None else opened.served.modules
+        return () if opened is None else opened.modules
 
     def heartbeat(self, adapter_id: int, at_ms: int) -> None:
         """A heartbeat came; the first after the confirmation is a stage of the boot."""

@@ -69,8 +69,9 @@ class Context:
         return await self._identities.get(distribution_id)
 
     async def _read_identities(self, distribution_ids: Sequence[str]) -> dict[str, ArmsIdentity]:
-        async with self.database.read() as tx:
-            found = await rows.by_distribution_ids(tx, self.keyring, distribution_ids)
+        found = await self.database.read_whole(
+            lambda connection: rows.by_distribution_ids_whole(connection, self.keyring, distribution_ids)
+        )
         return {identity.distribution_id: identity for identity in found}
 
     async def identity_of_serial(self, serial: str) -> ArmsIdentity | None:

@@ -246,11 +246,16 @@ class Exchange(asyncio.Protocol):
     # --- writing ------------------------------------------------------------------------------------------------------
 
     async def answer(self, answer: bytes) -> None:
-        """Send the answer and close. A client that is gone is no error."""
+        """Send the answer and close. A client that is gone is no error.
+
+        Nothing waits for the closing: the listener's `ssl_shutdown_timeout` ends a connection that does not close.
+        """
         with contextlib.suppress(*BROKEN):
             self.write(answer)
             await self.drain()
-        await self.close()
+        if self._transport is not None:
+            self.connection.keep(self.abort)
+            self._transport.close()
 
     def write(self, piece: bytes) -> None:
         """One write, one TLS record. `drain` waits for room."""

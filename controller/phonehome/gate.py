@@ -20,10 +20,13 @@ from controller.clock import Clock
 HOLD_S: Final = 20.0
 MAX_HELD: Final = 10_000
 """Connections held at once; each costs a TLS session of some 30 KB."""
-AT_ONCE: Final = 64
+AT_ONCE: Final = 256
 """Pulls in work at the same time: enough that their reads are shared, few enough that the order of the queue counts."""
 HEAD_START_S: Final = 2.0
 """How far each finished step of a boot puts the next one ahead: what was begun is finished, and nobody starves."""
+URGENT_S: Final = 12.0
+"""Who has waited for so long goes first, whatever the head starts: a refusal would bring it back at a time when the
+others are done, as the second wave."""
 MAX_SENT_AWAY: Final = 20_000
 """Of so many the wait is remembered that was in vain."""
 _LATEST: Final = 256
@@ -53,6 +56,8 @@ class Gate:
         self._held = 0
         self._number = 0
         self._queue: list[tuple[float, int, asyncio.Future[Turn]]] = []
+        self._arrived: list[tuple[float, int, asyncio.Future[Turn]]] = []
+        """The same without the head starts of the steps."""
         self._left: deque[int] = deque(maxlen=_LATEST)
         self._sent_away: OrderedDict[str, float] = OrderedDict()
         self._refill: asyncio.Task[None] | None = None
@@ -63,12 +68,13 @@ class Gate:
     async def enter(self, who: str, *, step: int = 0) -> Turn:
         """Wait for the turn of `who`, whose boot has `step` steps behind it; at most 20 s of protocol time.
 
-        The order is that of arrival, with a head start for each step, and for what it waited in vain before. Who will
-        not have its turn within 20 s, as fast as things go now, waits a time of its own between 10 and 20 s.
+        The order is that of arrival, with a head start for each step, and for what it waited in vain before; who has
+        waited for 12 s goes first. Who will not have its turn within 20 s, as fast as things go now, waits a time of
+        its own between 10 and 20 s.
         """
         now_ms = self._clock.monotonic_ms()
         self.entered += 1
-        if self._working < self._at_once and not self._queue and self._token(now_ms):
+        if self._working < self._at_once and not self._held and self._token(now_ms):
             self._working += 1
             self._sent_away.pop(who, None)
             return Turn.AT_ONCE
@@ -80,6 +86,7 @@ class Gate:
         head_ms = step * HEAD_START_S * 1000 / self._clock.pace + waited_ms
         self._number += 1
         heapq.heappush(self._queue, (now_ms - head_ms, self._number, turn))
+        heapq.heappush(self._arrived, (now_ms - waited_ms, self._number, turn))
         hold_s = HOLD_S if self._ahead_s() <= HOLD_S / self._clock.pace else HOLD_S * _spread(who)
         self._go_on()
         if await self._wait(turn, hold_s) is Turn.HELD:
@@ -93,6 +100,11 @@ class Gate:
         self._go_on()
 
     @property
+    def held(self) -> int:
+        """How many wait for their turn."""
+        return self._held
+
+    @property
     def per_s(self) -> float | None:
         """Pulls a second, measured over the latest; None while there are too few to tell."""
         if len(self._left) < _LATEST // 8 or self._left[-1] == self._left[0]:
@@ -102,7 +114,7 @@ class Gate:
     def _ahead_s(self) -> float:
         """Real seconds until all who wait now have had their turn."""
         rates = [rate for rate in (self.per_s, self._bucket.rate if self._bucket else None) if rate is not None]
-        return len(self._queue) / min(rates) if rates else 0.0
+        return self._held / min(rates) if rates else 0.0
 
     async def _wait(self, turn: asyncio.Future[Turn], hold_s: float) -> Turn:
         self._held += 1
@@ -120,15 +132,25 @@ class Gate:
 
     def _go_on(self) -> None:
         """Give turns to the next in the queue."""
-        while self._queue and self._working < self._at_once:
-            if self._queue[0][2].done():  # it was refused, or its connection is gone
-                heapq.heappop(self._queue)
-            elif self._token(self._clock.monotonic_ms()):
-                self._working += 1
-                heapq.heappop(self._queue)[2].set_result(Turn.HELD)
-            else:
+        while self._working < self._at_once:
+            now_ms = self._clock.monotonic_ms()
+            turn = self._next(now_ms)
+            if turn is None:
+                return
+            if not self._token(now_ms):
                 self._wait_for_token()
                 return
+            self._working += 1
+            turn.set_result(Turn.HELD)
+
+    def _next(self, now_ms: int) -> asyncio.Future[Turn] | None:
+        """Whose turn it is; those that were refused, or whose connection is gone, are dropped on the way."""
+        for queue in (self._arrived, self._queue):
+            while queue and queue[0][2].done():
+                heapq.heappop(queue)
+        if self._arrived and now_ms - self._arrived[0][0] >= URGENT_S * 1000 / self._clock.pace:
+            return self._arrived[0][2]
+        return self._queue[0][2] if self._queue else None
 
     def _token(self, now_ms: int) -> bool:
         return self._bucket is None or self._bucket.take(now_ms)

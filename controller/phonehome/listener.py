@@ -26,8 +26,9 @@ from controller.clock import Clock
 log = structlog.get_logger(__name__)
 
 BACKLOG: Final = 4096
-ACCEPTS_AT_ONCE: Final = 64
-"""Connections taken from the backlog before the loop gets its turn."""
+ACCEPTS_AT_ONCE: Final = 8
+"""Connections taken from the backlog before the loop gets its turn: each is a signature of a millisecond, and whatever
+awaits the database waits for several turns. The others wait in the backlog, in the order in which they came."""
 GRACE_S: Final = 5.0
 """An unproven connection keeps its room for so long; an honest one is through by then. Divided by the pace."""
 UNPROVEN_AT_MOST: Final = 4000

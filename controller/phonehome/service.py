@@ -119,6 +119,11 @@ class PhoneHome:
         return self._context
 
     @property
+    def crowded(self) -> bool:
+        """Adapters are held at the gate."""
+        return self._context.gate.held > 0
+
+    @property
     def ledger(self) -> Ledger:
         """The batcher; `flush` it to read one's own writes."""
         return self._context.ledger

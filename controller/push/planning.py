@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from drivers.cutoff import Way
 from inventory.plans import Computed, ConfigText
 
 
@@ -18,6 +19,6 @@ class Planner(Protocol):
         """Difference for people, secrets masked; empty when the digests are equal."""
         ...
 
-    async def compute(self, family: str, base: ConfigText, intent: ConfigText) -> Computed:
-        """Remediation, rollback, proof and verdict on the management path."""
+    async def compute(self, family: str, base: ConfigText, intent: ConfigText, way: Way) -> Computed:
+        """Remediation, rollback, proof, and the verdict on our way to the device as far as that is known."""
         ...

@@ -56,4 +56,10 @@ class FleetReach:
             endpoint = await endpoints.get(tx, Scope.everything(), self._keyring, adapter.id)
         if endpoint is None:
             raise Conflict(f"{adapter.serial} has no endpoint", next_step="Give it an address and a credential first.")
-        return devices.over_ssh(adapter.model.family, endpoint, adapter.serial.shown, wait=self._clock.wait)
+        return devices.over_ssh(
+            adapter.model.family,
+            endpoint,
+            adapter.serial.shown,
+            wait=self._clock.wait,
+            distribution_id=adapter.distribution_id,
+        )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,26 +17,39 @@ from controller.push.advance import Advance
 from controller.push.decide import touched
 from controller.push.planning import Planner
 from controller.push.reach import Reach
-from controller.store import configs, entitlement, plans, pushes
-from controller.store.database import Database
+from controller.store import blast, configs, endpoints, entitlement, plans, pushes
+from controller.store.database import Database, Tx
 from controller.store.scope import By, Scope
-from inventory.errors import Conflict, StalePlan
+from drivers.cutoff import Way
+from drivers.push import Device
+from inventory.calendar import tokyo_day
+from inventory.errors import BadInput, Conflict, NotFound, StalePlan
 from inventory.plans import (
     BlastRadius,
     ConfigText,
     JournalRow,
     Phase,
     Plan,
+    PlanStanding,
     Push,
     PushState,
     Verdict,
+    approval_refused,
+    doubts,
+    expected_s,
+    standing,
 )
 
 log: Final = logging.getLogger(__name__)
 
 DAY_MS: Final = 86_400_000
 LONGEST_AHEAD_MS: Final = 31 * DAY_MS
+AHEAD_RULE: Final = "schedule.one-month"
+_ANEW: Final = "Have it recomputed: it is never forced."
 _TICK_S: Final = 1.0
+"""How often the outbox is looked through for what nobody tells it: a time that has come, work of another node."""
+_SHORTEST_TICK_S: Final = 0.25
+"""Real seconds, also where waits are accelerated: due times are true times, and an idle daemon costs nothing."""
 _RECOVERY_MS: Final = 60_000
 """Time after which work that the engine calls under way, and that nobody advances, is started anew."""
 _DEFECTS: Final = 5
@@ -52,6 +67,8 @@ class Policy:
     client_rollback_s: int = 120
     """ARMS: time within which an adapter that is not answered has rolled back, (rs_retry_max + 1) × its interval."""
     plan_valid_s: int = 86_400
+    source: str = ""
+    """Our own address as devices on path ssh see it; empty if it is not known."""
     four_eyes_unproven: bool = True
 
 
@@ -116,22 +133,57 @@ class PushService:
             )
         return await self._plan_for(scope, entry_id, working, actor)
 
-    async def make_plan_back(self, scope: Scope, push_id: int, actor: str) -> Plan:
-        """A plan that leads to the config before push `push_id`, as a push of its own. Errors as `make_plan`."""
+    async def make_plan_back(self, scope: Scope, push_id: int, actor: str, entry_id: int | None = None) -> Plan:
+        """A plan that leads to the config before push `push_id`, as a push of its own.
+
+        Errors as `make_plan`; NotFound too where the push is not one of `entry_id`.
+        """
         async with self._database.read() as tx:
             push = await pushes.get(tx, scope, push_id)
+            if entry_id not in (None, push.entry_id):
+                raise NotFound(f"no push {push_id} of E-{entry_id}", next_step="List the pushes of the entry.")
             job = await plans.job(tx, self._keyring, push.plan_id, push_id)
         return await self._plan_for(scope, push.entry_id, job.base, actor)
+
+    async def recompute(self, scope: Scope, plan_id: int, actor: str) -> Plan:
+        """A new plan to the same intent from what the device runs now; approvals are not carried over.
+
+        Errors as `make_plan`.
+        """
+        async with self._database.read() as tx:
+            plan = await plans.get(tx, scope, plan_id)
+            wanted = await plans.intent(tx, self._keyring, plan_id)
+        return await self._plan_for(scope, plan.entry_id, wanted, actor)
+
+    async def standings(self, scope: Scope, wanted: Sequence[Plan]) -> list[tuple[PlanStanding, str]]:
+        """Where each of these plans stands, and what has changed under it (empty: nothing)."""
+        now_ms = self._clock.now_ms()
+        found = []
+        async with self._database.read() as tx:
+            started = await plans.started(tx, [one.id for one in wanted])
+            for plan in wanted:
+                moved = await _moved(tx, plan)
+                found.append((standing(plan, now_ms=now_ms, started=plan.id in started, moved=moved), moved))
+        return found
 
     async def approve(self, scope: Scope, plan_id: int, actor: str) -> Plan:
         """Approve a plan. An unproven one, or one that touches our own way to the device, needs two people.
 
-        Raises NotFound, Conflict when the person has approved it already, StalePlan after its validity.
+        Raises NotFound, Conflict when the person may not give this approval (`approval_refused`) or none is wanted any
+        more, StalePlan after its validity or when what it was made for has moved.
         """
         by = By(actor, self._clock.now_ms())
         async with self._database.write() as tx:
             plan = await plans.get(tx, scope, plan_id)
             _require_valid(plan, by.at_ms)
+            moved = await _moved(tx, plan)
+            if moved:
+                raise StalePlan(moved, next_step=_ANEW)
+            refused = approval_refused(plan, actor)
+            if refused:
+                raise Conflict(
+                    refused, next_step="Have another person approve it.", facts={"doubts": list(plan.doubts)}
+                )
             await plans.approve(tx, plan, by)
             return await plans.get(tx, scope, plan_id)
 
@@ -144,26 +196,31 @@ class PushService:
         now_ms = self._clock.now_ms()
         due_ms = now_ms if not_before_ms is None else max(now_ms, not_before_ms)
         if due_ms - now_ms > LONGEST_AHEAD_MS:
-            raise Conflict("a push is scheduled at most 31 days ahead", next_step="Choose an earlier time.")
+            raise BadInput(
+                "a push is scheduled at most 31 days ahead",
+                field="not_before",
+                rule=AHEAD_RULE,
+                next_step="Choose an earlier time.",
+                facts={"latest_ms": now_ms + LONGEST_AHEAD_MS},
+            )
         async with self._database.write() as tx:
             plan = await plans.get(tx, scope, plan_id)
             _require_valid(plan, now_ms)
             missing = plan.approvals_needed - len(plan.approvals)
             if missing > 0:
+                why = "; ".join(plan.doubts)
                 raise Conflict(
-                    f"plan {plan_id} lacks {missing} of {plan.approvals_needed} approvals",
+                    f"plan {plan_id} lacks {missing} of {plan.approvals_needed} approvals"
+                    + (f": {why}" if why else ""),
                     # Settings are the contractor's: nothing is changed without author and approver (MPC-18.1).
                     rule="SMF-12.1",
-                    next_step="Have it approved; an unproven plan needs two people.",
+                    next_step="Have it approved" + (" by two people." if why else "."),
+                    facts={"doubts": list(plan.doubts)},
                 )
             await entitlement.require(tx, plan.adapter_id)
-            if await pushes.seat(tx, plan.entry_id) != pushes.Seat(plan.generation, plan.adapter_id):
-                raise StalePlan("the place has a new adapter", next_step="Make a new plan for the adapter there now.")
-            truth = await configs.latest(tx, scope, plan.entry_id, "truth")
-            if truth is not None and truth.digest != plan.base_digest:
-                raise StalePlan(
-                    "the device has changed since the plan was made", next_step="Make a new plan; it is never forced."
-                )
+            moved = await _moved(tx, plan)
+            if moved:
+                raise StalePlan(moved, next_step=_ANEW)
             push_id = await pushes.create(tx, plan, By(actor, now_ms), due_ms=due_ms)
         self._wake.set()
         return push_id
@@ -215,7 +272,7 @@ class PushService:
         now_ms = self._clock.now_ms()
         async with self._database.read() as tx:
             due = await pushes.unfinished(tx, now_ms, 4 * self._policy.at_once)
-            free = self._policy.at_once - await pushes.holding(tx)
+            free = self._policy.at_once - await pushes.holding(tx) if due else 0
         for push in due:
             if push.id in self._active:
                 self._waiting_since_ms.pop(push.id, None)
@@ -285,7 +342,7 @@ class PushService:
                 )
             await entitlement.require(tx, seat.adapter_id)
             holder = await pushes.holder(tx, seat.adapter_id)
-            spare = await pushes.has_standby(tx, entry_id)
+            endpoint = await endpoints.reached_at(tx, seat.adapter_id)
         if holder is not None:
             raise Conflict(
                 f"push {holder} is under way on this adapter", next_step="Wait until it is over, then plan again."
@@ -296,9 +353,12 @@ class PushService:
             truth = await device.read()
         finally:
             await device.close()
-        computed = await self._planner.compute(device.family, truth, intent)
+        way = _way(device, endpoint, self._policy.source)
+        computed = await self._planner.compute(device.family, truth, intent, way)
         now_ms = self._clock.now_ms()
         async with self._database.write() as tx:
+            spare = await blast.has_ready_standby(tx, entry_id, now_ms)
+            contracted_bps = await blast.contracted_bps(tx, entry_id, tokyo_day(now_ms))
             await configs.put(
                 tx,
                 scope,
@@ -315,7 +375,7 @@ class PushService:
         lines_matter = device.guard != "client rollback" and bool(computed.remediation)
         if computed.base_digest == computed.intent_digest and not lines_matter:
             raise Conflict(f"entry E-{entry_id} runs what is wanted already", next_step="Nothing to do.")
-        two = self._policy.four_eyes_unproven and (not computed.proven or bool(computed.management_path))
+        two = self._policy.four_eyes_unproven and doubts(computed.proven, computed.management_path, computed.lasting)
         new = plans.NewPlan(
             entry_id=entry_id,
             adapter_id=seat.adapter_id,
@@ -327,11 +387,11 @@ class PushService:
             base=truth,
             intent=intent,
             computed=computed,
-            blast=BlastRadius(1, 1, None, 0 if spare else 1),
+            blast=BlastRadius(1, 1, contracted_bps, 0 if spare else 1),
             guard=device.guard,
             guard_s=self._policy.client_rollback_s if device.guard == "client rollback" else self._policy.guard_s,
             read_during_guard=device.read_during_guard,
-            expected_s=30 + len(computed.remediation) // 5,
+            expected_s=expected_s(device.guard, sent=len(computed.remediation), text=len(truth.text().splitlines())),
             approvals_needed=2 if two else 1,
         )
         async with self._database.write() as tx:
@@ -344,16 +404,29 @@ class PushService:
             await engine.prune(now_ms - _KEEP_ENDED_MS)
 
     async def _next_tick(self) -> None:
-        woken = asyncio.ensure_future(self._wake.wait())
-        waited = asyncio.ensure_future(self._clock.wait(_TICK_S))
-        try:
-            await asyncio.wait((woken, waited), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (woken, waited):
-                task.cancel()
-            await asyncio.gather(woken, waited, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(_SHORTEST_TICK_S, _TICK_S / self._clock.pace)):
+                await self._wake.wait()
 
 
 def _require_valid(plan: Plan, now_ms: int) -> None:
     if now_ms > plan.valid_until_ms:
         raise StalePlan(f"plan {plan.id} is no longer valid", next_step="Make a new plan.")
+
+
+async def _moved(tx: Tx, plan: Plan) -> str:
+    """What has changed since a plan was made, so that it must be made anew; empty if nothing is known to have."""
+    if await pushes.seat(tx, plan.entry_id) != pushes.Seat(plan.generation, plan.adapter_id):
+        return "the place has a new adapter"
+    truth = await configs.latest(tx, Scope.everything(), plan.entry_id, "truth")
+    if truth is not None and truth.digest != plan.base_digest:
+        return "the device has changed since the plan was made"
+    return ""
+
+
+def _way(device: Device, endpoint: tuple[str, int, str] | None, source: str) -> Way:
+    """What is known of our way to a device: all of it over SSH, and only that it calls us where it phones home."""
+    if device.guard == "client rollback" or endpoint is None:
+        return Way("arms" if device.guard == "client rollback" else "")
+    host, port, user = endpoint
+    return Way("ssh", address=host, port=port, source=source, user=user)

@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Final, ParamSpec, TypeVar
 
 from drivers import plan
+from drivers.cutoff import Way
 from drivers.registry import driver
 from inventory.errors import Conflict
 from inventory.plans import Computed, ConfigText
@@ -36,9 +37,9 @@ class TextPlanner:
         """See `Planner.difference`."""
         return await self._run(_lines(before, after), _difference, family, before, after)
 
-    async def compute(self, family: str, base: ConfigText, intent: ConfigText) -> Computed:
+    async def compute(self, family: str, base: ConfigText, intent: ConfigText, way: Way) -> Computed:
         """See `Planner.compute`."""
-        return await self._run(_lines(base, intent), _compute, family, base, intent)
+        return await self._run(_lines(base, intent), _compute, family, base, intent, way)
 
     async def run(self, texts: Sequence[str], work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """`work`, beside the loop if these texts are long. `work` is a function of a module; it and `args` travel."""
@@ -80,5 +81,5 @@ def _difference(family: str, before: ConfigText, after: ConfigText) -> str:
     return plan.difference_shown(driver(family), before, after)
 
 
-def _compute(family: str, base: ConfigText, intent: ConfigText) -> Computed:
-    return plan.compute(driver(family), base, intent)
+def _compute(family: str, base: ConfigText, intent: ConfigText, way: Way) -> Computed:
+    return plan.compute(driver(family), base, intent, way)

@@ -6,6 +6,7 @@ Drift is judged against the last complete reading, never against what we remembe
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
@@ -25,6 +26,8 @@ log = structlog.get_logger(__name__)
 LOOK_S: Final = 30.0
 """Seconds between two looks for places to read."""
 AT_ONCE: Final = 4
+BUSY_S: Final = 1.0
+"""How long a reader waits before it looks again whether the node is busy."""
 AGAIN_MS: Final = 300_000
 """A place that could not be read is left alone for so long, in protocol time."""
 DAY_MS: Final = 86_400_000
@@ -33,14 +36,24 @@ DAY_MS: Final = 86_400_000
 class TruthReader:
     """The daemon's reader of running configs."""
 
-    def __init__(self, database: Database, keyring: Keyring, clock: Clock, reach: Reach, planner: Planner) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keyring: Keyring,
+        clock: Clock,
+        reach: Reach,
+        planner: Planner,
+        *,
+        busy: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`busy`: adapters wait to be served, so that nothing is read of its own accord."""
         self._database = database
         self._keyring = keyring
         self._clock = clock
         self._reach = reach
         self._planner = planner
         self._failed_ms: dict[int, int] = {}
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._busy = busy
 
     async def run(self) -> None:
         """Read what wants to be read, again and again, until cancelled."""
@@ -56,17 +69,25 @@ class TruthReader:
         wanted = [one for one in unread if one.adapter_id not in kept]
         patience_ms = AGAIN_MS / self._clock.pace
         now_ms = self._clock.monotonic_ms()
-        due = [one for one in wanted if now_ms - self._failed_ms.get(one.adapter_id, -AGAIN_MS) >= patience_ms]
-        return sum(await asyncio.gather(*(self._read(one) for one in due)))
+        due = iter([one for one in wanted if now_ms - self._failed_ms.get(one.adapter_id, -AGAIN_MS) >= patience_ms])
+        return sum(await asyncio.gather(*(self._read_on(due) for _ in range(AT_ONCE))))
+
+    async def _read_on(self, due: Iterator[Unread]) -> int:
+        """One place after the other, as long as the node has nothing better to do; how many were read."""
+        done = 0
+        for place in due:
+            while self._busy():
+                await self._clock.wait(BUSY_S)
+            done += await self._read(place)
+        return done
 
     async def _read(self, place: Unread) -> bool:
-        async with self._slots:
-            try:
-                await self._store(place)
-            except (Conflict, ConfigSyntax, DeviceError) as error:
-                self._failed_ms[place.adapter_id] = self._clock.monotonic_ms()
-                log.info("truth.not-read", entry=f"E-{place.entry_id}", code=error.code, why=error.message)
-                return False
+        try:
+            await self._store(place)
+        except (Conflict, ConfigSyntax, DeviceError) as error:
+            self._failed_ms[place.adapter_id] = self._clock.monotonic_ms()
+            log.info("truth.not-read", entry=f"E-{place.entry_id}", code=error.code, why=error.message)
+            return False
         self._failed_ms.pop(place.adapter_id, None)
         return True
 

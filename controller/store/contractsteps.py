@@ -9,7 +9,7 @@ from datetime import date
 
 from controller.keyring import Keyring
 from controller.store import adapters, audit, contractday, contracts, managements, slotunits
-from controller.store.contracts import EventRow, Standing
+from controller.store.contracts import ContractLine, EventRow, Standing
 from controller.store.database import Tx
 from controller.store.rows import insert_new
 from controller.store.scope import By, Scope
@@ -26,7 +26,7 @@ from inventory.contractevents import (
     Resume,
     Suspend,
 )
-from inventory.contracts import ContractStep, step
+from inventory.contracts import ContractStep, State, step
 from inventory.errors import BadInput, Conflict, NotEligible, RuleViolation
 
 BY_HAND = frozenset(
@@ -57,8 +57,8 @@ async def record(
     await contractday.append(
         tx, by, standing, event, rule=done.rule, alert=done.alert, corrects=corrects, group=group_line_id
     )
-    if done.alert is None:
-        await _suspension(tx, by, standing, event)
+    if isinstance(event, Suspend | Resume) or corrects is not None:
+        await _follow_suspension(tx, by, standing.line, anew=corrects is not None and isinstance(event, Suspend))
     return done, await contractday.settle(tx, keyring, by, standing.line.contractor_id)
 
 
@@ -67,6 +67,7 @@ async def void(tx: Tx, scope: Scope, keyring: Keyring, by: By, line_id: int, eve
     day = tokyo_day(by.at_ms)
     standing = await _on_day(tx, scope, by, line_id, day, event_id)
     await contractday.append_row(tx, by, standing, VOID, day, {"reason": reason}, rule="SMF-27", corrects=event_id)
+    await _follow_suspension(tx, by, standing.line)
     return await contractday.settle(tx, keyring, by, standing.line.contractor_id)
 
 
@@ -196,14 +197,25 @@ async def _require_group(tx: Tx, standing: Standing, event: ContractEvent, group
         )
 
 
-async def _suspension(tx: Tx, by: By, standing: Standing, event: ContractEvent) -> None:
-    """A suspended line suspends its management."""
+async def _follow_suspension(tx: Tx, by: By, line: ContractLine, *, anew: bool = False) -> None:
+    """The management of a line is suspended while the line is, also after a correction. `anew`: with another period."""
+    known = await contracts.events(tx, Scope.everything(), line.id)
+    corrected = {one.corrects_id for one in known}
+    ours = [one for one in known if one.name in {"suspend", "resume"}]
+    (standing,) = await contracts.standing(tx, [line], tokyo_day(by.at_ms))
+    if not ours or standing.contract.state is State.ENDED:
+        return
     for management_id in standing.managements:
         held = (await managements.get(tx, Scope.everything(), management_id)).suspended
-        if isinstance(event, Suspend) and held is None:
-            await managements.suspend(tx, Scope.everything(), by, management_id, ground=event.ground, until=event.until)
-        elif isinstance(event, Resume) and held is not None:
+        suspended = standing.contract.suspended
+        if held is not None and (anew or not suspended):
             await managements.resume(tx, Scope.everything(), by, management_id)
+            held = None
+        if held is None and suspended:
+            facts = [one for one in ours if one.name == "suspend" and one.id not in corrected][-1].facts
+            until = None if facts.get("until") is None else date.fromisoformat(str(facts["until"]))
+            ground = int(str(facts["ground"]))
+            await managements.suspend(tx, Scope.everything(), by, management_id, ground=ground, until=until)
 
 
 def _require_fit(standing: Standing, unit: Adapter) -> None:

@@ -52,6 +52,15 @@ async def put(tx: Tx, scope: Scope, by: By, adapter_id: int, *, endpoint: Endpoi
     audit.record(tx, by, "adapter.endpoint", adapter.serial_shown, contractor_id=adapter.contractor_id, after=shown)
 
 
+async def reached_at(tx: Tx, adapter_id: int) -> tuple[str, int, str] | None:
+    """Host, port and user name of an adapter's endpoint, without its credential; None if it has none."""
+    found = await tx.execute(
+        select(endpoints.c.host, endpoints.c.port, endpoints.c.username).where(endpoints.c.adapter_id == adapter_id)
+    )
+    row = found.one_or_none()
+    return None if row is None else (row.host, row.port, row.username)
+
+
 async def get(tx: Tx, scope: Scope, keyring: Keyring, adapter_id: int) -> Endpoint | None:
     """The adapter's endpoint with its credential; None if it has none. Raises NotFound."""
     await adapter_row(tx, scope, adapter_id)

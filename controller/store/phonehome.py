@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import (
     Column,
     ColumnElement,
+    Connection,
     RowMapping,
     ScalarSelect,
     Select,
@@ -236,14 +237,27 @@ async def by_serial(tx: Tx, keyring: Keyring, serial: str) -> ArmsIdentity | Non
     return found[0] if found else None
 
 
+def by_distribution_ids_whole(
+    connection: Connection, keyring: Keyring, distribution_ids: Sequence[str]
+) -> list[ArmsIdentity]:
+    """The same as `by_distribution_ids`, for `Database.read_whole`."""
+    return _read_whole(connection, keyring, _BY_DISTRIBUTION_ID, {"distribution_ids": list(distribution_ids)})
+
+
 async def _read(
     tx: Tx, keyring: Keyring, query: Select[Any], values: Mapping[str, object] | None = None
 ) -> list[ArmsIdentity]:
-    rows = (await tx.execute(query, values)).mappings().all()
+    return await tx.run_sync(_read_whole, keyring, query, values)
+
+
+def _read_whole(
+    connection: Connection, keyring: Keyring, query: Select[Any], values: Mapping[str, object] | None
+) -> list[ArmsIdentity]:
+    rows = connection.execute(query, values).mappings().all()
     ticked: dict[int, set[str]] = defaultdict(set)
     seated = [row["adapter_id"] for row in rows if row["entry_id"] is not None]
     if seated:
-        items = await tx.execute(_TICKED, {"adapter_ids": seated})
+        items = connection.execute(_TICKED, {"adapter_ids": seated})
         for item in items:
             ticked[item.adapter_id].add(item.item)
     return [_identity(row, keyring, ticked[row["adapter_id"]]) for row in rows]

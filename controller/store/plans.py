@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,13 +16,14 @@ from controller.store import audit, configs, events
 from controller.store.configs import entry_in_scope, pack, unpack
 from controller.store.database import Tx
 from controller.store.events import NewEvent
+from controller.store.rows import in_parts
 from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.inventory import adapters
-from controller.store.tables.push import plan_approvals, plans
+from controller.store.tables.push import plan_approvals, plans, pushes
 from drivers.push import PushJob
 from inventory.errors import Conflict, NotFound
-from inventory.plans import Approval, BlastRadius, Computed, ConfigText, Plan
+from inventory.plans import Approval, BlastRadius, Computed, ConfigText, Finding, Plan
 
 _FACTS: Final[tuple[ColumnElement[Any], ...]] = (
     plans.c.id,
@@ -80,7 +82,8 @@ async def create(tx: Tx, keyring: Keyring, new: NewPlan) -> int:
         "rollback": computed.rollback_shown,
         "proven": computed.proven,
         "proof": computed.proof,
-        "management_path": computed.management_path,
+        "management_path": [[one.line, one.reason] for one in computed.management_path],
+        "lasting": [[one.line, one.reason] for one in computed.lasting],
         "blast": dataclasses.asdict(new.blast),
         "approvals_needed": new.approvals_needed,
     }
@@ -167,6 +170,20 @@ async def job(tx: Tx, keyring: Keyring, plan_id: int, push_id: int) -> PushJob:
     )
 
 
+async def intent(tx: Tx, keyring: Keyring, plan_id: int) -> ConfigText:
+    """What a plan was to lead to; it holds secrets. The caller has checked the scope."""
+    return (await job(tx, keyring, plan_id, 0)).intent
+
+
+async def started(tx: Tx, plan_ids: Collection[int]) -> dict[int, int]:
+    """Pushes by the plan that they carry out."""
+    found: dict[int, int] = {}
+    for some in in_parts(plan_ids):
+        rows = await tx.execute(select(pushes.c.plan_id, pushes.c.id).where(pushes.c.plan_id.in_(some)))
+        found |= {row.plan_id: row.id for row in rows}
+    return found
+
+
 async def approve(tx: Tx, plan: Plan, by: By) -> None:
     """Record an approval. Raises Conflict when the same person has approved already."""
     try:
@@ -197,6 +214,13 @@ def _context(entry_id: int, adapter_id: int, created_ms: int, intent_digest: str
     return f"plans/{entry_id}/{adapter_id}/{created_ms}/{intent_digest}"
 
 
+def _findings(stored: str | Sequence[Sequence[str]]) -> tuple[Finding, ...]:
+    """Findings as stored; plans of the first versions hold one text without reasons."""
+    if isinstance(stored, str):
+        return (Finding(stored, ""),) if stored else ()
+    return tuple(Finding(line, reason) for line, reason in stored)
+
+
 def _plan(row: RowMapping, approvals: tuple[Approval, ...]) -> Plan:
     facts = dict(row)
     shown = json.loads(facts.pop("shown"))
@@ -208,7 +232,8 @@ def _plan(row: RowMapping, approvals: tuple[Approval, ...]) -> Plan:
         rollback=tuple(shown["rollback"]),
         proven=shown["proven"],
         proof=shown["proof"],
-        management_path=shown["management_path"],
+        management_path=_findings(shown["management_path"]),
+        lasting=_findings(shown.get("lasting", ())),
         blast=BlastRadius(**shown["blast"]),
         approvals_needed=shown["approvals_needed"],
         approvals=approvals,

@@ -15,7 +15,7 @@ from controller.store.database import Tx
 from controller.store.events import NewEvent
 from controller.store.rows import in_parts
 from controller.store.scope import By, Scope
-from controller.store.tables.inventory import adapters, entries, placements, standbys
+from controller.store.tables.inventory import adapters, entries, placements
 from controller.store.tables.operations import operations
 from controller.store.tables.push import device_locks, push_journal, pushes
 from inventory.errors import Conflict, NotFound
@@ -243,18 +243,6 @@ async def seat(tx: Tx, entry_id: int, *, lock: bool = False) -> Seat:
         select(placements.c.adapter_id).where(placements.c.entry_id == entry_id, placements.c.to_ms.is_(None))
     )
     return Seat(generation, occupant.scalar_one_or_none())
-
-
-async def has_standby(tx: Tx, entry_id: int) -> bool:
-    """Whether an occupied standby of the same management could take the place over."""
-    found = await tx.execute(
-        select(placements.c.id)
-        .join(standbys, standbys.c.id == placements.c.standby_id)
-        .join(entries, entries.c.management_id == standbys.c.management_id)
-        .where(entries.c.id == entry_id, placements.c.to_ms.is_(None))
-        .limit(1)
-    )
-    return found.first() is not None
 
 
 async def _record(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, RowMapping, bindparam, exists, func, select
+from sqlalchemy import BindParameter, Connection, RowMapping, bindparam, exists, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.keyring import Keyring
@@ -55,18 +55,33 @@ _TRIAL = (
     _PROVEN_TEXT,
 )
 _STARTUPS = config_versions.outerjoin(startup_trials, startup_trials.c.version_id == config_versions.c.id)
+_instead = config_versions.alias("instead")
 _LAST = select(func.max(config_versions.c.id)).where(config_versions.c.kind == "startup")
 _PLACES: Final[BindParameter[int]] = bindparam("places", expanding=True)
 _NEWEST = (
-    select(*_TRIAL, config_versions.c.text_sealed, config_versions.c.at_ms, entry_modules.c.modules)
-    .select_from(_STARTUPS.outerjoin(entry_modules, entry_modules.c.entry_id == config_versions.c.entry_id))
+    select(
+        *_TRIAL,
+        config_versions.c.text_sealed,
+        config_versions.c.at_ms,
+        entry_modules.c.modules,
+        _instead.c.kind.label("instead_kind"),
+        _instead.c.digest.label("instead_digest"),
+        _instead.c.at_ms.label("instead_at_ms"),
+        _instead.c.text_sealed.label("instead_sealed"),
+    )
+    .select_from(
+        _STARTUPS.outerjoin(entry_modules, entry_modules.c.entry_id == config_versions.c.entry_id).outerjoin(
+            _instead, _instead.c.id == startup_trials.c.instead_id
+        )
+    )
     .where(
         config_versions.c.id.in_(
             _LAST.where(config_versions.c.entry_id.in_(_PLACES)).group_by(config_versions.c.entry_id)
         )
     )
 )
-"""The newest startup version of each entry, how it stands, its text, and the modules that the entry wants."""
+"""The newest startup version of each entry, how it stands, its text and that of what is served in its place, and the
+modules that the entry wants."""
 
 
 async def served(tx: Tx, keyring: Keyring, entry_id: int) -> Served | None:
@@ -76,20 +91,26 @@ async def served(tx: Tx, keyring: Keyring, entry_id: int) -> Served | None:
 
 async def served_at(tx: Tx, keyring: Keyring, entry_ids: Collection[int]) -> dict[int, Served]:
     """The same of many entries in one query; those without a startup config are left out."""
-    found: dict[int, Served] = {}
-    for some in in_parts(entry_ids):
-        for row in (await tx.execute(_NEWEST, {"places": list(some)})).mappings().all():
-            found[row["entry_id"]] = await _served(tx, keyring, row)
-    return found
+    return await tx.run_sync(served_whole, keyring, entry_ids)
 
 
-async def _served(tx: Tx, keyring: Keyring, row: RowMapping) -> Served:
+def served_whole(connection: Connection, keyring: Keyring, entry_ids: Collection[int]) -> dict[int, Served]:
+    """The same as `served_at`, for `Database.read_whole`."""
+    return {
+        row["entry_id"]: _served(keyring, row)
+        for some in in_parts(entry_ids)
+        for row in connection.execute(_NEWEST, {"places": some}).mappings()
+    }
+
+
+def _served(keyring: Keyring, row: RowMapping) -> Served:
     modules, failures = unpack_wanted(row["modules"]), row["failures"] or 0
-    if row["instead_id"] is not None:
-        text = await configs.text(tx, Scope.everything(), keyring, row["instead_id"])
-        return Served(text, row["instead_id"], True, failures, row["id"], modules)
-    sealed = row["text_sealed"]
-    text = configs.opened(keyring, sealed, row["entry_id"], "startup", row["digest"], row["at_ms"])
+    entry_id, instead_id = row["entry_id"], row["instead_id"]
+    if instead_id is not None:
+        sealed, kind = row["instead_sealed"], row["instead_kind"]
+        text = configs.opened(keyring, sealed, entry_id, kind, row["instead_digest"], row["instead_at_ms"])
+        return Served(text, instead_id, True, failures, row["id"], modules)
+    text = configs.opened(keyring, row["text_sealed"], entry_id, "startup", row["digest"], row["at_ms"])
     return Served(text, row["id"], bool(row["proven_text"]), failures, None, modules)
 
 

@@ -16,6 +16,7 @@ import re
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, Protocol, TypeVar, get_type_hints
 
+from drivers.arms import xml
 from drivers.arms.xml import Element
 from inventory.errors import ProtocolViolation
 from inventory.secrets import Secret
@@ -32,13 +33,35 @@ def number(text: str, name: str) -> int:
     return int(match[1])
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What one field contributes to its element when written."""
+class Writing:
+    """One element being written: XML text, without a tree in between, for it is a large part of a pull's work."""
 
-    attributes: tuple[tuple[str, str], ...] = ()
-    children: tuple[Element, ...] = ()
-    text: str = ""
+    __slots__ = ("_attributes", "_content", "_name")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._attributes = ""
+        self._content: list[str] = []
+
+    def attribute(self, name: str, value: str) -> None:
+        """Add an attribute. Raises BadInput for a character that XML cannot carry; so do the others."""
+        self._attributes += f' {name}="{xml.escaped_attribute(value, self._name)}"'
+
+    def text(self, text: str) -> None:
+        """Add text of the element's own."""
+        self._content.append(xml.escaped_text(text, self._name))
+
+    def child(self, name: str, text: str) -> None:
+        """Add a child element that holds text alone."""
+        self._content.append(f"<{name}>{xml.escaped_text(text, name)}</{name}>")
+
+    def element(self, text: str) -> None:
+        """Add a child element that is written already."""
+        self._content.append(text)
+
+    def done(self) -> str:
+        """The element."""
+        return f"<{self._name}{self._attributes}>{''.join(self._content)}</{self._name}>"
 
 
 class Place(Protocol):
@@ -48,8 +71,8 @@ class Place(Protocol):
         """The field's value in its element. Raises ProtocolViolation."""
         ...
 
-    def write(self, value: Any) -> _Part:
-        """What the value adds to its element; the value is never None."""
+    def write(self, value: Any, out: Writing) -> None:
+        """Add the value to its element; the value is never None."""
         ...
 
 
@@ -64,9 +87,9 @@ class Text:
         child = element.child(self.name)
         return None if child is None else child.text
 
-    def write(self, value: str) -> _Part:
+    def write(self, value: str, out: Writing) -> None:
         """See `Place`."""
-        return _Part(children=(Element(self.name, text=value),))
+        out.child(self.name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +103,9 @@ class Hidden:
         child = element.child(self.name)
         return None if child is None else Secret(child.text)
 
-    def write(self, value: Secret) -> _Part:
+    def write(self, value: Secret, out: Writing) -> None:
         """See `Place`."""
-        return _Part(children=(Element(self.name, text=value.reveal()),))
+        out.child(self.name, value.reveal())
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +119,9 @@ class Number:
         child = element.child(self.name)
         return None if child is None else number(child.text, self.name)
 
-    def write(self, value: int) -> _Part:
+    def write(self, value: int, out: Writing) -> None:
         """See `Place`."""
-        return _Part(children=(Element(self.name, text=str(value)),))
+        out.child(self.name, str(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +134,10 @@ class Texts:
         """See `Place`."""
         return tuple(child.text for child in element.all(self.name))
 
-    def write(self, value: tuple[str, ...]) -> _Part:
+    def write(self, value: tuple[str, ...], out: Writing) -> None:
         """See `Place`."""
-        return _Part(children=tuple(Element(self.name, text=text) for text in value))
+        for text in value:
+            out.child(self.name, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +150,10 @@ class Numbers:
         """See `Place`."""
         return tuple(number(child.text, self.name) for child in element.all(self.name))
 
-    def write(self, value: tuple[int, ...]) -> _Part:
+    def write(self, value: tuple[int, ...], out: Writing) -> None:
         """See `Place`."""
-        return _Part(children=tuple(Element(self.name, text=str(each)) for each in value))
+        for each in value:
+            out.child(self.name, str(each))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +168,9 @@ class Group:
         child = element.child(self.name)
         return None if child is None else read(self.of, child)
 
-    def write(self, value: object) -> _Part:
+    def write(self, value: object, out: Writing) -> None:
         """See `Place`."""
-        return _Part(children=(write(value, self.name),))
+        out.element(write(value, self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +184,10 @@ class Groups:
         """See `Place`."""
         return tuple(read(self.of, child) for child in element.all(self.name))
 
-    def write(self, value: tuple[object, ...]) -> _Part:
+    def write(self, value: tuple[object, ...], out: Writing) -> None:
         """See `Place`."""
-        return _Part(children=tuple(write(each, self.name) for each in value))
+        for each in value:
+            out.element(write(each, self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +200,9 @@ class Attribute:
         """See `Place`."""
         return element.attribute(self.name)
 
-    def write(self, value: str) -> _Part:
+    def write(self, value: str, out: Writing) -> None:
         """See `Place`."""
-        return _Part(attributes=((self.name, value),))
+        out.attribute(self.name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +216,9 @@ class NumberAttribute:
         text = element.attribute(self.name)
         return None if text is None else number(text, self.name)
 
-    def write(self, value: int) -> _Part:
+    def write(self, value: int, out: Writing) -> None:
         """See `Place`."""
-        return _Part(attributes=((self.name, str(value)),))
+        out.attribute(self.name, str(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +229,9 @@ class OwnText:
         """See `Place`."""
         return element.text
 
-    def write(self, value: str) -> _Part:
+    def write(self, value: str, out: Writing) -> None:
         """See `Place`."""
-        return _Part(text=value)
+        out.text(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,11 +250,13 @@ class Content:
         except (binascii.Error, ValueError):
             raise ProtocolViolation(f"the base64 of {element.name} is broken", reason="malformed") from None
 
-    def write(self, value: str | bytes) -> _Part:
+    def write(self, value: str | bytes, out: Writing) -> None:
         """See `Place`."""
         if isinstance(value, str):
-            return _Part(text=value)
-        return _Part((("encoding", "base64"),), (), base64.b64encode(value).decode("ascii"))
+            out.text(value)
+        else:
+            out.attribute("encoding", "base64")
+            out.text(base64.b64encode(value).decode("ascii"))
 
 
 _PLACES: dict[type, tuple[tuple[str, bool, Place], ...]] = {}
@@ -259,16 +287,14 @@ def read(of: type[T], element: Element) -> T:
     return of(**values)
 
 
-def write(value: object, name: str) -> Element:
-    """The element of a parameter list: fields in the order of the class, those that are None left out."""
-    attributes: list[tuple[str, str]] = []
-    children: list[Element] = []
-    text = ""
+def write(value: object, name: str) -> str:
+    """The element of a parameter list as text: fields in the order of the class, those that are None left out.
+
+    Raises BadInput for a character that XML cannot carry.
+    """
+    out = Writing(name)
     for field, _, place in _places(type(value)):
         held = getattr(value, field)
         if held is not None:
-            part = place.write(held)
-            attributes += part.attributes
-            children += part.children
-            text += part.text
-    return Element(name, tuple(attributes), tuple(children), text)
+            place.write(held, out)
+    return out.done()

@@ -162,18 +162,33 @@ def write(element: Element) -> bytes:
     """
     out: list[str] = []
     _write(element, out)
-    return "".join(out).encode("ascii", "xmlcharrefreplace")
+    return octets("".join(out))
+
+
+def octets(text: str) -> bytes:
+    """XML text as it is sent: what is not ASCII becomes a numeric reference."""
+    return text.encode("ascii", "xmlcharrefreplace")
 
 
 def _write(element: Element, out: list[str]) -> None:
     out.append(f"<{element.name}")
     for key, value in element.attributes:
-        out.append(f' {key}="{_escaped(value, _ATTRIBUTE, _PLAIN, element.name)}"')
+        out.append(f' {key}="{escaped_attribute(value, element.name)}"')
     out.append(">")
-    out.append(_escaped(element.text, _TEXT, _PLAIN_TEXT, element.name))
+    out.append(escaped_text(element.text, element.name))
     for child in element.children:
         _write(child, out)
     out.append(f"</{element.name}>")
+
+
+def escaped_text(text: str, name: str) -> str:
+    """Character data of the element of that name. Raises BadInput as `write`."""
+    return _escaped(text, _TEXT, _PLAIN_TEXT, name)
+
+
+def escaped_attribute(text: str, name: str) -> str:
+    """The value of an attribute of the element of that name. Raises BadInput as `write`."""
+    return _escaped(text, _ATTRIBUTE, _PLAIN, name)
 
 
 def _escaped(text: str, table: dict[int, str], plain: bytes, name: str) -> str:

@@ -9,6 +9,7 @@ from drivers.driver import Carrier, Driver
 from drivers.errors import NegotiationFailed
 from drivers.sessions import libraries
 from drivers.sessions.contract import CliSession, Endpoint, Limits
+from drivers.sessions.exec import open_exec
 from drivers.sessions.lane import open_lane
 from drivers.sessions.ssh import open_ssh
 from drivers.sessions.transcript import Redact, Transcript, as_it_is, nowhere
@@ -32,6 +33,8 @@ def _opener(carrier: Carrier) -> Opener:
     """Raises Conflict where the library installed is not the one that was proven."""
     if carrier == "asyncssh":
         return open_ssh
+    if carrier == "exec":
+        return open_exec
     libraries.require(libraries.SCRAPLI)
     from drivers.sessions.cli import open_cli  # noqa: PLC0415 – another major of scrapli fails at its import
 

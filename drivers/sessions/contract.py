@@ -91,6 +91,11 @@ class CliSession(Protocol):
         ...
 
     @property
+    def terminal(self) -> bool:
+        """Whether the device talks as to a person: echo, pager, questions. False for a machine-readable channel."""
+        ...
+
+    @property
     def mode(self) -> str:
         """What the present prompt says of the mode, such as `(config-if)` or ` (global)`; empty at the top."""
         ...

@@ -127,7 +127,8 @@ class Screen:
             return Ending("pager", last)
         prompt = Prompt.read(self._shell, last)
         if prompt is not None:
-            sure = self._echoed and learned is not None and prompt.is_same_device(learned)
+            # A bare `#` may be the beginning of a line of output; with a host name before it, it is not.
+            sure = self._echoed and learned is not None and bool(prompt.host) and prompt.is_same_device(learned)
             return Ending("prompt" if sure else "doubtful prompt", last)
         if self._asking:
             question = self._shell.answer(last)

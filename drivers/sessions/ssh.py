@@ -68,6 +68,11 @@ class ShellSession:
         return self._host_key
 
     @property
+    def terminal(self) -> bool:
+        """See `CliSession.terminal`."""
+        return True
+
+    @property
     def mode(self) -> str:
         """See `CliSession.mode`."""
         return self._dialogue.mode
@@ -211,9 +216,25 @@ async def open_ssh(
     learnt: take it from `host_key` and store it. Raises Unreachable (NegotiationFailed, DeviceBusy),
     AuthenticationFailed, IdentityMismatch, NotOnboarded.
     """
+    connection, caller = await dial(endpoint, limits)
+    return await open_shell_on(
+        connection, caller.host_key, driver, endpoint, limits, redact=redact, transcript=transcript
+    )
+
+
+async def open_shell_on(
+    connection: asyncssh.SSHClientConnection,
+    host_key: str,
+    driver: Driver,
+    endpoint: Endpoint,
+    limits: Limits,
+    *,
+    redact: Redact,
+    transcript: Transcript,
+) -> ShellSession:
+    """A shell on a connection that is authenticated; the connection is dropped if there is none."""
     shell = driver.command_line
     mask = Mask((endpoint.password, endpoint.enable_password), redact)
-    connection, caller = await dial(endpoint, limits)
     try:
         async with asyncio.timeout(limits.prompt_s):
             process = await connection.create_process(
@@ -235,4 +256,4 @@ async def open_ssh(
             process.stdin.write(command.encode() + b"\n")
         await hang_up(connection)
 
-    return ShellSession(dialogue, shell, mask, caller.host_key, close=close, abort=connection.abort)
+    return ShellSession(dialogue, shell, mask, host_key, close=close, abort=connection.abort)

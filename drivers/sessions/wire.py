@@ -116,9 +116,9 @@ async def _opened(jump: tuple[Hop, ...], limits: Limits) -> list[asyncssh.SSHCli
             try:
                 hops.append(await _hop(hops[-1] if hops else None, at, limits))
             except Unreachable as error:
-                error.message = f"The {where} is at fault: {error.message}"
-                error.step = "jump host"
-                raise
+                raise Unreachable(
+                    f"The {where} is at fault: {error.message}", step="jump host", next_step=error.next_step or _NEXT
+                ) from error
             except DeviceError as error:
                 raise JumpHostRefused(
                     f"The {where} is at fault: {error.message}",

@@ -33,6 +33,7 @@ LS_PAUSE_S: Final = 60.0
 _CODE: Final = re.compile(rb"<result-code>(\d+)<")
 _INTERVAL: Final = re.compile(rb"<rs-retry-interval>(\d+)<")
 _ROUNDS: Final = re.compile(rb"<rs-retry-max>(\d+)<")
+_ASKED: Final = re.compile(rb'<arms-request type="([a-z-]+)"')
 _ID: Final = re.compile(rb"<transaction-id>(\d+)<")
 
 
@@ -141,25 +142,28 @@ class _Tunnel(asyncio.Protocol):
             id_ = found[1] if found else b"0"
             self._octets = self._octets.rpartition(b"</arms-message>")[2]
             self._say("response", "push-confirmation-done", b"<push-confirmation-done-response/>", id_)
-        if b'type="md-command"' in self._octets and b"</arms-message>" in self._octets:
-            self._octets = b""
-            self._say(
-                "response",
-                "md-command",
-                b'<md-command-response><md-result id="0">Serial  : '
-                + self._member.serial.encode()
-                + b"\n</md-result></md-command-response>",
-            )
+        asked = _ASKED.search(self._octets)
+        if asked is None or b"</arms-message>" not in self._octets:
+            return
+        self._octets = b""
+        type_ = asked[1].decode()
+        if type_ == "md-command":
+            serial = self._member.serial.encode()
+            result = b'<md-result id="0">Serial  : ' + serial + b"\n</md-result>"
+            self._say("response", type_, b"<md-command-response>" + result + b"</md-command-response>")
             self._lean.tally.ready[self._number] = time.monotonic()
+        else:
+            # What the daemon reads of ready adapters by itself is no part of the figures.
+            self._say("response", type_, f"<{type_}-response></{type_}-response>".encode(), code=302)
 
-    def _say(self, kind: str, type_: str, body: bytes, id_: bytes | None = None) -> None:
+    def _say(self, kind: str, type_: str, body: bytes, id_: bytes | None = None, *, code: int = 100) -> None:
         head = f'<arms-message><arms-{kind} type="{type_}">'.encode()
         if kind == "request":
             head += b"<distribution-id>" + self._member.distribution_id.encode() + b"</distribution-id>"
         else:
             if id_ is not None:
                 head += b"<transaction-id>" + id_ + b"</transaction-id>"
-            head += b"<result-code>100</result-code>"
+            head += b"<result-code>%d</result-code>" % code
         head += b"<description>armsd</description>"
         document = head + body + f"</arms-{kind}></arms-message>".encode()
         self._write(b"%x;id=%d;trail\r\n" % (len(document), next(_IDS)) + document + b"\r\n")

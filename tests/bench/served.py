@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -31,6 +32,8 @@ class Reading:
     """User and system time of all its threads."""
     tunnels: int
     ready: int
+    unread: int
+    """Adapters that are ready and whose config is still to be read, which the daemon does by itself."""
     late_ms: float
     """The longest that the loop was late since the last reading."""
 
@@ -90,17 +93,18 @@ async def _daemon(pipe: Connection, folder: Path, count: int) -> None:
         await running.start()
         settle_heap()
         pipe.send(running.phonehome.ports)
-        peers = running.phonehome._context.peers
+        peers, told = running.phonehome._context.peers, running.truth._failed_ms
 
-        def state() -> tuple[int, int]:
-            return sum(bool(peer.paths) for peer in peers.values()), sum(peer.ready.is_set() for peer in peers.values())
+        def state() -> tuple[int, int, int]:
+            ready = [number for number, peer in peers.items() if peer.ready.is_set()]
+            return sum(bool(peer.paths) for peer in peers.values()), len(ready), sum(one not in told for one in ready)
 
         await _answer(pipe, state)
     finally:
         await running.stop()
 
 
-async def _answer(pipe: Connection, state: object) -> None:
+async def _answer(pipe: Connection, state: Callable[[], tuple[int, int, int]]) -> None:
     loop = asyncio.get_running_loop()
     late = _Late()
     watch = loop.create_task(late.watch())
@@ -110,8 +114,9 @@ async def _answer(pipe: Connection, state: object) -> None:
         if command != "read":
             continue
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        tunnels, ready = state()  # type: ignore[operator]
-        pipe.send(Reading(private_kb(), usage.ru_utime + usage.ru_stime, tunnels, ready, late.worst_s * 1000))
+        cpu_s = usage.ru_utime + usage.ru_stime
+        tunnels, ready, unread = state()
+        pipe.send(Reading(private_kb(), cpu_s, tunnels, ready, unread, late.worst_s * 1000))
         late.worst_s = 0.0
     watch.cancel()
 
@@ -177,5 +182,5 @@ async def _bare(pipe: Connection, pki: Path, size: int) -> None:
     )
     port = server.sockets[0].getsockname()[1]
     pipe.send((port, port, 0))
-    await _answer(pipe, lambda: (len(_HELD), len(_HELD)))
+    await _answer(pipe, lambda: (len(_HELD), len(_HELD), 0))
     os._exit(0)

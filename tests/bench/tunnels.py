@@ -14,6 +14,8 @@ from tests.bench.processes import Child, cores
 SPARE_FILES = 2_000
 """Open files that are left to the rest of the daemon."""
 MAKERS = 2
+RESTS_S = 900.0
+"""The daemon reads the config of whoever is new; these answer that they are busy. Idle is what comes after that."""
 ECHO_S = 60.0
 """The default of `arms.echo_interval_s`."""
 
@@ -94,6 +96,9 @@ async def _hold(
     if sum(each.answers["tunnel 200"] for each in opened) != count:
         raise RuntimeError(f"not all tunnels opened: {[(each.answers, each.failures) for each in opened]}")
     await asyncio.gather(*(maker.tell("echo") for maker in makers))
+    async with asyncio.timeout(RESTS_S):
+        while (await server.tell("read")).unread:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(5.0)
     await asyncio.sleep(15.0)  # what the opening left to be written is written
     first, told = await server.tell("read"), [await maker.tell("report") for maker in makers]
     await asyncio.sleep(watch_s)

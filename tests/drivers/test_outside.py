@@ -33,7 +33,7 @@ def test_the_example_of_the_page_is_a_driver_in_less_than_sixty_lines() -> None:
 
 @pytest.mark.usefixtures("installed")
 def test_an_installed_driver_is_found_by_its_entry_point_beside_ours() -> None:
-    assert sorted(all_drivers()) == ["fortios", "frr", "ios", "recipe", "seil"]
+    assert sorted(all_drivers()) == ["fortios", "frr", "ios", "recipe", "recipe-ssh", "seil", "seil-ssh"]
     assert driver("frr").title == "FRRouting"
 
 

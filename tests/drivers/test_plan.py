@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from drivers.ios import DRIVER as IOS
 from drivers.ios import identity, revert_minutes
 from drivers.plan import compute, difference_shown, digest
+from drivers.seil import DRIVER as SEIL
 from inventory.errors import ConfigSyntax
 from inventory.plans import ConfigText
 
@@ -52,7 +56,7 @@ def test_a_change_is_proven_forth_and_back() -> None:
 
 
 def test_a_harmless_change_does_not_touch_our_own_way() -> None:
-    assert compute(IOS, ios(BASE), ADDED).management_path == ""
+    assert compute(IOS, ios(BASE), ADDED).management_path == ()
 
 
 def test_nothing_to_do_is_an_empty_plan() -> None:
@@ -69,24 +73,31 @@ def test_nothing_to_do_is_an_empty_plan() -> None:
     [
         ("192.0.2.1", "192.0.2.9", "ip address 192.0.2.9"),
         (" login local\n", " login local\n transport input none\n", "transport input none"),
-        ("line vty", "ip route 0.0.0.0 0.0.0.0 192.0.2.254\nline vty", "ip route 0.0.0.0 0.0.0.0"),
-        ("line vty", "ip access-list extended in\n deny ip any any\nline vty", "ip access-list extended in"),
         ("interface GigabitEthernet0/0\n", "interface GigabitEthernet0/0\n shutdown\n", "shutdown"),
         ("username op privilege 15 secret 9 $9$abcdefghijklmn$opqrstuvwxyz\n", "", "no username op"),
     ],
 )
 def test_what_could_cut_us_off_is_named(before: str, after: str, named: str) -> None:
-    verdict = compute(IOS, ios(BASE), changed(before, after)).management_path
+    found = compute(IOS, ios(BASE), changed(before, after)).management_path
 
-    assert verdict.startswith("touches our own way to the device")
-    assert named in verdict
+    assert any(named in one.line for one in found)
+    assert all(one.reason for one in found)
 
 
 def test_what_the_timer_does_not_take_back_is_named_with_the_reason() -> None:
-    verdict = compute(IOS, ios(BASE), changed("line vty", "archive\n path flash:other\nline vty")).management_path
+    computed = compute(IOS, ios(BASE), changed("line vty", "archive\n path flash:other\nline vty"))
 
-    assert "the guard does not take back: `archive`" in verdict
-    assert "moves the archive" in verdict
+    assert [(one.line, one.reason) for one in computed.lasting] == [
+        ("archive", "moves the archive that the way back is kept in")
+    ]
+    assert computed.management_path == ()
+
+
+def test_a_change_of_the_lines_that_an_adapter_boots_over_touches_our_way() -> None:
+    base = ConfigText(((0, "hostname a\n"), (1, "line: pppoe\n")))
+    intent = ConfigText(((0, "hostname a\n"), (1, "line: mobile\n")))
+
+    assert [one.line for one in compute(SEIL, base, intent).management_path] == ["module 1"]
 
 
 def test_secrets_are_sent_and_never_shown() -> None:
@@ -96,7 +107,7 @@ def test_secrets_are_sent_and_never_shown() -> None:
     assert any("tango" in line for line in computed.remediation)
     assert any("tango" in line for line in computed.rollback)
     assert "snmp-server community" in shown
-    assert "tango" not in shown + computed.management_path
+    assert "tango" not in shown + str(computed.management_path)
 
 
 def test_a_text_that_does_not_parse_is_refused_with_its_place() -> None:
@@ -128,3 +139,13 @@ def test_the_chassis_says_who_a_device_is() -> None:
 
     assert (who.serial, who.model, who.version) == ("FOC2222CHAS", "WS-C2960X-24TS-L", "15.2(4)E5")
     assert who.hostname == "sw1"
+
+
+def test_a_family_without_a_model_is_judged_by_what_its_driver_names() -> None:
+    theirs = replace(IOS, family="theirs", cuts_off=(re.compile(r"^no username op\b"),))
+    gone = changed("username op privilege 15 secret 9 $9$abcdefghijklmn$opqrstuvwxyz\n", "")
+
+    (found,) = compute(theirs, ios(BASE), gone).management_path
+    assert found.line.startswith("no username op")
+    assert "opqrstuvwxyz" not in found.line
+    assert compute(theirs, ios(BASE), changed("192.0.2.1", "192.0.2.9")).management_path == ()

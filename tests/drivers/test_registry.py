@@ -15,8 +15,8 @@ from inventory.errors import BadInput, Conflict
 pytestmark = pytest.mark.fast
 
 
-def test_all_four_families_are_found() -> None:
-    assert sorted(all_drivers()) == ["fortios", "ios", "recipe", "seil"]
+def test_all_four_families_are_found_and_the_command_lines_of_two() -> None:
+    assert sorted(all_drivers()) == ["fortios", "ios", "recipe", "recipe-ssh", "seil", "seil-ssh"]
 
 
 def test_every_driver_names_a_known_dialect_and_can_be_reached() -> None:
@@ -30,7 +30,7 @@ def test_an_unknown_family_is_answered_with_the_known_ones() -> None:
     with pytest.raises(BadInput) as refused:
         driver("junos")
 
-    assert refused.value.next_step == "Known families: fortios, ios, recipe, seil."
+    assert refused.value.next_step == "Known families: fortios, ios, recipe, recipe-ssh, seil, seil-ssh."
 
 
 def test_two_drivers_of_one_family_are_refused_with_both_names() -> None:

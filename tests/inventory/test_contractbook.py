@@ -102,6 +102,20 @@ def test_a_group_ends_before_the_month_in_which_its_last_member_changes_plan() -
     assert book.groups[5] is None
 
 
+@pytest.mark.rule("MPC-9.8")
+def test_who_has_only_applied_for_a_group_keeps_it_not_alive_and_is_withdrawn_with_it() -> None:
+    waiting = BookLine(6, "mpc", "mobile-access", date(2025, 4, 10), on=2, group=4, values={"plan": "packet-share"})
+    lines = (MANAGEMENT, ADAPTER, GROUP, MEMBER)
+    events = [*accepted(*lines), BookEvent(9, 5, Notice(date(2025, 5, 10)))]
+    book = fold((*lines, waiting), events, date(2025, 6, 30))
+    assert {number: book.contracts[number].state for number in (4, 5, 6)} == {
+        4: State.ENDED,
+        5: State.ENDED,
+        6: State.WITHDRAWN,
+    }
+    assert book.contracts[2].state is State.ACTIVE
+
+
 def test_a_mobile_access_joins_the_group_named_with_its_change() -> None:
     lines = (MANAGEMENT, ADAPTER, MOBILE, GROUP, MEMBER)
     join = BookEvent(8, 3, ChangeOption(date(2025, 5, 10), "plan", "packet-share"), group=4)

@@ -24,11 +24,12 @@ from inventory.explain import (
     explain_adapter,
     explain_link,
     explain_operation,
+    explain_plan,
     explain_push,
     operation_words,
 )
 from inventory.operations import HOLDING, OperationState
-from inventory.plans import PushState
+from inventory.plans import PlanStanding, PushState
 
 pytestmark = pytest.mark.fast
 
@@ -189,6 +190,15 @@ def test_every_state_of_a_push_is_explained_and_reads_differently() -> None:
         complete(explanation)
         seen.add(explanation.summary)
     assert len(seen) == len(PushState)
+
+
+def test_every_standing_of_a_plan_is_explained_and_reads_differently() -> None:
+    seen = set()
+    for standing in PlanStanding:
+        explanation = explain_plan("plan 7", standing, since_ms=NOW_MS)
+        complete(explanation)
+        seen.add(explanation.summary)
+    assert len(seen) == len(PlanStanding)
 
 
 @given(

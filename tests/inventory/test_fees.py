@@ -10,9 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inventory.amounts import Amount
 from inventory.calendar import Month, months, period_end
 from inventory.errors import BadInput, RuleViolation
-from inventory.fees import KINDS, Life, charged_slots, early_termination, last_day_charged, line_fee, slot_fee
+from inventory.fees import (
+    KINDS,
+    Life,
+    charged_slots,
+    early_termination,
+    last_day_charged,
+    line_fee,
+    rental_early_termination,
+    slot_fee,
+)
 from inventory.invoices import invoice_total, require_issue_day, tax_rate
 from inventory.optionrules import MOBILE_PLANS
 
@@ -166,3 +176,71 @@ def test_an_invoice_is_not_issued_in_the_month_of_service() -> None:
 def test_the_tax_of_a_month_is_that_of_its_last_day() -> None:
     assert tax_rate(Month(2019, 9)) == Fraction(8, 100)
     assert tax_rate(Month(2019, 10)) == Fraction(10, 100)
+
+
+# --- bounds that are easily missed ------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("MPC-9.6")
+@pytest.mark.parametrize(
+    ("plan", "yen"),
+    [
+        ("10GB", 3_000),
+        ("30GB", 3_000),
+        ("50GB", 3_000),
+        ("packet-share", 3_000),
+        ("normal", 1_000),
+        ("backup", 1_000),
+        (None, 1_000),
+    ],
+)
+def test_the_month_of_a_stop_is_whole_for_plans_by_the_gigabyte_only(plan: str | None, yen: int) -> None:
+    life = Life(date(2025, 5, 1), date(2025, 6, 10))
+    assert line_fee("mobile-access", life, 3_000, Month(2025, 6), plan=plan).yen == yen
+
+
+@pytest.mark.rule("SMF-15.5")
+def test_a_slot_added_on_the_last_day_that_a_released_one_is_charged_takes_its_place() -> None:
+    """Started 11 June and released at once, it is charged until 10 July; added on 11 July it is a new one."""
+    for added, first in ((date(2025, 7, 10), date(2025, 6, 11)), (date(2025, 7, 11), date(2025, 7, 11))):
+        changes = [(date(2025, 6, 11), 1), (date(2025, 6, 12), 0), (added, 1)]
+        assert [one.first for one in charged_slots(changes) if one.last is None] == [first]
+
+
+@pytest.mark.rule("SMF-16.2")
+def test_one_day_before_the_end_of_the_minimum_period_is_early_and_the_last_day_is_not() -> None:
+    def early(ended: date) -> Amount:
+        return early_termination(Life(date(2025, 1, 1), ended), 12, 3_100)
+
+    assert (early(date(2025, 12, 30)).yen, early(date(2025, 12, 30)).rules) == (100, ("SMF-16.2",))
+    assert early(date(2025, 12, 31)).parts == ()
+    assert "2025-12-31" in early(date(2025, 12, 31)).reason
+
+
+@pytest.mark.rule("MPC-16.1", "MPC-16.2")
+def test_an_mpc_line_and_an_mpc_option_fall_under_their_own_paragraph() -> None:
+    life = Life(date(2025, 6, 1), date(2025, 6, 20))
+    for kind, rules in (
+        ("management", ("MPC-16.1", "MPC-A2.1")),
+        ("adapter", ("MPC-16.1", "MPC-A2.1")),
+        ("ultra-send-back", ("MPC-16.2", "MPC-A2.2")),
+    ):
+        chosen = next(one for one in KINDS if one == kind)
+        assert early_termination(life, 1, 3_000, service="mpc", kind=chosen).rules == rules
+
+
+@pytest.mark.rule("SMF-16.3", "SMF-S2009-11.2")
+def test_the_sum_of_a_rental_covers_twelve_months_and_names_the_rule_that_chose_its_model() -> None:
+    prices = {"SEIL/X1": 3_100, "SEIL/X2": 6_200}
+
+    def early(concluded: date, ended: date) -> Amount:
+        models = [(date(2009, 1, 1), "SEIL/X1"), (date(2009, 11, 1), "SEIL/X2")]
+        return rental_early_termination(Life(date(2025, 1, 1), ended), concluded, models, prices)
+
+    assert early(date(2025, 1, 1), date(2025, 11, 30)).rules == ("SMF-16.2", "SMF-16.3")
+    assert early(date(2009, 10, 31), date(2025, 11, 30)).rules == ("SMF-16.2", "SMF-S2009-11.2")
+    assert early(date(2009, 11, 1), date(2025, 11, 30)).rules == ("SMF-16.2", "SMF-16.3")
+    assert [early(date(2009, 10, 31), date(2025, 11, 30)).yen, early(date(2025, 1, 1), date(2025, 12, 31)).yen] == [
+        6_200,
+        0,
+    ]

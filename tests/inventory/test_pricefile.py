@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inventory import contractfile
 from inventory.csvrows import read, refused
 from inventory.errors import BadInput
 from inventory.pricefile import parse, show
@@ -63,7 +64,6 @@ def test_every_wrong_row_is_told_with_its_column_and_its_next_step() -> None:
         ("service,item,fee,yen\n", "lacks column first_day"),
         ("service,item,fee,yen,first_day,colour\n", "unknown column colour"),
         ("service,item,fee,yen,yen,first_day\n", "twice column yen"),
-        ("service,item,fee,yen,first_day\nmpc,entry\n", "row 2 has 2 cells"),
         ('service,item,fee,yen,first_day\n"mpc,entry\n', "no CSV"),
     ],
 )
@@ -110,3 +110,16 @@ def test_a_file_that_was_shown_is_read_as_the_same_prices(rows: list[PriceRow]) 
     prices = known(rows)
     found, faults = parse(show(prices))
     assert (tuple(price for _, price in found), faults) == (prices, ())
+
+
+def test_a_row_with_too_many_or_few_cells_is_one_fault_of_the_report_and_the_others_are_read() -> None:
+    header = "service,item,fee,yen,first_day\n"
+    good = "mpc,entry,monthly,3000,2025-01-01\n"
+    found, faults = parse(header + "mpc,entry\n" + good + "mpc,entry,monthly,3,000,2025-02-01\n")
+    assert [one.number for one, _ in found] == [3]
+    assert [(one.row, one.column, one.message) for one in faults] == [
+        (2, None, "the row has 2 cells, the header 5"),
+        (4, None, "the row has 6 cells, the header 5"),
+    ]
+    text = "application,contractor,service,concluded,billing_start,kind\n7,K-1,smfsx\n"
+    assert [one.row for one in contractfile.parse(text, date(2026, 1, 1))[1]] == [2]

@@ -107,7 +107,7 @@ def plan(seed: Seeded) -> Json:
 def approved(seed: Seeded) -> int:
     """Number of a plan that may be started."""
     made = plan(seed)
-    assert made["approvals_needed"] == 1, made["proof"] + made["management_path"]
+    assert made["approvals_needed"] == 1, made["doubts"]
     ok(seed.fleet.api.post(f"/plans/{made['id']}/approve"))
     return int(made["id"])
 
@@ -421,6 +421,8 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "make_plan": lambda s: Arranged(body={"entry": s.entry}),
     "list_plans": lambda s: Arranged(query={"entry": s.entry}),
     "read_plan": lambda s: Arranged({"plan_id": plan(s)["id"]}),
+    "explain_plan": lambda s: Arranged({"plan_id": plan(s)["id"]}),
+    "recompute_plan": lambda s: Arranged({"plan_id": plan(s)["id"]}),
     "approve": lambda s: Arranged({"plan_id": plan(s)["id"]}),
     "start_push": lambda s: Arranged(
         body={"plan": approved(s), "not_before": (datetime.now(UTC) + timedelta(hours=2)).isoformat()}

@@ -152,6 +152,27 @@ def test_a_change_whose_answer_never_came_is_not_settled(tmp_path: Path) -> None
     assert (command.returncode, "may have been done or not" in err) == (NOT_SETTLED, True)
 
 
+def test_versions_of_a_config_are_listed_shown_and_compared_with_masks(
+    house: House, fleet: Fleet, tmp_path: Path
+) -> None:
+    body = {**fleet.arms(model="SA-W2"), "place": {"management": fleet.management()}}
+    entry = fleet.register(body)["place"]
+    numbers = []
+    for name, secret in (("osaka", "planted-one"), ("tokyo", "planted-two")):
+        text = tmp_path / name
+        text.write_text(f"hostname: {name}\ninterface.pppoe0.password: {secret}\n", encoding="utf-8")
+        numbers.append(str(told(house, "entry", "config", entry, str(text), "--reason", f"for {name}")["id"]))
+    listed = told(house, "config", "list", entry, "--kind", "working")
+    assert [(str(one["id"]), one["reason"]) for one in listed] == [(numbers[1], "for tokyo"), (numbers[0], "for osaka")]
+    assert all(one["author"] and one["at"] for one in listed)
+    lines = told(house, "config", "diff", *numbers)["lines"]
+    assert {"-hostname: osaka", "+hostname: tokyo"} <= set(lines)
+    status, shown, _ = client(house, "config", "show", numbers[0])
+    assert (status, "hostname: osaka" in shown) == (DONE, True)
+    assert "planted" not in shown + "".join(lines)
+    assert told(house, "config", "release", entry)["kind"] == "startup"
+
+
 def test_a_plan_offline_is_proven_or_exit_3_and_a_text_that_does_not_parse_is_exit_2(tmp_path: Path) -> None:
     base, intent, broken = (tmp_path / name for name in ("base", "intent", "broken"))
     base.write_text("hostname a\ninterface Gi0/0\n description x\n", encoding="utf-8")
@@ -160,7 +181,13 @@ def test_a_plan_offline_is_proven_or_exit_3_and_a_text_that_does_not_parse_is_ex
     words = ("plan", "--dialect", "indented", str(base), str(intent))
     status, out, _ = kajitori(tmp_path / "data", *words, "--json")
     assert status == DONE
-    assert json.loads(out)["proven"]
+    told = json.loads(out)
+    assert (told["proven"], told["management_path"]) == (True, [])
+    base.write_text("interface Gi0/0\n ip address 192.0.2.1 255.255.255.0\n", encoding="utf-8")
+    intent.write_text("interface Gi0/0\n ip address 192.0.2.1 255.255.255.0\n shutdown\n", encoding="utf-8")
+    (cut,) = json.loads(kajitori(tmp_path / "data", *words, "--json")[1])["management_path"]
+    assert cut == {"line": "interface Gi0/0 / shutdown", "reason": "shuts an interface that we come through"}
+    assert "interface Gi0/0 / shutdown: shuts" in kajitori(tmp_path / "data", *words)[1]
     status, _, err = kajitori(tmp_path / "data", "plan", "--dialect", "block", str(broken), str(broken))
     assert (status, "line" in err) == (BAD_INPUT, True)
     assert kajitori(tmp_path / "data", "plan", "--dialect", "klingon", str(base), str(base))[0] == BAD_INPUT

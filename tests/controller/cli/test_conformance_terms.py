@@ -96,3 +96,38 @@ def test_a_file_that_holds_no_vectors_is_one_failure(tmp_path: Path, text: str) 
     file.write_text(text, encoding="utf-8")
     (result,) = run_terms([file])
     assert not result.ok
+
+
+@pytest.mark.parametrize(
+    ("change", "before", "after"),
+    [
+        ("packs-gb", 60, 70.5),
+        ("packs-gb", 60.5, 70),
+        ("plan", "normal", "100GB"),
+        ("network-type", "dynamic-ip", "static"),
+    ],
+)
+def test_a_value_that_nobody_can_have_is_not_allowed(
+    tmp_path: Path, change: str, before: str | float, after: str | float
+) -> None:
+    case = {"id": "G", "change": change, "from": before, "to": after, "requested": "2025-06-10"}
+    assert judged(tmp_path, {"option_change": [case | {"allowed": False, "effective": None}]}) == ["ok G"]
+
+
+def test_packs_are_whole_gigabytes_however_the_number_is_written(tmp_path: Path) -> None:
+    case = {"id": "G", "change": "packs-gb", "from": 60, "to": 70.0, "requested": "2025-06-10"}
+    assert judged(tmp_path, {"option_change": [case | {"allowed": True, "effective": "2025-07-01"}]}) == ["ok G"]
+    wants: list[dict[str, object]] = [
+        {"kind": "management", "classes": ["I"], "entries": 1, "standbys": 0},
+        {"kind": "adapter", "name": "a1", "class": "I", "model": "SA-W2L"},
+        {"kind": "mobile-access", "on": "a1", "plan": "packet-share", "group": "g1"},
+    ]
+    for packs, allowed in ((60.0, True), (60.5, False)):
+        every = [*wants, {"kind": "packet-share-group", "name": "g1", "packs_gb": packs}]
+        one = {"id": "A", "service": "mpc", "holds": [], "wants": every, "allowed": allowed}
+        assert judged(tmp_path, {"eligibility": [one]}) == ["ok A"]
+
+
+def test_no_model_is_no_designated_one(tmp_path: Path) -> None:
+    case = {"id": "U", "model": "SEIL/X9", "slot": "entry", "acts": False}
+    assert judged(tmp_path, {"ultra_firewall_acts": [case]}) == ["ok U"]

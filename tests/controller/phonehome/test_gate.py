@@ -101,6 +101,25 @@ async def test_a_boot_that_was_begun_goes_before_one_that_came_a_little_earlier_
     assert order == ["waits long", "almost there", "half way", "new"]
 
 
+async def test_boots_that_were_begun_do_not_push_a_newcomer_over_the_time_that_it_bears() -> None:
+    clock = ManualClock()
+    gate = Gate(clock, at_once=1)
+    await gate.enter("busy")
+    order: list[str] = []
+    tasks = [asyncio.create_task(come(gate, "newcomer", order))]
+    await settle()
+    for second in range(16):  # one is served each second, and another that is almost there comes
+        tasks.append(asyncio.create_task(come(gate, f"step-{second:02}", order, step=10)))
+        await settle()
+        clock.advance(1.0)
+        gate.leave()
+        await settle()
+    assert order.index("newcomer") == 11
+    for _ in tasks:
+        gate.leave()
+    assert Turn.REFUSED not in await asyncio.gather(*tasks)
+
+
 async def test_nobody_is_held_longer_than_20_s() -> None:
     clock = ManualClock()
     gate = Gate(clock, at_once=1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from controller.push.planning import Planner
+from drivers.cutoff import Way
 from drivers.push import Device, Guard, Identity, PushJob, Step
 from inventory.errors import (
     AuthenticationFailed,
@@ -22,7 +23,7 @@ from inventory.errors import (
     StalePlan,
     Unreachable,
 )
-from inventory.plans import ARMS_ORDER, SSH_ORDER, Computed, ConfigText, PushState
+from inventory.plans import ARMS_ORDER, SSH_ORDER, Computed, ConfigText, Finding, PushState
 from tests.controller.push.leap import LeapClock
 
 BASE = "hostname tokyo\nmtu 1500\n"
@@ -222,8 +223,10 @@ class FakeReach:
 class FakePlanner(Planner):
     """Texts are compared as they are."""
 
-    def __init__(self, *, proven: bool = True) -> None:
+    def __init__(self, *, proven: bool = True, touches: bool = False) -> None:
         self.proven = proven
+        self.touches = touches
+        self.way = Way()
 
     async def digest(self, family: str, config: ConfigText) -> str:
         return hashlib.sha256(config.text().encode()).hexdigest()
@@ -231,7 +234,8 @@ class FakePlanner(Planner):
     async def difference(self, family: str, before: ConfigText, after: ConfigText) -> str:
         return "" if before == after else f"-{before.text()}+{after.text()}"
 
-    async def compute(self, family: str, base: ConfigText, intent: ConfigText) -> Computed:
+    async def compute(self, family: str, base: ConfigText, intent: ConfigText, way: Way) -> Computed:
+        self.way = way
         return Computed(
             base_digest=await self.digest(family, base),
             intent_digest=await self.digest(family, intent),
@@ -239,7 +243,8 @@ class FakePlanner(Planner):
             rollback=() if base == intent else tuple(base.text().splitlines()),
             proven=self.proven,
             proof="",
-            management_path="",
+            management_path=(Finding("shutdown", "cuts us off"),) if self.touches else (),
+            lasting=(),
             diff_shown=await self.difference(family, base, intent),
             remediation_shown=("(shown)",),
             rollback_shown=("(shown)",),

@@ -9,18 +9,24 @@ from pathlib import Path
 
 import pytest
 
+from controller import explaining
 from controller.engine.dbos_engine import DbosEngine
 from controller.keyring import Keyring
 from controller.push.reconcile import GUARD_MARGIN_S
 from controller.push.service import LONGEST_AHEAD_MS
-from controller.store import audit, configs, events, plans, pushes
-from controller.store.scope import Scope
+from controller.store import audit, configs, endpoints, events, links, plans, pushes, ssh
+from controller.store.scope import By, Scope
+from drivers.cutoff import Way
 from drivers.push import Device, PushJob, Step
-from inventory.errors import Conflict, NotFound, StalePlan
-from inventory.plans import Outcome, PushState
+from drivers.sessions.contract import Endpoint
+from inventory.calendar import tokyo_day
+from inventory.errors import BadInput, Conflict, NotFound, StalePlan
+from inventory.links import Capacity, CapacityKind, LinkRole
+from inventory.plans import BlastRadius, Outcome, PushState
+from inventory.secrets import Secret
 from tests.controller.push.house import ALL, House
 from tests.controller.push.leap import LeapClock, WallClock
-from tests.controller.push.place import ADAPTER_ID, ENTRY_ID, SERIAL, promote, work
+from tests.controller.push.place import ADAPTER_ID, ENTRY_ID, SERIAL, STANDBY_ID, promote, work
 from tests.controller.push.program import BASE, INTENT, FakeDevice, FakePlanner, Killed, Program
 from tests.controller.waiting import until
 
@@ -66,7 +72,7 @@ async def test_a_plan_reads_the_device_first_and_shows_no_secret(house: House) -
     assert plan.base_digest != plan.intent_digest
     assert plan.valid_until_ms == house.clock.now_ms() + 86_400_000
     assert plan.approvals_needed == 1
-    assert plan.blast.entries_without_ready_standby == 0
+    assert plan.expected_s == 16
     assert await house.config("truth") == BASE
     assert house.program.log == []
 
@@ -119,6 +125,77 @@ async def test_an_unproven_plan_needs_two_different_people(house: House) -> None
     assert await house.service.start(ALL, plan.id, "ann") == 1
 
 
+async def test_the_second_approval_is_never_the_authors(house: House) -> None:
+    house.planner = FakePlanner(touches=True)
+    await house.restart()
+    plan = await house.plan()
+    assert plan.doubts == ("it touches our own way to the device",)
+    await house.service.approve(ALL, plan.id, "bob")
+    with pytest.raises(Conflict, match="ann made plan 1, and its second approval is another person's"):
+        await house.service.approve(ALL, plan.id, "ann")
+    with pytest.raises(Conflict, match="lacks 1 of 2 approvals: it touches our own way"):
+        await house.service.start(ALL, plan.id, "ann")
+    await house.service.approve(ALL, plan.id, "carol")
+    assert await house.service.start(ALL, plan.id, "ann") == 1
+
+    other = await house.plan()
+    await house.service.approve(ALL, other.id, "ann")
+    assert (await house.service.standings(ALL, [other])) == [("waits for approval", "")]
+    with pytest.raises(Conflict, match="approved plan 2 already"):
+        await house.service.approve(ALL, other.id, "ann")
+    approved = await house.service.approve(ALL, other.id, "bob")
+    assert (await house.service.standings(ALL, [approved])) == [("approved", "")]
+
+
+async def test_what_is_known_of_our_way_goes_into_the_plan(house: House) -> None:
+    async with house.database.write() as tx:
+        reached = Endpoint("192.0.2.8", 2222, "ops", Secret("pw"))
+        await endpoints.put(tx, ALL, By("ann", 0), ADAPTER_ID, endpoint=reached, keyring=house.keyring)
+    await house.plan()
+    assert house.planner.way == Way("ssh", "192.0.2.8", 2222, user="ops")
+
+
+async def test_a_plan_says_what_stands_behind_the_place(house: House) -> None:
+    assert (await house.plan()).blast == BlastRadius(1, 1, None, 1)
+    async with house.database.write() as tx:
+        by = By("ann", 0)
+        made = await links.add(tx, ALL, by, links.NewLink(ENTRY_ID, "wan1", LinkRole.WAN, None, None, "", ""))
+        day = tokyo_day(house.clock.now_ms())
+        for kind, bps in ((CapacityKind.LINE, 100_000_000), (CapacityKind.MODEL, 600_000_000)):
+            await links.set_capacity(
+                tx, ALL, by, made.id, Capacity(kind, bps, 50_000_000, day, None, "ann", "contract")
+            )
+        await ssh.reached(tx, STANDBY_ID + 1, serial="SN-2", firmware="", at_ms=house.clock.now_ms())
+    assert (await house.plan()).blast == BlastRadius(1, 1, 100_000_000, 0)
+
+
+async def test_a_stale_plan_is_recomputed_and_never_forced(house: House) -> None:
+    plan = await house.plan()
+    await house.service.approve(ALL, plan.id, "bob")
+    house.program.running = "hostname tokyo\nmtu 1280\n"
+    again = await house.service.recompute(ALL, plan.id, "ann")
+    assert (again.base_digest != plan.base_digest, again.intent_digest) == (True, plan.intent_digest)
+    assert again.approvals == ()
+    moved = "the device has changed since the plan was made"
+    assert await house.service.standings(ALL, [plan, again]) == [("stale", moved), ("waits for approval", "")]
+    with pytest.raises(StalePlan, match=moved):
+        await house.service.start(ALL, plan.id, "ann")
+    with pytest.raises(StalePlan, match=moved):
+        await house.service.approve(ALL, plan.id, "carol")
+
+
+async def test_a_push_that_waits_for_its_time_is_cancelled_and_nothing_is_sent(house: House) -> None:
+    plan = await house.plan()
+    await house.service.approve(ALL, plan.id, "bob")
+    push_id = await house.service.start(ALL, plan.id, "ann", house.clock.now_ms() + 86_400_000)
+    waiting = explaining.push(await house.service.status(ALL, push_id), await house.journal(push_id))
+    assert "due at " in waiting.summary
+    await house.service.cancel(ALL, push_id, "bob")
+    push = await house.carry_out(push_id)
+    assert (push.state, push.said) == (PushState.NOT_DONE, "cancelled by bob before anything was sent")
+    assert house.program.log == []
+
+
 @pytest.mark.rule("SMF-12.1", "MPC-18.1")
 async def test_nothing_is_changed_without_an_author_and_an_approver_and_both_stay_on_record(house: House) -> None:
     plan = await house.plan()
@@ -139,8 +216,9 @@ async def test_nothing_is_changed_without_an_author_and_an_approver_and_both_sta
 async def test_a_plan_is_carried_out_once_within_its_validity_and_at_most_a_month_ahead(house: House) -> None:
     plan = await house.plan()
     await house.service.approve(ALL, plan.id, "bob")
-    with pytest.raises(Conflict, match="31 days"):
+    with pytest.raises(BadInput, match="31 days") as refused:
         await house.service.start(ALL, plan.id, "ann", house.clock.now_ms() + LONGEST_AHEAD_MS + 1)
+    assert (refused.value.field, refused.value.rule) == ("not_before", "schedule.one-month")
     await house.service.start(ALL, plan.id, "ann", house.clock.now_ms() + LONGEST_AHEAD_MS)
     with pytest.raises(Conflict, match="started already"):
         await house.service.start(ALL, plan.id, "ann")

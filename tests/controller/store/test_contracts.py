@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from controller.keyring import Keyring
-from controller.store import adapters, applications, contracts, contractsteps, managements, slots
+from controller.store import adapters, applications, contracts, contractsteps, deadlines, managements, slots
 from controller.store.database import Database
 from controller.store.scope import Scope
 from controller.store.tables.contracts import control_stops
@@ -302,3 +302,39 @@ async def test_an_event_of_a_day_to_come_or_before_the_application_is_none(fleet
     for day in (TODAY + timedelta(days=1), TODAY - timedelta(days=1)):
         with pytest.raises(BadInput):
             await office.record(lines["adapter"], Notice(day))
+
+
+@pytest.mark.rule("SMF-21")
+async def test_a_suspension_that_is_corrected_or_taken_back_is_that_of_its_management_too(
+    fleet: Fleet, office: Office
+) -> None:
+    line = (await office.contract(await fleet.contractor(), MANAGEMENT, ADAPTER))["management"]
+    (management_id,) = (await office.standing(line)).managements
+
+    async def suspended() -> tuple[str | None, list[str]]:
+        async with fleet.database.read() as tx:
+            due = await deadlines.upcoming(tx, ALL, BY.at_ms, 400)
+            held = (await managements.get(tx, ALL, management_id)).suspended
+            return held, [one.day.isoformat() for one in due if one.kind == "suspension-ends"]
+
+    async def last_event(name: str) -> int:
+        async with fleet.database.read() as tx:
+            return [one.id for one in await contracts.events(tx, ALL, line.id) if one.name == name][-1]
+
+    async def take_back(name: str) -> None:
+        number = await last_event(name)
+        async with fleet.database.write() as tx:
+            await contractsteps.void(tx, ALL, office.keyring, BY, line.id, number, reason="a slip")
+
+    await office.record(line, Suspend(TODAY, 1, date(2025, 11, 1), TODAY))
+    assert (await suspended())[1] == ["2025-11-01"]
+    longer = Suspend(TODAY, 1, date(2025, 11, 9), TODAY)
+    await office.record(line, longer, corrects=await last_event("suspend"))
+    assert (await suspended())[1] == ["2025-11-09"]
+    await office.record(line, Resume(TODAY))
+    assert await suspended() == (None, [])
+    await take_back("resume")
+    assert (await suspended())[1] == ["2025-11-09"]
+    await take_back("suspend")
+    assert await suspended() == (None, [])
+    assert (await office.standing(line)).contract.entitled

@@ -69,7 +69,7 @@ class Place:
     async def push(self) -> Push:
         """A push of the place, due now."""
         text = ConfigText.single("x")
-        computed = Computed("a", "b", (), (), True, "", "", "", (), ())
+        computed = Computed("a", "b", (), (), True, "", (), (), "", (), ())
         async with self.database.write() as tx:
             plan_id = await plans.create(
                 tx,

@@ -1,0 +1,378 @@
+"""What cuts us off from an IOS or IOS-XE device: interfaces, routes, access lists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from drivers.cutoff.ios_login import logins
+from drivers.cutoff.ios_model import Interface, Model, Route, carriers, way_in
+from drivers.cutoff.packets import (
+    ANYBODY,
+    EPHEMERAL,
+    Address,
+    Packet,
+    Rule,
+    candidates,
+    passes,
+)
+from drivers.cutoff.way import Findings, Way
+from drivers.dialects.tree import Node, Tree
+from inventory.plans import Finding
+
+_CARRIES: Final = (
+    (r"(?:ip|ipv6) address\b", "the address of an interface that we come through"),
+    (r"ip unnumbered\b", "the address of an interface that we come through"),
+    (r"(?:ip )?vrf forwarding\b", "moves an interface that we come through to another table, without its address"),
+    (r"encapsulation\b", "the encapsulation of an interface that we come through"),
+    (r"(?:ppp|dialer|dialer-group|pppoe|pppoe-client|peer|async)\b", "the dial-up that we come through"),
+    (r"tunnel\b", "the tunnel that we come through"),
+    (
+        r"(?:channel-group|bridge-group|service instance|xconnect|switchport mode|no switchport)\b",
+        "the port below our way",
+    ),
+    (r"switchport$", "the port below our way"),
+    (r"switchport trunk (?:encapsulation|native)\b", "the port below our way"),
+    (r"(?:speed|duplex|negotiation|media-type|no negotiation)\b", "the link of a port below our way"),
+)
+_HARMS: Final = (
+    (r"ip policy route-map\b", "sends packets of our way elsewhere"),
+    (r"crypto map\b", "takes packets of our way into a tunnel"),
+    (r"ip verify unicast (?!.*(?:allow-default|any))", "drops packets of our way whose route back differs"),
+    (r"zone-member security\b", "puts an interface of our way under the zone firewall"),
+    (r"ip inspect \S+ in\b", "inspects what comes in by our way"),
+    (r"switchport port-security$", "may shut the port below our way"),
+    (r"spanning-tree bpduguard enable\b", "shuts the port below our way at the first BPDU"),
+    (
+        r"(?:dot1x port-control|authentication port-control|access-session port-control) (?:auto|force-unauthorized)\b",
+        "lets nobody through the port below our way before it has authenticated",
+    ),
+    (r"(?:mac access-group|storm-control (?:unicast|action shutdown))\b", "filters the port below our way"),
+    (r"(?:ip |ipv6 )?mtu (?:[1-9]\d|[1-4]\d\d)$", "leaves no room for our packets"),
+    (r"rate-limit input\b", "limits what comes in by our way"),
+)
+_DIALLED: Final = re.compile(r"(?:ppp|dialer|pppoe|tunnel|ip unnumbered|ip mtu|encapsulation)\b")
+_ROUTING_DENIES: Final = re.compile(
+    r"passive-interface|shutdown|neighbor \S+ (?:shutdown|route-map \S+ in|prefix-list \S+ in|filter-list \S+ in"
+    r"|distribute-list \S+ in|password)|distribute-list .* in|area \S+ (?:authentication|stub|nssa)|maximum-paths 0"
+)
+_ROUTING_KEEPS: Final = re.compile(
+    r"(?:network|neighbor|address-family|area|redistribute|default-information|net|activate|router-id"
+    r"|no passive-interface|bgp router-id|version)\b"
+)
+_INTERFACE_ROUTING: Final = re.compile(
+    r"(?:ip ospf|ipv6 ospf|isis|ip router|ip authentication|ip hello-interval|ip rip|eigrp)\b"
+)
+_ANY_SERVICE: Final = re.compile(
+    r"ip nat inside source static (?:(tcp|udp) )?(\S+)(?: (\d+))? (?:interface (\S+)|(\S+))(?: (\d+))?"
+)
+
+
+def judge(before: Tree, after: Tree, way: Way) -> Findings:
+    """See `drivers.cutoff.findings`."""
+    old, new = Model.of(before), Model.of(after)
+    names = way_in(old, way)
+    yield from _interfaces(old, new, names)
+    yield from _routes(old, new, way, names)
+    yield from _dynamic(old, new, names)
+    yield from _filters(old, new, way, names)
+    yield from _translations(old, new, way, names)
+    yield from logins(old, new, way)
+    yield from _rest(old, new, names, before, after)
+
+
+def _interfaces(old: Model, new: Model, names: Sequence[str]) -> Findings:
+    below = carriers(old, names)
+    for name in [*names, *below]:
+        was, now = old.interfaces[name], new.interfaces.get(name)
+        if now is None:
+            yield Finding(f"no interface {name}", "removes an interface that we come through")
+            continue
+        if now.down and not was.down and not _spare(old, new, name, below.get(name, "")):
+            yield Finding(f"interface {name} / shutdown", "shuts an interface that we come through")
+        yield from _lines(was, now, carried=name in below)
+        yield from _vlans(name, was, now, below.get(name, ""))
+    for name in names:
+        kind = re.fullmatch(r"[Vv]lan\s*(\d+)", name)
+        if kind:
+            yield from _vlan(old, new, kind[1])
+
+
+def _spare(old: Model, new: Model, name: str, above: str) -> bool:
+    """Whether other members of the bundle go on carrying us."""
+    if not above.lower().startswith("port-channel"):
+        return False
+    siblings = [other for other, what in carriers(old, [above]).items() if what == above and other != name]
+    return any(other in new.interfaces and not new.interfaces[other].down for other in siblings)
+
+
+def _lines(was: Interface, now: Interface, *, carried: bool) -> Findings:
+    gone = [line for line in was.lines if line not in now.lines]
+    come = [line for line in now.lines if line not in was.lines]
+    dialled = was.name.lower().startswith(("dialer", "tunnel", "cellular", "async", "virtual"))
+    for sign, lines in (("no ", gone), ("", come)):
+        for line in lines:
+            shown = f"interface {was.name} / {sign}{line}"
+            for pattern, reason in _CARRIES:
+                if re.match(pattern, line) and not _further(line, sign, was, carried=carried):
+                    yield Finding(shown, reason)
+                    break
+            else:
+                if dialled and _DIALLED.match(line):
+                    yield Finding(shown, "the dial-up or tunnel that we come through")
+    for line in come:
+        for pattern, reason in _HARMS:
+            if re.match(pattern, line):
+                yield Finding(f"interface {was.name} / {line}", reason)
+
+
+def _further(line: str, sign: str, was: Interface, *, carried: bool) -> bool:
+    """A statement about addresses that leaves those we use alone."""
+    if line.startswith(("ip address", "ipv6 address")):
+        if line.endswith(" secondary") and not sign:
+            return True
+        if line.startswith("ipv6") and any(one.startswith("ip address") for one in was.lines):
+            return True
+        return carried and not was.networks
+    return False
+
+
+def _vlans(name: str, was: Interface, now: Interface, above: str) -> Findings:
+    """A port that no longer has the VLAN of our way."""
+    kind = re.fullmatch(r"[Vv]lan\s*(\d+)", above)
+    if kind and was.carries(kind[1]) and not now.carries(kind[1]):
+        come = [line for line in now.lines if line not in was.lines and "vlan" in line]
+        shown = come[0] if come else "switchport"
+        yield Finding(f"interface {name} / {shown}", f"takes VLAN {kind[1]}, which we come through, from its port")
+
+
+def _vlan(old: Model, new: Model, vlan: str) -> Findings:
+    for node in old.nodes:
+        if re.fullmatch(rf"vlan {vlan}", node.text) and node.text not in new.top:
+            yield Finding(f"no vlan {vlan}", "removes the VLAN that we come through")
+    for node in new.nodes:
+        was = {child.text for child in old.top[node.text].children} if node.text in old.top else set()
+        if node.text == f"vlan {vlan}":
+            for child in node.children:
+                if re.match(r"shutdown|state suspend", child.text) and child.text not in was:
+                    yield Finding(f"vlan {vlan} / {child.text}", "stops the VLAN that we come through")
+        named = re.search(rf"\b{vlan}\b|\ball\b", node.text)
+        if node.text not in old.top and named and re.match(r"ip arp inspection vlan|vlan filter", node.text):
+            yield Finding(node.text, "filters the VLAN that we come through")
+
+
+def _routes(old: Model, new: Model, way: Way, names: Sequence[str]) -> Findings:
+    us = way.source_ip
+    known = bool(way.interface or way.address)
+    tables = {old.interfaces[name].vrf for name in names} | (set() if known else {""})
+    tracked: set[str] = set()
+    for vrf in sorted(tables):
+        if us is not None and any(route.prefix.prefixlen for route in old.routes_to(us, vrf)):
+            continue
+        if us is not None and old.holding(us, vrf):
+            continue
+        best, left = old.defaults(vrf), new.defaults(vrf)
+        tracked |= {route.track for route in best if route.track}
+        for route in best:
+            if not any(_same(route, other) for other in left):
+                yield Finding(
+                    f"no {route.line}" if route.line not in new.top else route.line,
+                    "the default route that answers to us take",
+                )
+        for route in left:
+            if best and not any(_same(route, other) for other in best):
+                yield Finding(route.line, "takes over the default route that answers to us take")
+            elif not best and old.interfaces and _null(route):
+                yield Finding(route.line, "drops answers to us")
+    yield from _specific(old, new, way, tables)
+    yield from _gateway(old, new)
+    for node in old.nodes:
+        found = re.match(r"(?:track|ip sla) (\d+)\b", node.text)
+        if found and tracked and new.top.get(node.text) != node:
+            depends = node.text.startswith("ip sla") or found[1] in tracked
+            if depends:
+                yield Finding(
+                    f"no {node.text}" if node.text not in new.top else node.text, "the default route depends on it"
+                )
+
+
+def _same(one: Route, other: Route) -> bool:
+    return (one.prefix, one.via, one.interface, one.track) == (other.prefix, other.via, other.interface, other.track)
+
+
+def _null(route: Route) -> bool:
+    return route.via.lower().startswith("null")
+
+
+def _specific(old: Model, new: Model, way: Way, tables: set[str]) -> Findings:
+    """More specific routes: for where we come from as far as it is known, and for anybody."""
+    us = way.source_ip
+    everybody: list[Address] = [us] if us is not None else [*candidates(old.let_in(), None), ANYBODY]
+    for vrf in sorted(tables):
+        for somebody in everybody:
+            was, now = old.routes_to(somebody, vrf), new.routes_to(somebody, vrf)
+            for route in was:
+                if route.prefix.prefixlen and not any(_same(route, other) for other in now):
+                    yield Finding(f"no {route.line}", "the route that answers to us take")
+            for route in now:
+                if route.prefix.prefixlen and not any(_same(route, other) for other in was):
+                    yield Finding(route.line, "sends answers to us elsewhere")
+        if us is None and not old.defaults(vrf) and not any(one.asks for one in old.interfaces.values()):
+            left = {route.line for route in new.routes}
+            for route in old.routes:
+                if route.vrf == vrf and route.line not in left and not any(_same(route, one) for one in new.routes):
+                    yield Finding(
+                        f"no {route.line}", "without a default route it may be the one that answers to us take"
+                    )
+
+
+def _gateway(old: Model, new: Model) -> Findings:
+    gateways = [node.text for node in old.nodes if node.text.startswith(("ip default-gateway ", "ip default-network "))]
+    for line in gateways:
+        if line not in new.top:
+            yield Finding(f"no {line}", "the gateway that answers to us take")
+    if "ip routing" in new.top and "ip routing" not in old.top and gateways and not new.defaults(""):
+        yield Finding("ip routing", "from then on the default gateway is no longer used, and there is no default route")
+    if "no ip routing" in new.top and "no ip routing" not in old.top:
+        yield Finding("no ip routing", "stops all routing")
+    if "ip routing" in old.top and "ip routing" not in new.top:
+        yield Finding("no ip routing", "stops all routing")
+
+
+def _dynamic(old: Model, new: Model, names: Sequence[str]) -> Findings:
+    """Routing protocols: a whole one that goes, and the lines of one where no static route leads to us."""
+    alone = not old.defaults("") and not any(node.text.startswith("ip default-gateway") for node in old.nodes)
+    alone = alone and not any(one.asks for one in old.interfaces.values())
+    for node in old.nodes:
+        if not node.text.startswith(("router ", "ipv6 router ")):
+            continue
+        now = new.top.get(node.text)
+        if now is None:
+            yield Finding(f"no {node.text}", "the routing that answers to us may take")
+        elif alone:
+            yield from _process(node, now)
+    if alone:
+        for name in names:
+            was, now_ = old.interfaces[name], new.interfaces.get(name)
+            for line in sorted(set(was.lines) ^ set(now_.lines if now_ else ())):
+                if _INTERFACE_ROUTING.match(line):
+                    yield Finding(
+                        f"interface {name} / {line}", "the routing protocol on an interface that we come through"
+                    )
+
+
+def _process(was: Node, now: Node) -> Findings:
+    before, after = dict(_paths(was)), dict(_paths(now))
+    for path in before:
+        if path not in after and _ROUTING_KEEPS.match(path.rsplit(" / ", 1)[-1]):
+            yield Finding(f"no {path}", "the routing that answers to us take")
+    for path in after:
+        if path not in before and _ROUTING_DENIES.match(path.rsplit(" / ", 1)[-1]):
+            yield Finding(path, "the routing that answers to us take")
+
+
+def _paths(node: Node, above: str = "") -> Iterator[tuple[str, Node]]:
+    path = f"{above} / {node.text}" if above else node.text
+    yield path, node
+    for child in node.children:
+        yield from _paths(child, path)
+
+
+def _filters(old: Model, new: Model, way: Way, names: Sequence[str]) -> Findings:
+    """Access lists on the interfaces that our packets come in by, as they decide about our packets."""
+    for name in names:
+        was, now = old.interfaces[name], new.interfaces.get(name)
+        if now is None:
+            continue
+        for pattern in (r"ip access-group (\S+) in", r"ipv6 traffic-filter (\S+) in"):
+            one, other = was.value(pattern), now.value(pattern)
+            if not other:
+                continue
+            let_in = old.lists.get(one, []) if one else []
+            rules = new.lists.get(other, [])
+            yield from _denied(let_in, rules, old, way, was, f"interface {name} / {pattern.split(' (')[0]} {other} in")
+
+
+def _denied(
+    before: Sequence[Rule], after: Sequence[Rule], old: Model, way: Way, interface: Interface, shown: str
+) -> Findings:
+    """Packets of ours that passed and no longer do, named by the rule that decides, else by the list."""
+    if not after:
+        return
+    own = way.address_ip or (interface.networks[0][0] if interface.networks else None)
+    sources = candidates([*old.let_in(), *before], way.source_ip)
+    passed = False
+    for source in sources:
+        if own is not None and source.version != own.version:
+            continue
+        for port in way.ports:
+            packet = Packet(source, own, "tcp", EPHEMERAL, port)
+            if not passes(before, packet, otherwise=not before):
+                continue
+            passed = True
+            decided = next((rule for rule in after if rule.matches(packet)), None)
+            if decided is None:
+                yield Finding(shown, "the access list does not let us in, and what it does not name it denies")
+            elif not decided.permits:
+                yield Finding(decided.line, "denies our packets")
+    if not passed:
+        lines = {rule.line for rule in before}
+        for rule in after:
+            if not rule.permits and rule.line not in lines:
+                yield Finding(rule.line, "denies more on an interface that we come through")
+
+
+def _translations(old: Model, new: Model, way: Way, names: Sequence[str]) -> Findings:
+    """Port forwardings that take our port or our address."""
+    mine = {str(own) for name in names for own, _ in old.interfaces[name].networks}
+    lower = {name.lower() for name in names}
+    for node in new.nodes:
+        found = _ANY_SERVICE.match(node.text)
+        if not found or node.text in old.top:
+            continue
+        protocol, _, inner, interface, outer, port = found.groups()
+        taken = (interface or "").lower() in lower or outer in mine or (way.address and outer == way.address)
+        wanted = port or inner
+        if taken and (protocol is None or (protocol == "tcp" and wanted in {str(one) for one in way.ports})):
+            yield Finding(node.text, "takes the port or address that we come to")
+
+
+def _rest(old: Model, new: Model, names: Sequence[str], before: Tree, after: Tree) -> Findings:
+    tables = {old.interfaces[name].vrf for name in names} - {""}
+    for node in old.nodes:
+        found = re.match(r"(?:ip vrf|vrf definition) (\S+)", node.text)
+        if found and found[1] in tables and node.text not in new.top:
+            yield Finding(f"no {node.text}", "removes the routing table of an interface that we come through")
+    for node in new.nodes:
+        text = node.text
+        was = old.top.get(text)
+        if text.startswith("ip local policy route-map") and was is None:
+            yield Finding(text, "sends what the device answers elsewhere")
+        if re.match(r"zone-pair security .* destination self\b", text) and was != node:
+            yield Finding(text, "filters what comes to the device itself")
+        if text.startswith("control-plane"):
+            lines = {child.text for child in was.children} if was else set()
+            for child in node.children:
+                if child.text.startswith("service-policy input") and child.text not in lines:
+                    yield Finding(f"{text} / {child.text}", "filters what comes to the device itself")
+        if text.startswith("event manager applet") and was != node:
+            for child in node.children:
+                if re.search(r"\b(?:shut(?:down)?|reload|erase|no ip|no int|zeroize|transport input)\b", child.text):
+                    yield Finding(f"{text} / {child.text}", "lets the device cut us off by itself")
+    tunnels = [name for name in names if name.lower().startswith(("tunnel", "virtual-template"))]
+    maps = [line for name in names for line in old.interfaces[name].lines if line.startswith("crypto map ")]
+    if tunnels or maps:
+        for text, node in old.top.items():
+            if re.match(r"crypto (?:isakmp|ikev2|ipsec|keyring|map)\b", text) and new.top.get(text) != node:
+                gone = text not in new.top
+                yield Finding(f"no {text}" if gone else text, "the tunnel that we may come through")
+    sent = {node.text for node in after.nodes} - {node.text for node in before.nodes}
+    for text in sorted(sent):
+        if re.match(
+            r"(?:crypto key zeroize|reload\b|erase |write erase|config-register 0x2142|no ip cef$|default interface)",
+            text,
+        ):
+            name = text.removeprefix("default interface").strip()
+            if not text.startswith("default interface") or name in names or name in carriers(old, names):
+                yield Finding(text, "acts on what we need to come back")
