@@ -210,6 +210,7 @@ class Daemon:
         if self._engine is not None:
             await self._engine.close()
         await self.phonehome.stop()
+        await self.metering.fold()
         await self.metering.settle()
         self.planner.close()
         await self.traffic.close()

@@ -17,6 +17,8 @@ from inventory.timeslots import SLOT_MS, Group, SlotSeries, octets_between, over
 DAY_MS = 86_400_000
 SLOTS = DAY_MS // SLOT_MS
 FORMAT = 1
+HEAD_BYTES = 2
+"""Format and width, before the counts of both directions."""
 _FLAGS = tuple(Flag)
 _BIT = {flag: 1 << number for number, flag in enumerate(_FLAGS)}
 
@@ -243,7 +245,7 @@ def window(days: Iterable[DirectionDay], start_ms: int, end_ms: int) -> SlotSeri
     untouched = [SLOT_MS - ms for ms in covered]
     groups = []
     for increment in pending.values():
-        group = _group(increment, spans, start_ms, n)
+        group = group_of(increment, spans, start_ms, n)
         if group:
             groups.append(group)
             for index, ms in zip(group.slots, group.overlap_ms, strict=True):
@@ -260,7 +262,7 @@ def window(days: Iterable[DirectionDay], start_ms: int, end_ms: int) -> SlotSeri
     )
 
 
-def _group(increment: Increment, spans: Sequence[Stretch], start_ms: int, n: int) -> Group | None:
+def group_of(increment: Increment, spans: Sequence[Stretch], start_ms: int, n: int) -> Group | None:
     """The group of a pending increment over its time that is not backed; None if none of that is inside."""
     free = subtract((increment.t0_ms, increment.t1_ms), spans)
     overlap: dict[int, int] = {}
@@ -303,14 +305,19 @@ def encode(day: SlotDay) -> bytes:
     return struct.pack("<Bc", FORMAT, width.encode()) + struct.pack(f"<{2 * SLOTS}{width}", *counts) + tail
 
 
-def decode(start_ms: int, blob: bytes) -> SlotDay:
-    """The day of a blob made by `encode`. Raises ValueError for a format that this version does not know."""
+def layout_of(blob: bytes) -> int:
+    """Bytes of each count in a blob made by `encode`. Raises ValueError for a format that is not known."""
     version, width = struct.unpack_from("<Bc", blob)
     if version != FORMAT or width not in (b"I", b"Q"):
         raise ValueError(f"slot-day format {version} with width {width!r} is not known")
-    layout = struct.Struct(f"<{2 * SLOTS}{width.decode()}")
-    counts = layout.unpack_from(blob, 2)
-    rest = json.loads(blob[2 + layout.size :])
+    return 4 if width == b"I" else 8
+
+
+def decode(start_ms: int, blob: bytes) -> SlotDay:
+    """The day of a blob made by `encode`. Raises ValueError for a format that this version does not know."""
+    layout = struct.Struct(f"<{2 * SLOTS}{'I' if layout_of(blob) == 4 else 'Q'}")
+    counts = layout.unpack_from(blob, HEAD_BYTES)
+    rest = json.loads(blob[HEAD_BYTES + layout.size :])
     into, out = (
         DirectionDay(
             start_ms,

@@ -220,7 +220,7 @@ def bounds(series: SlotSeries, speed_bps: int | None) -> Bounds:
 
     `speed_bps` is the port speed, never the line rate: an upper bound must be a physical one.
     """
-    groups = [_uncertain(group, speed_bps) for group in series.groups]
+    groups = [uncertain(group, speed_bps) for group in series.groups]
     for index, untouched_ms in enumerate(series.untouched_ms):
         if untouched_ms > 0:
             room = physical_octets(speed_bps, untouched_ms)
@@ -240,7 +240,8 @@ def shown(octets: int) -> int | None:
     return None if octets >= OPEN_OCTETS else octets
 
 
-def _uncertain(group: Group, speed_bps: int | None) -> Uncertain:
+def uncertain(group: Group, speed_bps: int | None) -> Uncertain:
+    """A group as the percentile needs it (§2.4, rules 1, 2 and 4)."""
     if speed_bps is None:
         room = [OPEN_OCTETS if group.octets_max is None else group.octets_max] * len(group.slots)
         tmin = 0 if group.clipped else group.octets_min

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
+
+import structlog
 
 from controller.clock import Clock
 from controller.metering import imports
@@ -23,6 +26,11 @@ from controller.store.traffic import Kept, TrafficDatabase
 from drivers.sessions.counting import FoundInterface
 from inventory.saturation import DEFAULT_ALARM, AlarmRules
 
+log = structlog.get_logger()
+
+AT_ONCE_FOLDED: Final = 500
+"""Interfaces whose readings become slots in one transaction; a fleet of no more is folded at every poll."""
+FOLD_MS: Final = 240_000
 SETTLE_S: Final = 15.0
 """Seconds after which heartbeats that are durable have become readings and slots."""
 
@@ -75,6 +83,9 @@ class MeteringService:
             database, traffic_database, clock, rules=alarm, interval_ms=heartbeat_interval_s * 1000
         )
         self._past_changed = asyncio.Event()
+        self._polled: dict[Interface, list[Kept]] = {}
+        self._folded_ms = clock.monotonic_ms()
+        self._folding: asyncio.Task[None] | None = None
 
     async def import_readings(self, scope: Scope, lines: AsyncIterator[bytes] | bytes) -> ImportReport:
         """Import past readings, NDJSON, one a line. The same lines again change nothing.
@@ -125,12 +136,39 @@ class MeteringService:
         return await self._settler.settle()
 
     async def ingest_polled(self, readings: Iterable[PolledReading]) -> Added:
-        """Add counters that were polled. A port speed that the inventory knows wins over what the device says."""
-        found: dict[Interface, list[Kept]] = {}
+        """Add counters that were polled. A port speed that the inventory knows wins over what the device says.
+
+        Of a large fleet they are folded into slots every four minutes, several readings of an interface at once: what
+        a crash loses in between are readings, no octets, for counters go on and the next pair is longer.
+        """
         for r in readings:
-            found.setdefault((r.entry_id, r.interface), []).append(r.reading)
-        if not found:
-            return Added(0, 0, 0)
+            self._polled.setdefault((r.entry_id, r.interface), []).append(r.reading)
+        now_ms = self._clock.monotonic_ms()
+        if len(self._polled) <= AT_ONCE_FOLDED:
+            return await self.fold()
+        if now_ms - self._folded_ms >= FOLD_MS and (self._folding is None or self._folding.done()):
+            self._folding = asyncio.create_task(self._fold_quietly())
+        return Added(0, 0, 0)
+
+    async def _fold_quietly(self) -> None:
+        try:
+            await self.fold()
+        except Exception:  # a task of its own: nobody else would hear of it; the next poll brings longer pairs
+            log.exception("polled counters were not folded into slots")
+
+    async def fold(self) -> Added:
+        """Make slots of all polled readings that wait, in portions, so that others get their turn."""
+        waiting, self._polled = self._polled, {}
+        self._folded_ms = self._clock.monotonic_ms()
+        total = Added(0, 0, 0)
+        names = iter(waiting)
+        while some := {name: waiting[name] for name in islice(names, AT_ONCE_FOLDED)}:
+            added = await self._add_polled(some)
+            total = Added(total.new + added.new, total.duplicates + added.duplicates, total.slot_days + added.slot_days)
+            await asyncio.sleep(0)
+        return total
+
+    async def _add_polled(self, found: dict[Interface, list[Kept]]) -> Added:
         async with self._database.read() as tx:
             known = await links.by_interface(tx, Scope.everything(), found)
         for name, link in known.items():
