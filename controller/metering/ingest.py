@@ -101,7 +101,13 @@ class Ingestor:
             return Added(0, 0, 0)
         await self._know(readings)
         async with self._database.read() as tx:
-            works = [await self._gather(tx, self._ids[name], kept) for name, kept in readings.items() if kept]
+            strange = {self._ids[name] for name in readings} - self._last.keys()
+            bare = strange - await traffic.with_readings(tx, strange)
+            works = [
+                await self._gather(tx, self._ids[name], kept, self._ids[name] in bare)
+                for name, kept in readings.items()
+                if kept
+            ]
         works = [work for work in works if work.new]
         total = sum(len(kept) for kept in readings.values())
         new = sum(len(work.new) for work in works)
@@ -141,15 +147,16 @@ class Ingestor:
                 await traffic.add_interfaces(tx, missing)
                 self._ids.update(await traffic.interface_ids(tx, missing))
 
-    async def _gather(self, tx: Tx, interface_id: int, readings: Sequence[Kept]) -> _Work:
-        """The readings that are new, among their kept neighbours, by time."""
+    async def _gather(self, tx: Tx, interface_id: int, readings: Sequence[Kept], bare: bool) -> _Work:
+        """The readings that are new, among their kept neighbours, by time. `bare`: it has no kept ones at all."""
         first: dict[int, Kept] = {}
         for reading in readings:
             first.setdefault(reading.t_ms, reading)
         last = self._last.get(interface_id)
+        around: list[Kept] = []
         if last is not None and last[-1].t_ms < min(first):
             around = list(last)
-        else:
+        elif not bare:
             around = await traffic.readings_around(tx, interface_id, min(first), max(first))
         kept = {r.t_ms: r for r in around}
         followed = {r.follows_ms for r in first.values() if r.follows_ms is not None} - kept.keys() - first.keys()

@@ -206,6 +206,15 @@ async def readings_around(tx: Tx, interface_id: int, first_ms: int, last_ms: int
     return [_kept(row) for row in rows]
 
 
+async def with_readings(tx: Tx, interface_ids: Collection[int]) -> set[int]:
+    """Those of some interfaces that have kept readings."""
+    c = t.readings.c
+    found: set[int] = set()
+    for some in in_parts(interface_ids):
+        found |= set(await tx.scalars(select(c.interface_id).where(c.interface_id.in_(some)).distinct()))
+    return found
+
+
 async def readings_at(tx: Tx, interface_id: int, instants: Collection[int]) -> list[Kept]:
     """Kept readings of these very instants."""
     c = t.readings.c
