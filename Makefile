@@ -43,6 +43,7 @@ test-deep: setup-dev ## mutate the rules (DEEP_S=600 seconds, 0: all); cut a pus
 lock: ## resolve the dependencies again (needs uv); no index address is written
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q --group build pyproject.toml -o requirements.lock
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q --extra pdf -c requirements.lock pyproject.toml -o requirements-pdf.lock
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q --group fuzz -o requirements-fuzz.lock
 
 clean: ## remove the environment and everything that was built

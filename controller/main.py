@@ -7,6 +7,7 @@ import contextlib
 import gc
 import os
 import signal
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import date
 
@@ -18,6 +19,7 @@ from controller import node
 from controller.api_tls import context_of
 from controller.clock import SystemClock
 from controller.engine.dbos_engine import DbosEngine
+from controller.engine.lease import NodeLease
 from controller.engine.node import NodeId
 from controller.keyring import Keyring
 from controller.metering.poller import CounterPoller
@@ -26,10 +28,12 @@ from controller.operations.service import OperationService
 from controller.phonehome.service import PhoneHome
 from controller.phonehome.together import Together
 from controller.push.identifying import Identifier
+from controller.push.learning import ShapeLearner
 from controller.push.reaching import FleetReach
 from controller.push.service import Policy, PushService
 from controller.push.texts import TextPlanner
 from controller.push.truth import TruthReader
+from controller.reports.delivering import Deliverer
 from controller.reports.service import ReportService
 from controller.settings import Settings
 from controller.store import (
@@ -50,7 +54,9 @@ from controller.store.database import Database, Tx
 from controller.store.events import NewEvent
 from controller.store.scope import By
 from controller.store.traffic import TrafficDatabase
+from controller.telemetry.forwarding import RemoteWriter
 from drivers.sessions import libraries
+from drivers.sessions.permission import PERMIT, NotPermittedError
 from inventory.adapters import Adapter
 from inventory.calendar import tokyo_day
 from inventory.errors import BadInput
@@ -105,12 +111,14 @@ class Daemon:
         self.reach = FleetReach(db, keyring, self.clock, self.phonehome.link)
         self.identifier = Identifier(db, self.clock, self.reach)
         self.planner = TextPlanner()
+        self.lease = NodeLease(db, self.clock, held.node_id)
         self.pushes = PushService(
             database=db,
             keyring=keyring,
             clock=self.clock,
             reach=self.reach,
             planner=self.planner,
+            lease=self.lease,
             policy=Policy(
                 at_once=settings.push.at_once,
                 guard_s=settings.push.guard_s,
@@ -124,10 +132,15 @@ class Daemon:
             database=db, keyring=keyring, clock=self.clock, link=self.phonehome.link, planner=self.planner
         )
         self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner, busy=lambda: self.phonehome.crowded)
+        self.shapes = ShapeLearner(db, keyring, self.clock, self.planner)
         self.node = held
         self.reports = ReportService(
             db, traffic, self.metering, self.clock, folder=settings.report_directory(), node=held.node_id
         )
+        self.deliverer = Deliverer(db, keyring, self.clock, settings, node=held.node_id)
+        self.remote_writer = RemoteWriter(db, traffic, self.clock, settings.metrics, node=held.node_id)
+        self.lag_s = 0.0
+        """Longest that the event loop was late in the last minute."""
         self._engine: DbosEngine | None = None
         self._server: _Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -160,6 +173,9 @@ class Daemon:
             if first is not None:  # before the commit: a crash in between must not leave a key that nobody has
                 path = node.keep_admin_key(directory, first)
                 log.warning("the first admin key was written; it is shown nowhere else", file=str(path))
+        await self.lease.open()
+        PERMIT.set(self.lease.permit)  # of every loop and listener that is made from here on
+        self._loop("lease", self._hold_lease)
         try:
             await self.phonehome.start()
         except OSError as error:
@@ -181,9 +197,13 @@ class Daemon:
         self._loop("heartbeats to slots", self.metering.run_settling)
         self._loop("ssh watch", self.identifier.watch)
         self._loop("truth", self.truth.run)
+        self._loop("shapes", self.shapes.run)
         self._loop("event publisher", self._publish)
         self._loop("calendar", self._calendar)
         self._loop("loop lag", self._lag)
+        self._loop("report delivery", self.deliverer.run)
+        if self.settings.metrics.remote_write_url:
+            self._loop("remote write", self.remote_writer.run)
         self.reports.start()
         await self._serve()
         location, resource, heartbeat = self.phonehome.ports
@@ -261,6 +281,14 @@ class Daemon:
         for adapter_id in adapter_ids:
             await self.phonehome.place_changed(adapter_id)
 
+    async def _hold_lease(self) -> None:
+        """Renew the lease; a process that has lost it ends at once, so that it can send nothing any more."""
+        try:
+            await self.lease.hold()
+        except NotPermittedError as error:
+            log.critical("this process ends", why=str(error))
+            os._exit(1)
+
     def _running_engine(self) -> DbosEngine:
         assert self._engine is not None
         return self._engine
@@ -319,10 +347,13 @@ class Daemon:
 
     async def _lag(self) -> None:
         loop = asyncio.get_running_loop()
+        lately = deque([0.0], maxlen=round(60 / 0.25))
         while True:
             before = loop.time()
             await asyncio.sleep(0.25)
             late_s = loop.time() - before - 0.25
+            lately.append(late_s)
+            self.lag_s = max(lately)
             if late_s > LAG_S:
                 log.warning("the event loop was late", late_s=round(late_s, 3))
 

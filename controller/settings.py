@@ -193,6 +193,51 @@ class MeteringSettings(_Section):
     """Where reports are written; empty: `reports/` in the data directory."""
 
 
+class MailSettings(_Section):
+    """The mail server that reports go out by (SMTP). Without host and sender no mail is sent."""
+
+    host: str = ""
+    """Name or address of the server."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    """Its port: 587 with `starttls`, 465 with `tls`."""
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """How the connection is protected; `none` only for a server on this machine."""
+    ca_file: Path | None = None
+    """PEM file of the CA to trust; empty: those of the system."""
+    username: str = ""
+    """Whom to log in as; empty: no log-in."""
+    password_file: Path | None = None
+    """File that holds the password, read at each sending."""
+    sender: str = ""
+    """Address in From, such as `Kajitori <noc@isp.example>`."""
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 60
+    """Seconds that handing over one message may take."""
+
+
+class DeliverySettings(_Section):
+    """Reports to folders and webhooks."""
+
+    folder: Path | None = None
+    """Folder below which reports are written; empty: `delivered/` in the data directory. Nodes should share it."""
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 60
+    """Seconds that a webhook may take to answer."""
+
+
+class MetricsSettings(_Section):
+    """Where a NOC looks: `/metrics`, and Prometheus remote write."""
+
+    open: bool = False
+    """Whether `/metrics` and `/metrics/links` answer without an API key."""
+    remote_write_url: str = ""
+    """Where each final slot of every link is sent, such as `https://prometheus.example/api/v1/write`; empty: no."""
+    remote_write_token_file: Path | None = None
+    """File with a token that is sent as `Authorization: Bearer`; read at each request."""
+    remote_write_backlog_s: Annotated[int, Field(ge=300, le=86_400)] = 7200
+    """Slots that are older when the receiver is back are left out, and the gap is told."""
+    timeout_s: Annotated[float, Field(gt=0, le=300)] = 30
+    """Seconds that one request may take."""
+
+
 class Settings(_Section):
     """All settings of one node."""
 
@@ -209,6 +254,9 @@ class Settings(_Section):
     arms: ArmsSettings = ArmsSettings()
     push: PushSettings = PushSettings()
     metering: MeteringSettings = MeteringSettings()
+    mail: MailSettings = MailSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     def database_url(self) -> str:
         """URL of the main database."""
@@ -225,6 +273,10 @@ class Settings(_Section):
     def report_directory(self) -> Path:
         """Folder that reports are written to."""
         return self.metering.report_directory or self.data_directory / "reports"
+
+    def delivery_folder(self) -> Path:
+        """Folder below which recipients' folders lie."""
+        return self.delivery.folder or self.data_directory / "delivered"
 
     def _beside(self, name: str) -> str:
         main = self.database_url()

@@ -80,6 +80,11 @@ class CommandLineDevice(ABC):
         """The key that the device showed, for the caller to store when none was pinned; None before contact."""
         return self._endpoint.host_key
 
+    @property
+    def certificate(self) -> str | None:
+        """SHA-256 of the certificate of its REST API, as `host_key`; None where it is not called."""
+        return None if self._endpoint.rest is None else self._endpoint.rest.certificate
+
     async def identify(self) -> Identity:
         """See `push.Device.identify`."""
         return await self._identify(await self._open())
@@ -252,6 +257,11 @@ class CommandLineDevice(ABC):
 
     async def _identify(self, session: CliSession) -> Identity:
         identity = await self._ask_identity(session)
+        await self._compare(identity)
+        self._proven = True
+        return identity
+
+    async def _compare(self, identity: Identity) -> None:
         if self._serial is not None and not self._is_ours(identity):
             await self.close()
             raise IdentityMismatch(
@@ -261,8 +271,6 @@ class CommandLineDevice(ABC):
                 step="identify",
                 next_step="Find out which device answers there; nothing was changed on it.",
             )
-        self._proven = True
-        return identity
 
     def _is_ours(self, identity: Identity) -> bool:
         if identity.serial is None and identity.distribution_id is not None:
@@ -270,7 +278,10 @@ class CommandLineDevice(ABC):
         return same_serial(identity.serial or "", self._serial or "")
 
     async def _read(self) -> ConfigText:
-        text = await self._read_text(await self._identified())
+        return self._checked(await self._read_text(await self._identified()))
+
+    def _checked(self, text: str) -> ConfigText:
+        """A reading as a value. Raises Truncated for one that does not hold together."""
         try:
             self._dialect.parse(text)
         except ConfigSyntax as error:

@@ -5,8 +5,10 @@ DeviceError
 │  ├ NegotiationFailed      no algorithm in common: the device needs another SSH profile; a plain retry cannot help
 │  └ DeviceBusy             all its terminal lines are taken: back off, never hammer
 ├ AuthenticationFailed
-│  └ JumpHostRefused        a jump host showed another key or refused us; the device behind it was not spoken to
+│  ├ JumpHostRefused        a jump host showed another key or refused us; the device behind it was not spoken to
+│  └ LockedOut              the device's REST API shuts our address out for a while: nothing is sent until then
 └ CommandRejected
+   ├ NotOffered             this model or release has no such REST resource: take another way
    └ UnknownQuestion        the device asked something that no answer table knows; it was answered with a refusal
 """
 
@@ -31,6 +33,18 @@ class JumpHostRefused(AuthenticationFailed):
     """A jump host showed another host key, or refused our credential; nothing was sent to the device behind it."""
 
     code = "jump-host-refused"
+
+
+class LockedOut(AuthenticationFailed):
+    """The device's REST API answered 429: our address is shut out, and more tries make it worse."""
+
+    code = "locked-out"
+
+
+class NotOffered(CommandRejected):
+    """The device's REST API has no such resource, or not this verb on it (404, 405, 424)."""
+
+    code = "not-offered"
 
 
 class UnknownQuestion(CommandRejected):

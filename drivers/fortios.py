@@ -1,5 +1,7 @@
 """FortiGate (FortiOS): the shell as data, and a push guarded by `cfg-save revert` (devices-ios-fortios §B).
 
+Identity and configuration are read over REST where a token is on record, and over the command line where REST cannot.
+
 Lines are sent without a transaction: the two together are documented only apart and must first be proven on a unit
 (§B.3). The guard undoes them all the same.
 """
@@ -8,12 +10,16 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from drivers.device import CommandLineDevice
 from drivers.driver import Completeness, Driver, Question, Shell
+from drivers.errors import NotOffered
 from drivers.push import Guard, Identity, PushJob, Step
 from drivers.sessions.contract import CliSession
+from drivers.sessions.rest import STATUS, RestSession
 from inventory.errors import CommandRejected, OutcomeUnknown, Truncated, Unreachable
 from inventory.plans import ConfigText, PushState
 
@@ -97,11 +103,57 @@ def identity(status: str) -> Identity:
     )
 
 
+def identity_of_status(status: Mapping[str, object]) -> Identity:
+    """Who answers, from `monitor/system/status`; its envelope carries serial number and version (§B.2)."""
+    results = status.get("results")
+    found = results if isinstance(results, dict) else {}
+    model = "-".join(str(found[name]) for name in ("model_name", "model_number") if found.get(name))
+    return Identity(
+        serial=str(status["serial"]) if status.get("serial") else None,
+        model=model,
+        version=str(status.get("version", "")).removeprefix("v"),
+        hostname=str(found.get("hostname", "")),
+    )
+
+
 class FortiGate(CommandLineDevice):
     """A FortiGate under push. Its guard counts from the last activity, so whoever wants it to fire stays silent."""
 
     guard: Guard = "cfg-save revert"
     read_during_guard = False
+
+    async def identify(self) -> Identity:
+        """See `push.Device.identify`. The command line is asked too while its host key is not known."""
+        if self._endpoint.rest is None:
+            return await super().identify()
+        try:
+            identity = await self._ask_rest(self._rest())
+        except (NotOffered, Unreachable):
+            return await super().identify()
+        return identity if self._endpoint.host_key is not None else await super().identify()
+
+    async def _read(self) -> ConfigText:
+        if self._endpoint.rest is None:
+            return await super()._read()
+        session = self._rest()
+        try:
+            await self._ask_rest(session)
+            text = await session.backup()
+        except (CommandRejected, Unreachable):
+            return await super()._read()
+        return self._checked(without_guard(self._complete(text)))
+
+    def _rest(self) -> RestSession:
+        return RestSession(self._endpoint, self._limits, redact=self._dialect.redact)
+
+    async def _ask_rest(self, session: RestSession) -> Identity:
+        """Compare the serial number of an answer, and keep the certificate that came with it."""
+        identity = identity_of_status(await session.read(STATUS))
+        await self._compare(identity)
+        if self._endpoint.rest is not None:
+            rest = replace(self._endpoint.rest, certificate=session.certificate)
+            self._endpoint = replace(self._endpoint, rest=rest)
+        return identity
 
     async def guard_pending(self, job: PushJob) -> bool:
         """Whether the unit is still in revert mode; FortiOS does not show the timer itself, and asking may postpone it.

@@ -12,8 +12,9 @@ from typing import Final
 
 from drivers import cutoff, dialects
 from drivers.cutoff import Way
-from drivers.dialects import Dialect, Node, Tree
+from drivers.dialects import Dialect, Node, Tree, shapes
 from drivers.dialects.diff import difference
+from drivers.dialects.diff import lines as differing
 from drivers.dialects.remediation import prove
 from drivers.driver import Driver
 from inventory.plans import Computed, ConfigText, Finding
@@ -59,6 +60,17 @@ def difference_shown(driver: Driver, before: ConfigText, after: ConfigText) -> s
     return "\n".join(part for part in parts if part)
 
 
+def shapes_of_difference(driver: Driver, before: ConfigText, after: ConfigText) -> tuple[int | None, ...]:
+    """The shapes of the lines of `difference_shown` that belong to module 0. Raises ConfigSyntax."""
+    one, other = _tree(driver, before.text()), _tree(driver, after.text())
+    return shapes.numbers(differing(dialect_of(driver), one, other))
+
+
+def shapes_standing(driver: Driver, config: ConfigText) -> frozenset[int]:
+    """Every shape that stands in module 0 of a configuration. Raises ConfigSyntax."""
+    return shapes.standing(dialect_of(driver), _tree(driver, config.text()))
+
+
 def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNKNOWN) -> Computed:
     """All of a plan that follows from base, intent and what is known of our way to the device.
 
@@ -83,6 +95,7 @@ def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNK
         diff_shown=difference_shown(driver, base, intent),
         remediation_shown=tuple(dialect.redact(line) for line in forth),
         rollback_shown=tuple(dialect.redact(line) for line in back),
+        diff_shapes=shapes_of_difference(driver, base, intent),
     )
 
 

@@ -19,6 +19,11 @@ class Period(StrEnum):
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
+    FREE = "free"
+    """Any days; it has no next one, so nothing is scheduled by it."""
+
+
+FREE_DAYS_AT_MOST = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +93,19 @@ def day_of(t_ms: int, zone: str) -> date:
     return moment_at(t_ms, zone).date()
 
 
+def free_span(first: date, last: date, zone: str = TOKYO) -> Span:
+    """The days from `first` to `last`, both of them in it. Raises BadInput for none, or more than 400."""
+    if not 0 <= (last - first).days < FREE_DAYS_AT_MOST:
+        raise BadInput(
+            f"{first.isoformat()} to {last.isoformat()} are not 1 to {FREE_DAYS_AT_MOST} days in order",
+            field="last_day",
+            next_step="Give the first and the last day.",
+        )
+    return Span(first, last + timedelta(days=1), zone)
+
+
 def span_of(period: Period, day: date, zone: str = TOKYO) -> Span:
-    """The period of that kind which contains `day`."""
+    """The period of that kind which contains `day`. Raises BadInput for a free one, see `free_span`."""
     match period:
         case Period.DAY:
             return Span(day, day + timedelta(days=1), zone)
@@ -99,6 +115,8 @@ def span_of(period: Period, day: date, zone: str = TOKYO) -> Span:
         case Period.MONTH:
             first = day.replace(day=1)
             return Span(first, (first + timedelta(days=31)).replace(day=1), zone)
+        case Period.FREE:
+            raise BadInput("a free period has two days", field="period", next_step="Give the first and the last day.")
 
 
 def slot_index(t_ms: int, start_ms: int) -> int:

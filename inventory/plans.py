@@ -187,6 +187,16 @@ class Computed:
     diff_shown: str
     remediation_shown: tuple[str, ...]
     rollback_shown: tuple[str, ...]
+    diff_shapes: tuple[int | None, ...] = ()
+    """For each line of the difference the number of its shape; None where nothing comes or goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rarity:
+    """On how many adapters of a model the shape of a line stands; `of` is how many were read and counted."""
+
+    on: int
+    of: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +223,8 @@ class Plan:
     base_digest: str
     intent_digest: str
     diff: str
+    rarity: tuple[Rarity | None, ...]
+    """For each line of `diff`; None for a line that stays, and where nothing was counted yet."""
     remediation: tuple[str, ...]
     rollback: tuple[str, ...]
     proven: bool

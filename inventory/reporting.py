@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import time, timedelta
 from enum import StrEnum
@@ -15,6 +15,84 @@ COLLECT_AFTER_MS = 48 * HOUR_MS
 SKIP_AFTER_MS = 35 * 24 * HOUR_MS
 EARLIEST = time(0, 30)
 """With no delay a report waits until the period's last slot is final: 15 minutes after its end, and a margin."""
+
+
+class Kind(StrEnum):
+    """What a report shows (§8.1)."""
+
+    LINK = "link"
+    CONTRACTOR = "contractor"
+    ANNEX = "invoice-annex"
+    FLEET = "fleet"
+    QUALITY = "data-quality"
+
+
+class Language(StrEnum):
+    """Language of the words in HTML, PDF, CSV and mail; the JSON has none."""
+
+    ENGLISH = "en"
+    JAPANESE = "ja"
+
+
+class Format(StrEnum):
+    """What a report is made into. The JSON is the source of the others."""
+
+    JSON = "json"
+    CSV = "csv"
+    HTML = "html"
+    PDF = "pdf"
+
+
+PERIODS: Mapping[Kind, frozenset[Period]] = {
+    Kind.LINK: frozenset(Period),
+    Kind.CONTRACTOR: frozenset({Period.DAY, Period.WEEK, Period.MONTH}),
+    Kind.ANNEX: frozenset({Period.MONTH}),
+    Kind.FLEET: frozenset({Period.DAY, Period.WEEK, Period.MONTH}),
+    Kind.QUALITY: frozenset({Period.DAY}),
+}
+"""Periods of each kind (§8.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a report is about: a contractor, one link, or (neither) the fleet."""
+
+    contractor_id: int | None = None
+    link_id: int | None = None
+    wanted: Kind | None = None
+    """None: the plain kind of the subject."""
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of report."""
+        if self.wanted is not None:
+            return self.wanted
+        return Kind.LINK if self.link_id is not None else Kind.CONTRACTOR
+
+    def require(self, period: Period) -> None:
+        """Raises BadInput unless kind, subject and period go together."""
+        needed = {Kind.LINK: (False, True), Kind.CONTRACTOR: (True, False), Kind.ANNEX: (True, False)}
+        if (self.contractor_id is not None, self.link_id is not None) != needed.get(self.kind, (False, False)):
+            about = {Kind.LINK: "a link", Kind.CONTRACTOR: "a contractor", Kind.ANNEX: "a contractor"}
+            raise BadInput(
+                f"a report of the kind {self.kind} is about {about.get(self.kind, 'the fleet')} and nothing else",
+                field="contractor",
+                next_step="Give what the kind needs, and only that.",
+            )
+        if period not in PERIODS[self.kind]:
+            possible = ", ".join(one for one in Period if one in PERIODS[self.kind])
+            raise BadInput(
+                f"there is no {self.kind} report by {period}", field="period", next_step=f"Choose one of {possible}."
+            )
+
+    @property
+    def by_hand(self) -> str:
+        """Schedule id of the reports that are made by command."""
+        if self.link_id is not None:
+            return f"traffic-link-{self.link_id}"
+        if self.contractor_id is None:
+            return self.kind.value
+        return f"{'annex' if self.kind is Kind.ANNEX else 'traffic'}-K-{self.contractor_id}"
 
 
 class Action(StrEnum):
@@ -40,6 +118,8 @@ class Schedule:
     def __post_init__(self) -> None:
         if not 0 <= self.delay_days <= 27:
             raise BadInput(f"delay_days is {self.delay_days}", next_step="Use 0 to 27 days.", field="delay_days")
+        if self.period is Period.FREE:
+            raise BadInput("a free period has no next one", field="period", next_step="Use day, week or month.")
         if "/" in self.id or not self.id:
             raise BadInput(f"“{self.id}” cannot be a schedule's id", next_step="Use an id without “/”.", field="id")
 
@@ -55,8 +135,17 @@ class Run:
 
 
 def report_key(schedule_id: str, period: Period, span: Span) -> str:
-    """The key that makes a report once, on any number of nodes: `<schedule>/<period>/<first day>`."""
-    return f"{schedule_id}/{period}/{span.first.isoformat()}"
+    """The key that makes a report once, on any number of nodes: `<schedule>/<period>/<first day>`.
+
+    A free period has its last day too, after an underscore.
+    """
+    last = f"_{span.days[-1].isoformat()}" if period is Period.FREE else ""
+    return f"{schedule_id}/{period}/{span.first.isoformat()}{last}"
+
+
+def correction_key(key: str, number: int) -> str:
+    """Id of correction `number` of the report `key`."""
+    return f"{key}/correction-{number}"
 
 
 def due_at_ms(schedule: Schedule, span: Span) -> int:

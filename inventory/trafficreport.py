@@ -1,28 +1,20 @@
-"""A traffic report as data: the JSON that CSV and HTML are made from (§8.1, §8.2). Counters and states only (SMF-17).
-
-Same inputs, same bytes: the instant of making is an input, and nothing else is read from a clock.
-"""
+"""Reports on a link and on a contractor's links, as JSON-ready values (§8.1). Counters and states only (SMF-17)."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 
 from inventory.congestion import Level
-from inventory.linkdays import KNOWN_MS, LinkDay, direction_series
+from inventory.forecast import NoDate, Outlook
+from inventory.linkdays import LinkDay, direction_series
 from inventory.links import Direction, Governing, Link
-from inventory.metering import RULE_VERSION, Convention, Interval, higher, p95_interval, rank, rate_bps
-from inventory.periods import Period, Span
-from inventory.timeslots import SLOT_MS, Bounds, SlotSeries
-
-SCHEMA = 1
-HOUR_SLOTS = 12
-LINE_DIRECTIONS = (Direction.DOWN, Direction.UP)
-
-Json = dict[str, object]
+from inventory.metering import Convention, Interval, higher, p95_interval, rank, rate_bps
+from inventory.reporthead import ReportHead, envelope
+from inventory.reporting import Kind
+from inventory.reportseries import LINE_DIRECTIONS, DirectionSeries, Json, counted, maintenance_minutes, steps_of
+from inventory.timeslots import SLOT_MS, SlotSeries
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +25,18 @@ class ChangeOfLevel:
     day: date
     before: Level
     after: Level
+
+
+@dataclass(frozen=True, slots=True)
+class OpenProposal:
+    """A proposal that nobody has decided yet."""
+
+    id: int
+    state: str
+    kind: str
+    model: str | None
+    monthly_delta_yen: int | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,72 +55,45 @@ class LinkMaterial:
     """Levels when the period began."""
     capacities: Mapping[Direction, Governing]
     """Capacities on the period's last day."""
-    proposal: str | None = None
-    """The open proposal for the place, in a sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReportHead:
-    """What names a report."""
-
-    key: str
-    title: str
-    audience: str
-    """Whose report it is: `K-3`, or `operator`."""
-    period: Period
-    span: Span
-    made_ms: int
-    data_as_of_ms: int | None
-    """Time of the newest slot revision in it; None: it has no data."""
-    final: bool
-    """Whether every slot of the period was final when it was made."""
+    outlooks: Mapping[Direction, Outlook] = field(default_factory=dict)
+    """Where the busy hours lead, as of the period's end."""
+    proposal: OpenProposal | None = None
+    """The open proposal for the place."""
 
 
 def build(head: ReportHead, links: Sequence[LinkMaterial]) -> Json:
-    """The report as JSON-ready values. Empty data gives a report that says so."""
-    return {
-        "schema": SCHEMA,
-        "report": head.key,
-        "title": head.title,
-        "audience": head.audience,
-        "period": {
-            "kind": head.period.value,
-            "first_day": head.span.first.isoformat(),
-            "last_day": head.span.days[-1].isoformat(),
-            "zone": head.span.zone,
-            "start_ms": head.span.start_ms,
-            "end_ms": head.span.end_ms,
-            "slots": head.span.slots,
-        },
-        "made_ms": head.made_ms,
-        "data_as_of_ms": head.data_as_of_ms,
-        "state": "final" if head.final else "provisional",
-        "rule_version": RULE_VERSION,
-        "changes": [sentence for material in links for sentence in _changes(material)],
-        "links": [_link(head, material) for material in links],
-    }
+    """A report on a link or on a contractor's links. Empty data gives a report that says so."""
+    changes = [change for material in links for change in _changes(material)]
+    return envelope(head, changes, links=[_link(head, material) for material in links])
 
 
-def encode(report: Json) -> bytes:
-    """Canonical JSON: sorted keys, no spaces, UTF-8, one line feed at the end."""
-    text = json.dumps(report, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.encode() + b"\n"
-
-
-def digest(encoded: bytes) -> str:
-    """SHA-256 of the JSON; CSV and HTML carry it."""
-    return hashlib.sha256(encoded).hexdigest()
-
-
-def _changes(material: LinkMaterial) -> list[str]:
+def _changes(material: LinkMaterial) -> list[Json]:
+    where: Json = {"place": material.place, "interface": material.link.interface}
     found = [
-        f"{material.place}, {material.link.interface} ({change.direction}): "
-        f"{change.before.name.lower()} → {change.after.name.lower()} on {change.day.isoformat()}"
+        where
+        | {
+            "what": "level",
+            "direction": change.direction.value,
+            "day": change.day.isoformat(),
+            "before": change.before.name.lower(),
+            "after": change.after.name.lower(),
+        }
         for change in material.changes
     ]
-    if material.proposal:
-        found.append(f"{material.place}: open proposal. {material.proposal}")
+    if material.proposal is not None:
+        found.append(where | {"what": "proposal", **_proposal(material.proposal)})
     return found
+
+
+def _proposal(open_one: OpenProposal) -> Json:
+    return {
+        "proposal": open_one.id,
+        "state": open_one.state,
+        "remedy": open_one.kind,
+        "model": open_one.model,
+        "monthly_delta_yen": open_one.monthly_delta_yen,
+        "text": open_one.text,
+    }
 
 
 def _link(head: ReportHead, material: LinkMaterial) -> Json:
@@ -136,12 +113,17 @@ def _link(head: ReportHead, material: LinkMaterial) -> Json:
         "slots": len(material.into.known),
         "p95": _p95(intervals, len(material.into.known)),
         "directions": [
-            _direction(head, material, direction, series[direction], intervals.get(direction))
+            _direction(material, direction, series[direction], intervals.get(direction))
             for direction in LINE_DIRECTIONS
         ],
         "days": [_day(day, material.days) for day in head.span.days],
-        "series": _series(head, material, series),
-        "proposal": material.proposal,
+        "series": steps_of(
+            head.period,
+            counted(link.role, material.into, material.out),
+            series,
+            full=head.kind is Kind.LINK,
+        ),
+        "proposal": None if material.proposal is None else _proposal(material.proposal),
     }
 
 
@@ -163,10 +145,9 @@ def _interval(found: Interval) -> Json:
 
 
 def _direction(
-    head: ReportHead,
     material: LinkMaterial,
     direction: Direction,
-    series: tuple[Sequence[int | None], Bounds, int],
+    series: DirectionSeries,
     p95: Interval | None,
 ) -> Json:
     known, limits, covered_ms = series
@@ -191,6 +172,7 @@ def _direction(
         "unknown_slots": sum(octets is None for octets in known),
         "valid_days": sum(day.figures.valid for day in mine),
         "hot90": sum(day.figures.hot90 for day in mine),
+        "maintenance_minutes": maintenance_minutes(counted(material.link.role, material.into, material.out)[direction]),
         "busy": None
         if busiest is None
         else {
@@ -206,10 +188,22 @@ def _direction(
             for day in mine
             if day.high_class >= Level.CONGESTED and day.figures.unknown_slots and not day.figures.valid
         ],
+        "saturation": _saturation(material.outlooks.get(direction)),
         "capacity": None
         if capacity is None
         else {"kind": capacity.kind.value, "nominal_bps": capacity.nominal_bps, "used_bps": capacity.used_bps},
     }
+
+
+def _saturation(found: Outlook | None) -> Json | None:
+    """The date of 85 % with its interval; a word where there is none. None: no capacity to reach."""
+    if found is None:
+        return None
+    return {"date": _shown(found.saturation), "early": _shown(found.early), "late": _shown(found.late)}
+
+
+def _shown(day: date | NoDate | None) -> str | None:
+    return day.isoformat() if isinstance(day, date) else day and day.value
 
 
 def _day(day: date, days: Sequence[LinkDay]) -> Json:
@@ -232,66 +226,3 @@ def _day(day: date, days: Sequence[LinkDay]) -> Json:
             for direction in LINE_DIRECTIONS
         },
     }
-
-
-def _series(
-    head: ReportHead,
-    material: LinkMaterial,
-    series: Mapping[Direction, tuple[Sequence[int | None], Bounds, int]],
-) -> Json:
-    """Low and high octets by step: 5 minutes for a day, an hour else. A step nobody measured is null."""
-    size = 1 if head.period is Period.DAY else HOUR_SLOTS
-    found: Json = {"start_ms": material.into.start_ms, "step_ms": size * SLOT_MS}
-    for direction in LINE_DIRECTIONS:
-        _, limits, _ = series[direction]
-        counted = material.into if direction is _first(material.link) else material.out
-        steps = [range(i, min(i + size, len(limits.known))) for i in range(0, len(limits.known), size)]
-        found[direction.value] = {
-            "low": [sum(limits.low[i] for i in step) if _seen(counted, step) else None for step in steps],
-            "high": [_sum(limits.high[i] for i in step) for step in steps],
-            "complete": [all(counted.covered_ms[i] >= KNOWN_MS for i in step) for step in steps],
-        }
-    return found
-
-
-def _first(link: Link) -> Direction:
-    """Direction of the octets that the device receives."""
-    return Direction.DOWN if link.role.value == "wan" else Direction.UP
-
-
-def _seen(series: SlotSeries, step: range) -> bool:
-    return any(series.covered_ms[i] or series.untouched_ms[i] < SLOT_MS for i in step)
-
-
-def _sum(octets: Iterable[int | None]) -> int | None:
-    total = 0
-    for one in octets:
-        if one is None:
-            return None
-        total += one
-    return total
-
-
-def in_service(series: SlotSeries, begin: int, end: int) -> SlotSeries:
-    """The slots [begin, end) of a series; groups lose the slots outside, as at the edge of a window."""
-    groups = []
-    for group in series.groups:
-        kept = [(i - begin, ms) for i, ms in zip(group.slots, group.overlap_ms, strict=True) if begin <= i < end]
-        lost_ms = sum(group.overlap_ms) - sum(ms for _, ms in kept)
-        if kept:
-            groups.append(
-                replace(
-                    group,
-                    slots=tuple(i for i, _ in kept),
-                    overlap_ms=tuple(ms for _, ms in kept),
-                    outside_ms=group.outside_ms + lost_ms,
-                )
-            )
-    return SlotSeries(
-        series.start_ms + begin * SLOT_MS,
-        series.known[begin:end],
-        series.covered_ms[begin:end],
-        series.untouched_ms[begin:end],
-        series.flags[begin:end],
-        tuple(groups),
-    )

@@ -1,11 +1,14 @@
 #!/bin/sh
-# What the tests talk to: PostgreSQL, net-snmp's snmpd, FRRouting behind OpenSSH, iperf3 over a limited line.
+# What the tests talk to: PostgreSQL, net-snmp's snmpd, FRRouting behind OpenSSH, iperf3 over a limited line, Prometheus with
+# promtool; and Pango, which lays out reports as PDF.
 # As root on Debian or Ubuntu they are installed. Otherwise what is missing is listed, and the tests that need it are
 # skipped with the reason. With CI=true a missing part is a failure.
 set -eu
 missing=""
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing="$missing postgresql"
 command -v snmpd >/dev/null || [ -x /usr/sbin/snmpd ] || missing="$missing snmpd"
+command -v promtool >/dev/null || missing="$missing prometheus"
+ldconfig -p 2>/dev/null | grep -q libpangoft2-1.0.so.0 || missing="$missing libpango-1.0-0 libpangoft2-1.0-0"
 # FRRouting and sshd are run by root only, so nobody else needs them.
 if [ "$(id -u)" = 0 ]; then
 	[ -x /usr/lib/frr/zebra ] || missing="$missing frr frr-pythontools"

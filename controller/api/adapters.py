@@ -18,11 +18,13 @@ from controller.api.schemas import (
     ContractorKey,
     EndpointView,
     ExplanationView,
+    HopView,
     ManagementKey,
     NewAdapter,
     NewEndpoint,
     NewPlace,
     PlacementView,
+    RestView,
     Tick,
 )
 from controller.api.state import acting, daemon_of, number
@@ -30,7 +32,7 @@ from controller.store import adapters, checklist, endpoints, occupancy, slots
 from controller.store.database import Tx
 from controller.store.rows import require_version
 from controller.store.scope import By, Scope
-from drivers.sessions.contract import Endpoint
+from drivers.sessions.contract import Endpoint, Hop, Rest
 from inventory import onboarding
 from inventory.adapters import Adapter, Life, LifeEvent, SerialNumber
 from inventory.catalogue import Service
@@ -279,6 +281,11 @@ def endpoint_of(body: NewEndpoint) -> Endpoint:
         enable_password=None if body.enable_password is None else Secret(body.enable_password),
         host_key=body.host_key,
         profile=body.profile,
+        transport=body.transport,
+        jump=tuple(
+            Hop(hop.host, hop.port, hop.username, Secret(hop.password), hop.host_key, hop.profile) for hop in body.jump
+        ),
+        rest=None if body.rest is None else Rest(Secret(body.rest.token), body.rest.port, body.rest.certificate),
     )
 
 
@@ -323,5 +330,15 @@ async def _endpoint(tx: Tx, daemon: Daemon, scope: Scope, adapter: Adapter) -> E
     if known is None:
         raise NotFound(f"{adapter.serial} has no endpoint: it phones home", next_step="See its contact in explain.")
     return EndpointView(
-        host=known.host, port=known.port, username=known.username, host_key=known.host_key, profile=known.profile
+        host=known.host,
+        port=known.port,
+        username=known.username,
+        host_key=known.host_key,
+        profile=known.profile,
+        transport=known.transport,
+        jump=[
+            HopView(host=hop.host, port=hop.port, username=hop.username, host_key=hop.host_key, profile=hop.profile)
+            for hop in known.jump
+        ],
+        rest=None if known.rest is None else RestView(port=known.rest.port, certificate=known.rest.certificate),
     )

@@ -28,7 +28,10 @@ router = APIRouter(tags=["amounts"])
 MonthText = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}$")]
 LineKey = Annotated[str, StringConstraints(min_length=3, max_length=24)]
 MonthOf = Annotated[MonthText, Query(description="Month of service, YYYY-MM.")]
-AsOf = Annotated[Day | None, Query(description="What was true until this day; the month's end if left out.")]
+AsOf = Annotated[
+    Day | None,
+    Query(description="What had happened or was asked for until this day; the end of the month if left out."),
+]
 KnownAt = Annotated[datetime | None, Query(description="What was recorded until then; now if left out.")]
 
 
@@ -92,6 +95,7 @@ class LineView(BaseModel):
 class BillView(BaseModel):
     """What one invoice comes to."""
 
+    service: str = Field(description="Contracts of each service are invoiced apart.")
     billed_to: str
     owed_at_last_by: str = Field(description="Who owes what the addressee does not pay (MPC-6.4, SMF-14.2).")
     taxable_yen: int
@@ -104,9 +108,10 @@ class BillView(BaseModel):
     carried_credit_yen: int = Field(description="The rest of the credits, for the next invoice.")
 
     @classmethod
-    def of(cls, payer: int, contractor_id: int, found: Bill) -> BillView:
+    def of(cls, payer: int, service: str, contractor_id: int, found: Bill) -> BillView:
         """View of a value."""
         return cls(
+            service=service,
             billed_to=show_key("K", payer),
             owed_at_last_by=show_key("K", contractor_id),
             taxable_yen=sum(one.amount.yen for one in found.charges if one.taxable),
@@ -141,7 +146,7 @@ class StatementView(BaseModel):
             lines=[LineView.of(one) for one in found.lines],
             units=[AmountView.of(one) for one in found.others],
             missing=list(found.missing),
-            bills=[BillView.of(payer, found.contractor_id, one) for payer, one in found.bills.items()],
+            bills=[BillView.of(*key, found.contractor_id, one) for key, one in found.bills.items()],
         )
 
 

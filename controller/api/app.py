@@ -34,6 +34,7 @@ from controller.api import (
     keys,
     links,
     maintenance,
+    metrics,
     models,
     operations,
     outages,
@@ -45,6 +46,7 @@ from controller.api import (
     pushes,
     readings,
     records,
+    report_schedules,
     reports,
     startups,
 )
@@ -86,6 +88,7 @@ NOUNS = (
     maintenance,
     proposals,
     reports,
+    report_schedules,
     price_lists,
     contract_imports,
     amounts,
@@ -118,6 +121,7 @@ def build(daemon: Daemon) -> FastAPI:
     for noun in NOUNS:
         api.include_router(noun.router)
     app.include_router(api)
+    app.include_router(metrics.router)
     app.include_router(pages.router)
     app.include_router(manual.router)
     derived = app.openapi

@@ -52,6 +52,25 @@ class BlastView(BaseModel):
     entries_without_ready_standby: int
 
 
+class DiffLineView(BaseModel):
+    """A line of the difference, and on how many adapters of the same model, `on` of `of`, its shape stands: the line
+    with its values set aside. Null for a line that stays, and while none of the model has been read."""
+
+    text: str
+    on: int | None
+    of: int | None
+
+    @classmethod
+    def all_of(cls, plan: Plan) -> list[DiffLineView]:
+        """Views of the lines of a plan."""
+        lines = plan.diff.split("\n") if plan.diff else []
+        rarity = [*plan.rarity, *[None] * len(lines)]
+        return [
+            cls(text=line, on=None if rare is None else rare.on, of=None if rare is None else rare.of)
+            for line, rare in zip(lines, rarity, strict=False)
+        ]
+
+
 class FindingView(BaseModel):
     """A line of the change, secrets masked, and what speaks against it."""
 
@@ -81,6 +100,7 @@ class PlanView(BaseModel):
     base_digest: str
     intent_digest: str
     diff: str
+    diff_lines: list[DiffLineView]
     remediation: list[str]
     rollback: list[str]
     proven: bool
@@ -111,6 +131,7 @@ class PlanView(BaseModel):
             base_digest=plan.base_digest,
             intent_digest=plan.intent_digest,
             diff=plan.diff,
+            diff_lines=DiffLineView.all_of(plan),
             remediation=list(plan.remediation),
             rollback=list(plan.rollback),
             proven=plan.proven,

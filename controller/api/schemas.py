@@ -185,6 +185,28 @@ class StandbyView(BaseModel):
         )
 
 
+class NewHop(Body):
+    """A jump host on the way to an adapter. Its key is pinned here: nobody is there to look at a first contact."""
+
+    host: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$")]
+    port: Annotated[int, Field(ge=1, le=65535)] = 22
+    username: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f]*$")]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f]*$")]
+    host_key: Annotated[str, StringConstraints(max_length=4096, pattern=r"^[a-z0-9@.-]+ [A-Za-z0-9+/=]+$")]
+    profile: Literal["modern", "compat", "legacy"] = "modern"
+
+
+class NewRest(Body):
+    """A FortiGate's REST API: read first, with the command line where it cannot."""
+
+    token: Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[\x21-\x7e]*$")]
+    port: Annotated[int, Field(ge=1, le=65535)] = 443
+    certificate: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        default=None,
+        description="SHA-256 of its certificate in hex; left out: learnt at the first contact, then pinned.",
+    )
+
+
 class NewEndpoint(Body):
     """Where an adapter that is managed over SSH is reached. Credentials are stored sealed and never shown again."""
 
@@ -201,6 +223,28 @@ class NewEndpoint(Body):
         )
     )
     profile: Literal["modern", "compat", "legacy"] = "modern"
+    transport: Literal["ssh", "lane", "telnet"] = Field(
+        default="ssh", description="lane: netmiko, for devices that asyncssh cannot talk to; telnet: all in clear."
+    )
+    jump: Annotated[list[NewHop], Field(max_length=4)] = []
+    rest: NewRest | None = None
+
+
+class HopView(BaseModel):
+    """A jump host without its credential."""
+
+    host: str
+    port: int
+    username: str
+    host_key: str | None
+    profile: str
+
+
+class RestView(BaseModel):
+    """A REST API without its token."""
+
+    port: int
+    certificate: str | None
 
 
 class EndpointView(BaseModel):
@@ -211,6 +255,9 @@ class EndpointView(BaseModel):
     username: str
     host_key: str | None
     profile: str
+    transport: str
+    jump: list[HopView]
+    rest: RestView | None
 
 
 class NewPlace(Body):

@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
     def amounts(
         key: Annotated[str, typer.Argument(help="A contractor (K-1) or a contract line (L-1).")],
         month: Annotated[str, typer.Argument(help="Month of service, YYYY-MM.")],
-        as_of: Annotated[str | None, typer.Option(help="What was true until this day.")] = None,
+        as_of: Annotated[str | None, typer.Option(help="What had happened or was asked for until this day.")] = None,
         known_at: Annotated[str | None, typer.Option(help="What was recorded until then.")] = None,
         url: Url = HERE,
         key_file: KeyFile = ADMIN_KEY,

@@ -90,12 +90,12 @@ class Api:
         return self._send("DELETE", path, headers={"If-Match": "*" if version is None else f'"{version}"'})
 
     def text(self, path: str, **query: object) -> str:
-        """`GET` of something that is not JSON, such as a report."""
+        """`GET` of a text, such as a certificate."""
         return self._answer("GET", path, params={k: v for k, v in query.items() if v is not None}).text
 
-    def octets(self, path: str) -> bytes:
+    def octets(self, path: str, **query: object) -> bytes:
         """`GET` of a file."""
-        return self._answer("GET", path).content
+        return self._answer("GET", path, params={k: v for k, v in query.items() if v is not None}).content
 
     def post_lines(self, path: str, lines: Iterator[bytes]) -> Json:
         """`POST` a stream of NDJSON lines."""

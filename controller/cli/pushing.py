@@ -132,7 +132,12 @@ def _show_plan(made: Json, as_json: bool) -> None:
     if as_json:
         show_json(made)
         return
-    out.print(made["diff"], markup=False)
+    counted = max((len(f"{one['on']}/{one['of']}") for one in made["diff_lines"] if one["of"]), default=0)
+    for one in made["diff_lines"]:
+        rare = f"{one['on']}/{one['of']}" if one["of"] else ""
+        out.print(f"{rare:>{counted}} {one['text']}" if counted else one["text"], markup=False, soft_wrap=True)
+    if counted:
+        out.print("(left: on how many adapters of this model a line of the same shape stands)", markup=False)
     proof = "proven" if made["proven"] else "NOT proven"
     out.print(f"plan {made['id']} for {made['serial_number']}: {proof}: {made['proof']}", markup=False)
     for title, found in (("touches our way", made["management_path"]), ("not taken back", made["lasting"])):

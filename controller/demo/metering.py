@@ -240,10 +240,10 @@ async def report(world: World, found: Findings) -> None:
     body = {"contractor": world.contractors[unit.serial], "period": "week", "day": day.isoformat()}
     made = await world.rest.post("/reports", body)
     found.api("a report is made, and final", made["state"], made["state"] == "final")
-    html = await world.rest.text("/reports/file", key=made["key"], kind="html")
-    csv = await world.rest.text("/reports/file", key=made["key"], kind="csv")
+    html = await world.rest.text("/reports/file", key=made["key"], format="html")
+    csv = await world.rest.text("/reports/file", key=made["key"], format="csv")
     found.api("as HTML and CSV, with one digest", made["sha256"], made["sha256"] in html and made["sha256"] in csv)
-    data = await world.rest.get("/reports/file", key=made["key"], kind="json")
+    data = await world.rest.get("/reports/file", key=made["key"], format="json")
     mine = next(one for one in data["links"] if one["link"] == world.links[unit.serial])
     origins = {one["day"]: one["origins"] for one in mine["days"]}
     found.api("it names the origin of each day", origins, len(origins) == REPORT_DAYS and all(origins.values()))

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from controller.clock import Clock
 from controller.metering import outlooks
 from controller.metering.series import KeptPorts, kept_ports, series_of
-from controller.store import events, links, maintenance, months, traffic
+from controller.store import events, links, maintenance, months, reports, traffic
 from controller.store.database import Database
 from controller.store.events import NewEvent
 from controller.store.links import LevelChange, LinkLevel
@@ -121,6 +121,8 @@ class DayCloser:
             await self._months(link, [one.day for one in figures])
             await self._learn(link, capacities)
             await self.judge(link)
+            async with self._database.write() as tx:
+                await reports.mark_remade(tx, link.id, sorted({one.day for one in figures}), now_ms)
         return len(figures) // len(Direction)
 
     async def _figures(

@@ -10,6 +10,7 @@ from controller.phonehome.peer import Path, Peer
 from drivers.arms.messages import Request, Response
 from drivers.arms.results import SUCCESS
 from drivers.sessions.arms import refusal
+from drivers.sessions.permission import permitted
 from inventory.adapters import SerialNumber
 from inventory.admission import Door, admit
 from inventory.contacts import ArmsIdentity
@@ -60,6 +61,7 @@ class PushLink:
         paths: list[Path] = list(reversed(peer.confirmed)) if peer.ready.is_set() else []
         failure = self._unreachable(serial, "it has no confirmed push path now", request.type)
         for path in paths:
+            await permitted()
             try:
                 return await path.ask(request, timeout_s=timeout_s)
             except Unreachable as error:
@@ -82,6 +84,7 @@ class PushLink:
         answered at once. Raises Unreachable when there is no configure-done to answer.
         """
         peer = await self._peer(serial)
+        await permitted()
         peer.acknowledge(transaction_id)
 
     def _real_s(self, seconds: float) -> float:

@@ -25,6 +25,7 @@ from controller.store.database import Database, Tx
 from controller.store.scope import Scope
 from controller.store.startups import Proof
 from drivers.push import Device, Guard, PushJob
+from drivers.sessions.permission import PERMIT, Permit, permitted
 from inventory.errors import (
     AuthenticationFailed,
     FleetError,
@@ -87,7 +88,17 @@ class _Push:
 class Advance:
     """Carries out pushes, one transition a call. Calls for the same push wait for each other."""
 
-    def __init__(self, database: Database, keyring: Keyring, clock: Clock, reach: Reach, planner: Planner) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keyring: Keyring,
+        clock: Clock,
+        reach: Reach,
+        planner: Planner,
+        *,
+        permit: Permit | None = None,
+    ) -> None:
+        self._permit = permit
         self._database = database
         self._keyring = keyring
         self._clock = clock
@@ -103,7 +114,12 @@ class Advance:
         self._stopping = False
 
     async def __call__(self, push_id: int) -> bool:
-        """Take the next transition of a push; True when it is finished. See `controller.engine.port.Advance`."""
+        """Take the next transition of a push; True when it is finished. See `controller.engine.port.Advance`.
+
+        Raises NotPermittedError when another node carries the push out now: nothing was sent or journalled since.
+        """
+        if self._permit is not None:
+            PERMIT.set(self._permit)
         async with self._turns[push_id]:
             try:
                 done = await self._transition(push_id)
@@ -265,6 +281,7 @@ class Advance:
         )
 
     async def _intend(self, current: _Push, state: PushState) -> JournalRow:
+        await permitted()
         row = JournalRow(
             seq=current.rows[-1].seq + 1,
             attempt=current.push.attempt,
@@ -276,6 +293,7 @@ class Advance:
 
     async def _journal_outcome(self, current: _Push, intended: JournalRow, outcome: _Outcome) -> bool:
         """Store the outcome with all that must be true with it; True when it is a final one."""
+        await permitted()
         row = replace(
             intended,
             seq=intended.seq + 1,
@@ -338,6 +356,7 @@ class Advance:
         return row
 
     async def _end(self, current: _Push, end: End) -> None:
+        await permitted()
         row = JournalRow(
             seq=current.rows[-1].seq + 1,
             attempt=current.push.attempt,

@@ -69,6 +69,8 @@ class Identifier:
         async with self._database.write() as tx:
             if device.host_key is not None:
                 await endpoints.pin_host_key(tx, Scope.everything(), by, adapter.id, device.host_key)
+            if device.certificate is not None:
+                await endpoints.pin_certificate(tx, Scope.everything(), by, adapter.id, device.certificate)
             await ssh.reached(tx, adapter.id, serial=identity.serial, firmware=firmware, at_ms=by.at_ms)
             if known is None or known.stage is not Contact.READY:
                 facts = {"serial_number": identity.serial, "firmware": firmware}

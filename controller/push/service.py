@@ -11,21 +11,24 @@ from dataclasses import dataclass
 from typing import Final
 
 from controller.clock import Clock
+from controller.engine.lease import NodeLease
 from controller.engine.port import Engine, Run
 from controller.keyring import Keyring
 from controller.push.advance import Advance
 from controller.push.decide import touched
 from controller.push.planning import Planner
 from controller.push.reach import Reach
-from controller.store import blast, configs, endpoints, entitlement, plans, pushes
+from controller.store import blast, configs, endpoints, entitlement, plans, pushes, shapes
 from controller.store.database import Database, Tx
 from controller.store.scope import By, Scope
 from drivers.cutoff import Way
 from drivers.push import Device
+from drivers.sessions.permission import NotPermittedError
 from inventory.calendar import tokyo_day
 from inventory.errors import BadInput, Conflict, NotFound, StalePlan
 from inventory.plans import (
     BlastRadius,
+    Computed,
     ConfigText,
     JournalRow,
     Phase,
@@ -33,6 +36,7 @@ from inventory.plans import (
     PlanStanding,
     Push,
     PushState,
+    Rarity,
     Verdict,
     approval_refused,
     doubts,
@@ -88,6 +92,7 @@ class PushService:
         reach: Reach,
         planner: Planner,
         policy: Policy | None = None,
+        lease: NodeLease | None = None,
     ) -> None:
         self._database = database
         self._keyring = keyring
@@ -95,7 +100,10 @@ class PushService:
         self._reach = reach
         self._planner = planner
         self._policy = policy or Policy()
-        self._advance = Advance(database, keyring, clock, reach, planner)
+        permit = None if lease is None else lease.permit
+        self._advance = Advance(database, keyring, clock, reach, planner, permit=permit)
+        self._lease = lease
+        self._node_id = None if lease is None else lease.node_id
         self._active: set[int] = set()
         self._waiting_since_ms: dict[int, int] = {}
         self._defects: defaultdict[int, int] = defaultdict(int)
@@ -108,6 +116,8 @@ class PushService:
         finished = True
         try:
             finished = await self._advance(push_id)
+        except NotPermittedError:
+            raise  # no defect of the push: another node carries it out
         except Exception:
             self._defects[push_id] += 1
             log.exception("push %s met a defect of ours", push_id)
@@ -268,10 +278,15 @@ class PushService:
             await self._next_tick()
 
     async def dispatch(self, engine: Engine) -> None:
-        """One round of the outbox. Repeatable at any moment: what runs already is left alone."""
+        """One round of the outbox. Repeatable at any moment: what runs already is left alone.
+
+        Raises NotPermittedError when another node has taken this one's place.
+        """
+        if self._lease is not None:
+            await self._lease.permit()
         now_ms = self._clock.now_ms()
         async with self._database.read() as tx:
-            due = await pushes.unfinished(tx, now_ms, 4 * self._policy.at_once)
+            due = await pushes.unfinished(tx, now_ms, 4 * self._policy.at_once, node_id=self._node_id)
             free = self._policy.at_once - await pushes.holding(tx) if due else 0
         for push in due:
             if push.id in self._active:
@@ -285,7 +300,7 @@ class PushService:
             if attempt is None:
                 continue
             async with self._database.write() as tx:
-                claimed = await pushes.claim(tx, push, attempt=attempt, now_ms=now_ms)
+                claimed = await pushes.claim(tx, push, attempt=attempt, now_ms=now_ms, node_id=self._node_id)
             if claimed:
                 await engine.start(push.id, attempt)
 
@@ -358,6 +373,7 @@ class PushService:
         now_ms = self._clock.now_ms()
         async with self._database.write() as tx:
             spare = await blast.has_ready_standby(tx, entry_id, now_ms)
+            rarity = await _rarity(tx, seat.adapter_id, computed)
             contracted_bps = await blast.contracted_bps(tx, entry_id, tokyo_day(now_ms))
             await configs.put(
                 tx,
@@ -387,6 +403,7 @@ class PushService:
             base=truth,
             intent=intent,
             computed=computed,
+            rarity=rarity,
             blast=BlastRadius(1, 1, contracted_bps, 0 if spare else 1),
             guard=device.guard,
             guard_s=self._policy.client_rollback_s if device.guard == "client rollback" else self._policy.guard_s,
@@ -430,3 +447,12 @@ def _way(device: Device, endpoint: tuple[str, int, str] | None, source: str) -> 
         return Way("arms" if device.guard == "client rollback" else "")
     host, port, user = endpoint
     return Way("ssh", address=host, port=port, source=source, user=user)
+
+
+async def _rarity(tx: Tx, adapter_id: int, computed: Computed) -> tuple[Rarity | None, ...]:
+    """How common the shape of each line of a difference is among the adapters of the same model."""
+    wanted = [number for number in computed.diff_shapes if number is not None]
+    found, counted = await shapes.standing(tx, adapter_id, wanted)
+    if not counted:
+        return ()
+    return tuple(None if number is None else Rarity(found[number], counted) for number in computed.diff_shapes)

@@ -41,6 +41,10 @@ class TextPlanner:
         """See `Planner.compute`."""
         return await self._run(_lines(base, intent), _compute, family, base, intent, way)
 
+    async def shapes(self, family: str, config: ConfigText) -> frozenset[int]:
+        """Every shape that stands in a config; raises ConfigSyntax."""
+        return await self._run(_lines(config), _shapes, family, config)
+
     async def run(self, texts: Sequence[str], work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """`work`, beside the loop if these texts are long. `work` is a function of a module; it and `args` travel."""
         return await self._run(sum(text.count("\n") for text in texts), work, *args, **kwargs)
@@ -83,3 +87,7 @@ def _difference(family: str, before: ConfigText, after: ConfigText) -> str:
 
 def _compute(family: str, base: ConfigText, intent: ConfigText, way: Way) -> Computed:
     return plan.compute(driver(family), base, intent, way)
+
+
+def _shapes(family: str, config: ConfigText) -> frozenset[int]:
+    return plan.shapes_standing(driver(family), config)

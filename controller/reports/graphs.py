@@ -1,4 +1,4 @@
-"""A link's period as inline SVG: low–high band, capacity line, gaps hatched and never joined (§8.1)."""
+"""A link's period as inline SVG: low–high band, capacity, maintenance shaded, gaps hatched and never joined (§8.1)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ INNER_WIDTH = WIDTH - LEFT
 INNER_HEIGHT = HEIGHT - BOTTOM - TOP
 
 
-def graph(link: Mapping[str, Any], direction: Mapping[str, Any]) -> str:
+def graph(link: Mapping[str, Any], direction: Mapping[str, Any], label: str) -> str:
     """SVG of one direction. Contains numbers and our own words only, so that nothing needs escaping."""
     series = link["series"]
     mine = series[direction["direction"]]
+    maintained = set(mine["maintenance"])
     step_s = series["step_ms"] / 1000
     low = [None if octets is None else octets * 8 / step_s for octets in mine["low"]]
     high = [None if octets is None else octets * 8 / step_s for octets in mine["high"]]
@@ -23,8 +24,12 @@ def graph(link: Mapping[str, Any], direction: Mapping[str, Any]) -> str:
     top = max([1.0, *(bps for bps in low if bps is not None), *([capacity] if capacity else [])]) * 1.08
     draw = _Scale(max(1, len(low)), top)
     parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{direction["direction"]}">',
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">',
         f'<rect class="frame" x="{LEFT}" y="{TOP}" width="{INNER_WIDTH}" height="{INNER_HEIGHT}"/>',
+        *(
+            f'<rect class="maintenance" {draw.columns(a, b)}/>'
+            for a, b in _runs([n in maintained for n in range(len(low))])
+        ),
         *(f'<rect class="gap" {draw.columns(a, b)}/>' for a, b in _runs([bps is None for bps in low])),
     ]
     for begin, end in _runs([bps is not None for bps in low]):

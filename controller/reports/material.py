@@ -3,57 +3,75 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from controller.metering.series import KeptPorts, kept_ports, series_of
 from controller.store import contractors, entries, links, proposals, traffic
 from controller.store.database import Database
 from controller.store.links import LevelChange
-from controller.store.reports import Subject
+from controller.store.proposals import Proposal
 from controller.store.scope import Scope
-from controller.store.traffic import KeptDay, TrafficDatabase
+from controller.store.traffic import TrafficDatabase
 from inventory.congestion import Level
+from inventory.forecast import Outlook
 from inventory.linkdays import LinkDay
-from inventory.links import Capacity, Direction, Link, governing
-from inventory.periods import Span, day_of
-from inventory.slotday import DAY_MS, window
+from inventory.links import Capacity, Direction, Governing, Link, governing
+from inventory.outlooks import FORECAST_WEEKS, outlook_of
+from inventory.periods import Span
+from inventory.reporting import Subject
+from inventory.reportseries import in_service
+from inventory.slotday import DAY_MS
 from inventory.slots import show_key
 from inventory.timeslots import SLOT_MS
-from inventory.trafficreport import ChangeOfLevel, LinkMaterial, in_service
+from inventory.trafficreport import ChangeOfLevel, LinkMaterial, OpenProposal
 
 LINKS_AT_MOST = 10_000
 CHANGES_AT_MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
-    """Material of a report: its title, whose it is, its links, and how new the newest slot is."""
+class Asked:
+    """What a report is to show, and as of when."""
 
-    title: str
+    subject: Subject
+    span: Span
+    slots_until_ms: int
+    """Slots that end later have not passed yet."""
+    known_ms: int
+    """Proposals are told as they stood then, so that a correction is about measurements alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Material of a report on links: what it is about, whose it is, its links, and how new the newest slot is."""
+
+    subject: Mapping[str, object]
     audience: str
     links: tuple[LinkMaterial, ...]
     data_as_of_ms: int | None
 
 
-async def gather(
-    database: Database, traffic_database: TrafficDatabase, scope: Scope, subject: Subject, span: Span, now_ms: int
-) -> Gathered:
+async def gather(database: Database, traffic_database: TrafficDatabase, scope: Scope, asked: Asked) -> Gathered:
     """Everything for a report on a contractor's links or on one link. Raises NotFound out of scope."""
+    about: Mapping[str, object]
     async with database.read() as tx:
-        if subject.link_id is not None:
-            link = await links.get(tx, scope, subject.link_id)
+        if asked.subject.link_id is not None:
+            link = await links.get(tx, scope, asked.subject.link_id)
             found = [link]
             place = await entries.get(tx, scope, link.entry_id)
-            title, audience = f"Traffic of {place.name}, {link.interface}", "operator"
+            about = {"link": link.id, "entry": place.key, "name": place.name, "interface": link.interface}
+            audience = "operator"
         else:
-            assert subject.contractor_id is not None
-            contractor = await contractors.get(tx, scope, subject.contractor_id)
+            assert asked.subject.contractor_id is not None
+            contractor = await contractors.get(tx, scope, asked.subject.contractor_id)
             found = await links.page(tx, scope, contractor_id=contractor.id, limit=LINKS_AT_MOST)
-            title, audience = f"Traffic of {contractor.name}", show_key("K", contractor.id)
-    gathered = [await _link(database, traffic_database, scope, link, span, now_ms) for link in found]
+            audience = show_key("K", contractor.id)
+            about = {"contractor": audience, "name": contractor.name}
+    gathered = [await _link(database, traffic_database, scope, link, asked) for link in found]
     return Gathered(
-        title,
+        about,
         audience,
         tuple(material for material, _ in gathered),
         max((as_of for _, as_of in gathered if as_of is not None), default=None),
@@ -61,59 +79,86 @@ async def gather(
 
 
 async def _link(
-    database: Database, traffic_database: TrafficDatabase, scope: Scope, link: Link, span: Span, now_ms: int
+    database: Database, traffic_database: TrafficDatabase, scope: Scope, link: Link, asked: Asked
 ) -> tuple[LinkMaterial, int | None]:
+    span = asked.span
     async with traffic_database.read() as tx:
-        ids = await traffic.interface_ids(tx, [(link.entry_id, link.interface)])
-        interface_id = next(iter(ids.values()), 0)
-        kept = await traffic.slot_days_between(tx, interface_id, span.start_ms, span.end_ms)
-        first_ms = await traffic.first_slot_day(tx, interface_id)
-        as_of_ms = await traffic.newest_revision_ms(tx, interface_id, span.start_ms, span.end_ms)
-        days = await traffic.link_days(tx, link.id, span.first, span.after)
+        ports = await kept_ports(tx, link, span.start_ms, span.end_ms)
+        ids = await traffic.interface_ids(tx, [(link.entry_id, port.interface) for port in link.ports])
+        began = [await traffic.first_slot_day(tx, one) for one in ids.values()]
+        first_ms = min((ms for ms in began if ms is not None), default=None)
+        changed = [await traffic.newest_revision_ms(tx, one, span.start_ms, span.end_ms) for one in ids.values()]
+        as_of_ms = max((ms for ms in changed if ms is not None), default=None)
+        earliest = min(span.first, span.after - timedelta(weeks=FORECAST_WEEKS))
+        days = await traffic.link_days(tx, link.id, earliest, span.after)
     async with database.read() as tx:
         place = await entries.get(tx, scope, link.entry_id)
         capacities = await links.capacities(tx, link.id)
         changes = await links.changes(tx, scope, link.id, limit=CHANGES_AT_MOST)
         drafted = await proposals.page(tx, scope, entry_id=link.entry_id, limit=1_000)
-    opened = [p for p in drafted if p.state in ("draft", "sent") and day_of(p.created_ms, span.zone) >= span.first]
     material = await asyncio.to_thread(
-        _material, link, place.name, span, (list(kept.values()), first_ms, now_ms), (days, changes, capacities)
+        _material, link, place.name, asked, (ports, first_ms), (days, changes, capacities)
     )
-    if opened:
-        material = replace(material, proposal=opened[-1].text)
-    return material, as_of_ms
+    return replace(material, proposal=_open(drafted, asked)), as_of_ms
+
+
+def _open(drafted: Sequence[Proposal], asked: Asked) -> OpenProposal | None:
+    """The proposal of the place that was open, drafted in or after the period."""
+    found = [
+        one
+        for one in drafted
+        if one.created_ms <= asked.known_ms
+        and (one.decided_ms is None or one.decided_ms > asked.known_ms)
+        and one.created_ms >= asked.span.start_ms
+    ]
+    if not found:
+        return None
+    one = found[-1]
+    return OpenProposal(
+        one.id, "sent" if one.state != "draft" else "draft", one.kind, one.model, one.monthly_delta_yen, one.text
+    )
 
 
 def _material(
     link: Link,
     place: str,
-    span: Span,
-    slots: tuple[list[KeptDay], int | None, int],
+    asked: Asked,
+    slots: tuple[KeptPorts, int | None],
     judged: tuple[list[LinkDay], list[LevelChange], list[Capacity]],
 ) -> LinkMaterial:
-    kept, first_ms, now_ms = slots
+    ports, first_ms = slots
     days, changes, capacities = judged
-    into = window((k.day.into for k in kept), span.start_ms, span.end_ms)
-    out = window((k.day.out for k in kept), span.start_ms, span.end_ms)
+    span = asked.span
+    series = series_of(ports, span.start_ms, span.end_ms)
+    into, out = series.into, series.out
     # Metered from the first slot that any reading touches, as far as the slots have passed (§3.1).
-    end = min(len(into.known), max(0, (now_ms - span.start_ms) // SLOT_MS))
+    end = min(len(into.known), max(0, (asked.slots_until_ms - span.start_ms) // SLOT_MS))
     begin = 0 if first_ms is not None and first_ms + DAY_MS <= span.start_ms else _first_touched(into.untouched_ms, end)
     earlier = [change for change in reversed(changes) if change.day < span.first]
     last = span.after - timedelta(days=1)
+    governed = {d: c for d in Direction if (c := governing(link, capacities, d, last)) is not None}
     return LinkMaterial(
         link=link,
         place=place,
         into=in_service(into, begin, end),
         out=in_service(out, begin, end),
-        days=tuple(days),
+        days=tuple(day for day in days if day.day >= span.first),
         changes=tuple(
             ChangeOfLevel(change.direction, change.day, change.before, change.after)
             for change in reversed(changes)
             if span.first <= change.day < span.after
         ),
         levels_before={d: _level_before(earlier, d) for d in Direction},
-        capacities={d: c for d in Direction if (c := governing(link, capacities, d, last)) is not None},
+        capacities=governed,
+        outlooks={d: _outlook(days, d, span, capacity) for d, capacity in governed.items()},
     )
+
+
+def _outlook(days: Sequence[LinkDay], direction: Direction, span: Span, capacity: Governing) -> Outlook:
+    first = span.after - timedelta(weeks=FORECAST_WEEKS)
+    mine = [day for day in days if day.direction is direction and day.capacity is not None and day.day >= first]
+    since = [day for day in mine if day.capacity == mine[-1].capacity]
+    return outlook_of(since, first, span.after, capacity)
 
 
 def _first_touched(untouched_ms: Sequence[int], end: int) -> int:

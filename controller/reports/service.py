@@ -1,14 +1,11 @@
-"""Traffic reports: made by command or by schedule, each period once on any number of nodes (§8.3)."""
+"""Reports: made by command or by schedule, each period once on any number of nodes (§8.3), corrected by new ones."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import re
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping, Set
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Literal
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]  # ships no types
@@ -17,37 +14,40 @@ from sqlalchemy.exc import SQLAlchemyError
 from controller.clock import Clock
 from controller.metering.dayclose import FINAL_AFTER_MS
 from controller.metering.service import MeteringService
-from controller.reports.material import gather
-from controller.reports.pages import html_of
-from controller.reports.tables import csv_of
-from controller.store import reports
+from controller.reports import rendering
+from controller.reports.making import Made, ReportMaker
+from controller.store import deliveries, links, reports
 from controller.store.database import Database
-from controller.store.reports import ActiveSchedule, ReportRun, Subject
+from controller.store.reports import ActiveSchedule, Claim, Manner, ReportRun
 from controller.store.scope import By, Scope
 from controller.store.traffic import TrafficDatabase
 from inventory.errors import BadInput, FleetError, NotFound
-from inventory.periods import TOKYO, Period, Span, span_of
-from inventory.reporting import Action, Schedule, report_key, runs_due
-from inventory.trafficreport import ReportHead, build, digest, encode
+from inventory.periods import TOKYO, Period, Span, free_span, span_of
+from inventory.reporting import (
+    Action,
+    Format,
+    Kind,
+    Language,
+    Schedule,
+    Subject,
+    correction_key,
+    report_key,
+    runs_due,
+)
 
 log = structlog.get_logger()
 
-Format = Literal["json", "csv", "html"]
-FORMATS: tuple[Format, ...] = ("json", "csv", "html")
 EVERYTHING = Scope.everything()
 TICK_S = 60
 RETRY_MS = 900_000
 """A report that failed is tried again after so long."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Files:
-    sha256: str
-    names: tuple[str, ...]
+TAKEOVER_MS = 1_800_000
+"""A report that another node began so long ago and never finished is made here."""
+PLAIN_MANNER = Manner()
 
 
 class ReportService:
-    """Makes reports into a folder. The database, not the timer, decides that each is made once."""
+    """Makes reports. The database, not the timer, decides that each is made once."""
 
     def __init__(
         self,
@@ -60,11 +60,11 @@ class ReportService:
         node: str,
     ) -> None:
         self._database = database
-        self._traffic = traffic
         self._metering = metering
         self._clock = clock
         self._folder = folder
         self._node = node
+        self._maker = ReportMaker(database, traffic)
         self._timer: AsyncIOScheduler | None = None
         self._ticking = asyncio.Lock()
         self._making: set[str] = set()
@@ -83,47 +83,61 @@ class ReportService:
             self._timer.shutdown(wait=False)
             self._timer = None
 
-    async def add_schedule(self, scope: Scope, by: By, schedule: Schedule, subject: Subject) -> None:
-        """Keep a schedule, active from now. Raises NotFound for a subject out of scope, Conflict for a taken id."""
+    async def add_schedule(
+        self, scope: Scope, by: By, schedule: Schedule, subject: Subject, manner: Manner = PLAIN_MANNER
+    ) -> None:
+        """Keep a schedule, active from now. See `store.reports.add_schedule`."""
         async with self._database.write() as tx:
-            await reports.add_schedule(tx, scope, by, schedule, subject)
+            await reports.add_schedule(tx, scope, by, schedule, subject, manner)
 
     async def tick(self) -> list[ReportRun]:
-        """Make what is due, catch up what was missed, settle what was provisional; the runs made now."""
+        """Make what is due, catch up what was missed, settle what was provisional, correct what late data changed.
+
+        The runs made now.
+        """
         async with self._ticking:
             made = []
             async with self._database.read() as tx:
                 active = await reports.schedules(tx)
             for one in active:
                 made += await self._due(one)
-            return made + await self._settle()
+            return made + await self._settle() + await self._correct_late()
 
     async def _due(self, active: ActiveSchedule) -> list[ReportRun]:
         async with self._database.read() as tx:
             done = await reports.known_keys(tx, active.schedule.id)
         made = []
         for run in runs_due(active.schedule, active.active_from_ms, self._clock.now_ms(), done):
-            claimed = await self._claim(run.key, active.schedule, active.subject, run.span, run.action)
+            claimed = await self._claim(_claim(active, run.span, run.action))
             if claimed and run.action is not Action.SKIPPED:
                 made.append(await self._make_unattended(run.key))
+        if made:
+            async with self._database.write() as tx:
+                await deliveries.release_collected(tx, active.schedule.id, self._clock.now_ms())
         return made
 
     async def _settle(self) -> list[ReportRun]:
-        """Provisional reports whose slots are final by now, and those that failed or were abandoned here."""
+        """Provisional reports whose slots are final by now, and those that failed or were abandoned."""
         async with self._database.read() as tx:
             waiting = await reports.unsettled(tx)
         made = []
         for run in waiting:
-            span = span_of(run.period, run.first_day, run.zone)
-            if run.state == "provisional" and not self._is_final(span):
-                continue
-            if run.state == "claimed" and (run.node != self._node or run.key in self._making):
-                continue
-            if run.state == "failed" and self._clock.now_ms() - (run.done_ms or 0) < RETRY_MS:
-                continue
-            if await self._reclaim(run.key, run.state):
+            if self._is_waited_for(run) and await self._reclaim(run):
                 made.append(await self._make_unattended(run.key))
         return made
+
+    def _is_waited_for(self, run: ReportRun) -> bool:
+        """Whether it is this node's to make now."""
+        now_ms = self._clock.now_ms()
+        match run.state:
+            case "provisional":
+                return self._is_final(run.span)
+            case "claimed" if run.node == self._node:
+                return run.key not in self._making
+            case "claimed":
+                return now_ms - run.claimed_ms > TAKEOVER_MS
+            case _:
+                return now_ms - (run.done_ms or 0) >= RETRY_MS
 
     async def _make_unattended(self, key: str) -> ReportRun:
         """One report that fails stops no other; its failure is kept with its run."""
@@ -133,131 +147,203 @@ class ReportService:
             async with self._database.read() as tx:
                 return await reports.run(tx, EVERYTHING, key)
 
-    async def make(self, scope: Scope, subject: Subject, period: Period, day: date, *, zone: str = TOKYO) -> ReportRun:
+    async def make(
+        self,
+        scope: Scope,
+        subject: Subject,
+        period: Period,
+        day: date,
+        *,
+        last_day: date | None = None,
+        zone: str = TOKYO,
+        manner: Manner = PLAIN_MANNER,
+    ) -> ReportRun:
         """Make the report of the period that holds `day`, by hand or from cron; idempotent.
 
-        Made before from the same data: the same bytes again. From other data: made anew, the old files stay.
+        Made before from the same data: the same bytes again. What is provisional is made anew; what is final stays,
+        and a correction follows it if late data change what it shows. A free period ends with `last_day`.
         Raises NotFound for a subject out of scope, BadInput for a period that has not begun.
         """
-        span = span_of(period, day, zone)
-        if span.start_ms >= self._clock.now_ms():
-            raise BadInput(
-                f"the {period} of {span.first.isoformat()} has not begun", next_step="Name an earlier day.", field="day"
-            )
+        subject.require(period)
+        span = free_span(day, last_day or day, zone) if period is Period.FREE else span_of(period, day, zone)
         async with self._database.read() as tx:
             await reports.require_subject(tx, scope, subject)
-        schedule_id = _by_hand(subject, zone)
+        schedule_id = subject.by_hand if zone == TOKYO else f"{subject.by_hand}-{zone.replace('/', '-')}"
         key = report_key(schedule_id, period, span)
-        await self._claim(key, Schedule(schedule_id, period, zone=zone), subject, span, Action.MAKE)
-        async with self._database.read() as tx:
-            before = await reports.run(tx, scope, key)
-        if before.state == "failed" or (before.state == "provisional" and self._is_final(span)):
-            await self._reclaim(key, before.state)
-        return await self._make(scope, key)
+        return await self._by_hand(
+            scope, Claim(key, schedule_id, subject, period, span, manner, Action.MAKE), require_pdf=manner.formats
+        )
 
-    async def file(self, scope: Scope, key: str, kind: Format) -> bytes:
-        """A file of a finished report. Raises NotFound if there is none (yet)."""
+    async def make_scheduled(
+        self, scope: Scope, schedule_id: str, day: date, *, period: Period | None = None
+    ) -> ReportRun:
+        """Make the report that a schedule makes of the period of `day`, now; cron may do the timer's work.
+
+        It goes out as if the timer had made it, once. Raises NotFound, or BadInput for a period that has not begun, or
+        that is not the schedule's.
+        """
+        async with self._database.read() as tx:
+            active = await reports.schedule(tx, scope, schedule_id)
+        if period not in (None, active.schedule.period):
+            raise BadInput(
+                f"the schedule {schedule_id} is by {active.schedule.period}, not by {period}",
+                field="period",
+                next_step="Leave the period away, or name the schedule's.",
+            )
+        span = span_of(active.schedule.period, day, active.schedule.zone)
+        return await self._by_hand(scope, _claim(active, span, Action.MAKE), require_pdf=())
+
+    async def _by_hand(self, scope: Scope, wanted: Claim, *, require_pdf: tuple[Format, ...]) -> ReportRun:
+        first = wanted.span.first.isoformat()
+        if wanted.span.start_ms >= self._clock.now_ms():
+            raise BadInput(
+                f"the {wanted.period} of {first} has not begun", next_step="Name an earlier day.", field="day"
+            )
+        if Format.PDF in require_pdf:
+            await asyncio.to_thread(rendering.require_pdf)
+        await self._claim(wanted)
+        async with self._database.read() as tx:
+            before = await reports.run(tx, scope, wanted.key)
+        if before.state == "final":
+            await self._metering.close_days()
+            return await self._corrected(scope, before)
+        if before.state in ("failed", "skipped") or (before.state == "provisional" and self._is_final(wanted.span)):
+            await self._reclaim(before)
+        return await self._make(scope, wanted.key)
+
+    async def file(self, scope: Scope, key: str, wanted: Format, language: Language | None = None) -> bytes:
+        """A file of a report. Raises NotFound if it was not made (yet), BadInput for a PDF without its extra."""
         async with self._database.read() as tx:
             run = await reports.run(tx, scope, key)
-        name = next((name for name in run.files if name.endswith(f".{kind}")), None)
-        path = self._folder / name if name else None
-        if path is None or not path.is_file():
-            raise NotFound(f"report {key} has no {kind} file", next_step="Make the report again.")
-        return await asyncio.to_thread(path.read_bytes)
+            content = await reports.document(tx, key)
+        if content is None:
+            raise NotFound(f"report {key} has no {wanted} file", next_step="Make the report again.")
+        return await asyncio.to_thread(rendering.render, content, wanted, language or run.manner.language)
 
-    async def _claim(self, key: str, schedule: Schedule, subject: Subject, span: Span, action: Action) -> bool:
+    async def _claim(self, wanted: Claim) -> bool:
         async with self._database.write() as tx:
-            return await reports.claim(
-                tx,
-                key=key,
-                schedule_id=schedule.id,
-                subject=subject,
-                period=schedule.period,
-                first_day=span.first,
-                zone=span.zone,
-                action=action.value,
-                node=self._node,
-                now_ms=self._clock.now_ms(),
-            )
+            return await reports.claim(tx, wanted, node=self._node, now_ms=self._clock.now_ms())
 
-    async def _reclaim(self, key: str, state: str) -> bool:
+    async def _reclaim(self, run: ReportRun) -> bool:
         async with self._database.write() as tx:
-            return await reports.reclaim(tx, key, node=self._node, now_ms=self._clock.now_ms(), states=[state])
+            return await reports.reclaim(tx, run, node=self._node, now_ms=self._clock.now_ms())
 
     async def _make(self, scope: Scope, key: str) -> ReportRun:
         async with self._database.read() as tx:
             run = await reports.run(tx, scope, key)
-        span = span_of(run.period, run.first_day, run.zone)
         self._making.add(key)
         try:
             await self._metering.close_days()
-            files, final = await self._written(scope, run, span)
+            made = await self._as_of_its_claim(scope, run)
+            names = await asyncio.to_thread(self._written, run, made)
         except (FleetError, OSError, SQLAlchemyError) as error:
             log.exception("report failed", report=key)
-            await self._finish(key, state="failed", failure=str(error))
+            async with self._database.write() as tx:
+                await reports.fail(tx, key, str(error), now_ms=self._clock.now_ms())
             raise
         finally:
             self._making.discard(key)
-        await self._finish(key, state="final" if final else "provisional", files=files)
+        async with self._database.write() as tx:
+            now_ms = self._clock.now_ms()
+            await reports.finish(tx, key, made.document, files=names, now_ms=now_ms)
+            if made.document.final:
+                await deliveries.enqueue(tx, run, made.document.sha256, now_ms=now_ms)
         async with self._database.read() as tx:
             return await reports.run(tx, scope, key)
 
-    async def _written(self, scope: Scope, run: ReportRun, span: Span) -> tuple[_Files, bool]:
-        """Files of the report as of its claim; as of now if its data have changed since it was made."""
-        files, final, contents = await self._contents(scope, run, span, run.claimed_ms)
-        if run.sha256 is not None and files.sha256 != run.sha256:
+    async def _as_of_its_claim(self, scope: Scope, run: ReportRun) -> Made:
+        """The report as of its claim; as of now if its data have changed since it was made."""
+        made = await self._maker.make(scope, run, run.claimed_ms)
+        if run.sha256 is not None and made.document.sha256 != run.sha256:
+            now_ms = self._clock.now_ms()
             async with self._database.write() as tx:
-                await reports.renew(tx, run.key, node=self._node, now_ms=self._clock.now_ms())
-            files, final, contents = await self._contents(scope, run, span, self._clock.now_ms())
-        await asyncio.to_thread(_write, self._folder, contents)
-        return files, final
+                await reports.renew(tx, run.key, node=self._node, now_ms=now_ms)
+            made = await self._maker.make(scope, run, now_ms)
+        return made
 
-    async def _contents(
-        self, scope: Scope, run: ReportRun, span: Span, made_ms: int
-    ) -> tuple[_Files, bool, dict[str, bytes]]:
-        found = await gather(self._database, self._traffic, scope, run.subject, span, made_ms)
-        final = made_ms >= span.end_ms + FINAL_AFTER_MS
-        head = ReportHead(run.key, found.title, found.audience, run.period, span, made_ms, found.data_as_of_ms, final)
-        contents, sha256 = await asyncio.to_thread(lambda: _render(run.key, encode(build(head, found.links))))
-        return _Files(sha256, tuple(contents)), final, contents
-
-    async def _finish(self, key: str, *, state: str, files: _Files | None = None, failure: str | None = None) -> None:
-        async with self._database.write() as tx:
-            await reports.finish(
-                tx,
-                key,
-                state=state,
-                now_ms=self._clock.now_ms(),
-                sha256=files.sha256 if files else None,
-                files=files.names if files else (),
-                failure=failure,
+    def _written(self, run: ReportRun, made: Made) -> list[str]:
+        """Write the files of the run's formats; their names."""
+        files = {
+            rendering.file_name(run.key, made.document.sha256, wanted, run.audience): rendering.render(
+                made.encoded, wanted, run.manner.language
             )
+            for wanted in run.manner.formats
+        }
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            half = self._folder / f".{name}.half"
+            half.write_bytes(content)
+            half.replace(self._folder / name)
+        return list(files)
+
+    async def _corrected(self, scope: Scope, first: ReportRun) -> ReportRun:
+        """The newest of a final report and its corrections; a new one if late data change what it shows (§8.4)."""
+        async with self._database.read() as tx:
+            newest = await reports.newest(tx, scope, first.key)
+        if newest.state != "final" or not await self._maker.changed(newest, self._clock.now_ms()):
+            return newest
+        number = newest.correction + 1
+        key = correction_key(first.key, number)
+        wanted = Claim(
+            key,
+            first.schedule_id,
+            first.subject,
+            first.period,
+            first.span,
+            first.manner,
+            Action.MAKE,
+            corrects=first.key,
+            correction=number,
+        )
+        if await self._claim(wanted):
+            return await self._make(scope, key)
+        async with self._database.read() as tx:
+            return await reports.run(tx, scope, key)
+
+    async def _correct_late(self) -> list[ReportRun]:
+        """Corrections of the reports that show days whose figures were made again."""
+        async with self._database.read() as tx:
+            marks = await reports.remade(tx)
+            if not marks:
+                return []
+            days = [day for _, day, _ in marks]
+            shown = await reports.showing(tx, min(days), max(days))
+            owners = await links.owners(tx, {link_id for link_id, _, _ in marks})
+        touched: dict[date, set[Subject]] = {}
+        for link_id, day, _ in marks:
+            of_day = touched.setdefault(day, set())
+            of_day |= {Subject(link_id=link_id), Subject(contractor_id=owners.get(link_id)), Subject()}
+        made, failed = [], False
+        for run in shown:
+            if _shows(run, touched):
+                try:
+                    newest = await self._corrected(EVERYTHING, run)
+                except (FleetError, OSError, SQLAlchemyError):  # it stops no other, and the marks stay
+                    log.exception("a correction was not made", report=run.key)
+                    failed = True
+                    continue
+                if newest.claimed_ms >= marks[-1][2] and newest.correction:
+                    made.append(newest)
+        if not failed:
+            async with self._database.write() as tx:
+                await reports.clear_remade(tx, marks[-1][2])
+        return made
 
     def _is_final(self, span: Span) -> bool:
         return self._clock.now_ms() >= span.end_ms + FINAL_AFTER_MS
 
 
-def _by_hand(subject: Subject, zone: str) -> str:
-    """Schedule id of reports made by command: one for each subject and zone."""
-    about = f"K-{subject.contractor_id}" if subject.contractor_id is not None else f"link-{subject.link_id}"
-    return f"traffic-{about}" if zone == TOKYO else f"traffic-{about}-{zone.replace('/', '-')}"
+def _claim(active: ActiveSchedule, span: Span, action: Action) -> Claim:
+    schedule = active.schedule
+    key = report_key(schedule.id, schedule.period, span)
+    return Claim(key, schedule.id, active.subject, schedule.period, span, active.manner, action)
 
 
-def _render(key: str, encoded: bytes) -> tuple[dict[str, bytes], str]:
-    """The files by name. The name holds the digest, so that a report made anew leaves the old one in place."""
-    sha256 = digest(encoded)
-    report = json.loads(encoded)
-    stem = f"{re.sub(r'[^A-Za-z0-9.-]', '_', key)}_{sha256[:12]}"
-    return {
-        f"{stem}.json": encoded,
-        f"{stem}.csv": csv_of(report, sha256),
-        f"{stem}.html": html_of(report, sha256),
-    }, sha256
-
-
-def _write(folder: Path, contents: dict[str, bytes]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        half = folder / f".{name}.half"
-        half.write_bytes(content)
-        half.replace(folder / name)
+def _shows(run: ReportRun, touched: Mapping[date, Set[Subject]]) -> bool:
+    """Whether a report shows one of these days of its subject. The fleet compares with earlier ones too."""
+    span = run.span
+    first = span.first
+    if run.subject.kind is Kind.FLEET:
+        first -= max(span.after - span.first, timedelta(days=7))
+    about = Subject(run.subject.contractor_id, run.subject.link_id)
+    return any(first <= day < span.after and about in subjects for day, subjects in touched.items())

@@ -24,7 +24,7 @@ from inventory.adapters import SerialNumber
 from inventory.billing import BilledLine, Charge, Version, charges
 from inventory.bills import Bill, Credit, bill, first_month
 from inventory.calendar import Month, day_end_ms, tokyo_day
-from inventory.catalogue import model
+from inventory.catalogue import Service, model
 from inventory.contractbook import Book
 from inventory.errors import NotFound
 from inventory.liabilities import liability_charge
@@ -32,6 +32,8 @@ from inventory.prices import PriceList
 from inventory.slots import show_key
 
 Counts = tuple[tuple[date, int], ...]
+Key = tuple[int, Service]
+"""Of an invoice: who gets it, and the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,8 @@ class Statement:
     """Charges for units: lost, failed by fault, damaged."""
     missing: tuple[str, ...]
     """Prices that no list has; the sums are without them."""
-    bills: Mapping[int, Bill]
-    """By the contractor who gets the invoice."""
+    bills: Mapping[tuple[int, Service], Bill]
+    """By the contractor who gets the invoice, and service: the contracts of each are invoiced apart."""
 
 
 async def statement(
@@ -84,9 +86,9 @@ async def statement(
     facts = await _gather(tx, contractor_id, month, as_of, known_at_ms)
     credits = await _credits(tx, facts, known_at_ms)
     first = min([month, *(first_month(month, found) for found in credits.values())])
-    by_month: dict[int, dict[Month, list[Charge]]] = {contractor_id: {}}
+    by_month: dict[Key, dict[Month, list[Charge]]] = {(contractor_id, one.service): {} for one in facts.lines}
     shown: list[LineCharges] = []
-    others: list[Charge] = []
+    others: list[tuple[Service, Charge]] = []
     missing: list[str] = []
     at = first
     while at <= month:
@@ -94,19 +96,19 @@ async def statement(
         others, lacking = _of_units(facts, at)
         missing = [*(one.missing for one in shown if one.missing), *lacking]
         for one in shown:
-            by_month.setdefault(one.billed_to, {}).setdefault(at, []).extend(one.charges)
-        by_month[contractor_id].setdefault(at, []).extend(others)
+            by_month.setdefault((one.billed_to, one.line.service), {}).setdefault(at, []).extend(one.charges)
+        for service, charge in others:
+            by_month.setdefault((contractor_id, service), {}).setdefault(at, []).append(charge)
         at = at.plus(1)
-    payers = {*by_month, *credits}
     return Statement(
         contractor_id,
         month,
         facts.until,
         known_at_ms,
         tuple(one for one in shown if one.charges or one.missing),
-        tuple(others),
+        tuple(charge for _, charge in others),
         tuple(missing),
-        {payer: bill(month, by_month.get(payer, {}), credits.get(payer, ())) for payer in sorted(payers)},
+        {key: bill(month, by_month.get(key, {}), credits.get(key, ())) for key in sorted({*by_month, *credits})},
     )
 
 
@@ -158,7 +160,7 @@ async def _gather(tx: Tx, contractor_id: int, month: Month, as_of: date | None, 
         await prices.price_list(tx, contractor_id, known_at_ms),
         [one for one in units if one.day <= until],
         await records.addressees(tx, managements, known_at_ms=known_at_ms),
-        await records.exempt_lines(tx, contractor_id, until, known_at_ms=known_at_ms),
+        await records.exempt_lines(tx, contractor_id, as_of, known_at_ms=known_at_ms),
         await _own_units(tx, lines),
     )
 
@@ -212,17 +214,17 @@ async def _counts(
     return {key: tuple(sorted(days.items())) for key, days in found.items()}
 
 
-async def _credits(tx: Tx, facts: _Facts, known_at_ms: int | None) -> dict[int, list[Credit]]:
-    """Credits by the contractor whose invoice they come off: the one that carries the management's fees."""
+async def _credits(tx: Tx, facts: _Facts, known_at_ms: int | None) -> dict[Key, list[Credit]]:
+    """Credits by the invoice that they come off: the one that carries the management's fees."""
     granted = await outages.credits_of(tx, facts.contractor_id, known_at_ms)
     addressees = await records.addressees(tx, {one.management_id for one in granted}, known_at_ms=known_at_ms)
-    found: dict[int, list[Credit]] = {}
+    found: dict[Key, list[Credit]] = {}
     for one in granted:
         day = tokyo_day(one.decided_ms)
         if day <= facts.until:
             payer = addressees.on(one.management_id, day) or facts.contractor_id
             words = f"outage {one.outage_id} of {show_key('M', one.management_id)}"
-            found.setdefault(payer, []).append(Credit(words, Month.of(day), one.decision.amount))
+            found.setdefault((payer, one.service), []).append(Credit(words, Month.of(day), one.decision.amount))
     return found
 
 
@@ -240,14 +242,16 @@ def _line_charges(facts: _Facts, line: ContractLine, month: Month) -> LineCharge
         return LineCharges(line, (), payer, error.message, error.rule)
 
 
-def _of_units(facts: _Facts, month: Month) -> tuple[list[Charge], list[str]]:
+def _of_units(facts: _Facts, month: Month) -> tuple[list[tuple[Service, Charge]], list[str]]:
     found, missing = [], []
     for one in facts.units:
         if Month.of(one.day) == month:
             try:
-                found.append(liability_charge(one.unit, one.what, one.day, facts.prices, one.cost_yen))
+                charge = liability_charge(one.unit, one.what, one.day, facts.prices, one.cost_yen)
             except NotFound as error:
                 missing.append(error.message)
+            else:
+                found.append((one.unit.service, charge))
     return found, missing
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -14,8 +15,9 @@ from controller.store.rows import adapter_row, not_found
 from controller.store.scope import By, Scope
 from controller.store.tables.base import AnyRow
 from controller.store.tables.inventory import adapters, endpoints
-from drivers.sessions.contract import Endpoint
+from drivers.sessions.contract import Endpoint, Hop, Rest
 from inventory.errors import BadInput, Conflict
+from inventory.secrets import Secret
 
 
 async def put(tx: Tx, scope: Scope, by: By, adapter_id: int, *, endpoint: Endpoint, keyring: Keyring) -> None:
@@ -41,6 +43,9 @@ async def put(tx: Tx, scope: Scope, by: By, adapter_id: int, *, endpoint: Endpoi
         "password_sealed": keyring.seal(endpoint.password, context=_context("password", adapter_id)),
         "enable_password_sealed": keyring.seal(enable, context=_context("enable", adapter_id)) if enable else None,
         "profile": endpoint.profile,
+        "transport": endpoint.transport,
+        "jump_sealed": _sealed_jump(keyring, endpoint.jump, adapter_id),
+        **_rest_values(keyring, endpoint.rest, adapter_id),
     }
     if endpoint.host_key is not None:
         values |= {"host_key": endpoint.host_key, "host_key_pinned_ms": by.at_ms}
@@ -48,6 +53,7 @@ async def put(tx: Tx, scope: Scope, by: By, adapter_id: int, *, endpoint: Endpoi
     if changed.rowcount == 0:
         await tx.execute(insert(endpoints).values(adapter_id=adapter_id, **values))
     shown = {"host": values["host"], "port": endpoint.port, "username": endpoint.username, "profile": endpoint.profile}
+    shown |= {"transport": endpoint.transport, "jump": [f"{hop.host}:{hop.port}" for hop in endpoint.jump]}
     await events.record(tx, NewEvent("adapter.endpoint", by.at_ms, adapter_id=adapter_id, facts=shown))
     audit.record(tx, by, "adapter.endpoint", adapter.serial_shown, contractor_id=adapter.contractor_id, after=shown)
 
@@ -76,7 +82,25 @@ async def get(tx: Tx, scope: Scope, keyring: Keyring, adapter_id: int) -> Endpoi
         enable_password=keyring.unseal(enable, context=_context("enable", adapter_id)) if enable else None,
         host_key=row.host_key,
         profile=row.profile,
+        transport=row.transport or "ssh",
+        jump=_opened_jump(keyring, row.jump_sealed, adapter_id),
+        rest=_opened_rest(keyring, row, adapter_id),
     )
+
+
+async def pin_certificate(tx: Tx, scope: Scope, by: By, adapter_id: int, certificate: str) -> None:
+    """Keep the fingerprint of the certificate that the device's REST API showed first; a later one changes nothing."""
+    adapter = await adapter_row(tx, scope, adapter_id)
+    pinned = await tx.execute(
+        update(endpoints)
+        .where(endpoints.c.adapter_id == adapter_id, endpoints.c.rest_certificate.is_(None))
+        .values(rest_certificate=certificate)
+    )
+    if pinned.rowcount:
+        shown = {"rest_certificate": certificate}
+        audit.record(
+            tx, by, "adapter.certificate-pinned", adapter.serial_shown, contractor_id=adapter.contractor_id, after=shown
+        )
 
 
 async def pin_host_key(tx: Tx, scope: Scope, by: By, adapter_id: int, host_key: str) -> None:
@@ -115,13 +139,16 @@ async def pin_host_key(tx: Tx, scope: Scope, by: By, adapter_id: int, host_key: 
 
 
 async def forget_host_key(tx: Tx, scope: Scope, by: By, adapter_id: int) -> None:
-    """An operator's word that the device may show a new key; the next contact pins it. Raises NotFound."""
+    """An operator's word that the device may show a new key, and a new certificate of its API; the next contact pins
+    them. Raises NotFound."""
     adapter = await adapter_row(tx, scope, adapter_id)
     row = await _row(tx, adapter_id)
     if row is None:
         raise not_found(f"endpoint of adapter {adapter.serial_shown}")
     await tx.execute(
-        update(endpoints).where(endpoints.c.adapter_id == adapter_id).values(host_key=None, host_key_pinned_ms=None)
+        update(endpoints)
+        .where(endpoints.c.adapter_id == adapter_id)
+        .values(host_key=None, host_key_pinned_ms=None, rest_certificate=None)
     )
     audit.record(
         tx,
@@ -131,6 +158,47 @@ async def forget_host_key(tx: Tx, scope: Scope, by: By, adapter_id: int) -> None
         contractor_id=adapter.contractor_id,
         before={"host_key": row.host_key},
     )
+
+
+def _sealed_jump(keyring: Keyring, jump: tuple[Hop, ...], adapter_id: int) -> bytes | None:
+    if not jump:
+        return None
+    plain = [
+        {
+            "host": hop.host,
+            "port": hop.port,
+            "username": hop.username,
+            "password": hop.password.reveal(),
+            "host_key": hop.host_key,
+            "profile": hop.profile,
+        }
+        for hop in jump
+    ]
+    return keyring.seal(Secret(json.dumps(plain)), context=_context("jump", adapter_id))
+
+
+def _opened_jump(keyring: Keyring, sealed: bytes | None, adapter_id: int) -> tuple[Hop, ...]:
+    if sealed is None:
+        return ()
+    plain = json.loads(keyring.unseal(sealed, context=_context("jump", adapter_id)).reveal())
+    return tuple(Hop(**{**hop, "password": Secret(hop["password"])}) for hop in plain)
+
+
+def _rest_values(keyring: Keyring, rest: Rest | None, adapter_id: int) -> dict[str, Any]:
+    if rest is None:
+        return {"rest_token_sealed": None, "rest_port": None, "rest_certificate": None}
+    values: dict[str, Any] = {
+        "rest_token_sealed": keyring.seal(rest.token, context=_context("rest", adapter_id)),
+        "rest_port": rest.port,
+    }
+    return values if rest.certificate is None else {**values, "rest_certificate": rest.certificate}
+
+
+def _opened_rest(keyring: Keyring, row: AnyRow, adapter_id: int) -> Rest | None:
+    if row.rest_token_sealed is None:
+        return None
+    token = keyring.unseal(row.rest_token_sealed, context=_context("rest", adapter_id))
+    return Rest(token, row.rest_port, row.rest_certificate)
 
 
 async def _row(tx: Tx, adapter_id: int) -> AnyRow | None:

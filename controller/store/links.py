@@ -222,6 +222,20 @@ async def _owner(tx: Tx, link: Link) -> int | None:
     return found
 
 
+async def owners(tx: Tx, link_ids: Iterable[int]) -> dict[int, int]:
+    """Contractor of each link's management."""
+    found: dict[int, int] = {}
+    for part in in_parts(list(link_ids)):
+        rows = await tx.execute(
+            select(links.c.id, managements.c.contractor_id)
+            .join(entries, entries.c.id == links.c.entry_id)
+            .join(managements, managements.c.id == entries.c.management_id)
+            .where(links.c.id.in_(part))
+        )
+        found.update({row.id: row.contractor_id for row in rows})
+    return found
+
+
 async def get(tx: Tx, scope: Scope, link_id: int) -> Link:
     """A link by its number. Raises NotFound."""
     row = (await tx.execute(_visible(scope).where(links.c.id == link_id))).one_or_none()

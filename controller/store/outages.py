@@ -20,6 +20,7 @@ from controller.store.tables.inventory import managements as management_table
 from controller.store.tables.inventory import slot_counts
 from controller.store.tables.money import outage_facts, outage_steps, outages
 from inventory.calendar import TOKYO, Month, tokyo_day
+from inventory.catalogue import Service
 from inventory.errors import BadInput, Conflict
 from inventory.outagebook import Decision, FactName, OutageFact, credit_kept, fold
 from inventory.outageclaims import FINAL, ClaimState, OutageClaim, decide
@@ -68,6 +69,7 @@ class Credited:
 
     outage_id: int
     management_id: int
+    service: Service
     decided_ms: int
     decision: Decision
 
@@ -249,7 +251,7 @@ async def unsettled(tx: Tx, scope: Scope, now_ms: int) -> list[Outage]:
 async def credits_of(tx: Tx, contractor_id: int, known_at_ms: int | None = None) -> list[Credited]:
     """Credits granted to a contractor, as they were known at an instant."""
     query = (
-        select(outage_facts, outages.c.management_id)
+        select(outage_facts, outages.c.management_id, management_table.c.service)
         .join(outages, outages.c.id == outage_facts.c.outage_id)
         .join(management_table, management_table.c.id == outages.c.management_id)
         .where(outage_facts.c.name == "decided", management_table.c.contractor_id == contractor_id)
@@ -258,7 +260,13 @@ async def credits_of(tx: Tx, contractor_id: int, known_at_ms: int | None = None)
     if known_at_ms is not None:
         query = query.where(outage_facts.c.recorded_ms <= known_at_ms)
     found = [
-        Credited(row.outage_id, row.management_id, row.recorded_ms, _decision(row.value, row.reason, row.recorded_ms))
+        Credited(
+            row.outage_id,
+            row.management_id,
+            row.service,
+            row.recorded_ms,
+            _decision(row.value, row.reason, row.recorded_ms),
+        )
         for row in await tx.execute(query)
     ]
     return [one for one in found if one.decision.credited]

@@ -23,7 +23,7 @@ from controller.store.tables.inventory import adapters
 from controller.store.tables.push import plan_approvals, plans, pushes
 from drivers.push import PushJob
 from inventory.errors import Conflict, NotFound
-from inventory.plans import Approval, BlastRadius, Computed, ConfigText, Finding, Plan
+from inventory.plans import Approval, BlastRadius, Computed, ConfigText, Finding, Plan, Rarity
 
 _FACTS: Final[tuple[ColumnElement[Any], ...]] = (
     plans.c.id,
@@ -59,6 +59,7 @@ class NewPlan:
     base: ConfigText
     intent: ConfigText
     computed: Computed
+    rarity: tuple[Rarity | None, ...]
     blast: BlastRadius
     guard: str
     guard_s: int
@@ -78,6 +79,7 @@ async def create(tx: Tx, keyring: Keyring, new: NewPlan) -> int:
     }
     shown = {
         "diff": computed.diff_shown,
+        "rarity": [None if one is None else [one.on, one.of] for one in new.rarity],
         "remediation": computed.remediation_shown,
         "rollback": computed.rollback_shown,
         "proven": computed.proven,
@@ -228,6 +230,7 @@ def _plan(row: RowMapping, approvals: tuple[Approval, ...]) -> Plan:
     return Plan(
         **facts,
         diff=shown["diff"],
+        rarity=tuple(None if one is None else Rarity(*one) for one in shown.get("rarity", ())),
         remediation=tuple(shown["remediation"]),
         rollback=tuple(shown["rollback"]),
         proven=shown["proven"],

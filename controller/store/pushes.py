@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, RowMapping, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, RowMapping, and_, delete, exists, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from controller.store import audit, configs, events
@@ -163,15 +163,19 @@ async def append(tx: Tx, push_id: int, row: JournalRow) -> None:
     await tx.execute(delete(device_locks).where(device_locks.c.push_id == push_id))
 
 
-async def unfinished(tx: Tx, now_ms: int, limit: int) -> list[Push]:
-    """Pushes that are due and not finished, oldest first, whose device no other push and no operation holds."""
+async def unfinished(tx: Tx, now_ms: int, limit: int, *, node_id: str | None = None) -> list[Push]:
+    """Pushes that are due and not finished, oldest first, whose device no other push and no operation holds.
+
+    Those that another node than `node_id` carries out are left out; without one, none is.
+    """
+    ours = or_(device_locks.c.node_id.is_(None), device_locks.c.node_id == node_id) if node_id else true()
     found = await tx.execute(
         select(*_FACTS)
         .outerjoin(device_locks, device_locks.c.adapter_id == pushes.c.adapter_id)
         .where(pushes.c.finished_ms.is_(None), or_(pushes.c.due_ms <= now_ms, pushes.c.cancelled_by.is_not(None)))
         .where(
             or_(
-                device_locks.c.push_id == pushes.c.id,
+                and_(device_locks.c.push_id == pushes.c.id, ours),
                 and_(device_locks.c.push_id.is_(None), ~_operated(pushes.c.adapter_id)),
             )
         )
@@ -181,23 +185,27 @@ async def unfinished(tx: Tx, now_ms: int, limit: int) -> list[Push]:
     return [_push(row) for row in found.mappings()]
 
 
-async def claim(tx: Tx, push: Push, *, attempt: int, now_ms: int) -> bool:
-    """Take the device for a push and set its attempt; False when another push or an operation holds the device."""
+async def claim(tx: Tx, push: Push, *, attempt: int, now_ms: int, node_id: str | None = None) -> bool:
+    """Take the device for a push and set its attempt; False when another push, node or operation holds the device."""
     await tx.execute(select(adapters.c.id).where(adapters.c.id == push.adapter_id).with_for_update())
-    holder = (
-        await tx.execute(select(device_locks.c.push_id).where(device_locks.c.adapter_id == push.adapter_id))
-    ).scalar_one_or_none()
-    if holder is None:
+    lock = (
+        await tx.execute(
+            select(device_locks.c.push_id, device_locks.c.node_id).where(device_locks.c.adapter_id == push.adapter_id)
+        )
+    ).one_or_none()
+    if lock is None:
         if await tx.scalar(select(_operated(push.adapter_id))):
             return False
         try:
             async with tx.begin_nested():
                 await tx.execute(
-                    insert(device_locks).values(adapter_id=push.adapter_id, push_id=push.id, since_ms=now_ms)
+                    insert(device_locks).values(
+                        adapter_id=push.adapter_id, push_id=push.id, since_ms=now_ms, node_id=node_id
+                    )
                 )
         except IntegrityError:
             return False
-    elif holder != push.id:
+    elif lock.push_id != push.id or (node_id is not None and lock.node_id not in (None, node_id)):
         return False
     await tx.execute(update(pushes).where(pushes.c.id == push.id).values(attempt=attempt))
     return True

@@ -172,9 +172,10 @@ async def invoice_addressee(tx: Tx, management_id: int, day: date) -> int | None
 
 
 async def exempt_lines(
-    tx: Tx, contractor_id: int, until: date, *, known_at_ms: int | None = None
+    tx: Tx, contractor_id: int, until: date | None, *, known_at_ms: int | None = None
 ) -> Mapping[int, Record]:
-    """Lines for which article 28(2) or (3) of the general terms holds (MPC-16.1), with the record that says so."""
+    """Lines for which article 28(2) or (3) of the general terms holds (MPC-16.1), with the record that says so; those
+    of days up to `until` (None: of any day)."""
     query = (
         select(records)
         .where(records.c.kind == "exemption", records.c.contractor_id == contractor_id)
@@ -187,7 +188,10 @@ async def exempt_lines(
     return {
         one.about.line_id: one
         for one in found
-        if one.id not in corrected and one.day <= until and one.facts["clause"] != "none" and one.about.line_id
+        if one.id not in corrected
+        and (until is None or one.day <= until)
+        and one.facts["clause"] != "none"
+        and one.about.line_id
     }
 
 

@@ -93,10 +93,7 @@ def _interfaces(old: Model, new: Model, names: Sequence[str]) -> Findings:
             yield Finding(f"interface {name} / shutdown", "shuts an interface that we come through")
         yield from _lines(was, now, carried=name in below)
         yield from _vlans(name, was, now, below.get(name, ""))
-    for name in names:
-        kind = re.fullmatch(r"[Vv]lan\s*(\d+)", name)
-        if kind:
-            yield from _vlan(old, new, kind[1])
+    yield from _vlan(old, new, {kind[1] for name in names if (kind := re.fullmatch(r"[Vv]lan\s*(\d+)", name))})
 
 
 def _spare(old: Model, new: Model, name: str, above: str) -> bool:
@@ -147,19 +144,23 @@ def _vlans(name: str, was: Interface, now: Interface, above: str) -> Findings:
         yield Finding(f"interface {name} / {shown}", f"takes VLAN {kind[1]}, which we come through, from its port")
 
 
-def _vlan(old: Model, new: Model, vlan: str) -> Findings:
-    for node in old.nodes:
-        if re.fullmatch(rf"vlan {vlan}", node.text) and node.text not in new.top:
-            yield Finding(f"no vlan {vlan}", "removes the VLAN that we come through")
-    for node in new.nodes:
-        was = {child.text for child in old.top[node.text].children} if node.text in old.top else set()
-        if node.text == f"vlan {vlan}":
+def _vlan(old: Model, new: Model, ours: set[str]) -> Findings:
+    """The VLANs of our way: removed, stopped or filtered."""
+    for text in old.top:
+        found = re.fullmatch(r"vlan (\d+)", text)
+        if found and found[1] in ours and text not in new.top:
+            yield Finding(f"no {text}", "removes the VLAN that we come through")
+    for text, node in new.top.items():
+        found = re.fullmatch(r"vlan (\d+)", text)
+        if found and found[1] in ours:
+            was = {child.text for child in old.top[text].children} if text in old.top else set()
             for child in node.children:
                 if re.match(r"shutdown|state suspend", child.text) and child.text not in was:
-                    yield Finding(f"vlan {vlan} / {child.text}", "stops the VLAN that we come through")
-        named = re.search(rf"\b{vlan}\b|\ball\b", node.text)
-        if node.text not in old.top and named and re.match(r"ip arp inspection vlan|vlan filter", node.text):
-            yield Finding(node.text, "filters the VLAN that we come through")
+                    yield Finding(f"{text} / {child.text}", "stops the VLAN that we come through")
+        elif text not in old.top and re.match(r"ip arp inspection vlan|vlan filter", text):
+            named = set(re.findall(r"\d+|all", text))
+            if named & ours or "all" in named:
+                yield Finding(text, "filters the VLAN that we come through")
 
 
 def _routes(old: Model, new: Model, way: Way, names: Sequence[str]) -> Findings:

@@ -87,25 +87,41 @@ class Interface:
         """Whether it is a switch port with this VLAN."""
         if self.trunk:
             carried = True
-            for line in self.lines:
-                found = re.fullmatch(r"switchport trunk allowed vlan (?:(add|remove|except) )?(\S+)", line)
-                if found:
-                    listed = _listed(found[2], vlan)
-                    match found[1]:
-                        case "add":
-                            carried = carried or listed
-                        case "remove":
-                            carried = carried and not listed
-                        case "except":
-                            carried = not listed
-                        case _:
-                            carried = listed
+            for kind, ranges in self._allowed:
+                listed = any(low <= int(vlan) <= high for low, high in ranges)
+                match kind:
+                    case "add":
+                        carried = carried or listed
+                    case "remove":
+                        carried = carried and not listed
+                    case "except":
+                        carried = not listed
+                    case _:
+                        carried = listed
             return carried
-        if not any(line.startswith("switchport") or "spanning-tree" in line for line in self.lines):
-            return vlan == "1" and not self.networks and not self.down and "no switchport" not in self.lines
-        return (self.value(r"switchport access vlan (\d+)") or "1") == vlan
+        return self._access == vlan
 
-    @property
+    @cached_property
+    def _allowed(self) -> tuple[tuple[str, tuple[tuple[int, int], ...]], ...]:
+        """What the lines about VLANs of a trunk say, in their order."""
+        found = (
+            re.fullmatch(r"switchport trunk allowed vlan (?:(add|remove|except) )?(\S+)", one) for one in self.lines
+        )
+        return tuple((one[1] or "", _ranges(one[2])) for one in found if one)
+
+    @cached_property
+    def _access(self) -> str:
+        """The one VLAN of a port without tags; empty if it is no switch port."""
+        if any(line.startswith(("switchport", "spanning-tree")) for line in self.lines):
+            return self.value(r"switchport access vlan (\d+)") or "1"
+        return "" if self.networks or self.down or "no switchport" in self.lines else "1"
+
+    @cached_property
+    def bundle(self) -> str:
+        """Number of the Port-channel that it is a member of; empty if it is none."""
+        return self.value(r"channel-group (\d+).*")
+
+    @cached_property
     def trunk(self) -> bool:
         """Whether it carries VLANs with tags."""
         return "switchport mode trunk" in self.lines or (
@@ -322,13 +338,9 @@ def _below(model: Model, name: str) -> Iterator[str]:
     others = model.interfaces.items()
     match kind.lower():
         case "port-channel":
-            yield from (n for n, i in others if i.value(r"channel-group (\d+).*") == number)
+            yield from (n for n, i in others if i.bundle == number)
         case "vlan":
-            ports = [
-                (n, i)
-                for n, i in others
-                if "/" in n and not i.down and i.carries(number) and not i.value(r"channel-group (\d+).*")
-            ]
+            ports = [(n, i) for n, i in others if "/" in n and not i.bundle and not i.down and i.carries(number)]
             trunks = [n for n, i in ports if i.trunk or UPWARDS.search(i.said)]
             yield from trunks or (n for n, _ in ports)
             yield from (
@@ -359,11 +371,8 @@ def _split(name: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else ("", "")
 
 
-def _listed(listed: str, vlan: str) -> bool:
+def _ranges(listed: str) -> tuple[tuple[int, int], ...]:
     if listed in {"all", "none"}:
-        return listed == "all"
-    for part in listed.split(","):
-        found = _LIST.fullmatch(part)
-        if found and int(found[1]) <= int(vlan) <= int(found[2] or found[1]):
-            return True
-    return False
+        return ((1, 4094),) if listed == "all" else ()
+    found = (_LIST.fullmatch(part) for part in listed.split(","))
+    return tuple((int(one[1]), int(one[2] or one[1])) for one in found if one)

@@ -8,7 +8,7 @@ from typing import Final
 from drivers.dialects.block_change import changes, unchangeable
 from drivers.dialects.block_model import Table
 from drivers.dialects.block_secrets import redact
-from drivers.dialects.block_words import WORD, words
+from drivers.dialects.block_words import ON_ONE_LINE, WORD, words
 from drivers.dialects.secrets import sendable
 from drivers.dialects.tree import MAX_DEPTH, Growing, Node, Tree, text_lines
 from inventory.errors import ConfigSyntax
@@ -123,6 +123,9 @@ class _Reader:
         return Tree(self._root.freeze().children)
 
     def _end_of_statement(self, start: int) -> int:
+        simple = ON_ONE_LINE.match(self._text, start)
+        if simple:
+            return simple.end()
         at = start
         while at < len(self._text) and self._text[at] != "\n":
             if self._text[at] in " \t":

@@ -32,7 +32,7 @@ class Setting:
     @classmethod
     def of(cls, raw: Sequence[str]) -> Setting:
         """From words as written."""
-        return cls(tuple(raw), tuple(value(word) for word in raw))
+        return cls(tuple(raw), tuple([value(word) for word in raw]))
 
     def clear_secret(self, name: str) -> bool:
         """Whether this is a secret in clear text: nobody can tell whether the device holds it already."""

@@ -9,13 +9,19 @@ WORD: Final = re.compile(r"""(?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^ \t\n"'\\])*""",
 """One word as written, or nothing. Between single quotes nothing is special."""
 
 _PIECE: Final = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^"'\\]+)""", re.DOTALL)
+ON_ONE_LINE: Final = re.compile(r"""(?:[^"'\\\n]++|"[^"\\\n]*+")*+(?=\n|\Z)""")
+"""The rest of a line in which every quote is closed and nothing is escaped: what most statements are."""
+
+_SPECIAL: Final = re.compile(r"""["'\\\t\n]""")
+_SIMPLY_QUOTED: Final = re.compile(r'"[^"\\]*"')
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./:@%+,*=-]+")
 
 
 def words(statement: str) -> list[str]:
     """The words of one statement as they are written."""
-    found = (word.group() for word in WORD.finditer(statement))
-    return [word for word in found if word]
+    if not _SPECIAL.search(statement):
+        return [word for word in statement.split(" ") if word]
+    return [word for word in WORD.findall(statement) if word]
 
 
 def value(word: str) -> str:
@@ -23,6 +29,10 @@ def value(word: str) -> str:
 
     In double quotes a backslash is itself, except before a quote or another backslash.
     """
+    if not _SPECIAL.search(word):
+        return word
+    if _SIMPLY_QUOTED.fullmatch(word):
+        return word[1:-1]
     parts: list[str] = []
     for piece in _PIECE.finditer(word):
         single, double, escaped, plain = piece.groups()

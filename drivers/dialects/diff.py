@@ -7,6 +7,8 @@ the simulator.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -38,7 +40,11 @@ def lines(d: Dialect, old: Tree, new: Tree) -> tuple[DiffLine, ...]:
 
     Always redacted: a secret that changes shows as a masked line gone and a masked line come.
     """
-    before, after = d.canonical(old), d.canonical(new)
+    return lines_between(d, d.canonical(old), d.canonical(new))
+
+
+def lines_between(d: Dialect, before: Tree, after: Tree) -> tuple[DiffLine, ...]:
+    """The same for trees that are in canonical form already."""
     return tuple(_compare(d, (), before.nodes, after.nodes))
 
 
@@ -59,18 +65,59 @@ def equal(d: Dialect, a: str, b: str) -> bool:
 
 
 def _compare(d: Dialect, path: tuple[str, ...], old: Sequence[Node], new: Sequence[Node]) -> Iterator[DiffLine]:
-    matcher = SequenceMatcher(None, [node.text for node in old], [node.text for node in new], autojunk=False)
-    for operation, i1, i2, j1, j2 in matcher.get_opcodes():
-        if operation == "equal":
-            for before, after in zip(old[i1:i2], new[j1:j2], strict=True):
-                if before.children != after.children:
-                    yield from _shown(d, " ", before.text, path)
-                    yield from _compare(d, (*path, before.text), before.children, after.children)
-            continue
-        for node in old[i1:i2]:
+    at_old = at_new = 0
+    for i, j in (*_same([node.text for node in old], [node.text for node in new]), (len(old), len(new))):
+        for node in old[at_old:i]:
             yield from _whole(d, "-", node, path)
-        for node in new[j1:j2]:
+        for node in new[at_new:j]:
             yield from _whole(d, "+", node, path)
+        if i < len(old) and old[i].children != new[j].children:
+            yield from _shown(d, " ", old[i].text, path)
+            yield from _compare(d, (*path, old[i].text), old[i].children, new[j].children)
+        at_old, at_new = i + 1, j + 1
+
+
+def _same(old: list[str], new: list[str]) -> list[tuple[int, int]]:
+    """Pairs of places of the lines that stay, ascending in both.
+
+    Lines that occur once on each side are matched by their longest common order, which takes n log n steps for the
+    thousands of lines that a device has; what lies between two of them is matched line by line.
+    """
+    once = _once(new)
+    anchors = _longest_ascending([(i, once[text]) for text, i in _once(old).items() if text in once])
+    found: list[tuple[int, int]] = []
+    at_old = at_new = 0
+    for i, j in (*anchors, (len(old), len(new))):
+        matcher = SequenceMatcher(None, old[at_old:i], new[at_new:j], autojunk=False)
+        for block in matcher.get_matching_blocks() if at_old < i and at_new < j else ():
+            found += [(at_old + block.a + n, at_new + block.b + n) for n in range(block.size)]
+        at_old, at_new = i + 1, j + 1
+        found.append((i, j))
+    return found[:-1]
+
+
+def _once(texts: list[str]) -> dict[str, int]:
+    """Place of each text that occurs once."""
+    counts = Counter(texts)
+    return {text: i for i, text in enumerate(texts) if counts[text] == 1}
+
+
+def _longest_ascending(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Longest part of `pairs`, whose first places ascend, in which the second places ascend too."""
+    ends: list[int] = []
+    tails: list[int] = []
+    before: list[int] = []
+    for at, (_, j) in enumerate(pairs):
+        length = bisect_left(ends, j)
+        before.append(tails[length - 1] if length else -1)
+        ends[length : length + 1] = [j]
+        tails[length : length + 1] = [at]
+    found = []
+    at = tails[-1] if tails else -1
+    while at >= 0:
+        found.append(pairs[at])
+        at = before[at]
+    return found[::-1]
 
 
 def _whole(d: Dialect, sign: Sign, node: Node, path: tuple[str, ...]) -> Iterator[DiffLine]:

@@ -11,27 +11,15 @@ from typing import Final
 
 from drivers.dialects.indented_canonical import canonical
 from drivers.dialects.indented_change import apply, remediate
-from drivers.dialects.indented_rules import NOT_REVERTIBLE
+from drivers.dialects.indented_rules import DELIMITED, NOT_REVERTIBLE, OPENS_BLOCK, STAYS
 from drivers.dialects.indented_secrets import redact
 from drivers.dialects.secrets import sendable
 from drivers.dialects.tree import MAX_DEPTH, Growing, Node, Tree, text_lines
 from inventory.errors import ConfigSyntax
 
-_DELIMITED: Final = re.compile(
-    r"""^(?:banner[ ]+(?:motd|login|exec|incoming|slip-ppp|prompt-timeout|config-save)
-         | banner(?:[ ]+(?:title|text))?(?=[ ]+(?:\^C|\x03))
-         | menu[ ]+\S+[ ]+(?:title|prompt)
-         | aaa[ ]+authentication[ ]+(?:banner|fail-message)
-         | ip[ ]+(?:admission|auth-proxy)[ ]+auth-proxy-banner[ ]+(?:http|ftp|telnet)
-         | ip[ ]+(?:admission|auth-proxy)[ ]+auth-proxy-banner(?=[ ]+(?:\^C|\x03))
-        )[ ]+(?=\S)""",
-    re.VERBOSE | re.IGNORECASE,
-)
-"""Commands that are followed by `delimiter text delimiter`, the text over any number of lines."""
-
 _HEX_LINE: Final = re.compile(r"[0-9A-Fa-f]{2,8}(?:[ \t]+[0-9A-Fa-f]{1,8})*$")
-_HEX_OPENER: Final = re.compile(r"certificate[ ]+\S.*|key-string", re.IGNORECASE)
 _MACRO: Final = re.compile(r"macro[ ]+name[ ]+\S+", re.IGNORECASE)
+_SCRIPT: Final = re.compile(r"(?:macro[ ]+auto[ ]+execute|shell[ ]+function)[ ]+\S+[ ]*\{", re.IGNORECASE)
 _BLANKS: Final = " \t"
 
 
@@ -64,10 +52,11 @@ class Indented:
         return apply(tree, self.parse("\n".join(lines)))
 
     def caveat(self, base: Tree, lines: Sequence[str]) -> str:
-        """Lines that a rollback does not bring back, or that survive it (§A.3.3)."""
+        """Lines that a rollback does not bring back, or that survive it (§A.3.3), and hardware that had to go."""
         for line in lines:
-            if NOT_REVERTIBLE.match(line.lstrip(_BLANKS)):
-                return f"not revertible: {redact(line.partition(chr(10))[0]).strip(_BLANKS)!r}"
+            for pattern, reason in ((NOT_REVERTIBLE, "not revertible"), (STAYS, "hardware stays, and what it shows")):
+                if pattern.match(line.lstrip(_BLANKS)):
+                    return f"{reason}: {redact(line.partition(chr(10))[0]).strip(_BLANKS)!r}"
         return ""
 
     def redact(self, text: str) -> str:
@@ -79,6 +68,13 @@ def _write(node: Node, depth: int, lines: list[str]) -> None:
     lines.append(" " * depth + node.text)
     for child in node.children:
         _write(child, depth + 1, lines)
+
+
+def _gather(siblings: list[Growing]) -> None:
+    """Old releases print what is in an address family at its own depth: it belongs below it all the same."""
+    at = next((i for i in reversed(range(len(siblings))) if siblings[i].text.startswith("address-family ")), None)
+    if at is not None and not siblings[at].children:
+        siblings[at].children, siblings[at + 1 :] = siblings[at + 1 :], []
 
 
 class _Reader:
@@ -110,6 +106,8 @@ class _Reader:
             return
         while self._open[-1][0] >= indent:
             self._open.pop()
+        if text == "exit-address-family":
+            _gather(self._open[-1][1].children)
         node = Growing(text)
         self._open[-1][1].children.append(node)
         self._open.append((indent, node))
@@ -118,16 +116,19 @@ class _Reader:
         """The whole statement that begins at the present line; steps over it."""
         text = start.rstrip(_BLANKS)
         last: int | None = self._at
-        opener = _DELIMITED.match(start)
+        opener = DELIMITED.match(start)
         if opener:
             last = self._end_of_delimited(start[opener.end() :])
             reason = "the text that begins here is never closed by its delimiter"
-        elif _HEX_OPENER.fullmatch(text):
+        elif OPENS_BLOCK.fullmatch(text):
             last = self._end_of_hex()
             reason = "the hexadecimal block that follows is not closed by quit"
         elif _MACRO.fullmatch(text):
             last = self._next(lambda line: line.rstrip(_BLANKS) == "@")
             reason = "the macro is not closed by a line with @"
+        elif _SCRIPT.fullmatch(text):
+            last = self._next(lambda line: line.rstrip(_BLANKS) == "}")
+            reason = "the script is not closed by a line with }"
         elif text.startswith("-----BEGIN "):
             last = self._next(lambda line: line.lstrip(_BLANKS).startswith("-----END "))
             reason = "the PEM text that begins here is not closed by its END line"

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from drivers.dialects.indented_model import Section
+from drivers.dialects.indented_lists import adds_vlans, in_pieces
+from drivers.dialects.indented_model import Entry, Section
 from drivers.dialects.indented_rules import (
     ADDED_FIRST,
     ADDRESS,
     CLEARS_ADDRESSES,
+    DELIMITED,
+    HARDWARE,
     OPENS_SECTION,
-    PHYSICAL,
     REMOVED_LAST,
-    comparable_text,
-    group_of,
     negation,
     removed_as_one,
-    slot_of,
 )
 from drivers.dialects.tree import Node, Tree
 
@@ -33,15 +32,14 @@ def remediate(base: Tree, intent: Tree) -> tuple[str, ...]:
     In a section: removals, then changes and additions in the order of the intent. At the top: what others refer to is
     removed last, and routes are added before old ones go.
     """
-    commands = _change("", Section.of(base.nodes).nodes(), Section.of(intent.nodes).nodes())
     lines: list[str] = []
-    for command in commands:
+    for command in _change("", Section.of(base.nodes), Section.of(intent.nodes)):
         _print(command, 0, lines)
     return tuple(lines)
 
 
 def _print(node: Node, depth: int, lines: list[str]) -> None:
-    lines.append(" " * depth + _sendable(node.text))
+    lines.extend(" " * depth + piece for piece in in_pieces(_sendable(node.text)))
     for child in node.children:
         _print(child, depth + 1, lines)
     if not node.text.startswith(("no ", "default ")) and (node.children or OPENS_SECTION.match(node.text)):
@@ -50,40 +48,46 @@ def _print(node: Node, depth: int, lines: list[str]) -> None:
 
 def _sendable(text: str) -> str:
     """A banner gets a delimiter that no terminal takes for a key: ETX, which `^C` stands for, would interrupt."""
-    canonical = comparable_text(text)
-    if not canonical.startswith("banner ") or "^C" not in canonical:
-        return text
-    head, _, rest = canonical.partition("^C")
-    said = rest.removesuffix("^C")
-    mark = next((c for c in "#@~|%$&*+=/" if c not in said), "\x03")
-    return f"{head}{mark}{said}{mark}"
+    found = DELIMITED.match(text)
+    head, rest = (text[: found.end()], text[found.end() :]) if found else (text, "")
+    for mark in ("^C", "\x03"):
+        said, closed, _ = rest.removeprefix(mark).partition(mark)
+        if rest.startswith(mark) and closed:
+            printable = next((c for c in "#@~|%$&*+=/" if c not in said), mark)
+            return f"{head}{printable}{said}{printable}"
+    return text
 
 
-def _change(parent: str, base: tuple[Node, ...], intent: tuple[Node, ...]) -> list[Node]:
+def _change(parent: str, base: Section, intent: Section) -> list[Node]:
     """Commands for one section; those of the sections below are their children."""
-    held = {comparable_text(node.text): node for node in base}
-    wanted = {comparable_text(node.text): node for node in intent}
-    first, rebuilt = _reordered(parent, held, wanted)
+    held, wanted = dict(base.held()), dict(intent.held())
+    first, again = _reordered(held, wanted)
     last: list[Node] = []
-    slots = {slot_of(key) for key in wanted}
+    slots = {entry.slot for entry in wanted.values() if entry.slot is not None and not adds_vlans(entry.text)}
     new = {_kind_and_name(key) for key in wanted if key not in held}
-    for key, node in reversed(held.items()):
-        if key in wanted or group_of(parent, node.text):
+    for key, entry in reversed(held.items()):
+        if key in wanted or entry.group is not None or entry.slot in slots:
             continue
-        command = _removal(parent, node, wanted, slots)
-        if command is not None:
-            late = ADDED_FIRST.match(key) or (REMOVED_LAST.match(key) and _kind_and_name(key) not in new)
-            (last if late and not parent else first).append(Node(command))
+        command = _removal(parent, entry, wanted)
+        if command is None:
+            continue
+        late = ADDED_FIRST.match(key) or (REMOVED_LAST.match(key) and _kind_and_name(key) not in new)
+        (last if late and not parent else first).append(command)
+        if not key.startswith(target := command.text.removeprefix("no ") + " "):
+            continue
+        # The short form takes along what is to stay.
+        again.update(each for each in wanted if each in held and each.startswith(target))
     # A primary address cannot be removed while secondary ones are there.
     first.sort(key=lambda node: not node.text.endswith(" secondary"))
     forward: list[Node] = []
-    for key, node in wanted.items():
-        if key not in held or key in rebuilt:
-            forward.append(node)
-        elif changes := _change(node.text, held[key].children, node.children):
-            forward.append(Node(node.text, tuple(changes)))
+    for key, entry in wanted.items():
+        if key not in held or key in again:
+            forward.append(entry.node())
+        elif (held[key].inner or entry.inner) and (changes := _change(entry.text, held[key].below, entry.below)):
+            forward.append(Node(entry.text, tuple(changes)))
     if any(CLEARS_ADDRESSES.match(node.text) for node in (*first, *forward)):
-        forward += [node for node in intent if ADDRESS.match(node.text) and node not in forward]
+        addresses = (entry.node() for entry in wanted.values() if ADDRESS.match(entry.text))
+        forward += [node for node in addresses if node not in forward]
     return [*first, *forward, *last]
 
 
@@ -92,21 +96,21 @@ def _kind_and_name(key: str) -> tuple[str, str]:
     return words[0], words[-1]
 
 
-def _removal(parent: str, node: Node, wanted: dict[str, Node], slots: set[str | None]) -> str | None:
-    """Command that makes `node` go; None if what is wanted pushes it out by itself."""
-    if node.text.startswith("no "):
-        target = node.text[3:]
+def _removal(parent: str, entry: Entry, wanted: dict[str, Entry]) -> Node | None:
+    """What makes a line go; None if what is wanted pushes it out by itself, or if nothing is below what stays."""
+    if entry.text.startswith("no "):
+        target = entry.text[3:]
         replaced = any(key == target or key.startswith(f"{target} ") for key in wanted)
-        return None if replaced else f"default {target}"
-    slot = slot_of(node.text)
-    if slot is not None and slot in slots:
-        return None
-    if not parent and PHYSICAL.fullmatch(node.text):
-        return f"default {node.text}"
-    return negation(node.text)
+        return None if replaced else Node(f"default {target}")
+    if parent or not HARDWARE.fullmatch(entry.text):
+        return Node(negation(entry.text))
+    if entry.text.lower().startswith("interface "):
+        return Node(f"default {entry.text}") if entry.below.entries else None
+    inner = _change(entry.text, entry.below, Section(entry.text))
+    return Node(entry.text, tuple(inner)) if inner else None
 
 
-def _reordered(parent: str, held: dict[str, Node], wanted: dict[str, Node]) -> tuple[list[Node], set[str]]:
+def _reordered(held: dict[str, Entry], wanted: dict[str, Entry]) -> tuple[list[Node], set[str]]:
     """Removals in lists whose order has a meaning, and the keys that must be entered again after them.
 
     A list is kept up to the first difference; the rest goes and is entered anew. Where the device can only remove the
@@ -114,8 +118,8 @@ def _reordered(parent: str, held: dict[str, Node], wanted: dict[str, Node]) -> t
     """
     removals: list[Node] = []
     again: set[str] = set()
-    wanted_groups = _grouped(parent, wanted)
-    for group, old in _grouped(parent, held).items():
+    wanted_groups = _grouped(wanted)
+    for group, old in _grouped(held).items():
         new = wanted_groups.get(group, [])
         kept = next(
             (i for i, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), min(len(old), len(new))
@@ -131,11 +135,10 @@ def _reordered(parent: str, held: dict[str, Node], wanted: dict[str, Node]) -> t
     return removals, again
 
 
-def _grouped(parent: str, nodes: dict[str, Node]) -> dict[str, list[str]]:
+def _grouped(entries: dict[str, Entry]) -> dict[str, list[str]]:
     """Keys of the statements whose order has a meaning, by the group within which it has."""
     groups: dict[str, list[str]] = {}
-    for key, node in nodes.items():
-        group = group_of(parent, node.text)
-        if group is not None:
-            groups.setdefault(group, []).append(key)
+    for key, entry in entries.items():
+        if entry.group is not None:
+            groups.setdefault(entry.group, []).append(key)
     return groups

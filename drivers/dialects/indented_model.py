@@ -1,4 +1,8 @@
-"""Our model of how IOS takes configuration lines in. Pure data structure; used for comparing and for proving."""
+"""Our model of how IOS takes configuration lines in. Pure data structure; used for comparing and for proving.
+
+It is built anew for every step of a proof, for configs of many thousand lines, so what a line means is found out once
+and kept with it.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from drivers.dialects.indented_lists import with_vlans
 from drivers.dialects.indented_rules import (
-    PHYSICAL,
+    HARDWARE,
+    NO_BLOCK,
     comparable_text,
     group_of,
     numbered,
+    ordered,
     removed_as_one,
     shown_when_absent,
-    slot_of,
     volatile,
 )
+from drivers.dialects.indented_slots import slot_of
 from drivers.dialects.tree import Node
 
-_NUMBER: Final = re.compile(r"([0-9]{1,10}) (.+)", re.DOTALL)
+_NUMBER: Final = re.compile(r"([0-9]{1,10})[ \t]+(\S.*)", re.DOTALL)
+_ONLY_NUMBER: Final = re.compile(r"[0-9]{1,10}")
 _PREFIX_LIST: Final = re.compile(
     r"((?:ip|ipv6) prefix-list \S+) (?:seq ([0-9]{1,10}) )?((?:permit|deny|description) .+)", re.IGNORECASE
 )
@@ -27,12 +35,26 @@ _PREFIX_LIST: Final = re.compile(
 
 @dataclass(slots=True)
 class Entry:
-    """One line that the device holds, as it came. `number` orders the lines of a list."""
+    """One line that the device holds, as it came. `number` orders the lines of a list.
+
+    `sequence` is the prefix list and the number in it, for a line of one.
+    """
 
     text: str
     slot: str | None
-    number: int
-    below: Section
+    group: str | None
+    sequence: tuple[str, int] | None
+    number: int = 0
+    inner: Section | None = None
+
+    @property
+    def below(self) -> Section:
+        """What is below the line."""
+        return self.inner or Section(self.text)
+
+    def node(self) -> Node:
+        """The line and what is below it, as a statement."""
+        return Node(self.text, self.inner.nodes() if self.inner else ())
 
 
 @dataclass(slots=True)
@@ -43,104 +65,167 @@ class Section:
     entries: dict[str, Entry] = field(default_factory=dict)
     slots: dict[str, str] = field(default_factory=dict)
     highest: int = 0
+    numbered: bool = False
+    ordered: bool = False
+    """Whether the order of all that it holds has a meaning."""
+    denials: int = 0
+    """How many of the entries begin with `no`."""
+
+    _lists: dict[str, dict[str, None]] = field(default_factory=dict)
+    """Keys of the entries of each list that is removed as one."""
+    _last: dict[str, int] = field(default_factory=dict)
+    """Highest sequence number of each prefix list; absent when it has to be looked for."""
 
     @classmethod
     def of(cls, nodes: Sequence[Node], parent: str = "") -> Section:
         """The state after `nodes` were entered into an empty section."""
-        section = cls(parent)
+        section = cls(parent, numbered=numbered(parent), ordered=ordered(parent))
         for node in nodes:
             section.enter(node)
         return section
 
+    def held(self) -> Iterable[tuple[str, Entry]]:
+        """Entries by their keys, lists in the order of their numbers."""
+        if self.numbered:
+            return sorted(self.entries.items(), key=lambda pair: pair[1].number)
+        return self.entries.items()
+
     def nodes(self) -> tuple[Node, ...]:
-        """The state as statements, lists in the order of their numbers."""
-        entries: Iterable[Entry] = self.entries.values()
-        if numbered(self.parent):
-            entries = sorted(entries, key=lambda entry: entry.number)
-        return tuple(Node(entry.text, entry.below.nodes()) for entry in entries)
+        """The state as statements."""
+        return tuple(entry.node() for _, entry in self.held())
 
     def enter(self, node: Node) -> None:
         """What the device does with one line and the lines below it."""
-        word, _, rest = node.text.partition(" ")
-        if volatile(self.parent, node.text):
-            if word == "no" and self.parent:
-                self._remove(rest)
-        elif word == "no":
-            if not self._remove(rest) and shown_when_absent(rest):
-                self._state(node.text, None, ())
-        elif word == "default":
-            self._default(rest)
+        text = node.text
+        if volatile(self.parent, text):
+            if self.parent and text.startswith("no "):
+                self._remove(text[3:])
+        elif text.startswith("no "):
+            target = text[3:]
+            if not self._remove(target) and shown_when_absent(target):
+                self._state(text, None, ())
+        elif text.startswith("default "):
+            self._default(text[8:])
         else:
-            self._state(*self._split_number(node.text), node.children)
+            self._state(*self._split_number(text), node.children)
 
     def _split_number(self, text: str) -> tuple[str, int | None]:
-        found = _NUMBER.fullmatch(text) if numbered(self.parent) else None
+        found = _NUMBER.fullmatch(text) if self.numbered else None
         return (found[2], int(found[1])) if found else (text, None)
 
     def _state(self, text: str, number: int | None, children: Sequence[Node]) -> None:
-        if not self.parent:
-            text = self._with_sequence(text)
-        key, slot = comparable_text(text), slot_of(text)
-        for denial in _denials(key):
-            self._drop(denial)
+        sequence = None
+        slot = slot_of(text)
+        if self.parent:
+            text = with_vlans(self.entries[self.slots[slot]].text if slot in self.slots else "", text)
+        else:
+            text, sequence = self._with_sequence(text)
+        key = comparable_text(text)
+        if self.denials:
+            for denial in _denials(key):
+                self._drop(denial)
         entry = self.entries.get(key)
         if entry is None:
-            if slot in self.slots:
-                self._drop(self.slots[slot])
-            if number is not None:
-                for taken in [k for k, e in self.entries.items() if e.number == number]:
-                    self._drop(taken)
-            entry = self.entries[key] = Entry(
-                text, slot, self.highest + 10 if number is None else number, Section(text)
-            )
-            self.highest = max(self.highest, entry.number)
-            if slot is not None:
-                self.slots[slot] = key
+            group = "*" if self.ordered else None if self.parent else group_of(text)
+            entry = Entry(text, slot, group, sequence)
+            self._add(key, entry, number)
         entry.text = text
+        if not children:
+            return
+        if entry.inner is None:
+            entry.inner = Section.of(children, text)
+            return
         for child in children:
-            entry.below.enter(child)
+            entry.inner.enter(child)
+
+    def _add(self, key: str, entry: Entry, number: int | None) -> None:
+        """Take in what is new; it pushes out what holds the same slot or the same number."""
+        if entry.slot in self.slots:
+            self._drop(self.slots[entry.slot])
+        if number is None:
+            number = self.highest + 10
+        elif number <= self.highest:
+            for taken in [k for k, e in self.entries.items() if e.number == number]:
+                self._drop(taken)
+        entry.number, self.highest = number, max(self.highest, number)
+        self.entries[key] = entry
+        if entry.slot is not None:
+            self.slots[entry.slot] = key
+        if entry.group is not None and removed_as_one(entry.group):
+            self._lists.setdefault(entry.group, {})[key] = None
+        if entry.sequence is not None:
+            name, own = entry.sequence
+            self._last[name] = max(self._highest_of(name), own)
+        self.denials += key.startswith("no ")
 
     def _drop(self, key: str) -> None:
         entry = self.entries.pop(key, None)
-        if entry is not None and entry.slot is not None:
+        if entry is None:
+            return
+        if entry.slot is not None:
             self.slots.pop(entry.slot, None)
+        if entry.group is not None and removed_as_one(entry.group):
+            del self._lists[entry.group][key]
+        if entry.sequence is not None:
+            self._last.pop(entry.sequence[0], None)
+        self.denials -= key.startswith("no ")
 
-    def _with_sequence(self, text: str) -> str:
-        """A prefix list without `seq` is numbered by the device in steps of 5."""
-        found = _PREFIX_LIST.fullmatch(text)
-        if not found or found[2] or found[3].lower().startswith("description"):
-            return text
-        others = (_PREFIX_LIST.fullmatch(entry.text) for entry in self.entries.values())
-        used = [int(other[2]) for other in others if other and other[2] and other[1].lower() == found[1].lower()]
-        return f"{found[1]} seq {max(used, default=0) // 5 * 5 + 5} {found[3]}"
+    def _with_sequence(self, text: str) -> tuple[str, tuple[str, int] | None]:
+        """A prefix list without `seq` is numbered by the device in steps of 5. Also the list and the number."""
+        found = _PREFIX_LIST.fullmatch(text) if text[:1] in {"i", "I"} else None
+        if not found or found[3].lower().startswith("description"):
+            return text, None
+        name = found[1].lower()
+        if found[2]:
+            return text, (name, int(found[2]))
+        number = self._highest_of(name) // 5 * 5 + 5
+        return f"{found[1]} seq {number} {found[3]}", (name, number)
+
+    def _highest_of(self, name: str) -> int:
+        if name not in self._last:
+            numbers = (e.sequence[1] for e in self.entries.values() if e.sequence is not None and e.sequence[0] == name)
+            self._last[name] = max(numbers, default=0)
+        return self._last[name]
 
     def _remove(self, target: str) -> bool:
-        """Whether `no target` removed something: that very line, else what the target sets or begins with."""
+        """Whether `no target` removed something: that very line, else what the target sets or begins with.
+
+        Hardware stays, whatever is said.
+        """
+        if not self.parent and HARDWARE.fullmatch(target):
+            return True
         text, number = self._split_number(target)
-        if numbered(self.parent) and re.fullmatch("[0-9]{1,10}", target):
+        if self.numbered and _ONLY_NUMBER.fullmatch(target):
             number = int(target)
-        key, slot = comparable_text(text), target.lower()
-        group = None if self.parent else group_of("", f"{target} ")
+        key = comparable_text(text)
+        group = None if self.parent else group_of(f"{target} ")
         if group is not None and removed_as_one(group):
-            gone = [k for k, entry in self.entries.items() if group_of("", entry.text) == group]
+            gone = list(self._lists.get(group, ()))
         elif key in self.entries:
             gone = [key]
         else:
-            gone = [
-                k
-                for k, entry in self.entries.items()
-                if entry.slot == slot or k.startswith(f"{key} ") or (number is not None and entry.number == number)
-            ]
+            gone = self._what_begins_with(key, target.lower(), number)
         for each in gone:
             self._drop(each)
         return bool(gone)
 
+    def _what_begins_with(self, key: str, slot: str, number: int | None) -> list[str]:
+        start = key.removesuffix(NO_BLOCK).rstrip(" ")
+        starts = (f"{start} ", f"{start}\n")
+        return [
+            k
+            for k, entry in self.entries.items()
+            if entry.slot == slot or k.startswith(starts) or (number is not None and entry.number == number)
+        ]
+
     def _default(self, target: str) -> None:
-        if not self.parent and PHYSICAL.fullmatch(target):
+        if not self.parent and HARDWARE.fullmatch(target):
             if target in self.entries:
-                self.entries[target].below = Section(target)
-        elif not self._remove(target):
-            self._drop(f"no {target}")
+                self.entries[target].inner = None
+        elif (denial := comparable_text(f"no {target}")) in self.entries:
+            self._drop(denial)
+        else:
+            self._remove(target)
 
 
 def _denials(key: str) -> Iterator[str]:

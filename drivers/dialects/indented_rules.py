@@ -12,12 +12,15 @@ from typing import Final
 from drivers.dialects.indented_secrets import comparable
 
 _VOLATILE: Final = re.compile(
-    r"""!.*|end|exit|exit-\S+|Building\ configuration.*|Current\ configuration\ :.*|Using\ \d+.*bytes.*|Load\ for\ .*
-      |Time\ source\ is.*|version\ \S+|ntp\ clock-period\ \d+|boot-(?:start|end)-marker|boot\ system\ .*
-      |license\ udi\ .*""",
-    re.VERBOSE | re.IGNORECASE,
+    r"!.*|end|exit|exit-\S+|Building +configuration.*|Current +configuration +:.*|Using +\d+.*bytes.*|Load +for .*"
+    r"|Time +source +is.*|version +\S+|ntp +clock-period +\d+|boot-(?:start|end)-marker|boot +system .*"
+    r"|license +udi .*".replace(" +", "[ \t]+"),
+    re.IGNORECASE,
 )
-_IN_INTERFACE: Final = re.compile(r"no shutdown|no ip address", re.IGNORECASE)
+_VOLATILE_STARTS: Final = frozenset("!eBbCcUuLlTtVvNnE")
+"""First letters of what `_VOLATILE` matches: most lines need no closer look."""
+
+_IN_INTERFACE: Final = re.compile(r"no[ \t]+shutdown|no[ \t]+ip[ \t]+address", re.IGNORECASE)
 _INTERFACE: Final = re.compile(r"interface\s", re.IGNORECASE)
 _FREE_TEXT: Final = re.compile(
     r"(?:description|remark|\d+ remark|banner|menu|macro|certificate|snmp-server (?:location|contact)"
@@ -31,71 +34,49 @@ def volatile(parent: str, text: str) -> bool:
 
     `version`, `boot system` and `license udi` are facts of the unit and of its firmware, not of its place.
     """
-    if _VOLATILE.fullmatch(text):
+    first = text[:1]
+    if first in _VOLATILE_STARTS and _VOLATILE.fullmatch(text):
         return True
-    return bool(_INTERFACE.match(parent) and _IN_INTERFACE.fullmatch(text))
+    return first in "nN" and bool(_IN_INTERFACE.fullmatch(text) and _INTERFACE.match(parent))
 
 
 def comparable_text(text: str) -> str:
     """The spelling in which two statements are the same: blanks, delimiters, certificates and reversible secrets."""
+    if "\n" in text or text.startswith(("banner ", "certificate ", "key-string")):
+        return _comparable_block(text)
+    if ("  " in text or "\t" in text) and not _FREE_TEXT.match(text):
+        text = _BLANKS.sub(" ", text)
+    return comparable(text)
+
+
+def _comparable_block(text: str) -> str:
+    """The same for what may span lines."""
     head, newline, body = text.partition("\n")
-    if head.startswith("certificate ") and newline:
+    if newline and head.startswith(("certificate ", "key-string")):
         digits = "".join(body.split()).removesuffix("quit").removesuffix("exit").upper()
         return f"{head} ‹{hashlib.sha256(digits.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}›"
-    banner = re.match(r"(banner \S+) +(\^C(?=.*\^C)|\S)", text, re.DOTALL)
+    banner = _BANNER.match(text)
     if banner:
         said = text[banner.end() :].partition(banner[2])[0]
-        return f"{banner[1]} ^C{said}^C"
+        mark = next((mark for mark in ("^C", "\x03") if mark not in said), None)
+        return text if mark is None else f"{banner[1]} {mark}{said}{mark}"
     if newline:
         return text
-    return comparable(text if _FREE_TEXT.match(text) else re.sub(r"[ \t]+", " ", text))
+    # What could open a block is marked as having none, or lines sorted behind it might be taken for one.
+    return f"{text} {NO_BLOCK}" if OPENS_BLOCK.fullmatch(text) else comparable(text)
 
 
-_ONE_VALUE: Final = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"(hostname|ip default-gateway|clock timezone|ntp source|ip ssh version|config-register) ",
-        r"(ip domain[ -]name) \S+$",
-        r"(banner \S+) ",
-        r"(enable (?:secret|password)(?: level \d+)?) ",
-        r"(username \S+) (?:.* )?(?:password|secret) ",
-        r"(logging (?:buffered|console|monitor|trap|facility)) ",
-        r"(logging source-interface) \S+( vrf \S+)?$",
-        r"(snmp-server (?:location|contact|chassis-id|trap-source)) ",
-        r"(aaa (?:authentication|authorization|accounting) \S+(?: \d+)? \S+) ",
-        r"(description|mtu|ip mtu|ipv6 mtu|bandwidth|delay(?: (?:up|down))?|speed|duplex|encapsulation) ",
-        r"(load-interval|ip unnumbered) ",
-        r"(ip address)(?!.* secondary\b) ",
-        r"(ip tcp adjust-mss|(?:ip )?vrf forwarding|ip policy route-map) ",
-        r"(crypto map) \S+$",
-        r"(tunnel (?:source|destination|mode)) ",
-        r"(switchport (?:mode|access vlan|voice vlan|trunk native vlan)) ",
-        r"(ip ospf (?:cost|priority|network|hello-interval|dead-interval)) ",
-        r"(ip access-group) \S+ (in|out)$",
-        r"(service-policy (?:input|output)) ",
-        r"(standby \d+ (?:ip|priority)) \S+$",
-        r"((?:bgp |ospf |eigrp )?router-id) ",
-        r"(neighbor \S+ (?:remote-as|description|password|update-source|local-as|maximum-prefix)) ",
-        r"(neighbor \S+ (?:route-map|prefix-list|distribute-list|filter-list)) \S+ (in|out)$",
-        r"(exec-timeout|session-timeout|transport (?:input|output|preferred)|password|login authentication) ",
-        r"(access-class) \S+ (in|out)",
-        r"(maximum-paths(?: e?ibgp)?|default-metric|rd) ",
-    )
-)
+NO_BLOCK: Final = "‹›"
+OPENS_BLOCK: Final = re.compile(r"certificate[ ]+(?!\S*:|.*[ ]nvram:)\S.*(?<!›)|key-string", re.IGNORECASE)
+"""Commands that may be followed by lines of hexadecimal digits."""
 
-
-def slot_of(text: str) -> str | None:
-    """What a single-valued command sets; a second one with the same slot replaces the first. None for all others."""
-    for pattern in _ONE_VALUE:
-        found = pattern.match(text)
-        if found:
-            return " ".join(group.strip() for group in found.groups("")).strip().lower()
-    return None
+_BLANKS: Final = re.compile(r"[ \t]+")
+_BANNER: Final = re.compile(r"(banner \S+) +(\^C(?=.*\^C)|\S)", re.DOTALL)
 
 
 _UNSHOWN: Final = re.compile(
     r"description|ip address|hostname|banner \S+|username \S+|enable (?:secret|password)|password|crypto map"
-    r"|ip unnumbered|(?:ip )?vrf forwarding|router-id|rd",
+    r"|ip unnumbered|(?:ip )?vrf forwarding|router-id|rd|switchport trunk allowed vlan",
     re.IGNORECASE,
 )
 
@@ -106,7 +87,7 @@ def shown_when_absent(target: str) -> bool:
 
 
 _NEGATED_BY_HEAD: Final = re.compile(
-    r"banner \S+|username \S+|enable (?:secret|password)|macro name \S+", re.IGNORECASE
+    r"banner \S+|username \S+|enable (?:secret|password)|macro name \S+|switchport trunk allowed vlan", re.IGNORECASE
 )
 
 
@@ -127,11 +108,14 @@ _ORDERED_HERE: Final = re.compile(
 _REMOVED_AS_ONE: Final = re.compile(r"access-list |ip as-path access-list ", re.IGNORECASE)
 
 
-def group_of(parent: str, text: str) -> str | None:
-    """Name of the group of siblings within which the order of `text` has a meaning; None if it stands alone."""
-    if _ORDERED_IN.match(parent):
-        return "*"
-    found = None if parent else _ORDERED_HERE.match(text)
+def ordered(parent: str) -> bool:
+    """Whether the order of what stands below `parent` has a meaning."""
+    return bool(parent) and bool(_ORDERED_IN.match(parent))
+
+
+def group_of(text: str) -> str | None:
+    """Name of the group of siblings at the top within which the order of `text` has a meaning; None if it has none."""
+    found = _ORDERED_HERE.match(text) if text[:1] in {"a", "A", "i", "I"} else None
     return found[1].lower() if found else None
 
 
@@ -140,9 +124,12 @@ def removed_as_one(group: str) -> bool:
     return bool(_REMOVED_AS_ONE.match(group))
 
 
+_NUMBERED: Final = re.compile(r"(?:ip|ipv6) access-list ", re.IGNORECASE)
+
+
 def numbered(parent: str) -> bool:
     """Whether lines below `parent` may begin with a sequence number, which our comparison then leaves out."""
-    return bool(re.match(r"(?:ip|ipv6) access-list ", parent, re.IGNORECASE))
+    return bool(parent) and bool(_NUMBERED.match(parent))
 
 
 ADDED_FIRST: Final = re.compile(r"(?:ip|ipv6) route ", re.IGNORECASE)
@@ -159,10 +146,25 @@ CLEARS_ADDRESSES: Final = re.compile(r"(?:no )?(?:ip )?vrf forwarding ", re.IGNO
 ADDRESS: Final = re.compile(r"(?:ip|ipv6) address ", re.IGNORECASE)
 """A change of its VRF takes the addresses (`ADDRESS`) off an interface: they are entered again after it."""
 
-PHYSICAL: Final = re.compile(
-    r"interface (?:\w*Ethernet|\w*GigE|Serial|Cellular|ATM|Async|BRI|Hu|Te|Gi|Fa|Eth)[ ]?\d[\d/:]*", re.IGNORECASE
+HARDWARE: Final = re.compile(
+    r"interface (?:[\w-]*Ethernet|\w*GigE|Serial|Cellular|ATM|Async|BRI|POS|Hssi|Dot11Radio|wlan-ap"
+    r"|[\w-]*Engine|ISM|ucse|Hu|Te|Gi|Fa|Eth)[ ]?\d[\d/:]*|interface Vlan1"
+    r"|line (?:con|aux|tty|vty) 0(?:(?:/\d+)*| \d+)",
+    re.IGNORECASE,
 )
-"""Interfaces that are there as long as their hardware is; `no` does not remove them."""
+"""Sections that are there as long as their hardware is, and lines and VLANs that are never removed."""
+
+DELIMITED: Final = re.compile(
+    r"""^(?:banner[ ]+(?:motd|login|exec|incoming|slip-ppp|prompt-timeout|config-save)
+         | banner(?:[ ]+(?:title|text))?(?=[ ]+(?:\^C|\x03))
+         | menu[ ]+\S+[ ]+(?:title|prompt)
+         | aaa[ ]+authentication[ ]+(?:banner|fail-message)
+         | ip[ ]+(?:admission|auth-proxy)[ ]+auth-proxy-banner[ ]+(?:http|ftp|telnet)
+         | ip[ ]+(?:admission|auth-proxy)[ ]+auth-proxy-banner(?=[ ]+(?:\^C|\x03))
+        )[ ]+(?=\S)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""Commands that are followed by `delimiter text delimiter`, the text over any number of lines."""
 
 OPENS_SECTION: Final = re.compile(
     r"(?:interface|router|vrf definition|ip vrf|line|address-family|(?:ip|ipv6) access-list|route-map|class-map"
@@ -178,3 +180,6 @@ NOT_REVERTIBLE: Final = re.compile(
     re.IGNORECASE,
 )
 """What a rollback does not bring back, or what survives it (§A.3.3)."""
+
+STAYS: Final = re.compile(r"default interface ", re.IGNORECASE)
+"""Sent for hardware that the intent does not name: what the device shows of it then, release and model decide."""

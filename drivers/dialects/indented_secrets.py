@@ -49,9 +49,10 @@ _RULES: Final = (
 
 _REVERSIBLE: Final = re.compile(
     r"(?P<head>(?:^|.*[ ])(?:password|key-string|server-key|(?:authentication-)?key|md5|auth-key))"
-    r"[ ]+(?:(?P<type>[07])[ ]+)?(?P<value>\S+)",
+    r"[ ]+(?:(?P<type>[07])[ ]+)?(?P<value>[^\s‹]\S*)",
     re.IGNORECASE,
 )
+_HEADS: Final = frozenset({"password", "key-string", "server-key", "key", "authentication-key", "md5", "auth-key"})
 _TYPE7_TABLE: Final = b"dsfd;kfoA,.iyewrkldJKDHSUBsgvca69834ncxv9873254k;fg87"
 
 
@@ -78,6 +79,9 @@ def comparable(text: str) -> str:
     Type 7 is re-encoded with another salt on each reading, and a device with password encryption shows type 7 for what
     was sent in clear. Hashed secrets (5, 8, 9) stay as they are.
     """
+    words = text.split()[-3:]
+    if not any(word.lower() in _HEADS for word in words):
+        return text
     found = _REVERSIBLE.fullmatch(text)
     if not found or re.fullmatch(r"key[ ]+\d{1,2}", text):
         return text

@@ -16,6 +16,7 @@ from inventory.secrets import MASK
 
 _PIECE: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|([^ \t"]+)')
 _WORD: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^ \t"])+')
+_BLANKS: Final = re.compile(r"[ \t]+")
 _NEEDS_NO_QUOTES: Final = re.compile(r'[^ \t"\\!#]+')
 
 
@@ -72,6 +73,8 @@ def _comment(text: str) -> bool:
 
 
 def _words_of_line(line: str, number: int) -> list[str]:
+    if '"' not in line:
+        return _BLANKS.split(line.strip(" \t"))
     found: list[str] = []
     at = 0
     while at < len(line):
@@ -88,6 +91,8 @@ def _words_of_line(line: str, number: int) -> list[str]:
 
 
 def _value(word: str) -> str:
+    if '"' not in word:
+        return word
     return "".join(
         plain if double is None else re.sub(r"\\(.)", r"\1", double)
         for double, plain in ((piece[1], piece[2]) for piece in _PIECE.finditer(word))
@@ -106,26 +111,30 @@ _FILTER_PARAMETERS: Final = (
     "ipopts", "exthdr", "state", "state-ttl", "keepalive", "logging", "label",
 )  # fmt: skip
 _FILTER_DEFAULTS: Final = {"state": ["disable"], "logging": ["off"]}
-_PAIRS_AFTER_NAME: Final = (
-    ["ppp", "add"],
-    ["ike", "proposal", "add"],
-    ["ipsec", "security-association", "proposal", "add"],
-)
+_PARAMETERS_AFTER: Final = {
+    "filter": (["filter", "add"],),
+    "filter6": (["filter6", "add"],),
+    "ppp": (["ppp", "add"],),
+    "ike": (["ike", "proposal", "add"],),
+    "ipsec": (["ipsec", "security-association", "proposal", "add"],),
+}
+"""Statements whose parameters, after a name, may come in any order."""
 
 
 def _normal(text: str) -> str:
     """One spelling for statements that mean the same."""
-    words = [_value(word) for word in _WORD.findall(text)]
-    if words[:2] in (["filter", "add"], ["filter6", "add"]) and len(words) > 2:
+    words = [_value(word) for word in (_WORD.findall(text) if '"' in text else text.split(" "))]
+    heads = _PARAMETERS_AFTER.get(words[0], ())
+    head = next((head for head in heads if words[: len(head)] == head), [])
+    rest = words[len(head) + 1 :]
+    if head and words[0].startswith("filter"):
         words = _normal_filter(words)
-    for head in _PAIRS_AFTER_NAME:
-        rest = words[len(head) + 1 :]
-        if words[: len(head)] == head and len(rest) % 2 == 0:
-            pairs = sorted(zip(rest[::2], rest[1::2], strict=True))
-            words = [*words[: len(head) + 1], *(word for pair in pairs for word in pair)]
+    elif head and len(rest) % 2 == 0:
+        pairs = sorted(zip(rest[::2], rest[1::2], strict=True))
+        words = [*words[: len(head) + 1], *(word for pair in pairs for word in pair)]
     if words[:2] == ["sshd", "hostkey"] and len(words) > 3 and words[3] != "none":
         words = [*words[:3], "auto"]  # devices print the key that `auto` made
-    return " ".join(_quoted(word) for word in words)
+    return " ".join([_quoted(word) for word in words])
 
 
 def _normal_filter(words: list[str]) -> list[str]:
@@ -133,17 +142,17 @@ def _normal_filter(words: list[str]) -> list[str]:
     rest = words[3:]
     switch = rest.pop() if rest and rest[-1] in {"enable", "disable"} and rest[-2:-1] != ["state"] else "enable"
     found: dict[str, list[str]] = {}
-    while rest:
-        name = rest.pop(0)
-        if name not in _FILTER_PARAMETERS or not rest or name in found:
+    at = 0
+    while at < len(rest):
+        name = rest[at]
+        taken = 2 if name == "action" and rest[at + 1 : at + 2] == ["forward"] and at + 2 < len(rest) else 1
+        if name not in _FILTER_PARAMETERS or at + 1 == len(rest) or name in found:
             return words
-        found[name] = [rest.pop(0)]
-        if name == "action" and found[name] == ["forward"] and rest:
-            found[name].append(rest.pop(0))
-    kept = {
-        name: found[name] for name in _FILTER_PARAMETERS if name in found and found[name] != _FILTER_DEFAULTS.get(name)
-    }
-    return [*words[:3], *(word for name, values in kept.items() for word in (name, *values)), switch]
+        found[name] = rest[at + 1 : at + 1 + taken]
+        at += 1 + taken
+    kept = [(name, found[name]) for name in _FILTER_PARAMETERS if name in found]
+    shown = [word for name, values in kept if values != _FILTER_DEFAULTS.get(name) for word in (name, *values)]
+    return [*words[:3], *shown, switch]
 
 
 _ORDER_COUNTS: Final = re.compile(

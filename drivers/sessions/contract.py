@@ -27,6 +27,19 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """A device's REST API beside its command line, on the same host.
+
+    `certificate` is the pinned SHA-256 of the certificate it shows, in hex; None means that it is learnt at this
+    contact and must be stored by the caller.
+    """
+
+    token: Secret
+    port: int = 443
+    certificate: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where and how a device is reached over SSH.
 
@@ -44,6 +57,8 @@ class Endpoint:
     transport: Transport = "ssh"
     jump: tuple[Hop, ...] = ()
     """Jump hosts in the order in which they are passed. Each must have its key pinned: nobody reads what it shows."""
+    rest: Rest | None = None
+    """FortiOS: read over REST first, and over the command line where REST cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +74,8 @@ class Limits:
     read_config_s: float = 180.0
     line_s: float = 10.0
     save_s: float = 120.0
+    rest_s: float = 30.0
+    backup_s: float = 120.0
     output_octets: int = 32 * 1024 * 1024
 
 

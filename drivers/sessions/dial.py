@@ -13,6 +13,7 @@ import asyncssh
 
 from drivers.errors import DeviceBusy, NegotiationFailed
 from drivers.sessions.contract import Endpoint, Limits, SshProfile
+from drivers.sessions.permission import permitted
 from inventory.errors import AuthenticationFailed, DeviceError, IdentityMismatch, NotOnboarded, Unreachable
 
 KEEPALIVE_S: Final = 15
@@ -126,10 +127,11 @@ class Caller(asyncssh.SSHClient):
             self._deadline.reschedule(asyncio.get_running_loop().time() + self._limits.authentication_s)
         return True
 
-    def password_auth_requested(self) -> str | None:
+    async def password_auth_requested(self) -> str | None:
         """The password, once; a second request means that the device refused it."""
         if self._password_given:
             return None
+        await permitted()
         self._password_given = True
         return self._endpoint.password.reveal()
 
@@ -142,7 +144,7 @@ class Caller(asyncssh.SSHClient):
         """Take part in keyboard-interactive only while the password was not given."""
         return None if self._password_given else ""
 
-    def kbdint_challenge_received(
+    async def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
     ) -> list[str] | None:
         """Answer one prompt that asks for a password; anything more is a second factor."""
@@ -151,7 +153,7 @@ class Caller(asyncssh.SSHClient):
         if len(prompts) > 1 or "pass" not in prompts[0][0].lower():
             self.second_factor = True
             return None
-        password = self.password_auth_requested()
+        password = await self.password_auth_requested()
         return None if password is None else [password]
 
 

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from drivers.driver import Question, Shell
 from drivers.errors import DeviceBusy, UnknownQuestion
 from drivers.sessions.contract import Endpoint, Limits
+from drivers.sessions.permission import permitted
 from drivers.sessions.screen import Prompt, Screen
 from drivers.sessions.transcript import Mask, Transcript
 from inventory.errors import AuthenticationFailed, DeviceError, NotOnboarded, Unreachable
@@ -119,7 +120,7 @@ class Dialogue:
         Raises TimeoutError, ConnectionEnded, OutputTooLong, UnknownQuestion (after refusing the question).
         """
         self._transcript(">", self._mask(line))
-        self._type(line)
+        await self._type(line)
         unknown = await self._to_prompt(timeout_s, secret_answer)
         said = self._screen.output(self.prompt_line)
         self._transcript("<", self._mask(said))
@@ -136,16 +137,17 @@ class Dialogue:
         """Send several lines that belong to one statement (a banner, a quoted value): one prompt follows them all."""
         for line in lines[:-1]:
             self._transcript(">", self._mask(line))
-            self._write(line + "\n")
+            await self._write(line + "\n")
         return await self.send(lines[-1], timeout_s=timeout_s)
 
-    def _type(self, line: str) -> None:
+    async def _type(self, line: str) -> None:
         if self._prompt is None:
             raise ConnectionEnded("no prompt was ever seen")
         self._screen.expect(line, asking=not self._shell.is_read(line))
-        self._write(line + "\n")
+        await self._write(line + "\n")
 
-    def _write(self, text: str) -> None:
+    async def _write(self, text: str) -> None:
+        await permitted()
         try:
             self._stream.write(text.encode("utf-8", "surrogateescape"))
         except OSError as error:
@@ -169,34 +171,34 @@ class Dialogue:
                     case "pager" if pages < PAGES:
                         pages += 1
                         self._screen.drop_pager()
-                        self._write(" ")
+                        await self._write(" ")
                     case "question" if ending.question is not None and questions < QUESTIONS:
                         questions += 1
-                        self._answer(ending.question)
+                        await self._answer(ending.question)
                     case "unknown question" if not await self._more_within(SETTLE_S):
                         questions += 1
                         if questions > QUESTIONS:
                             raise ConnectionEnded("the device goes on asking")
                         refused = refused or ending.line
-                        self._refuse()
+                        await self._refuse()
                     case "nothing" if secret_answer is not None and secret_answer.asks.search(ending.line):
                         if secret_given:
                             raise AskedAgain
                         secret_given = True
-                        self._answer(secret_answer)
+                        await self._answer(secret_answer)
                     case "nothing":
                         await self._more()
                     case _:
                         continue
 
-    def _answer(self, question: Question) -> None:
+    async def _answer(self, question: Question) -> None:
         self._screen.drop_tail()
-        self._write(question.answer + ("\n" if question.enter else ""))
+        await self._write(question.answer + ("\n" if question.enter else ""))
 
-    def _refuse(self) -> None:
+    async def _refuse(self) -> None:
         self._screen.drop_tail()
         self._transcript(">", self._shell.refusal)
-        self._write(self._shell.refusal + "\n")
+        await self._write(self._shell.refusal + "\n")
 
     def _learn(self, line: str) -> None:
         prompt = Prompt.read(self._shell, line)
@@ -242,21 +244,21 @@ class Dialogue:
             asked = next((q for q in greeting if q.asks.search(line)), None)
             if asked is not None:
                 greeting.remove(asked)
-                self._answer(asked)
+                await self._answer(asked)
             elif not user_given and self._shell.user_asked is not None and self._shell.user_asked.search(line):
                 user_given = True
-                self._answer(Question(self._shell.user_asked, endpoint.username))
+                await self._answer(Question(self._shell.user_asked, endpoint.username))
             elif self._shell.password_asked is not None and self._shell.password_asked.search(line):
                 if password_given:
                     raise self._refused_in_channel(endpoint)
                 password_given = True
                 self._transcript(">", MASK)
-                self._answer(Question(self._shell.password_asked, endpoint.password.reveal()))
+                await self._answer(Question(self._shell.password_asked, endpoint.password.reveal()))
             elif user_given and self._shell.user_asked is not None and self._shell.user_asked.search(line):
                 raise self._refused_in_channel(endpoint)
             elif ending.kind == "pager":
                 self._screen.drop_pager()
-                self._write(" ")
+                await self._write(" ")
             elif ending.kind == "doubtful prompt" and not await self._more_within(SETTLE_S):
                 self._learn(line)
                 return

@@ -12,6 +12,7 @@ from drivers.errors import UnknownQuestion
 from drivers.sessions.contract import Endpoint, Limits, LineResult
 from drivers.sessions.dial import hang_up
 from drivers.sessions.dialogue import ConnectionEnded, Dialogue, OutputTooLong
+from drivers.sessions.permission import NotPermittedError, permitted
 from drivers.sessions.transcript import Mask, Redact, Transcript, as_it_is, nowhere
 from drivers.sessions.wire import dial
 from inventory.errors import DeviceError, OutcomeUnknown, Truncated, Unreachable
@@ -88,6 +89,9 @@ class ShellSession:
             return await self._dialogue.send(command, timeout_s=timeout_s)
         except (TimeoutError, ConnectionEnded, OutputTooLong) as error:
             raise self._lost(command, error, timeout_s) from error
+        except NotPermittedError:
+            await self.abort()
+            raise
 
     async def lines(self, lines: Sequence[str], *, timeout_s: float) -> Sequence[LineResult]:
         """See `CliSession.lines`."""
@@ -100,6 +104,9 @@ class ShellSession:
                 break
             except (TimeoutError, ConnectionEnded, OutputTooLong) as error:
                 raise self._lost(f"line {number}", error, timeout_s) from error
+            except NotPermittedError:
+                await self.abort()
+                raise
             refusal = self._shell.refused(said)
             results.append(LineResult(number, line, self._mask(said), failed=refusal is not None))
             if refusal is not None:
@@ -113,8 +120,9 @@ class ShellSession:
         self._open = False
         try:
             async with asyncio.timeout(5.0):
+                await permitted()
                 await self._close()
-        except (TimeoutError, OSError, asyncssh.Error):
+        except (TimeoutError, OSError, asyncssh.Error, NotPermittedError):
             self._abort()
 
     async def abort(self) -> None:

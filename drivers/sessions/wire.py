@@ -18,6 +18,7 @@ import asyncssh
 from drivers.errors import JumpHostRefused
 from drivers.sessions.contract import Endpoint, Hop, Limits
 from drivers.sessions.dial import Caller, hang_up, login, place
+from drivers.sessions.permission import permitted
 from inventory.errors import DeviceError, Unreachable
 
 _PIECE: Final = 65536
@@ -40,6 +41,7 @@ _PUMPS: Final[set[asyncio.Task[None]]] = set()
 async def connected_socket(endpoint: Endpoint, limits: Limits) -> socket.socket:
     """A connection to the endpoint. Raises Unreachable, step `connect`; of a jump host whatever its login raises,
     with the hop named and step `jump host`."""
+    await permitted()
     if not endpoint.jump:
         return await _tcp(endpoint, limits)
     loop = asyncio.get_running_loop()

@@ -254,9 +254,17 @@ class Tunnel:
         except MalformedMessage:
             await self._send_message(messages.response(message.kind, 201))
             return None
-        await self._send_message(started.answer)
-        if started.work is not None:
+        if started.change is None:
             self._carried.add(started.transaction_id)
+        try:
+            await self._send_message(started.answer)
+        except LinkLost:
+            # Nobody was told that it has begun: it has not (§5.3).
+            self._runtime.open_transactions.pop(started.transaction_id, None)
+            if started.change is not None:
+                self._runtime.unit.forget_candidate()
+            raise
+        if started.work is not None:
             await self._send_message(await started.work())
         return started if started.change is not None else None
 

@@ -18,20 +18,22 @@ from pathlib import Path
 from typing import Final
 
 from controller.store.migrate import upgrade
-from tests.controller.push import cutting
+from tests.controller.push import cutting, cutting_arms
+from tests.controller.push.cutting import Case
 from tests.deep.slices import Work, carry_out
 
+FAMILIES: Final = (*cutting.FAMILIES, "arms")
 SLICE: Final = 40
 """Cuts that a process makes before the next ones are dealt out."""
 
 
-async def plan(families: Sequence[cutting.Family], every: int, folder: Path) -> list[Work]:
+async def plan(families: Sequence[str], every: int, folder: Path) -> list[Work]:
     """The slices of the whole; each dialogue is measured first."""
     template = folder / "head.db"
     await upgrade(f"sqlite:///{template}")
     found: list[Work] = []
     for family in families:
-        started = await cutting.prepare(family, template, folder)
+        started = await _prepared(family, template, folder)
         for direction in cutting.DIRECTIONS:
             whole = await cutting.length(started, folder, direction)
             cuts = tuple(range(0, whole + 1, every))
@@ -40,14 +42,21 @@ async def plan(families: Sequence[cutting.Family], every: int, folder: Path) -> 
     return found
 
 
+async def _prepared(family: str, template: Path, folder: Path) -> Case:
+    for over_ssh in cutting.FAMILIES:
+        if family == over_ssh:
+            return await cutting.prepare(over_ssh, template, folder)
+    return await cutting_arms.prepare(template, folder)
+
+
 def main() -> int:
     """Read the options, run, judge."""
     options = argparse.ArgumentParser(prog="python -m tests.deep", description=__doc__)
-    options.add_argument("families", nargs="*", default=cutting.FAMILIES, help="all of them by default")
+    options.add_argument("families", nargs="*", default=FAMILIES, help="all of them by default")
     options.add_argument("--every", type=int, default=1, help="cut after every n-th byte only")
     options.add_argument("--workers", type=int, default=2)
     chosen = options.parse_args()
-    unknown = set(chosen.families) - set(cutting.FAMILIES)
+    unknown = set(chosen.families) - set(FAMILIES)
     if unknown:
         options.error(f"no such families: {', '.join(sorted(unknown))}")
     started = time.monotonic()

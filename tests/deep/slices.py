@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Final
 
 from tests.controller.push import cutting
-from tests.controller.push.cutting import Started
+from tests.controller.push.cutting import Case
 
-AT_ONCE: Final = 2
-"""Pushes at once in one process: each waits a third of its time."""
+AT_ONCE: Final = 3
+"""Pushes at once in one process: each waits for more than half of its time."""
 
 
 @dataclass(frozen=True)
 class Work:
     """Cuts that one process makes, one after the other."""
 
-    started: Started
+    started: Case
     direction: cutting.Direction
     cuts: tuple[int, ...]
     folder: Path
@@ -47,7 +47,7 @@ async def _carry_out(work: Work) -> Done:
     async def one(byte: int) -> None:
         async with turns:
             try:
-                ended = await cutting.cut_at(work.started, work.folder, work.direction, byte)
+                ended = await work.started.cut_at(work.folder, work.direction, byte)
             except Exception as error:  # noqa: BLE001 - whatever breaks a case is what the run is looking for
                 untrue.append(f"{work.started.family} {work.direction} cut after {byte}: {error!r}")
             else:

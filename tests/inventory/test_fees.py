@@ -244,3 +244,11 @@ def test_the_sum_of_a_rental_covers_twelve_months_and_names_the_rule_that_chose_
         6_200,
         0,
     ]
+
+
+@pytest.mark.parametrize("name", ["taxable", "untaxed", "credits"])
+def test_a_negative_amount_on_an_invoice_is_named(name: str) -> None:
+    lists = {one: [5, -1] if one == name else [5] for one in ("taxable", "untaxed", "credits")}
+    with pytest.raises(BadInput) as refused:
+        invoice_total(Month(2025, 6), lists["taxable"], lists["untaxed"], lists["credits"])
+    assert refused.value.field == name

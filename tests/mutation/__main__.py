@@ -23,22 +23,28 @@ from tests.mutation.trial import ROOT, begin, observe, warm_up
 
 RULES: Final = (
     "adapters",
+    "agenda",
     "amounts",
     "billing",
+    "bills",
     "calendar",
     "catalogue",
     "contracts",
     "deadlines",
     "eligibility",
+    "entitlement",
     "fees",
     "invoicelife",
     "invoices",
+    "liabilities",
     "onboarding",
     "optionrules",
     "outageclaims",
     "outages",
     "prices",
+    "records",
     "slots",
+    "standbyunits",
     "unitcharges",
 )
 FLOOR: Final = 80.0

@@ -208,6 +208,11 @@ endpoints: Final = Table(
     base.text("host_key", nullable=True),
     ms("host_key_pinned_ms", nullable=True),
     base.text("profile"),
+    base.text("transport", nullable=True),
+    Column("jump_sealed", LargeBinary, nullable=True),
+    Column("rest_token_sealed", LargeBinary, nullable=True),
+    Column("rest_port", Integer, nullable=True),
+    base.text("rest_certificate", nullable=True),
 )
 
 checklist_items: Final = Table(

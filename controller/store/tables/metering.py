@@ -1,4 +1,4 @@
-"""Links, their capacities and levels, proposals, report schedules and runs. Traffic itself is kept apart."""
+"""Links, their capacities and levels, and proposals. Traffic itself is kept apart."""
 
 from __future__ import annotations
 
@@ -111,41 +111,4 @@ proposals: Final = Table(
     Index("ix_proposals_entry_id", "entry_id"),
     CheckConstraint("state IN ('draft', 'sent', 'accepted', 'declined', 'expired', 'superseded')", name="state"),
     **NEVER_REUSED,
-)
-
-report_schedules: Final = Table(
-    "report_schedules",
-    metadata,
-    Column("id", Text, primary_key=True),
-    reference("contractor_id", "contractors", nullable=True),
-    reference("link_id", "links", nullable=True),
-    base.text("period"),
-    base.text("at"),
-    number("delay_days"),
-    base.text("zone"),
-    ms("active_from_ms"),
-    ms("active_to_ms", nullable=True),
-    base.text("actor"),
-    CheckConstraint("(contractor_id IS NULL) <> (link_id IS NULL)", name="one_subject"),
-)
-
-report_runs: Final = Table(
-    "report_runs",
-    metadata,
-    Column("key", Text, primary_key=True),
-    base.text("schedule_id"),
-    reference("contractor_id", "contractors", nullable=True),
-    reference("link_id", "links", nullable=True),
-    base.text("period"),
-    day("first_day"),
-    base.text("zone"),
-    base.text("state"),
-    base.text("action"),
-    base.text("node"),
-    ms("claimed_ms"),
-    ms("done_ms", nullable=True),
-    base.text("sha256", nullable=True),
-    base.text("files"),
-    base.text("failure", nullable=True),
-    CheckConstraint("state IN ('claimed', 'provisional', 'final', 'failed', 'skipped')", name="state"),
 )

@@ -28,6 +28,14 @@ config_versions: Final = Table(
     **NEVER_REUSED,
 )
 
+config_shapes: Final = Table(
+    "config_shapes",
+    metadata,
+    # Of readings only: numbers of the shapes that stand in it, 8 bytes each; NULL where the text could not be read.
+    Column("version_id", Integer, ForeignKey("config_versions.id"), primary_key=True, autoincrement=False),
+    Column("shapes", LargeBinary, nullable=True),
+)
+
 startup_trials: Final = Table(
     "startup_trials",
     metadata,
@@ -143,4 +151,6 @@ device_locks: Final = Table(
     Column("adapter_id", Integer, ForeignKey("adapters.id"), primary_key=True, autoincrement=False),
     reference("push_id", "pushes"),
     ms("since_ms"),
+    # The node whose process commands the device; NULL: any may.
+    base.text("node_id", nullable=True),
 )

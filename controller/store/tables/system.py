@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Table
+from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text
 
 from controller.store.tables import base
 from controller.store.tables.base import NEVER_REUSED, id_column, metadata, ms, number
@@ -78,4 +78,14 @@ idempotency_keys: Final = Table(
     Column("answer_sealed", LargeBinary, nullable=True),
     Index("uq_idempotency_keys_caller_key", "caller", "key", unique=True),
     **NEVER_REUSED,
+)
+
+nodes: Final = Table(
+    "nodes",
+    metadata,
+    Column("node_id", Text, primary_key=True),
+    # One per process: a former process of the same node is told apart.
+    base.text("token"),
+    ms("started_ms"),
+    ms("until_ms"),
 )

@@ -321,6 +321,31 @@ def contract_file(seed: Seeded) -> Arranged:
     return Arranged(body={"text": header + row})
 
 
+def scheduled(seed: Seeded) -> str:
+    """Id of a new schedule of daily reports."""
+    name = f"daily-{serial()}"
+    ok(seed.fleet.api.post("/report-schedules", json={"id": name, "link": seed.link, "period": "day"}))
+    return name
+
+
+def recipient(seed: Seeded) -> Arranged:
+    """A folder that a schedule writes to."""
+    name = scheduled(seed)
+    made = ok(seed.fleet.api.post(f"/report-schedules/{name}/recipients", json={"way": "folder", "target": "tokyo"}))
+    return Arranged({"schedule": name, "recipient_id": made["id"]})
+
+
+def undelivered(seed: Seeded) -> Arranged:
+    """A report that a webhook has refused."""
+    name = scheduled(seed)
+    hook = {"way": "webhook", "target": f"{seed.house.url}/nothing"}
+    ok(seed.fleet.api.post(f"/report-schedules/{name}/recipients", json=hook))
+    key = ok(seed.fleet.api.post("/reports", json={"schedule": name, "day": days(seed)["first"]}))["key"]
+    query = {"report": key, "state": "failed"}
+    failed = until(lambda: ok(seed.fleet.api.get("/report-deliveries", params=query))["items"], what="a refusal")
+    return Arranged({"delivery_id": failed[0]["id"]})
+
+
 ANY = {"If-Match": "*"}
 SOON = (datetime.now(UTC) + timedelta(days=3)).date().isoformat()
 ENDPOINT = {"host": "127.0.0.1", "port": 9, "username": "admin", "password": "another horse"}
@@ -474,9 +499,16 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "decide_proposal": lambda s: Arranged({"proposal_id": s.proposal}, {"state": "sent"}, headers=ANY),
     "make_report": lambda s: Arranged(body={"link": s.link, "period": "day", "day": days(s)["first"]}),
     "list_reports": lambda _: Arranged(),
-    "read_report": lambda s: Arranged(query={"key": s.report, "kind": "csv"}),
+    "read_report": lambda s: Arranged(query={"key": s.report, "format": "csv"}),
     "create_schedule": lambda s: Arranged(body={"id": "weekly-tokyo", "link": s.link, "period": "week"}),
     "list_schedules": lambda _: Arranged(),
+    "read_schedule": lambda s: Arranged({"schedule": scheduled(s)}),
+    "end_schedule": lambda s: Arranged({"schedule": scheduled(s)}),
+    "add_recipient": lambda s: Arranged({"schedule": scheduled(s)}, {"way": "folder", "target": "tokyo/weekly"}),
+    "list_recipients": lambda s: Arranged({"schedule": scheduled(s)}),
+    "remove_recipient": recipient,
+    "list_deliveries": lambda s: Arranged(query={"state": "sent", "limit": 5}),
+    "retry_delivery": undelivered,
     "list_price_rows": lambda _: Arranged(),
     "list_prices": lambda _: Arranged(query={"default": True}),
     "read_prices": lambda s: Arranged({"key": s.fleet.contractor()}, query={"on": "2026-01-01"}),

@@ -146,3 +146,63 @@ def test_a_planned_interruption_with_too_little_notice_is_rejected(fleet: Fleet)
     assert refused(fleet.api.post("/records", json=body | {"facts": facts}), 409, "rule-violation")["rule"] == "SMF-20"
     later = body | {"day": today(14), "until": today(15), "facts": facts}
     assert ok(fleet.api.post("/records", json=later))["rule"] == "SMF-20"
+
+
+@pytest.mark.rule("MPC-6.7", "MPC-6.8")
+def test_a_plan_changes_to_packet_share_with_its_new_group_in_one_request(fleet: Fleet) -> None:
+    name = serial()
+    items: tuple[Json, ...] = (
+        {"kind": "management", "name": "Osaka", "classes": ["I"], "entries": 1},
+        {"kind": "adapter", "name": name, "device_class": "I", "model": "SA-W2L"},
+        {"kind": "mobile-access", "on": name, "plan": "normal"},
+    )
+    lines = accept(fleet.api, apply(fleet.api, fleet.contractor(), *items))
+    path = f"/contracts/{lines['mobile-access']['key']}/events"
+    change: Json = {"event": "change-option", "what": "plan", "value": "packet-share"}
+    group = {"name": "share", "packs_gb": 60, "form": "申込書"}
+    both_ways = change | {"new_group": group, "group": "L-1"}
+    assert refused(fleet.api.post(path, json=both_ways), 422, "bad-input")["field"] == "new_group"
+    few = change | {"new_group": group | {"packs_gb": 49}}
+    day = datetime.now(TOKYO).date()
+    if (day + timedelta(days=1)).day == 1:
+        # Nobody may ask for another plan on the last day of a month.
+        assert refused(fleet.api.post(path, json=few), 409, "rule-violation")["rule"] == "MPC-9.2(2)(i)"
+        return
+    assert refused(fleet.api.post(path, json=few), 409, "rule-violation")["rule"] == "MPC-9.2(3)"
+    asked = ok(fleet.api.post(path, json=change | {"new_group": group}))
+    (pending,) = asked["pending"]
+    mine = ok(fleet.api.get("/contracts", params={"contractor": fleet.contractor(), "kind": "packet-share-group"}))
+    opened = next(one for one in mine["items"] if one["name"] == "share")
+    assert (opened["state"], opened["billing_start"]) == ("accepted", pending["first_day"])
+    then = ok(fleet.api.get(f"/contracts/{asked['key']}", params={"as_of": pending["first_day"]}))
+    assert (then["values"]["plan"], then["group"]) == ("packet-share", opened["key"])
+
+
+@pytest.mark.rule("MPC-1")
+def test_a_unit_that_comes_with_its_standby_is_shown_there_and_needs_no_line(fleet: Fleet) -> None:
+    management = fleet.management(entries=1, standbys=1)
+    (standby,) = fleet.slots("standbys", management)
+    unit = str(fleet.register(fleet.arms())["serial_number"])
+    body = {"serial_number": unit, "with_slot": True}
+    assert ok(fleet.api.post(f"/standbys/{standby}/assign", json=body))["unit"] == unit
+    listed = ok(fleet.api.get("/standbys", params={"management": management}))["items"]
+    assert [(one["occupant"], one["unit"]) for one in listed] == [(unit, unit)]
+    ok(fleet.api.post(f"/adapters/{unit}/release"))
+    ok(fleet.api.put(f"/managements/{management}/counts", json={"standby_count": 0}, headers={"If-Match": "*"}))
+    assert ok(fleet.api.get(f"/adapters/{unit}"))["life"] == "return-due"
+    due = ok(fleet.api.get("/deadlines", params={"days": 40}))
+    assert [(one["kind"], one["rule"]) for one in due if one["subject"] == unit] == [("return", "MPC-10.3")]
+
+
+def test_a_notice_that_is_planned_stands_among_the_deadlines_until_it_is_given(fleet: Fleet) -> None:
+    facts = {"of": "planned-interruption", "what": "power"}
+    body: Json = {"kind": "planned-notice", "service": "smfsx", "day": today(20), "facts": facts}
+    made = ok(fleet.api.post("/records", json=body))
+
+    def notices() -> list[tuple[str, str | None]]:
+        found = ok(fleet.api.get("/deadlines", params={"days": 10}))
+        return [(one["day"], one["contractor"]) for one in found if one["subject"] == f"record {made['id']}"]
+
+    assert notices() == [(today(6), None)]
+    ok(fleet.api.post("/records", json=body | {"notified": today(), "corrects": made["id"]}))
+    assert notices() == []

@@ -16,9 +16,10 @@ import uvicorn
 from typer.testing import CliRunner
 
 from controller.api.app import build
-from controller.cli import traffic as commands
+from controller.cli import reporting, traffic
 from controller.keyring import Keyring
 from controller.reports.service import ReportService
+from controller.settings import Settings
 from controller.store import api_keys
 from controller.store.scope import By
 from drivers.simulator.traffic import Profile
@@ -39,6 +40,7 @@ def daemon(place: Place, keyring: Keyring, folder: Path) -> SimpleNamespace:
         keyring=keyring,
         metering=place.metering,
         reports=reports,
+        settings=Settings(data_directory=folder.parent),
         started_ms=place.clock.now_ms(),
     )
 
@@ -81,7 +83,7 @@ async def test_from_an_import_to_a_flag_a_proposal_and_a_report(api: httpx.Async
     day = day_of(place.today_ms(1), TOKYO).isoformat()
     made = await api.post("/reports", json={"contractor": f"K-{place.contractor_id}", "period": "day", "day": day})
     assert (made.status_code, made.json()["state"]) == (201, "final")
-    page = await api.get("/reports/file", params={"key": made.json()["key"], "kind": "html"})
+    page = await api.get("/reports/file", params={"key": made.json()["key"], "format": "html"})
     assert page.headers["content-type"].startswith("text/html")
     assert "script" not in page.text
     assert [run["key"] for run in (await api.get("/reports")).json()["items"]] == [made.json()["key"]]
@@ -166,7 +168,8 @@ async def test_cron_gets_exit_0_for_a_final_report_and_3_for_a_provisional_one(
         key = await api_keys.first_key(tx, keyring, By("first start", place.clock.now_ms()))
     assert key is not None
     app = typer.Typer()
-    commands.register(app)
+    traffic.register(app)
+    reporting.register(app)
     past = tmp_path / "past.ndjson"
     past.write_bytes(place.past(BUSY, 10))
     async with served(daemon(place, keyring, tmp_path / "made")) as url:
@@ -188,6 +191,25 @@ async def test_cron_gets_exit_0_for_a_final_report_and_3_for_a_provisional_one(
         assert (status, "wan1" in said) == (0, True)
         status, said = await run("report", "list", "--json")
         assert [run["state"] for run in json.loads(said)] == ["final", "provisional"]
+        status, said = await run("report", "traffic", "--kind", "fleet", "--day", yesterday, "--lang", "ja")
+        assert (status, "fleet/day/" in said, "に平常 → " in said or "calm" in said) == (0, True, False)
+        free = ("report", "traffic", "--link", str(place.link.id), "--from", yesterday, "--to", yesterday)
+        assert (await run(*free))[0] == 0
+        assert (await run("report", "traffic", "--link", "99", "--day", yesterday))[0] == 1
+        added = ("report-schedule", "add", "daily", "--link", str(place.link.id), "--period", "day", "--lang", "ja")
+        assert (await run(*added))[0] == 0
+        assert (await run("report-schedule", "send-to", "daily", "folder", "noc", "--format", "csv"))[0] == 0
+        status, said = await run("report-schedule", "recipients", "daily", "--json")
+        assert [one["target"] for one in json.loads(said)] == ["noc"]
+        assert (await run("report", "traffic", "--schedule", "daily", "--day", yesterday))[0] == 0
+        status, said = await run("report-delivery", "list", "--json")
+        (waiting,) = json.loads(said)
+        assert (waiting["state"], waiting["report"]) == ("waiting", f"daily/day/{yesterday}")
+        assert (await run("report-delivery", "retry", str(waiting["id"])))[0] == 1, "only what failed is tried again"
+        assert (await run("report-schedule", "stop-sending", "daily", "1"))[0] == 0
+        status, said = await run("report-schedule", "end", "daily", "--json")
+        assert json.loads(said)[0]["active_to"] is not None
+        assert (await run("report-schedule", "list", "--json")) == (0, "[]\n")
         assert (await run("proposal", "list"))[0] == 0
         assert (await run("link", "list"))[0] == 0
     assert len({path.suffix for path in (tmp_path / "out").iterdir()}) == 3  # a test's folder
@@ -195,7 +217,8 @@ async def test_cron_gets_exit_0_for_a_final_report_and_3_for_a_provisional_one(
 
 def test_a_report_command_without_a_period_is_bad_input() -> None:
     app = typer.Typer()
-    commands.register(app)
+    traffic.register(app)
+    reporting.register(app)
     done = CliRunner().invoke(app, ["report", "traffic", "--link", "1"])
     assert isinstance(done.exception, BadInput)
     assert "--month" in done.exception.message

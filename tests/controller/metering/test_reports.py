@@ -13,16 +13,15 @@ from typing import Any
 
 import pytest
 
+from controller.reports.csvfile import written
 from controller.reports.graphs import graph
 from controller.reports.service import ReportService
-from controller.reports.tables import written
 from controller.store import reports
-from controller.store.reports import Subject
 from controller.store.scope import Scope
 from drivers.simulator.traffic import Profile
 from inventory.errors import BadInput, Conflict, NotFound
 from inventory.periods import TOKYO, Period, day_of
-from inventory.reporting import Schedule
+from inventory.reporting import Format, Schedule, Subject
 from tests.controller.metering.conftest import DAY_MS, EVERYTHING, Place
 
 BUSY = Profile(seed=3, kind="office", capacity_bps=100_000_000, busy_share=0.97, bursts=False)
@@ -48,7 +47,7 @@ async def metered(place: Place, days: int, *, without: range = range(0)) -> None
 
 
 async def files(made: ReportService, key: str) -> dict[str, bytes]:
-    return {kind: await made.file(EVERYTHING, key, kind) for kind in ("json", "csv", "html")}
+    return {kind.value: await made.file(EVERYTHING, key, kind) for kind in (Format.JSON, Format.CSV, Format.HTML)}
 
 
 async def test_a_contractor_s_day_names_volume_percentile_and_the_origin_of_the_day(
@@ -172,12 +171,13 @@ async def test_gaps_are_hatched_and_never_joined(place: Place, tmp_path: Path) -
 
 
 def test_a_graph_breaks_its_line_at_every_gap() -> None:
-    mine = {"low": [1, 1, None, 1, None, None, 1], "high": [1, 1, 9, None, None, 9, 1]}
+    mine = {"low": [1, 1, None, 1, None, None, 1], "high": [1, 1, 9, None, None, 9, 1], "maintenance": [1]}
     link: dict[str, Any] = {"series": {"step_ms": 300_000, "down": mine}}
-    drawn = graph(link, {"direction": "down", "capacity": {"used_bps": 100}})
+    drawn = graph(link, {"direction": "down", "capacity": {"used_bps": 100}}, "down")
     assert drawn.count("<polyline") == 3
     assert drawn.count('class="gap"') == 2
     assert drawn.count('class="capacity"') == 1
+    assert drawn.count('class="maintenance"') == 1
 
 
 async def test_csv_is_what_a_spreadsheet_expects_and_no_cell_is_a_formula(place: Place, tmp_path: Path) -> None:
@@ -241,11 +241,11 @@ async def test_another_contractor_finds_no_such_report(place: Place, tmp_path: P
     stranger = Scope.of(place.contractor_id + 1)
     run = await made.make(EVERYTHING, Subject(link_id=place.link.id), Period.DAY, yesterday(place))
     with pytest.raises(NotFound):
-        await made.file(stranger, run.key, "json")
+        await made.file(stranger, run.key, Format.JSON)
     with pytest.raises(NotFound):
         await made.make(stranger, Subject(link_id=place.link.id), Period.DAY, yesterday(place))
     own = Scope.of(place.contractor_id)
-    assert await made.file(own, run.key, "json")
+    assert await made.file(own, run.key, Format.JSON)
 
 
 async def test_a_period_that_has_not_begun_is_refused(place: Place, tmp_path: Path) -> None:

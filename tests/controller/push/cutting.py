@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from controller.keyring import KEY_BYTES, Keyring
 from controller.push.service import PushService
@@ -116,6 +116,10 @@ class Started:
     database: Path
     before: str
     wanted: str
+
+    async def cut_at(self, folder: Path, direction: Direction, byte: int) -> Ended:
+        """See `cut_at`."""
+        return await cut_at(self, folder, direction, byte)
 
 
 @dataclass(frozen=True)
@@ -230,9 +234,19 @@ def _tidy(database: Path) -> None:
         left.unlink()
 
 
-async def length(started: Started, folder: Path, direction: Direction) -> int:
+class Case(Protocol):
+    """A push that is due, over whatever it goes."""
+
+    @property
+    def family(self) -> str: ...
+
+    async def cut_at(self, folder: Path, direction: Direction, byte: int) -> Ended:
+        """Carry it out with a cut after that many bytes; raises AssertionError unless the truth is told."""
+
+
+async def length(started: Case, folder: Path, direction: Direction) -> int:
     """Bytes of the commit dialogue in one direction."""
-    ended = await cut_at(started, folder, direction, FAR)
+    ended = await started.cut_at(folder, direction, FAR)
     assert ended.outcome is Outcome.DONE
     assert ended.left is not None
     return FAR - ended.left

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,6 +18,7 @@ import uvloop
 
 from controller.clock import SystemClock
 from controller.engine.dbos_engine import DbosEngine
+from controller.engine.lease import LEASE_S, NodeLease
 from controller.engine.node import NodeId
 from controller.keyring import Keyring
 from controller.phonehome.service import PhoneHome
@@ -28,6 +30,7 @@ from controller.store import pushes, startups
 from controller.store.database import Database
 from drivers.push import Device, PushJob, Step
 from drivers.sessions.arms import ArmsLink
+from drivers.sessions.permission import PERMIT, NotPermittedError
 from inventory.plans import ConfigText, PushState
 from inventory.startups import Served
 from tests.controller.push.place import ENTRY_ID
@@ -47,13 +50,23 @@ class Halt:
 
 @dataclass(frozen=True)
 class Orders:
-    """What a daemon shall do. `arms`: ports of phone-home. `start`: plan, approve and start push 1 first."""
+    """What a daemon shall do. `arms`: ports of phone-home. `start`: plan, approve and start push 1 first.
+
+    `database`: address of another database than the one of the folder. `node`: which of several nodes it is.
+    """
 
     folder: Path
     pace: float
     arms: tuple[int, int, int] | None = None
     halt: Halt | None = None
     start: bool = False
+    database: str | None = None
+    node: str = "node"
+    lease_s: float = LEASE_S
+
+    def url(self) -> str:
+        """Address of the database."""
+        return self.database or f"sqlite:///{self.folder / 'kajitori.db'}"
 
 
 class HaltingReach:
@@ -111,23 +124,35 @@ async def serve(told: Connection, orders: Orders) -> None:
     """See `main`."""
     clock = SystemClock(orders.pace)
     keyring = Keyring.open(orders.folder / "master.key")
-    with NodeId.claim(orders.folder / "node.id") as node:
-        database = await Database.open(f"sqlite:///{orders.folder / 'kajitori.db'}")
+    with NodeId.claim(orders.folder / f"{orders.node}.id") as node:
+        database = await Database.open(orders.url())
+        lease = NodeLease(database, clock, node.node_id, lease_s=orders.lease_s)
+        await lease.open()
+        PERMIT.set(lease.permit)
+        held = asyncio.create_task(lease.hold())
         link: ArmsLink = NoLink()
         if orders.arms is not None:
             home = phone_home(orders.folder, orders.arms, clock, keyring, database)
             await home.start()
             link = home.link
         reach = HaltingReach(FleetReach(database, keyring, clock, link), database, orders.halt, told)
-        service = PushService(database=database, keyring=keyring, clock=clock, reach=reach, planner=TextPlanner())
-        url = f"sqlite:///{orders.folder / 'engine.db'}"
+        service = PushService(
+            database=database, keyring=keyring, clock=clock, reach=reach, planner=TextPlanner(), lease=lease
+        )
+        url = f"sqlite:///{orders.folder / f'engine-{orders.node}.db'}"
         engine = await DbosEngine.open(url, node_id=node.node_id, advance=service.advance)
         if orders.start:
             plan = await service.make_plan(ALL, ENTRY_ID, "ann")
             for person in ("bob", "carol")[: plan.approvals_needed]:
                 await service.approve(ALL, plan.id, person)
             await service.start(ALL, plan.id, "ann")
-        await service.run(engine)
+        work = asyncio.create_task(service.run(engine))
+        done, _ = await asyncio.wait((held, work), return_when=asyncio.FIRST_COMPLETED)
+        # As the daemon: a process that has lost its lease ends at once, whichever part of it notices first.
+        if any(isinstance(task.exception(), NotPermittedError) for task in done):
+            told.send("fenced")
+            os._exit(1)
+        await work
 
 
 def phone_home(

@@ -36,7 +36,8 @@ def free_ports() -> tuple[int, int, int]:
 class Child:
     """A process of ours, by what it tells."""
 
-    def __init__(self, told: Connection) -> None:
+    def __init__(self, told: Connection, pid: int) -> None:
+        self.pid = pid
         self._told = told
 
     async def tells(self, deadline_s: float = 60.0) -> Any:
@@ -68,7 +69,8 @@ async def child(main: Callable[..., None], *arguments: object) -> AsyncIterator[
     await asyncio.to_thread(process.start)
     theirs.close()
     try:
-        yield Child(ours)
+        assert process.pid is not None
+        yield Child(ours, process.pid)
     finally:
         process.kill()
         await asyncio.to_thread(process.join)

@@ -226,6 +226,7 @@ class FakePlanner(Planner):
     def __init__(self, *, proven: bool = True, touches: bool = False) -> None:
         self.proven = proven
         self.touches = touches
+        self.shapes: tuple[int | None, ...] = ()
         self.way = Way()
 
     async def digest(self, family: str, config: ConfigText) -> str:
@@ -248,4 +249,5 @@ class FakePlanner(Planner):
             diff_shown=await self.difference(family, base, intent),
             remediation_shown=("(shown)",),
             rollback_shown=("(shown)",),
+            diff_shapes=self.shapes,
         )

@@ -12,22 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from controller.clock import SystemClock
 from controller.keyring import Keyring
-from controller.push.reaching import FleetReach
-from controller.push.service import PushService
-from controller.push.texts import TextPlanner
-from controller.store import adapters, configs
+from controller.store import configs
 from controller.store.database import Database
-from drivers.sessions.contract import Endpoint
 from drivers.simulator.control import ask_control
-from inventory.plans import ConfigText, Outcome, PushState
-from inventory.secrets import Secret
+from inventory.plans import Outcome, PushState
 from tests.controller.push import router_process as router
-from tests.controller.push.daemon_process import Halt, NoLink, Orders
+from tests.controller.push.daemon_process import Halt, Orders
 from tests.controller.push.place import ENTRY_ID
 from tests.controller.push.processes import Journal, child, killed_at, to_the_end
-from tests.controller.store.fleet import ALL, BY, Fleet
+from tests.controller.push.router_site import prepare, service
+from tests.controller.store.fleet import ALL
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +52,7 @@ class Site:
     async def reported(self) -> tuple[PushState, Outcome | None, str | None]:
         """State, outcome and the startup config of the entry, as our database has them."""
         keyring = Keyring.open(self.orders.folder / "master.key")
-        database = await Database.open(f"sqlite:///{self.orders.folder / 'kajitori.db'}")
+        database = await Database.open(self.orders.url())
         try:
             push = await service(database, keyring, self.orders.pace).status(ALL, 1)
             async with database.read() as tx:
@@ -88,82 +83,14 @@ class Site:
         return state
 
 
-def service(database: Database, keyring: Keyring, pace: float) -> PushService:
-    clock = SystemClock(pace)
-    return PushService(
-        database=database,
-        keyring=keyring,
-        clock=clock,
-        reach=FleetReach(database, keyring, clock, NoLink()),
-        planner=TextPlanner(),
-    )
-
-
-async def register(database: Database, keyring: Keyring, port: int) -> int:
-    """The router's adapter, seated in E-1; returns its id."""
-    fleet = Fleet(database, keyring)
-    owner = await fleet.contractor()
-    management = await fleet.management(owner, classes=("III",), entry_count=1, standby_count=0)
-    async with database.write() as tx:
-        adapter = await adapters.register(
-            tx,
-            ALL,
-            BY,
-            serial=router.SERIAL,
-            contractor_id=owner.id,
-            service="mpc",
-            device_class="III",
-            model="Cisco IOS",
-            endpoint=Endpoint("127.0.0.1", port, router.USER, Secret(router.PASSWORD)),
-            keyring=keyring,
-        )
-    await fleet.assign(adapter, management=management)
-    return adapter.id
-
-
-async def prepare(folder: Path, port: int, pace: float) -> None:
-    """Plan, approve and start the change of one line; no daemon runs yet."""
-    keyring = Keyring.open(folder / "master.key")
-    database = await Database.open(f"sqlite:///{folder / 'kajitori.db'}")
-    try:
-        adapter_id = await register(database, keyring, port)
-        pushing = service(database, keyring, pace)
-        device = await FleetReach(database, keyring, SystemClock(pace), NoLink()).device_for(adapter_id)
-        try:
-            running = (await device.read()).text()
-        finally:
-            await device.close()
-        wanted = running.replace(router.BEFORE, router.BEFORE + router.CHANGE)
-        assert wanted != running
-        async with database.write() as tx:
-            await configs.put(
-                tx,
-                ALL,
-                keyring,
-                ENTRY_ID,
-                kind="working",
-                config=ConfigText.single(wanted),
-                digest="w",
-                author="ann",
-                reason="the warehouse",
-                at_ms=BY.at_ms,
-            )
-        plan = await pushing.make_plan(ALL, ENTRY_ID, "ann")
-        await pushing.approve(ALL, plan.id, "bob")
-        if plan.approvals_needed > 1:
-            await pushing.approve(ALL, plan.id, "carol")
-        assert await pushing.start(ALL, plan.id, "ann") == 1
-    finally:
-        await database.close()
-
-
 @pytest.fixture
 async def site(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Site]:
     shutil.copyfile(sqlite_template, tmp_path / "kajitori.db")
     async with child(router.main, PACE) as device:
         port, control = await device.tells()
-        await prepare(tmp_path, port, PACE)
-        yield Site(Orders(tmp_path, PACE), control)
+        orders = Orders(tmp_path, PACE)
+        await prepare(orders, port)
+        yield Site(orders, control)
 
 
 async def test_not_killed_it_goes_straight_to_its_end(site: Site) -> None:

@@ -12,9 +12,11 @@ import pytest
 from controller import explaining
 from controller.engine.dbos_engine import DbosEngine
 from controller.keyring import Keyring
+from controller.push.learning import ShapeLearner
 from controller.push.reconcile import GUARD_MARGIN_S
 from controller.push.service import LONGEST_AHEAD_MS
-from controller.store import audit, configs, endpoints, events, links, plans, pushes, ssh
+from controller.push.texts import TextPlanner
+from controller.store import audit, configs, endpoints, events, links, plans, pushes, shapes, ssh
 from controller.store.scope import By, Scope
 from drivers.cutoff import Way
 from drivers.push import Device, PushJob, Step
@@ -22,7 +24,7 @@ from drivers.sessions.contract import Endpoint
 from inventory.calendar import tokyo_day
 from inventory.errors import BadInput, Conflict, NotFound, StalePlan
 from inventory.links import Capacity, CapacityKind, LinkRole
-from inventory.plans import BlastRadius, Outcome, PushState
+from inventory.plans import BlastRadius, Outcome, PushState, Rarity
 from inventory.secrets import Secret
 from tests.controller.push.house import ALL, House
 from tests.controller.push.leap import LeapClock, WallClock
@@ -167,6 +169,30 @@ async def test_a_plan_says_what_stands_behind_the_place(house: House) -> None:
             )
         await ssh.reached(tx, STANDBY_ID + 1, serial="SN-2", firmware="", at_ms=house.clock.now_ms())
     assert (await house.plan()).blast == BlastRadius(1, 1, 100_000_000, 0)
+
+
+async def test_each_line_says_on_how_many_adapters_of_its_model_its_shape_stands(house: House) -> None:
+    house.planner.shapes = (None, 7, 8)
+    assert (await house.plan()).rarity == ()
+    async with house.database.write() as tx:
+        (reading,) = await shapes.unlearnt(tx, house.keyring, 20)
+        assert reading.text.text() == BASE
+        await shapes.learn(tx, reading.version_id, {7, 2**64 - 1})
+        assert await shapes.unlearnt(tx, house.keyring, 20) == []
+    assert (await house.plan()).rarity == (None, Rarity(1, 1), Rarity(0, 1))
+
+
+async def test_a_reading_that_does_not_parse_is_not_learnt_again_and_again(house: House) -> None:
+    house.program.running = "banner motd ^C\nnever closed\n"
+    await house.plan()
+    learner = ShapeLearner(house.database, house.keyring, house.clock, TextPlanner())
+    assert await learner.look() == 1
+    assert await learner.look() == 0
+    house.program.running = "this: parses\n"
+    await house.plan()
+    assert await learner.look() == 1
+    async with house.database.read() as tx:
+        assert (await shapes.standing(tx, ADAPTER_ID, [1]))[1] == 1
 
 
 async def test_a_stale_plan_is_recomputed_and_never_forced(house: House) -> None:

@@ -76,7 +76,7 @@ async def test_a_month_is_charged_from_the_billing_start_with_its_rules_and_arit
     (monthly,) = [one for line in found.lines for one in line.charges if one.words == "monthly fee adapter"]
     assert monthly.amount.arithmetic == "2025-10: 3,100 × 14/31 = 1,400 yen"
     assert monthly.amount.rules == ("SMF-15.3", "SMF-15.4")
-    bill = found.bills[who.id]
+    bill = found.bills[who.id, "mpc"]
     base = sum(yen(found).values())
     assert (bill.total.tax_yen, bill.total.total_yen) == (base // 10, base + base // 10)
     assert yen(await said(fleet, who, NOVEMBER))["management mpc entry monthly"] == 6_200
@@ -169,13 +169,15 @@ async def test_an_exemption_with_its_reason_takes_the_minimum_period_sum_away_un
         return [line.line.kind for line in found.lines for one in line.charges if one.what == "minimum-period-sum"]
 
     async def exempt(by: By, clause: str = "28(2)", corrects: int | None = None, kind: str = "adapter") -> int:
-        new = NewRecord("exemption", "mpc", TODAY, {"clause": clause, "reason": "the area was given up"})
+        new = NewRecord("exemption", "mpc", date(2026, 1, 9), {"clause": clause, "reason": "the area was given up"})
         async with fleet.database.write() as tx:
             return (await records.keep(tx, ALL, by, new, About(line_id=lines[kind].id), corrects_id=corrects)).id
 
     assert await sums() == ["adapter"]
     number = await exempt(later(10))
     assert await sums() == []
+    before = await said(fleet, who, NOVEMBER, as_of=date(2026, 1, 8))
+    assert [one.what for line in before.lines for one in line.charges].count("minimum-period-sum") == 1
     assert await sums(later(9).at_ms) == ["adapter"]
     await exempt(later(20), "none", number)
     assert await sums() == ["adapter"]
@@ -222,7 +224,7 @@ async def test_a_price_that_no_list_has_is_named_and_the_rest_is_summed(fleet: F
     found = await said(fleet, who, OCTOBER)
     assert [one.rule for one in found.lines] == ["MPC-A1", "MPC-A1"]
     assert len(found.missing) == 2
-    assert found.bills[who.id].total.total_yen == 0
+    assert found.bills[who.id, "mpc"].total.total_yen == 0
 
 
 @pytest.mark.rule("MPC-12.3")
@@ -246,7 +248,7 @@ async def test_a_failure_by_fault_is_charged_corrected_and_taken_back(fleet: Fle
         await record(later(2), corrects=first)
     found = await said(fleet, who, OCTOBER)
     assert [(one.what, one.amount.yen, one.taxable) for one in found.others] == [("failure", 3_100, False)]
-    assert found.bills[who.id].total.total_yen == 3_100
+    assert found.bills[who.id, "mpc"].total.total_yen == 3_100
     assert second is not None
     async with fleet.database.write() as tx:
         await unitcharges.take_back(tx, ALL, later(3), second, reason="it was a fault of ours")
@@ -292,16 +294,17 @@ async def test_a_credit_comes_off_the_bill_that_carries_the_management_and_its_r
         await outages.learn(tx, ALL, at, made.id, "ended", at.at_ms, reason="back")
         await outages.claim(tx, ALL, at, made.id, date(2025, 10, 20), reason="letter")
         await outages.decide_claim(tx, ALL, at, made.id, attributable=True, reason="our fault")
-    bill = (await said(fleet, who, OCTOBER)).bills[who.id]
+    bill = (await said(fleet, who, OCTOBER)).bills[who.id, "smfsx"]
     assert [(one.words, one.amount.yen) for one in bill.credits] == [(f"outage {made.id} of M-{management_id}", 620)]
-    assert (await said(fleet, who, OCTOBER, known_at_ms=at.at_ms - 1)).bills[who.id].credits == ()
+    assert (await said(fleet, who, OCTOBER, known_at_ms=at.at_ms - 1)).bills[who.id, "smfsx"].credits == ()
     facts = {"adapter_user": user.key, "consent": "letter 3", "approval": "mail 9"}
     new = NewRecord("invoice-addressee", "smfsx", TODAY, facts)
     async with fleet.database.write() as tx:
         await records.keep(tx, ALL, BY, new, About(management_id=management_id))
     found = await said(fleet, who, OCTOBER)
     assert {one.billed_to for one in found.lines} == {user.id}
-    assert (found.bills[user.id].total, found.bills[who.id].total.total_yen) == (bill.total, 0)
+    totals = [found.bills[one.id, "smfsx"].total for one in (user, who)]
+    assert (totals[0], totals[1].total_yen) == (bill.total, 0)
 
 
 async def test_another_contractors_amounts_are_not_found(fleet: Fleet, office: Office) -> None:
@@ -316,3 +319,28 @@ async def test_another_contractors_amounts_are_not_found(fleet: Fleet, office: O
                 await refused
         mine = await amounts.statement(tx, Scope.of(who.id), who.id, OCTOBER)
         assert replace(mine, lines=()).contractor_id == who.id
+
+
+@pytest.mark.rule("SMF-15.1")
+async def test_contracts_of_two_services_are_billed_apart_each_with_its_own_tax_and_credits(
+    fleet: Fleet, office: Office
+) -> None:
+    """Each bill floors its own tax; a credit of smfsx takes nothing off mpc's, and its rest is carried by smfsx."""
+    who = await fleet.contractor()
+    await office.contract(who, MANAGEMENT, ADAPTER)
+    smfsx = await office.contract(who, PLAIN, service="smfsx")
+    await listed(fleet, 3_101)
+    (management_id,) = (await office.standing(smfsx["management"])).managements
+    at = later(12 * DAY_MS)
+    async with fleet.database.write() as tx:
+        made = await outages.record(tx, ALL, BY, management_id, began_ms=BY.at_ms, known_ms=None, reason="out")
+        await outages.learn(tx, ALL, at, made.id, "ended", at.at_ms, reason="back")
+        await outages.claim(tx, ALL, at, made.id, date(2025, 10, 20), reason="letter")
+        await outages.decide_claim(tx, ALL, at, made.id, attributable=True, reason="our fault")
+    found = await said(fleet, who, OCTOBER)
+    assert list(found.bills) == [(who.id, "mpc"), (who.id, "smfsx")]
+    for service, bill in ((key[1], one) for key, one in found.bills.items()):
+        of = [one.amount.yen for line in found.lines if line.line.service == service for one in line.charges]
+        credit = 12 * 3 * 3_101 // 30 if service == "smfsx" else 0
+        base = sum(of) - credit
+        assert (bill.total.tax_yen, bill.total.total_yen) == (base // 10, base + base // 10)

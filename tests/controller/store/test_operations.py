@@ -85,6 +85,7 @@ class Place:
                     base=text,
                     intent=text,
                     computed=computed,
+                    rarity=(),
                     blast=BlastRadius(1, 1, None, 0),
                     guard="client rollback",
                     guard_s=120,

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from controller.keyring import Keyring
 from controller.store import adapters, checklist, endpoints
 from controller.store.scope import Scope
-from drivers.sessions.contract import Endpoint
+from drivers.sessions.contract import Endpoint, Hop, Rest
 from inventory.adapters import Life, LifeEvent, SerialNumber
 from inventory.errors import BadInput, Conflict, NotEligible, NotFound, SerialTaken, StaleVersion
 from inventory.secrets import Secret
@@ -212,6 +212,28 @@ async def test_the_password_of_an_endpoint_is_sealed_and_comes_back(fleet: Fleet
         assert (await endpoints.get(tx, ALL, fleet.keyring, unit.id)) == Endpoint(
             "127.0.0.1", 22, "admin", Secret("correct horse")
         )
+
+
+async def test_jump_hosts_and_a_rest_token_are_sealed_and_come_back(fleet: Fleet) -> None:
+    unit = await fleet.adapter(await fleet.contractor(), device_class="III", model="FortiGate")
+    hop = Hop("192.0.2.1", 22, "jumper", Secret("hop hop"), host_key="ssh-ed25519 AAAA1", profile="compat")
+    rest = Rest(Secret("a token"), 8443)
+    moved = Endpoint("192.0.2.9", 22, "admin", Secret("pw"), transport="lane", jump=(hop,), rest=rest)
+    async with fleet.database.write() as tx:
+        await endpoints.put(tx, ALL, BY, unit.id, endpoint=moved, keyring=fleet.keyring)
+        assert await endpoints.get(tx, ALL, fleet.keyring, unit.id) == moved
+        raw = (await tx.execute(sa.text("SELECT jump_sealed, rest_token_sealed FROM endpoints"))).one()
+        assert not any(secret in bytes(sealed) for sealed in raw for secret in (b"hop hop", b"a token"))
+        for certificate in ("aa" * 32, "bb" * 32):
+            await endpoints.pin_certificate(tx, ALL, BY, unit.id, certificate)
+        kept = await endpoints.get(tx, ALL, fleet.keyring, unit.id)
+        assert kept is not None
+        assert kept.rest == Rest(Secret("a token"), 8443, "aa" * 32)
+        await endpoints.forget_host_key(tx, ALL, BY, unit.id)
+        await endpoints.pin_certificate(tx, ALL, BY, unit.id, "bb" * 32)
+        bare = Endpoint("192.0.2.9", 22, "admin", Secret("pw"))
+        await endpoints.put(tx, ALL, BY, unit.id, endpoint=bare, keyring=fleet.keyring)
+        assert await endpoints.get(tx, ALL, fleet.keyring, unit.id) == bare
 
 
 async def test_a_sealed_password_does_not_open_in_another_row(fleet: Fleet, keyring: Keyring) -> None:

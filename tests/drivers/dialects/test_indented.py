@@ -52,6 +52,7 @@ def test_a_banner_is_sent_with_a_delimiter_that_a_terminal_lets_through() -> Non
         ("hostname a\nbanner motd ^C\ncut off", 2, 13),
         ("crypto pki certificate chain A\n certificate ca 01\n  3082 0201\n  3082", 2, 2),
         ("macro name m\nswitchport\n", 1, 1),
+        (" macro auto execute E {\nend\n", 1, 2),
         ("\n".join(" " * depth + "x" for depth in range(80)), 65, 65),
     ],
 )
@@ -86,6 +87,62 @@ def test_an_address_is_replaced_in_one_step_so_that_the_session_survives() -> No
         " description new",
         " ip address 192.0.2.2 255.255.255.0",
     ]
+
+
+def test_hardware_that_is_not_named_is_set_to_its_defaults_and_not_removed() -> None:
+    base = "interface GigabitEthernet1\n mtu 9000\ninterface GigabitEthernet2\nline vty 0 4\n password x\nhostname a"
+    proof = prove(IOS, base, "hostname a")
+    assert proof.remediation == ("line vty 0 4", " no password x", " exit", "default interface GigabitEthernet1")
+    assert IOS.canonical(IOS.apply(IOS.parse(base), proof.remediation)) == IOS.parse("hostname a")
+    assert not proof.proven
+    assert IOS.apply(IOS.parse(base), ["no interface GigabitEthernet1"]) == IOS.parse(base)
+
+
+def test_vlans_of_a_trunk_are_one_list_over_however_many_lines() -> None:
+    head = "interface Port-channel1\n switchport trunk allowed vlan"
+    one, two = f"{head} 1,2,3,10-12", f"{head} 1-3\n switchport trunk allowed vlan add 10,11,12"
+    assert equal(IOS, one, two)
+    assert change(two, f"{head} 1-3") == ["interface Port-channel1", " switchport trunk allowed vlan 1-3"]
+    assert equal(IOS, f"{one}\n switchport trunk allowed vlan remove 1-3", f"{head} 10-12")
+
+
+def test_a_list_of_vlans_that_is_too_long_for_a_line_is_sent_in_pieces() -> None:
+    head = "interface Port-channel1\n switchport trunk allowed vlan"
+    intent = f"{head} {','.join(str(vlan) for vlan in range(2, 400, 2))}"
+    sent = change(f"{head} 1", intent)
+    assert [line.partition(" vlan ")[2].split()[0] == "add" for line in sent[1:]] == [False, *[True] * (len(sent) - 2)]
+    assert max(map(len, sent)) < 255
+    assert equal(IOS, "\n".join(sent), intent)
+
+
+def test_a_route_that_only_changes_its_distance_is_replaced_and_not_removed_after_that() -> None:
+    base = "ip route 0.0.0.0 0.0.0.0 192.0.2.1\nip route 0.0.0.0 0.0.0.0 Dialer1 192.0.2.9"
+    assert change(base, base.replace("2.1", "2.1 250")) == ["ip route 0.0.0.0 0.0.0.0 192.0.2.1 250"]
+    assert change(base, base.replace("2.9", "2.8")) == [
+        "ip route 0.0.0.0 0.0.0.0 Dialer1 192.0.2.8",
+        "no ip route 0.0.0.0 0.0.0.0 Dialer1 192.0.2.9",
+    ]
+
+
+def test_an_address_family_of_an_old_release_holds_what_is_printed_at_its_own_depth() -> None:
+    old = "router bgp 1\n maximum-paths 2\n address-family ipv4 vrf A\n redistribute static\n exit-address-family"
+    new = old.replace(" redistribute", "  redistribute")
+    assert IOS.parse(old) == IOS.parse(new)
+    assert change(old.replace(" redistribute static\n", ""), old)[-1] == "  redistribute static"
+
+
+def test_a_user_whose_removal_takes_other_lines_along_is_entered_again() -> None:
+    base = "username a secret 9 $9$x\nusername a autocommand show\nhostname h"
+    assert change(base, "username a autocommand show\nhostname h") == ["no username a", "username a autocommand show"]
+
+
+def test_a_script_of_a_macro_is_one_text() -> None:
+    text = "macro auto execute EVENT {\nif [[ $LINKUP == YES ]]\n then conf t\n}\nhostname a\n"
+    assert [node.text.partition("\n")[0] for node in IOS.parse(text).nodes] == [
+        "macro auto execute EVENT {",
+        "hostname a",
+    ]
+    assert IOS.render(IOS.parse(text)) == text
 
 
 def test_the_new_default_route_comes_before_the_old_one_goes() -> None:
@@ -149,7 +206,7 @@ def test_every_section_is_left_again() -> None:
     ("base", "intent", "reason"),
     [
         ("aaa new-model\nhostname a", "hostname a", "not revertible: 'no aaa new-model'"),
-        ("interface GigabitEthernet1\n mtu 9000\nhostname a", "hostname a", "the change would not lead there"),
+        ("interface GigabitEthernet1\n mtu 9000\nhostname a", "hostname a", "hardware stays"),
         ("crypto pki certificate chain A\n certificate ca 1\n  30\n  quit", "hostname a", "not revertible"),
     ],
 )

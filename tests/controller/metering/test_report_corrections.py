@@ -1,0 +1,140 @@
+"""Late data make a correction, never an edit; who dies in the middle is stood in for (§8.3, §8.4)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from controller.store import reports
+from controller.store.reports import Claim, Manner, ReportRun
+from inventory.errors import BadInput, NotFound
+from inventory.periods import Period, span_of
+from inventory.reporting import Action, Format, Schedule, Subject
+from tests.controller.metering.conftest import DAY_MS, EVERYTHING, Place
+from tests.controller.metering.reporting import ON_SQLITE, as_json, metered, next_day, service, yesterday
+
+
+async def known(place: Place) -> list[ReportRun]:
+    async with place.database.read() as tx:
+        return await reports.runs(tx, EVERYTHING)
+
+
+async def test_late_data_make_a_correction_with_old_and_new_and_keep_the_old(place: Place, tmp_path: Path) -> None:
+    await metered(place, 3, without=range(600, 650))
+    made = service(place, tmp_path)
+    about, day = Subject(contractor_id=place.contractor_id), yesterday(place)
+    first = await made.make(EVERYTHING, about, Period.DAY, day)
+    before = await as_json(made, first.key)
+    assert await made.tick() == []
+    place.clock.advance(3_600)
+    await metered(place, 3)
+    (correction,) = await made.tick()
+    assert (correction.key, correction.corrects, correction.correction) == (f"{first.key}/correction-1", first.key, 1)
+    assert correction.state == "final"
+    report = await as_json(made, correction.key)
+    assert report["correction"]["replaces"] == first.key
+    changed = {cell["column"]: (cell["old"], cell["new"]) for cell in report["correction"]["changed"]}
+    assert changed["coverage"][1] == "100.0"
+    assert changed["unknown"][1] == "0"
+    assert int(changed["unknown"][0]) > 40
+    assert await as_json(made, first.key) == before
+    page = (await made.file(EVERYTHING, correction.key, Format.HTML)).decode()
+    assert f"Correction 1; it replaces {first.key}" in page
+    assert await made.tick() == []
+    assert await made.make(EVERYTHING, about, Period.DAY, day) == correction
+
+
+async def test_late_data_that_change_no_shown_figure_make_no_correction(place: Place, tmp_path: Path) -> None:
+    await metered(place, 3)
+    made = service(place, tmp_path)
+    run = await made.make(EVERYTHING, Subject(link_id=place.link.id), Period.DAY, yesterday(place))
+    async with place.database.write() as tx:
+        await reports.mark_remade(tx, place.link.id, [yesterday(place)], place.clock.now_ms())
+    assert await made.tick() == []
+    assert [one.key for one in await known(place)] == [run.key]
+    async with place.database.read() as tx:
+        assert await reports.remade(tx) == []
+
+
+async def test_two_nodes_correct_a_report_once(place: Place, tmp_path: Path) -> None:
+    await metered(place, 3, without=range(600, 650))
+    one, two = service(place, tmp_path / "one"), service(place, tmp_path / "two", "two")
+    await one.make(EVERYTHING, Subject(link_id=place.link.id), Period.DAY, yesterday(place))
+    place.clock.advance(3_600)
+    await metered(place, 3)
+    await asyncio.gather(one.tick(), two.tick())
+    assert [run.correction for run in await known(place)] == [0, 1]
+
+
+@ON_SQLITE
+async def test_a_provisional_report_becomes_final_once_and_is_then_corrected_not_edited(
+    place: Place, tmp_path: Path
+) -> None:
+    await metered(place, 3)
+    made = service(place, tmp_path)
+    today = yesterday(place) + timedelta(days=1)
+    about = Subject(link_id=place.link.id)
+    provisional = await made.make(EVERYTHING, about, Period.DAY, today)
+    assert provisional.state == "provisional"
+    next_day(place)
+    (final,) = await made.tick()
+    assert (final.key, final.state, final.sha256 != provisional.sha256) == (provisional.key, "final", True)
+    await metered(place, 1)
+    (correction,) = await made.tick()
+    assert correction.corrects == final.key
+    assert [run.state for run in await known(place)] == ["final", "final"]
+
+
+async def test_a_report_that_a_dead_node_began_is_made_by_another_one(place: Place, tmp_path: Path) -> None:
+    await metered(place, 2)
+    day = yesterday(place)
+    begun = Claim(
+        f"daily/day/{day}",
+        "daily",
+        Subject(link_id=place.link.id),
+        Period.DAY,
+        span_of(Period.DAY, day),
+        Manner(),
+        Action.MAKE,
+    )
+    async with place.database.write() as tx:
+        assert await reports.claim(tx, begun, node="dead", now_ms=place.clock.now_ms())
+    one, two = service(place, tmp_path / "one"), service(place, tmp_path / "two", "two")
+    assert await one.tick() == []
+    place.clock.advance(31 * 60)
+    made = await asyncio.gather(one.tick(), two.tick())
+    assert sorted(len(runs) for runs in made) == [0, 1]
+    (run,) = await known(place)
+    assert (run.state, run.node != "dead") == ("final", True)
+
+
+@ON_SQLITE
+async def test_cron_may_do_the_timer_s_work_under_the_same_key(place: Place, tmp_path: Path) -> None:
+    await metered(place, 3)
+    made = service(place, tmp_path)
+    about = Subject(link_id=place.link.id)
+    await made.add_schedule(EVERYTHING, place.by(), Schedule("daily", Period.DAY), about)
+    next_day(place)
+    run = await made.make_scheduled(EVERYTHING, "daily", yesterday(place))
+    assert run.key == f"daily/day/{yesterday(place)}"
+    assert await made.tick() == [], "the timer finds it done"
+    with pytest.raises(BadInput, match="by day, not by month"):
+        await made.make_scheduled(EVERYTHING, "daily", yesterday(place), period=Period.MONTH)
+    with pytest.raises(NotFound):
+        await made.make_scheduled(EVERYTHING, "nightly", yesterday(place))
+
+
+@ON_SQLITE
+async def test_a_schedule_that_has_ended_makes_nothing_and_its_id_stays_taken(place: Place, tmp_path: Path) -> None:
+    made = service(place, tmp_path)
+    about = Subject(link_id=place.link.id)
+    await made.add_schedule(EVERYTHING, place.by(), Schedule("daily", Period.DAY), about)
+    async with place.database.write() as tx:
+        await reports.end_schedule(tx, EVERYTHING, place.by(), "daily")
+    place.clock.advance(3 * DAY_MS / 1000)
+    assert await made.tick() == []
+    with pytest.raises(BadInput, match="made by command"):
+        await made.add_schedule(EVERYTHING, place.by(), Schedule("traffic-K-1", Period.DAY), about)
