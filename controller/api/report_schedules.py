@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from controller.api.auth import Operator, Viewer
 from controller.api.mutation import Once
-from controller.api.reports import FormatNames, SubjectBody
+from controller.api.reports import SCHEDULE_ID, FormatNames, ScheduleId, SubjectBody
 from controller.api.schemas import NO_NUL, Body, instant
 from controller.api.state import acting, daemon_of
 from controller.reports import sending
@@ -24,9 +24,7 @@ from inventory.secrets import Secret
 from inventory.slots import show_key
 
 router = APIRouter(tags=["reports"])
-_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-ScheduleId = Annotated[str, StringConstraints(pattern=_ID)]
-Scheduled = Annotated[str, Path(pattern=_ID)]
+Scheduled = Annotated[str, Path(pattern=SCHEDULE_ID)]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 WayName = Literal["mail", "webhook", "folder"]
 StateName = Literal["waiting", "sent", "failed", "cancelled"]
@@ -83,7 +81,7 @@ class NewRecipientBody(Body):
     """Whom to send to: a mail address, an http(s) URL, or the name of a folder below `delivery.folder`."""
 
     way: WayName
-    target: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+    target: Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=NO_NUL)]
     formats: FormatNames = Field(
         default=["html", "csv"],
         description="What is attached or written; a webhook gets the JSON, whatever stands here.",

@@ -27,6 +27,8 @@ KindName = Literal["link", "contractor", "invoice-annex", "fleet", "data-quality
 LanguageName = Literal["en", "ja"]
 FormatName = Literal["json", "csv", "html", "pdf"]
 FormatNames = Annotated[list[FormatName], Field(min_length=1, max_length=4)]
+SCHEDULE_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+ScheduleId = Annotated[str, StringConstraints(pattern=SCHEDULE_ID)]
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """A report runs nothing and fetches nothing."""
 
@@ -60,7 +62,7 @@ class NewReport(SubjectBody):
     With `schedule` the report is that of the schedule, and everything else but `day` is what the schedule says.
     """
 
-    schedule: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    schedule: ScheduleId | None = None
     period: PeriodName | None = None
     day: date
     last_day: date | None = None

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from sqlalchemy import select
 
 from controller.keyring import Keyring
 from controller.reports.delivering import Deliverer
@@ -25,6 +26,8 @@ from controller.settings import DeliverySettings, MailSettings, Settings
 from controller.store import deliveries
 from controller.store.deliveries import Delivery, NewRecipient, Way
 from controller.store.reports import Manner
+from controller.store.tables.reports import report_deliveries, report_recipients
+from controller.store.tables.system import audit
 from inventory.errors import BadInput
 from inventory.periods import Period
 from inventory.reporting import Format, Language, Schedule, Subject
@@ -32,6 +35,7 @@ from inventory.secrets import Secret
 from tests.controller.metering.conftest import EVERYTHING, Place
 from tests.controller.metering.reporting import ON_SQLITE, metered, next_day, service
 
+KEPT = (report_recipients, report_deliveries, audit)
 BOTH_FILES = (Format.CSV, Format.HTML)
 HOOK_SECRET = "a secret of twenty-nine signs."
 
@@ -204,6 +208,25 @@ async def test_a_server_that_is_busy_is_asked_again_with_the_same_message_id(pos
 
 
 @ON_SQLITE
+async def test_a_mail_server_that_says_nothing_holds_nobody_for_longer_than_the_time_limit(
+    post: Callable[..., Any],
+) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    try:
+        daily = await post(server.sockets[0].getsockname()[1], timeout_s=0.5)
+        await daily.to(Way.MAIL, "noc@bakery.example")
+        await daily.next_report()
+        (delivery,) = await daily.sent()
+    finally:
+        server.close()
+    assert (delivery.state, delivery.history[0].outcome) == ("waiting", "failed"), "nothing was sent, and that is known"
+
+
+@ON_SQLITE
 async def test_a_mailbox_that_is_refused_for_good_is_given_up_and_told_of(post: Callable[..., Any]) -> None:
     async with smtp(Mailbox(refuses=frozenset({"gone@bakery.example"}))) as port:
         daily = await post(port)
@@ -258,6 +281,9 @@ async def test_a_webhook_gets_the_json_with_a_signature_it_can_check(post: Calla
         assert signature == hmac.new(HOOK_SECRET.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
         assert json.loads(body)["report"] == delivery.report_key == headers["kajitori-report"]
         assert (delivery.recipient.signed, "4711" in delivery.recipient.target) == (True, False)
+        async with daily.place.database.read() as tx:
+            kept = [str(tuple(row)) for table in KEPT for row in await tx.execute(select(table))]
+        assert [row for row in kept if HOOK_SECRET in row or "4711" in row] == [], "sealed, and in no audit row"
 
 
 @ON_SQLITE
