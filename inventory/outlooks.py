@@ -24,8 +24,8 @@ def busy_rates(days: Iterable[LinkDay]) -> list[float]:
     ]
 
 
-def outlook_of(days: Sequence[LinkDay], first: date, until: date, capacity: Governing) -> Outlook:
-    """The outlook of one direction from the days [first, until) of its present capacity.
+def weekly(days: Sequence[LinkDay], first: date, until: date) -> tuple[date, list[float | None]]:
+    """The first Monday from `first` on, and the median of each whole week's valid busy hours; None: fewer than four.
 
     The week that holds `until` is left out unless it has just begun.
     """
@@ -36,4 +36,10 @@ def outlook_of(days: Sequence[LinkDay], first: date, until: date, capacity: Gove
         end = begin + timedelta(days=7)
         busy = busy_rates(day for day in days if begin <= day.day < end)
         weeks.append(median(busy) if len(busy) >= WEEK_VALID_DAYS else None)
+    return monday, weeks
+
+
+def outlook_of(days: Sequence[LinkDay], first: date, until: date, capacity: Governing) -> Outlook:
+    """The outlook of one direction from the days [first, until) of its present capacity."""
+    monday, weeks = weekly(days, first, until)
     return outlook(monday, weeks, THRESHOLD * capacity.used_bps)
