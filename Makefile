@@ -38,6 +38,7 @@ fuzz: setup-dev $(VENV)/.ready-fuzz ## fuzz every parser and the doors, guided b
 test-deep: setup-dev ## mutate the rules (DEEP_S=600 seconds, 0: all); cut a push after every byte and kill it in every state (hours)
 	$(BIN)/python -m tests.mutation --seconds $(DEEP_S)
 	$(BIN)/python -m tests.deep
+	KAJITORI_REAL_S=300 $(BIN)/python -m pytest -q tests/controller/metering/test_real_line.py
 
 lock: ## resolve the dependencies again (needs uv); no index address is written
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q --group build pyproject.toml -o requirements.lock

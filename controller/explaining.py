@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Protocol
 
-from controller import hearing, key_notes
+from controller import counter_notes, hearing, key_notes
 from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.settings import ArmsSettings
@@ -109,9 +109,14 @@ async def adapters(tx: Tx, daemon: Daemon, wanted: Sequence[Adapter]) -> list[Ex
     now_ms = daemon.clock.now_ms()
     phoning = [one for one in known.arms.values() if one.adapter_id in {each.id for each in wanted}]
     noted = await key_notes.of_adapters(tx, daemon.keyring, daemon.arms_settings, phoning, now_ms)
+    counted = await counter_notes.of_adapters(tx, [one.id for one in wanted], now_ms)
     return [
         explain.explain_adapter(
-            replace(_facts(known, one, daemon.clock.pace), notes=tuple(noted.get(one.id, ()))), now_ms
+            replace(
+                _facts(known, one, daemon.clock.pace),
+                notes=(*noted.get(one.id, ()), *counted.get(one.id, ())),
+            ),
+            now_ms,
         )
         for one in wanted
     ]
@@ -308,7 +313,7 @@ async def _link_facts(tx: Tx, daemon: Daemon, found: Link) -> LinkFacts:
     today = tokyo_day(daemon.clock.now_ms())
     states = await link_rows.levels(tx, found.id)
     worst = max(states, key=lambda one: one.level, default=None)
-    known = [one for one in await link_rows.capacities(tx, found.id) if _in_force(one, today)]
+    known = [one for one in await link_rows.known_capacities(tx, found) if _in_force(one, today)]
     capacity = known[-1] if known else None
     open_ones = [
         one
@@ -326,6 +331,7 @@ async def _link_facts(tx: Tx, daemon: Daemon, found: Link) -> LinkFacts:
         capacity="" if capacity is None else _rate(capacity),
         busy="" if worst is None else f"direction {worst.direction.value} since {worst.since_day.isoformat()}",
         proposal=str(open_ones[0].id) if open_ones else None,
+        notes=tuple(await counter_notes.of_link(tx, found, daemon.clock.now_ms())),
     )
 
 

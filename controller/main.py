@@ -22,6 +22,7 @@ from controller.engine.dbos_engine import DbosEngine
 from controller.engine.lease import NodeLease
 from controller.engine.node import NodeId
 from controller.keyring import Keyring
+from controller.metering.poller import CounterPoller
 from controller.metering.service import MeteringService
 from controller.operations.service import OperationService
 from controller.phonehome.service import PhoneHome
@@ -88,6 +89,14 @@ class Daemon:
         self.started_ms = self.clock.now_ms()
         self.metering = MeteringService(
             db, traffic, self.clock, heartbeat_interval_s=settings.arms.heartbeat_interval_s
+        )
+        self.poller = CounterPoller(
+            db,
+            keyring,
+            self.metering,
+            self.clock,
+            node=held.node_id,
+            interval_s=settings.metering.snmp_interval_s,
         )
         self.phonehome = PhoneHome(
             settings=settings.arms,
@@ -183,6 +192,8 @@ class Daemon:
         self._loop("push dispatcher", lambda: self.pushes.run(self._running_engine()))
         self._loop("operations", self.operations.run)
         self._loop("metering", self.metering.run)
+        self._loop("counters", self.poller.run)
+        self._loop("saturation alarms", self.metering.run_alarms)
         self._loop("heartbeats to slots", self.metering.run_settling)
         self._loop("ssh watch", self.identifier.watch)
         self._loop("truth", self.truth.run)
@@ -219,6 +230,7 @@ class Daemon:
         if self._engine is not None:
             await self._engine.close()
         await self.phonehome.stop()
+        await self.metering.fold()
         await self.metering.settle()
         self.planner.close()
         await self.traffic.close()

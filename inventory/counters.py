@@ -64,6 +64,11 @@ class Increment:
     flag: Flag
     marks: frozenset[Flag] = frozenset()
     """Further flags for the slots touched, such as `clock` or `state`."""
+    packets: int | None = None
+    """Packets that left and those that the device threw away on their way out, where it tells both."""
+    drops: int | None = None
+    again: bool = False
+    """Its time is covered a second time, since the controller's clock went back: its octets are added (§2.1)."""
 
     @property
     def length_ms(self) -> int:
@@ -135,6 +140,11 @@ def _without_outliers(ordered: Sequence[Reading], bits: CounterBits, speed_bps: 
             kept.append(b)
     kept.append(ordered[-1])
     return kept
+
+
+def is_outlier(a: Reading, b: Reading, c: Reading, bits: CounterBits, speed_bps: int | None) -> bool:
+    """Whether b is one impossible reading between two good ones (§2.2); never, where the port speed is unknown."""
+    return speed_bps is not None and _is_outlier(a, b, c, bits, speed_bps)
 
 
 def _is_outlier(a: Reading, b: Reading, c: Reading, bits: CounterBits, speed_bps: int) -> bool:

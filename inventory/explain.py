@@ -504,6 +504,8 @@ class LinkFacts:
     capacity: str
     busy: str = ""
     proposal: str | None = None
+    notes: tuple[Fact, ...] = ()
+    """What else is to be known of it: a saturation alarm, maintenance, how its counters are read."""
 
 
 def explain_link(facts: LinkFacts) -> Explanation:
@@ -528,5 +530,6 @@ def explain_link(facts: LinkFacts) -> Explanation:
         chain.append(Fact(facts.level_at_ms, facts.busy, "day figures"))
     if facts.proposal:
         chain.append(Fact(facts.level_at_ms, f"proposal {facts.proposal} is open", "proposals"))
+    chain += facts.notes
     summary = f"{facts.key} is {word}: {'; '.join(fact.text for fact in chain)}"
     return Explanation(facts.key, word, summary, tuple(chain), then)

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
+from statistics import variance
 
-from inventory.congestion import DEFAULT_RULES, DayFigures, Level, day_class, day_figures, levels
+from inventory.congestion import (
+    BUSY_SLOTS,
+    DEFAULT_RULES,
+    DayFigures,
+    Level,
+    day_class,
+    day_figures,
+    levels,
+    required_capacity_bps,
+)
 from inventory.links import CEILINGS, CapacityKind, Direction, Governing, Link, LinkRole
 from inventory.metering import RULE_VERSION, slot_capacity_octets
-from inventory.timeslots import Bounds, SlotSeries, bounds
+from inventory.timeslots import SLOT_MS, Bounds, SlotSeries, bounds
 
 KNOWN_MS = 299_000
 """A slot has a known value if so much of it is covered."""
@@ -19,6 +30,30 @@ SHARES = (50, 60, 70, 80, 90, 95)
 """Percent of capacity that slots are counted above, for questions about the whole fleet."""
 WORST = 3
 EVIDENCE_DAYS = 7
+HOUR_SLOTS = 12
+REQUIRED_DAYS = 14
+REQUIRED_OVER_S = 1.0
+REQUIRED_EPSILON = 0.01
+REQUIRED_HURST = 0.8
+"""Required capacity (§5.2): so that the rate of one second exceeds it in one second of a hundred; H is assumed."""
+DROP_UTIL_PERCENT = 30
+DROPS_PER_MILLE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """An hour of a link's day: octets at least and at most, its largest slot, the time measured, packets dropped."""
+
+    octets_low: int
+    octets_high: int | None
+    max_slot: int
+    covered_ms: int
+    drops: int
+
+    @property
+    def packed(self) -> list[int | None]:
+        """The fields in their order."""
+        return [self.octets_low, self.octets_high, self.max_slot, self.covered_ms, self.drops]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +77,12 @@ class LinkDay:
     """Known slots at or above each of SHARES."""
     origins: tuple[str, ...]
     rule_version: str = RULE_VERSION
+    maintenance_slots: int = 0
+    """Slots left out: maintenance, or marked as bulk, with the half hour after."""
+    busy_variance: float | None = None
+    """Of the rate in the busy hour, (bit/s)², at the timescale `busy_scale_s`."""
+    busy_scale_s: int | None = None
+    hours: tuple[Hour, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +115,7 @@ def direction_series(
     down, up = (into, out) if link.role is LinkRole.WAN else (out, into)
     for direction, series in ((Direction.DOWN, down), (Direction.UP, up)):
         known = [octets if ms >= KNOWN_MS else None for octets, ms in zip(series.known, series.covered_ms, strict=True)]
-        found[direction] = (known, bounds(series, link.port_speed_bps), sum(series.covered_ms))
+        found[direction] = (known, bounds(series, link.speed_bps), sum(series.covered_ms))
     (a, of_a, ms_a), (b, of_b, ms_b) = found[Direction.DOWN], found[Direction.UP]
     both = Bounds(
         tuple(x + y for x, y in zip(of_a.known, of_b.known, strict=True)),
@@ -87,6 +128,33 @@ def direction_series(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a day is judged by beside its octets."""
+
+    maintenance: frozenset[int] = frozenset()
+    """Slots to leave out, the half hour after already in."""
+    packets: Sequence[int] = ()
+    drops: Sequence[int] = ()
+    """Of the direction that leaves the device; empty where no source tells them."""
+    covered_ms: Sequence[int] = ()
+
+
+NOTHING_BESIDE = Beside()
+
+
+def beside(link: Link, direction: Direction, into: SlotSeries, out: SlotSeries, maintenance: frozenset[int]) -> Beside:
+    """What is to be known of one direction beside its octets; drops are those of what leaves the device."""
+    leaves = Direction.UP if link.role is LinkRole.WAN else Direction.DOWN
+    series = out if direction is leaves else into
+    if direction is Direction.DEVICE:
+        covered = [min(a, b) for a, b in zip(into.covered_ms, out.covered_ms, strict=True)]
+        return Beside(maintenance, covered_ms=covered)
+    if direction is leaves:
+        return Beside(maintenance, out.packets, out.drops, series.covered_ms)
+    return Beside(maintenance, covered_ms=series.covered_ms)
+
+
 def judge_day(
     link: Link,
     direction: Direction,
@@ -95,16 +163,19 @@ def judge_day(
     *,
     capacity: Governing | None,
     origins: tuple[str, ...],
+    more: Beside = NOTHING_BESIDE,
 ) -> LinkDay:
     """Figures of one direction and day (§5.1). Without a capacity nothing is utilised, so nothing is valid."""
     known, limits, covered_ms = series
     octets = slot_capacity_octets(capacity.used_bps) if capacity else 0
     if octets:
-        figures = day_figures(known, octets)
+        figures = day_figures(known, octets, more.maintenance)
         worst_case = day_figures(
             [low if low is not None else (high if high is not None else octets) for low, high in _pairs(known, limits)],
             octets,
+            more.maintenance,
         )
+        figures = replace(figures, drop_slots=_drop_slots(known, octets, more))
         high_class = min(day_class(worst_case), capacity.ceiling) if capacity else Level.CALM
     else:
         figures = DayFigures(False, None, None, 0, 0, unknown_slots=sum(octets is None for octets in known))
@@ -125,6 +196,78 @@ def judge_day(
         slots=len(known),
         above=tuple(sum(100 * o >= share * octets for _, o in seen) if octets else 0 for share in SHARES),
         origins=origins,
+        maintenance_slots=len(more.maintenance),
+        busy_variance=_busy_variance(known, figures.busy_start_slot),
+        busy_scale_s=None if figures.busy_start_slot is None else SLOT_MS // 1000,
+        hours=_hours(known, limits, more),
+    )
+
+
+def _drop_slots(known: Sequence[int | None], capacity_octets: int, more: Beside) -> int:
+    """Slots at 30 % and more in which at least one packet of a thousand was thrown away (§5.1)."""
+    return sum(
+        1
+        for i, (packets, drops) in enumerate(zip(more.packets, more.drops, strict=True))
+        if drops
+        and i not in more.maintenance
+        and 100 * (known[i] or 0) >= DROP_UTIL_PERCENT * capacity_octets
+        and 1000 * drops >= DROPS_PER_MILLE * (packets + drops)
+    )
+
+
+def _busy_variance(known: Sequence[int | None], start: int | None) -> float | None:
+    """Variance of the slots' rates in the busy hour, (bit/s)²."""
+    if start is None:
+        return None
+    rates = [octets * 8_000 / SLOT_MS for octets in known[start : start + BUSY_SLOTS] if octets is not None]
+    return variance(rates) if len(rates) > 1 else None
+
+
+def _hours(known: Sequence[int | None], limits: Bounds, more: Beside) -> tuple[Hour, ...]:
+    found = []
+    for begin in range(0, len(known), HOUR_SLOTS):
+        slots = range(begin, min(begin + HOUR_SLOTS, len(known)))
+        highs = [high for i in slots if (high := limits.high[i]) is not None]
+        found.append(
+            Hour(
+                sum(limits.low[i] for i in slots),
+                sum(highs) if len(highs) == len(slots) else None,
+                max((known[i] or 0 for i in slots), default=0),
+                sum(more.covered_ms[i] for i in slots) if more.covered_ms else 0,
+                sum(more.drops[i] for i in slots) if more.drops else 0,
+            )
+        )
+    return tuple(found)
+
+
+def with_required(days: Sequence[LinkDay]) -> list[LinkDay]:
+    """The same days, each with the required capacity that the busy hours of its last 14 valid days ask for (§5.2).
+
+    For lines only: the device has no queue of its own. The variance is pooled, each day's mean removed.
+    """
+    found: list[LinkDay] = []
+    recent: list[LinkDay] = []
+    for day in days:
+        if day.figures.valid and day.busy_variance is not None and day.figures.busy_util is not None:
+            recent = [*recent, day][-REQUIRED_DAYS:]
+        if day.direction is Direction.DEVICE or day.capacity is None or not recent or not day.figures.valid:
+            found.append(day)
+            continue
+        required = _required_bps(recent)
+        share = required / day.capacity.used_bps
+        found.append(replace(day, figures=replace(day.figures, c_req=share)))
+    return found
+
+
+def _required_bps(days: Sequence[LinkDay]) -> int:
+    busy = [(day.figures.busy_util or 0.0) * day.capacity.used_bps for day in days if day.capacity is not None]
+    return required_capacity_bps(
+        sum(busy) / len(busy),
+        math.sqrt(sum(day.busy_variance or 0.0 for day in days) / len(days)),
+        measured_at_s=max(day.busy_scale_s or 0 for day in days),
+        target_s=REQUIRED_OVER_S,
+        epsilon=REQUIRED_EPSILON,
+        hurst=REQUIRED_HURST,
     )
 
 
@@ -143,7 +286,7 @@ def judge_run(days: Sequence[LinkDay]) -> Verdict | None:
     changes: list[Change] = []
     state, since, history = Level.CALM, judged[0].day, judged
     for (kind, _, _), group in groupby(judged, key=_history):
-        history = list(group)
+        history = with_required(list(group))
         for day, level in zip(history, levels([d.figures for d in history], CEILINGS[kind]), strict=True):
             if level is not state:
                 changes.append(Change(day.day, state, level))
@@ -160,7 +303,8 @@ def _history(day: LinkDay) -> tuple[CapacityKind, int, date]:
 def evidence(days: Sequence[LinkDay], change: Change) -> dict[str, object]:
     """What a change of level rests on: rules, capacity, the last seven valid days, the worst slots, coverage."""
     upto = [day for day in days if day.day <= change.day and day.capacity is not None]
-    valid = [day for day in upto if day.figures.valid and _history(day) == _history(upto[-1])][-EVIDENCE_DAYS:]
+    history = with_required([day for day in upto if _history(day) == _history(upto[-1])])
+    valid = [day for day in history if day.figures.valid][-EVIDENCE_DAYS:]
     capacity = upto[-1].capacity
     assert capacity is not None
     worst = heapq.nlargest(WORST, ((octets, day.day.isoformat(), slot) for day in valid for slot, octets in day.worst))
@@ -180,6 +324,9 @@ def evidence(days: Sequence[LinkDay], change: Change) -> dict[str, object]:
                 "busy_start_slot": day.figures.busy_start_slot,
                 "hot90": day.figures.hot90,
                 "hot95": day.figures.hot95,
+                "drop_slots": day.figures.drop_slots,
+                "c_req": day.figures.c_req,
+                "maintenance_slots": day.maintenance_slots,
                 "unknown_slots": day.figures.unknown_slots,
                 "coverage": day.covered_ms / (day.slots * 300_000),
                 "origins": list(day.origins),

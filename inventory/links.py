@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
 from inventory.congestion import Level
+from inventory.errors import BadInput
 from inventory.periods import TOKYO
 
 
@@ -56,8 +57,39 @@ _TRUST = tuple(CapacityKind)
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One interface of a group: a port of a LAG, or one of an active/standby pair."""
+
+    interface: str
+    port_speed_bps: int | None = None
+    ifindex: int | None = None
+
+
+MEMBERS_AT_MOST = 16
+
+
+def require_members(interface: str, members: Sequence[Member]) -> None:
+    """Raises BadInput unless a group has 2 to 16 members, each named once and none like the group itself."""
+    names = [one.interface for one in members]
+    if not members:
+        return
+    if not 2 <= len(members) <= MEMBERS_AT_MOST:
+        raise BadInput(
+            f"a group has 2 to {MEMBERS_AT_MOST} interfaces, not {len(members)}",
+            field="members",
+            next_step="Name the interfaces that are summed; a link of one interface has no members.",
+        )
+    if len(set(names)) != len(names) or interface in names:
+        raise BadInput(
+            "an interface stands twice in the group, or the group is named like one of its interfaces",
+            field="members",
+            next_step="Name each interface once, and give the group a name of its own, such as lag1.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
-    """One interface of an entry that is judged."""
+    """One interface of an entry that is judged, or a group of them that is judged as their sum."""
 
     id: int
     entry_id: int
@@ -71,6 +103,20 @@ class Link:
     """How the line is set up: `pppoe`, `dhcp`, `ipoe`, `static`, `mobile`."""
     zone: str = TOKYO
     version: int = 1
+    members: tuple[Member, ...] = ()
+    """Interfaces whose octets are summed slot by slot; empty: the link is its own interface."""
+
+    @property
+    def ports(self) -> tuple[Member, ...]:
+        """The interfaces that count: the members, or the link's own interface."""
+        return self.members or (Member(self.interface, self.port_speed_bps, self.ifindex),)
+
+    @property
+    def speed_bps(self) -> int | None:
+        """Port speed of the link: of a group the sum of its members'; None if one of them is unknown."""
+        speeds = [port.port_speed_bps for port in self.ports]
+        known = [speed for speed in speeds if speed]
+        return sum(known) if len(known) == len(speeds) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +154,21 @@ class Governing:
         return CEILINGS[self.kind]
 
 
-def governing(link: Link, capacities: Iterable[Capacity], direction: Direction, day: date) -> Governing | None:
+def _learned(capacities: Iterable[Capacity], direction: Direction, day: date) -> list[Governing]:
+    """A ceiling that was learned counts only where neither line nor shaper is known (§4)."""
+    rates = (
+        (one, one.up_bps if direction is Direction.UP else one.down_bps)
+        for one in capacities
+        if one.kind is CapacityKind.LEARNED and one.holds_on(day)
+    )
+    return [Governing(CapacityKind.LEARNED, bps, one.valid_from) for one, bps in rates if bps]
+
+
+def governing(link: Link, capacities: Sequence[Capacity], direction: Direction, day: date) -> Governing | None:
     """The tightest of line, shaped and port rates on that day, the more trusted on ties; None if none is known.
 
-    The port is the one entered, else the link's port speed. A published figure governs only the device.
+    The port is the one entered, else the link's port speed. A published figure governs only the device. A learned
+    ceiling counts only where neither line nor shaper is known.
     """
     kinds: tuple[CapacityKind, ...] = (CapacityKind.LINE, CapacityKind.SHAPED, CapacityKind.PORT)
     if direction is Direction.DEVICE:
@@ -121,6 +178,8 @@ def governing(link: Link, capacities: Iterable[Capacity], direction: Direction, 
         bps = capacity.up_bps if direction is Direction.UP else capacity.down_bps
         if capacity.kind in kinds and capacity.holds_on(day) and bps:
             found.append(Governing(capacity.kind, bps, capacity.valid_from))
-    if CapacityKind.PORT in kinds and link.port_speed_bps:
-        found.append(Governing(CapacityKind.PORT, link.port_speed_bps, date.min))
+    if CapacityKind.PORT in kinds and link.speed_bps:
+        found.append(Governing(CapacityKind.PORT, link.speed_bps, date.min))
+    if direction is not Direction.DEVICE and not {g.kind for g in found} & {CapacityKind.LINE, CapacityKind.SHAPED}:
+        found += _learned(capacities, direction, day)
     return min(found, key=lambda g: (g.used_bps, _TRUST.index(g.kind)), default=None)

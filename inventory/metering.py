@@ -177,6 +177,20 @@ def combine(convention: Convention, into: Sequence[int], out: Sequence[int]) -> 
             return p95(b)
 
 
+def outer(
+    convention: Convention,
+    into: tuple[Sequence[int], Sequence[int | None]],
+    out: tuple[Sequence[int], Sequence[int | None]],
+) -> Interval:
+    """Interval of a convention that joins the directions slot by slot, from each slot's low and high (§3.2).
+
+    Sound, not always tight ("bound: outer").
+    """
+    low = combine(convention, into[0], out[0])
+    highs = [[OPEN_OCTETS if octets is None else octets for octets in side[1]] for side in (into, out)]
+    return Interval(low, shown(combine(convention, highs[0], highs[1])))
+
+
 def higher(into: Interval, out: Interval) -> Interval:
     """`max_of_p95` of two intervals; exact (§3.2)."""
     high = None if into.high is None or out.high is None else max(into.high, out.high)

@@ -17,6 +17,8 @@ from inventory.timeslots import SLOT_MS, Group, SlotSeries, octets_between, over
 DAY_MS = 86_400_000
 SLOTS = DAY_MS // SLOT_MS
 FORMAT = 1
+HEAD_BYTES = 2
+"""Format and width, before the counts of both directions."""
 _FLAGS = tuple(Flag)
 _BIT = {flag: 1 << number for number, flag in enumerate(_FLAGS)}
 
@@ -36,6 +38,10 @@ class DirectionDay:
     """Uncertain increments that touch the day and say more than the port speed does; not cut at midnight."""
     marks: list[int] = field(default_factory=lambda: [0] * SLOTS)
     """Flags of each slot, as bits."""
+    packets: list[int] = field(default_factory=list)
+    """Packets that left, by slot; empty where no source tells them."""
+    drops: list[int] = field(default_factory=list)
+    """Packets thrown away on their way out, by slot; as long as `packets`."""
 
     @property
     def end_ms(self) -> int:
@@ -61,7 +67,17 @@ class DirectionDay:
         for begin, end in pieces:
             for index, a, b in overlaps(begin, end, self.start_ms, SLOTS):
                 self.known[index] += octets_between(increment, a, b)
+                self._count_packets(increment, index, b - a)
             self.spans = joined([*self.spans, (begin, end)])
+
+    def _count_packets(self, increment: Increment, index: int, length_ms: int) -> None:
+        """Packets are evidence, not money: they are spread by length and rounded down."""
+        if increment.packets is None or increment.drops is None:
+            return
+        if not self.packets:
+            self.packets, self.drops = [0] * SLOTS, [0] * SLOTS
+        self.packets[index] += increment.packets * length_ms // increment.length_ms
+        self.drops[index] += increment.drops * length_ms // increment.length_ms
 
 
 @dataclass(slots=True)
@@ -124,6 +140,8 @@ def add(days: dict[int, DirectionDay], increments: Sequence[Increment], speed_bp
         if increment.exact:
             for day in touched:
                 pieces = day.free(increment.t0_ms, increment.t1_ms)
+                if increment.again:
+                    pieces = [(max(increment.t0_ms, day.start_ms), min(increment.t1_ms, day.end_ms))]
                 if pieces:
                     day.mark(increment)
                     day.back(increment, pieces)
@@ -206,12 +224,17 @@ def window(days: Iterable[DirectionDay], start_ms: int, end_ms: int) -> SlotSeri
     n = window_slots(start_ms, end_ms)
     known, covered = [0] * n, [0] * n
     flags: list[frozenset[Flag]] = [frozenset()] * n
+    days = list(days)
+    told = any(day.packets for day in days)
+    packets, drops = [0] * (n if told else 0), [0] * (n if told else 0)
     spans: list[Stretch] = []
     pending: dict[Stretch, Increment] = {}
     for day in sorted(days, key=lambda d: d.start_ms):
         shift = (day.start_ms - start_ms) // SLOT_MS
         for index in range(max(0, -shift), min(SLOTS, n - shift)):
             known[shift + index] = day.known[index]
+            if day.packets:
+                packets[shift + index], drops[shift + index] = day.packets[index], day.drops[index]
             if day.marks[index]:
                 flags[shift + index] = flags_of(day.marks[index])
         spans = joined([*spans, *day.spans])
@@ -222,15 +245,24 @@ def window(days: Iterable[DirectionDay], start_ms: int, end_ms: int) -> SlotSeri
     untouched = [SLOT_MS - ms for ms in covered]
     groups = []
     for increment in pending.values():
-        group = _group(increment, spans, start_ms, n)
+        group = group_of(increment, spans, start_ms, n)
         if group:
             groups.append(group)
             for index, ms in zip(group.slots, group.overlap_ms, strict=True):
                 untouched[index] -= ms
-    return SlotSeries(start_ms, tuple(known), tuple(covered), tuple(untouched), tuple(flags), tuple(groups))
+    return SlotSeries(
+        start_ms,
+        tuple(known),
+        tuple(covered),
+        tuple(untouched),
+        tuple(flags),
+        tuple(groups),
+        tuple(packets),
+        tuple(drops),
+    )
 
 
-def _group(increment: Increment, spans: Sequence[Stretch], start_ms: int, n: int) -> Group | None:
+def group_of(increment: Increment, spans: Sequence[Stretch], start_ms: int, n: int) -> Group | None:
     """The group of a pending increment over its time that is not backed; None if none of that is inside."""
     free = subtract((increment.t0_ms, increment.t1_ms), spans)
     overlap: dict[int, int] = {}
@@ -264,6 +296,7 @@ def encode(day: SlotDay) -> bytes:
                     [p.t0_ms, p.t1_ms, p.octets_min, p.octets_max, p.flag.value, sorted(p.marks)] for p in d.pending
                 ],
                 "marks": _runs(d.marks),
+                **({"packets": d.packets, "drops": _runs(d.drops)} if d.packets else {}),
             }
             for d in directions
         ],
@@ -272,14 +305,19 @@ def encode(day: SlotDay) -> bytes:
     return struct.pack("<Bc", FORMAT, width.encode()) + struct.pack(f"<{2 * SLOTS}{width}", *counts) + tail
 
 
-def decode(start_ms: int, blob: bytes) -> SlotDay:
-    """The day of a blob made by `encode`. Raises ValueError for a format that this version does not know."""
+def layout_of(blob: bytes) -> int:
+    """Bytes of each count in a blob made by `encode`. Raises ValueError for a format that is not known."""
     version, width = struct.unpack_from("<Bc", blob)
     if version != FORMAT or width not in (b"I", b"Q"):
         raise ValueError(f"slot-day format {version} with width {width!r} is not known")
-    layout = struct.Struct(f"<{2 * SLOTS}{width.decode()}")
-    counts = layout.unpack_from(blob, 2)
-    rest = json.loads(blob[2 + layout.size :])
+    return 4 if width == b"I" else 8
+
+
+def decode(start_ms: int, blob: bytes) -> SlotDay:
+    """The day of a blob made by `encode`. Raises ValueError for a format that this version does not know."""
+    layout = struct.Struct(f"<{2 * SLOTS}{'I' if layout_of(blob) == 4 else 'Q'}")
+    counts = layout.unpack_from(blob, HEAD_BYTES)
+    rest = json.loads(blob[HEAD_BYTES + layout.size :])
     into, out = (
         DirectionDay(
             start_ms,
@@ -290,6 +328,8 @@ def decode(start_ms: int, blob: bytes) -> SlotDay:
                 for t0, t1, low, high, flag, marks in kept["pending"]
             ],
             [bits for bits, count in kept["marks"] for _ in range(count)],
+            list(kept.get("packets", ())),
+            [drops for drops, count in kept.get("drops", ()) for _ in range(count)],
         )
         for number, kept in enumerate(rest["directions"])
     )

@@ -49,6 +49,9 @@ class SlotSeries:
     """Time that no increment touches."""
     flags: tuple[frozenset[Flag], ...]
     groups: tuple[Group, ...]
+    packets: tuple[int, ...] = ()
+    """Packets that left the device, where a source tells them; else empty. `drops`: those it threw away instead."""
+    drops: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +175,52 @@ class _Draft:
         self.covered_to_ms = max(self.covered_to_ms, increment.t1_ms)
 
 
+def sum_series(parts: Sequence[tuple[SlotSeries, int | None]]) -> SlotSeries:
+    """One series of several interfaces (each with its port speed), to be bounded by the sum of their speeds (§3.1).
+
+    Sound, not always tight. A slot is covered as far as all of them are. Uncertain time of one interface is scaled by
+    its share of the summed speed, so that its room stays that of its own port.
+    """
+    first = parts[0][0]
+    if len(parts) == 1:
+        return first
+    n = len(first.known)
+    speeds = [speed for _, speed in parts]
+    total = None if None in speeds else sum(speed or 0 for speed in speeds)
+    untouched = [min(series.untouched_ms[i] for series, _ in parts) for i in range(n)]
+    groups: list[Group] = []
+    for series, speed in parts:
+        groups += [_scaled(group, speed, total) for group in series.groups]
+        for i, ms in enumerate(series.untouched_ms):
+            if ms > untouched[i]:
+                groups.append(_scaled(Group((i,), (ms - untouched[i],), 0, None), speed, total))
+    told = [series for series, _ in parts if series.packets]
+    return SlotSeries(
+        first.start_ms,
+        tuple(sum(series.known[i] for series, _ in parts) for i in range(n)),
+        tuple(min(series.covered_ms[i] for series, _ in parts) for i in range(n)),
+        tuple(untouched),
+        tuple(frozenset().union(*(series.flags[i] for series, _ in parts)) for i in range(n)),
+        tuple(groups),
+        tuple(sum(series.packets[i] for series in told) for i in range(n)) if told else (),
+        tuple(sum(series.drops[i] for series in told) for i in range(n)) if told else (),
+    )
+
+
+def _scaled(group: Group, speed: int | None, total: int | None) -> Group:
+    """The same group with times in which the summed speed carries what its own port carries in the true ones."""
+    if not speed or not total:
+        return group
+    scaled = tuple(-(-ms * speed // total) for ms in group.overlap_ms)
+    return Group(group.slots, scaled, group.octets_min, group.octets_max, -(-group.outside_ms * speed // total))
+
+
 def bounds(series: SlotSeries, speed_bps: int | None) -> Bounds:
     """Lowest and highest octets of each slot, and the merged groups for the percentile (§2.4, rules 1–6).
 
     `speed_bps` is the port speed, never the line rate: an upper bound must be a physical one.
     """
-    groups = [_uncertain(group, speed_bps) for group in series.groups]
+    groups = [uncertain(group, speed_bps) for group in series.groups]
     for index, untouched_ms in enumerate(series.untouched_ms):
         if untouched_ms > 0:
             room = physical_octets(speed_bps, untouched_ms)
@@ -197,7 +240,8 @@ def shown(octets: int) -> int | None:
     return None if octets >= OPEN_OCTETS else octets
 
 
-def _uncertain(group: Group, speed_bps: int | None) -> Uncertain:
+def uncertain(group: Group, speed_bps: int | None) -> Uncertain:
+    """A group as the percentile needs it (§2.4, rules 1, 2 and 4)."""
     if speed_bps is None:
         room = [OPEN_OCTETS if group.octets_max is None else group.octets_max] * len(group.slots)
         tmin = 0 if group.clipped else group.octets_min

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the tests talk to: PostgreSQL, net-snmp's snmpd, FRRouting behind OpenSSH, Prometheus with promtool; and Pango, which
-# lays out reports as PDF.
+# What the tests talk to: PostgreSQL, net-snmp's snmpd, FRRouting behind OpenSSH, iperf3 over a limited line, Prometheus with
+# promtool; and Pango, which lays out reports as PDF.
 # As root on Debian or Ubuntu they are installed. Otherwise what is missing is listed, and the tests that need it are
 # skipped with the reason. With CI=true a missing part is a failure.
 set -eu
@@ -13,6 +13,9 @@ ldconfig -p 2>/dev/null | grep -q libpangoft2-1.0.so.0 || missing="$missing libp
 if [ "$(id -u)" = 0 ]; then
 	[ -x /usr/lib/frr/zebra ] || missing="$missing frr frr-pythontools"
 	[ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+	# So are network namespaces with a limited line.
+	command -v ip >/dev/null || missing="$missing iproute2"
+	command -v iperf3 >/dev/null || missing="$missing iperf3"
 fi
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

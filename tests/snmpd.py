@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Final
 
 NOBODY: Final = 65534
-MODULES: Final = "ifTable,ifXTable,system_mib,sysORTable,interface,sysUpTime,vacm_conf,usmUser,snmpEngine"
+MODULES: Final = (
+    "ifTable,ifXTable,system_mib,sysORTable,interface,sysUpTime,vacm_conf,usmUser,snmpEngine,usmConf,usm_conf"
+)
 START_S: Final = 10.0
 
 
@@ -26,10 +28,11 @@ class Agent:
     home: Path
     port: int
     process: subprocess.Popen[bytes]
+    enter: tuple[str, ...] = ()
 
     def restart(self) -> None:
         self.stop()
-        self.process = _start(self.home)
+        self.process = _start(self.home, self.enter)
 
     def stop(self) -> None:
         self.process.terminate()
@@ -42,16 +45,23 @@ def program() -> str | None:
 
 
 @contextmanager
-def agent(community: str) -> Iterator[Agent]:
-    """Run an agent with that community; ends it afterwards."""
+def agent(community: str, *users: str, address: str = "127.0.0.1", enter: tuple[str, ...] = ()) -> Iterator[Agent]:
+    """Run an agent with that community; ends it afterwards.
+
+    `users`: lines `createUser …` of SNMPv3, who may read everything with authentication. `enter`: a command that the
+    agent is started by, such as one that enters a network namespace, whose `address` it then listens on.
+    """
     home = Path(tempfile.mkdtemp(prefix="kajitori-snmpd-"))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    (home / "snmpd.conf").write_text(f"agentAddress udp:127.0.0.1:{port}\nrocommunity {community} 127.0.0.1\n")
+    if enter:
+        port = 16_161  # in a namespace of its own nobody else has it
+    allowed = "".join(f"{line}\nrouser {line.split()[1]} auth\n" for line in users)
+    (home / "snmpd.conf").write_text(f"agentAddress udp:{address}:{port}\nrocommunity {community}\n{allowed}")
     if os.geteuid() == 0:
         os.chown(home, NOBODY, NOBODY)
-    running = Agent(home, port, _start(home))
+    running = Agent(home, port, _start(home, enter), enter)
     try:
         yield running
     finally:
@@ -59,13 +69,16 @@ def agent(community: str) -> Iterator[Agent]:
         shutil.rmtree(home)
 
 
-def _start(home: Path) -> subprocess.Popen[bytes]:
+def _start(home: Path, enter: tuple[str, ...]) -> subprocess.Popen[bytes]:
     path = program()
     assert path is not None
     # MIBS= : the texts of the IETF MIBs are not shipped, and only numbers are asked for.
     environment = {**os.environ, "MIBS": "", "SNMPCONFPATH": str(home), "SNMP_PERSISTENT_DIR": str(home / "persist")}
     command = [path, "-f", "-Le", "-C", "-c", str(home / "snmpd.conf"), "-p", str(home / "pid"), "-I", MODULES]
-    as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+    # Who enters a namespace must be root to do so; the agent itself becomes nobody then too.
+    as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 and not enter else {}
+    if enter:
+        command = [*enter, *command, "-u", str(NOBODY), "-g", str(NOBODY)]
     with (home / "log").open("wb") as log:
         process: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload]  # the three options of another user are all or none
             command, env=environment, stdout=log, stderr=log, cwd=home, **as_nobody

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, datetime
 from typing import Annotated, Literal
 
@@ -15,14 +16,14 @@ from controller.api.paging import Page, Window, page, window
 from controller.api.preconditions import IfMatch, tag
 from controller.api.schemas import Body, EntryKey, ExplanationView, instant
 from controller.api.state import acting, daemon_of, number
+from controller.metering.series import kept_ports, series_of
 from controller.store import links, traffic
 from controller.store.database import Tx
 from controller.store.links import ChangedLink, LevelChange, LinkLevel, NewLink
 from inventory.errors import BadInput
 from inventory.linkdays import LinkDay, direction_series
-from inventory.links import Capacity, CapacityKind, Direction, Link, LinkRole
-from inventory.periods import TOKYO, Span, zone_of
-from inventory.slotday import window as slots_of
+from inventory.links import Capacity, CapacityKind, Direction, Link, LinkRole, Member
+from inventory.periods import TOKYO, Span, day_start_ms, zone_of
 from inventory.slots import show_key
 
 router = APIRouter()
@@ -35,11 +36,20 @@ MOST_DAYS = 400
 SLOT_DAYS = 31
 
 
+class MemberBody(Body):
+    """One interface of a group."""
+
+    interface: Interface
+    port_speed_bps: Bps | None = None
+    ifindex: Annotated[int, Field(ge=0, le=65_535, description="How heartbeats number it.")] | None = None
+
+
 class NewLinkBody(Body):
-    """An interface of an entry to be judged."""
+    """An interface of an entry to be judged, or a group (LAG, active/standby pair) to be judged as its sum."""
 
     entry: EntryKey
-    interface: Interface
+    interface: Annotated[Interface, Field(description="Its name; of a group a name of your own, such as lag1.")]
+    members: Annotated[tuple[MemberBody, ...], Field(max_length=16)] = ()
     role: Literal["wan", "lan"] = "wan"
     port_speed_bps: Bps | None = None
     ifindex: Annotated[int, Field(ge=0, le=65_535, description="How heartbeats number it.")] | None = None
@@ -66,6 +76,7 @@ class LinkView(BaseModel):
     ifindex: int | None
     line_type: str
     zone: str
+    members: list[MemberBody] = Field(description="Interfaces that are summed slot by slot; empty: its own interface.")
     version: int
 
     @classmethod
@@ -80,6 +91,10 @@ class LinkView(BaseModel):
             ifindex=link.ifindex,
             line_type=link.line_type,
             zone=link.zone,
+            members=[
+                MemberBody(interface=one.interface, port_speed_bps=one.port_speed_bps, ifindex=one.ifindex)
+                for one in link.members
+            ],
             version=link.version,
         )
 
@@ -258,6 +273,7 @@ async def create_link(body: NewLinkBody, request: Request, caller: Operator, onc
         body.ifindex,
         body.line_type,
         body.zone,
+        tuple(Member(one.interface, one.port_speed_bps, one.ifindex) for one in body.members),
     )
 
     async def work(tx: Tx) -> LinkView:
@@ -310,15 +326,22 @@ async def set_capacity(link_id: Number, body: CapacityBody, request: Request, ca
         await links.set_capacity(tx, caller.scope, by, link_id, new)
         return CapacityView.of(new)
 
-    return await once.commit(work)
+    answer = await once.commit(work)
+    daemon = daemon_of(request)
+    async with daemon.db.read() as tx:
+        link = await links.get(tx, caller.scope, link_id)
+    # Days that were judged by another capacity are judged again by the one of that day (§4).
+    names = [(link.entry_id, port.interface) for port in link.ports]
+    await daemon.metering.rejudge(names, day_start_ms(body.valid_from, link.zone), daemon.clock.now_ms())
+    return answer
 
 
 @router.get("/links/{link_id}/capacities", tags=["links"])
 async def list_capacities(link_id: Number, request: Request, caller: Viewer) -> list[CapacityView]:
     """Capacities of a link by kind and day."""
     async with daemon_of(request).db.read() as tx:
-        await links.get(tx, caller.scope, link_id)
-        return [CapacityView.of(one) for one in await links.capacities(tx, link_id)]
+        link = await links.get(tx, caller.scope, link_id)
+        return [CapacityView.of(one) for one in await links.known_capacities(tx, link)]
 
 
 @router.get("/links/{link_id}/congestion", tags=["congestion"])
@@ -379,10 +402,9 @@ async def list_slots(
         link = await links.get(tx, caller.scope, link_id)
     span = Span(first, after, link.zone)
     async with daemon.traffic.read() as tx:
-        ids = await traffic.interface_ids(tx, [(link.entry_id, link.interface)])
-        kept = await traffic.slot_days_between(tx, next(iter(ids.values()), 0), span.start_ms, span.end_ms)
-    into = slots_of((k.day.into for k in kept.values()), span.start_ms, span.end_ms)
-    out = slots_of((k.day.out for k in kept.values()), span.start_ms, span.end_ms)
+        ports = await kept_ports(tx, link, span.start_ms, span.end_ms)
+    found = await asyncio.to_thread(series_of, ports, span.start_ms, span.end_ms)
+    into, out = found.into, found.out
     series = direction_series(link, into, out)
     down, up = (into, out) if link.role is LinkRole.WAN else (out, into)
     views = [

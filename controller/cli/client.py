@@ -85,9 +85,9 @@ class Api:
         """`PATCH` on the version that was read; None for any."""
         return self._send("PATCH", path, json=body, headers={"If-Match": "*" if version is None else f'"{version}"'})
 
-    def delete(self, path: str) -> None:
-        """`DELETE`."""
-        self._send("DELETE", path)
+    def delete(self, path: str, *, version: int | None = None) -> Json:
+        """`DELETE` of the version that was read; None for any."""
+        return self._send("DELETE", path, headers={"If-Match": "*" if version is None else f'"{version}"'})
 
     def text(self, path: str, **query: object) -> str:
         """`GET` of a text, such as a certificate."""

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from controller.cli import counting
 from controller.cli.client import Json
 from controller.cli.options import ADMIN_KEY, HERE, AsJson, KeyFile, Url, api
 from controller.cli.output import out, show_json, show_table
@@ -21,6 +22,8 @@ def register(app: typer.Typer) -> None:
     links = typer.Typer(help="Links and how full they are.", no_args_is_help=True)
     app.add_typer(links, name="link")
     _links(links)
+    counting.links(links)
+    counting.register(app)
     proposals = typer.Typer(help="Proposals to switch a model or a line.", no_args_is_help=True)
     app.add_typer(proposals, name="proposal")
     _proposals(proposals)

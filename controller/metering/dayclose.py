@@ -5,36 +5,40 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import groupby
 
 from controller.clock import Clock
-from controller.store import events, links, reports, traffic
+from controller.metering import outlooks
+from controller.metering.series import KeptPorts, kept_ports, series_of
+from controller.store import events, links, maintenance, months, reports, traffic
 from controller.store.database import Database
 from controller.store.events import NewEvent
 from controller.store.links import LevelChange, LinkLevel
-from controller.store.scope import Scope
-from controller.store.traffic import KeptDay, TrafficDatabase
-from inventory import linkdays
+from controller.store.scope import By, Scope
+from controller.store.traffic import TrafficDatabase
+from inventory import linkdays, linkmonths
 from inventory.linkdays import LinkDay
-from inventory.links import Capacity, Direction, Link, governing
+from inventory.linkmonths import LinkMonth, plateau_bps
+from inventory.links import Capacity, CapacityKind, Direction, Link, governing
+from inventory.maintenance import MaintenanceWindow, left_out
 from inventory.metering import RULE_VERSION
-from inventory.periods import TOKYO, day_of, day_start_ms
-from inventory.slotday import DAY_MS, window
+from inventory.periods import TOKYO, Period, day_of, day_start_ms, span_of
+from inventory.slotday import DAY_MS
+from inventory.timeslots import SLOT_MS
 
 FINAL_AFTER_MS = 900_000
 """A slot, and so a day, is final 15 minutes after its end (§2.4)."""
 HISTORY_DAYS = 400
+PLATEAU_DAYS = 30
 RECENT_DAYS = 3
 """Older days wait for no neighbour any more, whatever their zone."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Changed:
-    """An interface's slot-days whose figures are missing or stale: UTC midnight and revision."""
+    """A link's slot-days whose figures are missing or stale: interface, UTC midnight, revision, whether again."""
 
-    interface_id: int
     link: Link
-    days: tuple[tuple[int, int], ...]
+    days: tuple[tuple[int, int, int, bool], ...]
 
 
 class DayCloser:
@@ -44,7 +48,7 @@ class DayCloser:
         self._database = database
         self._traffic = traffic_database
         self._clock = clock
-        self._made: dict[tuple[int, date], set[tuple[int, int]]] = {}
+        self._made: dict[tuple[int, date], set[tuple[int, int, int]]] = {}
 
     async def close(self) -> int:
         """Figures of all link-days that are final and stale; how many were made (a direction is not a day)."""
@@ -60,42 +64,52 @@ class DayCloser:
             rows = await traffic.changed_days(tx)
         async with self._database.read() as tx:
             known = await links.by_interface(tx, Scope.everything(), {(row.entry_id, row.name) for row in rows})
-        found = []
-        for interface_id, group in groupby(rows, key=lambda row: row.interface_id):
-            mine = list(group)
-            link = known.get((mine[0].entry_id, mine[0].name))
+        days: dict[int, list[tuple[int, int, int, bool]]] = {}
+        of_number = {}
+        for row in rows:
+            link = known.get((row.entry_id, row.name))
             if link is not None:
-                found.append(_Changed(interface_id, link, tuple((row.start_ms, row.revision) for row in mine)))
-        return found
+                of_number[link.id] = link
+                days.setdefault(link.id, []).append((row.interface_id, row.start_ms, row.revision, row.again))
+        return [_Changed(of_number[number], tuple(sorted(mine))) for number, mine in sorted(days.items())]
 
     async def _close_link(self, changed: _Changed) -> int:
         link, now_ms = changed.link, self._clock.now_ms()
-        stale: dict[date, set[tuple[int, int]]] = {}
+        stale: dict[date, set[tuple[int, int, int]]] = {}
+        rejudged: set[date] = set()
         finished = []
-        for start, revision in changed.days:
+        for interface_id, start, revision, again in changed.days:
             overlapped = _local_days(start, link.zone)
             for day in overlapped:
                 if _is_final(day, link.zone, now_ms):
-                    stale.setdefault(day, set()).add((start, revision))
+                    stale.setdefault(day, set()).add((interface_id, start, revision))
+                    rejudged |= {day} if again else set()
             if _is_final(overlapped[-1], link.zone, now_ms):
-                finished.append((changed.interface_id, start, revision))
+                finished.append((interface_id, start, revision))
         # A day that was made from these very revisions waits only for its neighbour to be final.
-        todo = [day for day, made in sorted(stale.items()) if not made <= self._made.get((link.id, day), set())]
+        todo = [
+            day
+            for day, made in sorted(stale.items())
+            if day in rejudged or not made <= self._made.get((link.id, day), set())
+        ]
         made = 0
         if todo:
-            made = await self._make(changed.interface_id, link, todo)
+            made = await self._make(link, todo)
             self._made.update({(link.id, day): stale[day] for day in todo})
         if finished:
             async with self._traffic.write() as tx:
                 await traffic.mark_closed(tx, finished)
         return made
 
-    async def _make(self, interface_id: int, link: Link, days: list[date]) -> int:
+    async def _make(self, link: Link, days: list[date]) -> int:
+        start_ms = day_start_ms(days[0], link.zone)
+        end_ms = day_start_ms(days[-1] + timedelta(days=1), link.zone)
         async with self._database.read() as tx:
-            capacities = await links.capacities(tx, link.id)
+            capacities = await links.known_capacities(tx, link)
+            windows = (await maintenance.holding(tx, [link.entry_id], start_ms, end_ms))[link.entry_id]
         figures: list[LinkDay] = []
         for day in days:
-            found = await self._figures(interface_id, link, capacities, day)
+            found = await self._figures(link, capacities, windows, day)
             # A UTC day begins in one local day and ends in the next; one of them may hold nothing of it.
             if any(one.covered_ms or one.octets_low for one in found):
                 figures += found
@@ -104,18 +118,62 @@ class DayCloser:
             for one in figures:
                 await traffic.put_link_day(tx, now_ms, one)
         if figures:
+            await self._months(link, [one.day for one in figures])
+            await self._learn(link, capacities)
             await self.judge(link)
             async with self._database.write() as tx:
                 await reports.mark_remade(tx, link.id, sorted({one.day for one in figures}), now_ms)
         return len(figures) // len(Direction)
 
-    async def _figures(self, interface_id: int, link: Link, capacities: list[Capacity], day: date) -> list[LinkDay]:
+    async def _figures(
+        self, link: Link, capacities: list[Capacity], windows: list[MaintenanceWindow], day: date
+    ) -> list[LinkDay]:
         start_ms = day_start_ms(day, link.zone)
         end_ms = day_start_ms(day + timedelta(days=1), link.zone)
         async with self._traffic.read() as tx:
-            kept = await traffic.slot_days_between(tx, interface_id, start_ms, end_ms)
+            ports = await kept_ports(tx, link, start_ms, end_ms)
+        excluded = left_out(windows, start_ms, (end_ms - start_ms) // SLOT_MS, link.zone)
         # In a thread: a catch-up over weeks would hold the loop for seconds.
-        return await asyncio.to_thread(_judge, link, capacities, day, (start_ms, end_ms), list(kept.values()))
+        return await asyncio.to_thread(_judge, link, capacities, day, (start_ms, end_ms, excluded), ports)
+
+    async def _months(self, link: Link, days: list[date]) -> None:
+        """Figures of the months that are over and had one of these days: made anew as often as a day changes."""
+        now_ms = self._clock.now_ms()
+        for first in sorted({day.replace(day=1) for day in days}):
+            span = span_of(Period.MONTH, first, link.zone)
+            if now_ms < span.end_ms + FINAL_AFTER_MS:
+                continue
+            async with self._database.read() as tx:
+                capacities = await links.known_capacities(tx, link)
+            async with self._traffic.read() as tx:
+                ports = await kept_ports(tx, link, span.start_ms, span.end_ms)
+            found = await asyncio.to_thread(_month, link, capacities, first, (span.start_ms, span.end_ms), ports)
+            async with self._traffic.write() as tx:
+                for one in found:
+                    await months.put(tx, now_ms, one)
+            await outlooks.keep_record(self._database, self._traffic, link, capacities, now_ms)
+
+    async def _learn(self, link: Link, capacities: list[Capacity]) -> None:
+        """Look for a plateau where neither line nor shaper is known; a learned ceiling may ask, never assert (§4)."""
+        today = day_of(self._clock.now_ms(), link.zone)
+        if any(c.kind in (CapacityKind.LINE, CapacityKind.SHAPED) and c.holds_on(today) for c in capacities):
+            return
+        start_ms, end_ms = (day_start_ms(today - timedelta(days=n), link.zone) for n in (PLATEAU_DAYS, 0))
+        async with self._traffic.read() as tx:
+            ports = await kept_ports(tx, link, start_ms, end_ms)
+        down, up = await asyncio.to_thread(_plateaus, link, ports, start_ms, end_ms)
+        held = next((c for c in capacities if c.kind is CapacityKind.LEARNED and c.holds_on(today)), None)
+        down, up = (
+            _kept_ceiling(new, old)
+            for new, old in ((down, held.down_bps if held else None), (up, held.up_bps if held else None))
+        )
+        if (down, up) == ((held.down_bps, held.up_bps) if held else (None, None)):
+            return
+        reason = "this line behaves as if limited near this rate: enter the line rate"
+        by = By("daemon", self._clock.now_ms())
+        new = Capacity(CapacityKind.LEARNED, down, up, today, None, by.actor, reason)
+        async with self._database.write() as tx:
+            await links.set_capacity(tx, Scope.everything(), by, link.id, new)
 
     async def judge(self, link: Link) -> None:
         """Levels of a link from all its kept days; changes that are new are recorded with their evidence."""
@@ -174,11 +232,10 @@ def _event(link: Link, change: LevelChange) -> NewEvent:
 
 
 def _judge(
-    link: Link, capacities: list[Capacity], day: date, span: tuple[int, int], kept: list[KeptDay]
+    link: Link, capacities: list[Capacity], day: date, span: tuple[int, int, frozenset[int]], ports: KeptPorts
 ) -> list[LinkDay]:
-    into = window((k.day.into for k in kept), *span)
-    out = window((k.day.out for k in kept), *span)
-    origins = tuple(sorted({origin for k in kept for origin in k.day.origins}))
+    start_ms, end_ms, excluded = span
+    found = series_of(ports, start_ms, end_ms)
     return [
         linkdays.judge_day(
             link,
@@ -186,7 +243,34 @@ def _judge(
             day,
             series,
             capacity=governing(link, capacities, direction, day),
-            origins=origins,
+            origins=found.origins,
+            more=linkdays.beside(link, direction, found.into, found.out, excluded),
         )
-        for direction, series in linkdays.direction_series(link, into, out).items()
+        for direction, series in linkdays.direction_series(link, found.into, found.out).items()
     ]
+
+
+def _month(
+    link: Link, capacities: list[Capacity], first: date, span: tuple[int, int], ports: KeptPorts
+) -> list[LinkMonth]:
+    found = series_of(ports, *span)
+    last = day_of(span[1] - 1, link.zone)
+    return [
+        linkmonths.judge(link, direction, first, series, governing(link, capacities, direction, last))
+        for direction, series in linkdays.direction_series(link, found.into, found.out).items()
+    ]
+
+
+def _plateaus(link: Link, ports: KeptPorts, start_ms: int, end_ms: int) -> tuple[int | None, int | None]:
+    """Plateau of the down and of the up direction, in bit/s."""
+    found = series_of(ports, start_ms, end_ms)
+    series = linkdays.direction_series(link, found.into, found.out)
+    down, up = (plateau_bps(series[direction][0]) for direction in (Direction.DOWN, Direction.UP))
+    return down, up
+
+
+def _kept_ceiling(new: int | None, old: int | None) -> int | None:
+    """The old figure while the new one is the same within 3 %: a history is not begun anew for nothing."""
+    if new is not None and old is not None and abs(new - old) * 100 <= 3 * old:
+        return old
+    return new if new is not None else old

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from controller.clock import Clock
+from controller.metering.outlooks import busy_rates, outlook_of
+from controller.metering.series import KeptPorts, kept_ports, series_of
 from controller.store import links, proposals, traffic
 from controller.store.database import Database
 from controller.store.links import Equipment, LinkLevel
 from controller.store.proposals import NewProposal, Proposal
 from controller.store.scope import Scope
-from controller.store.traffic import KeptDay, TrafficDatabase
+from controller.store.traffic import TrafficDatabase
 from inventory import catalogue, proposaltext
 from inventory.capacities import PUBLISHED, published, usual_traffic
 from inventory.congestion import STALE_DAYS
@@ -22,13 +24,12 @@ from inventory.forecast import NoDate, Outlook
 from inventory.linkdays import LinkDay, direction_series
 from inventory.links import Capacity, CapacityKind, Direction, Governing, Link, governing
 from inventory.metering import RULE_VERSION, Interval, p95_interval, rate_bps
-from inventory.outlooks import FORECAST_WEEKS, busy_rates, outlook_of
 from inventory.periods import day_of, day_start_ms
 from inventory.proposals import Demand, ModelOffer, Need, Remedy, RemedyKind, Situation, need_bps, remedy, trigger
-from inventory.slotday import window
 
 P95_DAYS = 28
 BUSY_DAYS = 14
+FORECAST_WEEKS = 26
 PAGE = 500
 
 
@@ -83,7 +84,7 @@ class Drafter:
             states = await links.levels(tx, link.id)
             if not states:
                 return None
-            capacities = await links.capacities(tx, link.id)
+            capacities = await links.known_capacities(tx, link)
             equipment = await links.equipment(tx, link.entry_id)
             earlier = await proposals.page(tx, Scope.everything(), entry_id=link.entry_id, limit=1000)
         series = await self._series(link, capacities, states, today)
@@ -114,9 +115,8 @@ class Drafter:
         end_ms = day_start_ms(today, link.zone)
         async with self._traffic.read() as tx:
             days = await traffic.link_days(tx, link.id, first, today)
-            ids = await traffic.interface_ids(tx, [(link.entry_id, link.interface)])
-            kept = await traffic.slot_days_between(tx, next(iter(ids.values()), 0), start_ms, end_ms)
-        intervals = await asyncio.to_thread(_intervals, link, list(kept.values()), start_ms, end_ms)
+            ports = await kept_ports(tx, link, start_ms, end_ms)
+        intervals = await asyncio.to_thread(_intervals, link, ports, start_ms, end_ms)
         found = []
         for state in states:
             capacity = governing(link, capacities, state.direction, today)
@@ -130,10 +130,9 @@ class Drafter:
         return found
 
 
-def _intervals(link: Link, kept: list[KeptDay], start_ms: int, end_ms: int) -> dict[Direction, Interval]:
-    into = window((k.day.into for k in kept), start_ms, end_ms)
-    out = window((k.day.out for k in kept), start_ms, end_ms)
-    series = direction_series(link, into, out)
+def _intervals(link: Link, ports: KeptPorts, start_ms: int, end_ms: int) -> dict[Direction, Interval]:
+    found = series_of(ports, start_ms, end_ms)
+    series = direction_series(link, found.into, found.out)
     return {direction: p95_interval(limits.known, limits.groups) for direction, (_, limits, _) in series.items()}
 
 

@@ -9,21 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 from controller.clock import Clock
+from controller.metering.pairing import paired
 from controller.store import traffic
 from controller.store.database import Tx
 from controller.store.traffic import Kept, KeptDay, TrafficDatabase
-from inventory.counters import (
-    PAIR_MAX_MS,
-    Flag,
-    Increment,
-    RateReport,
-    Reading,
-    pair,
-    rate_pair,
-)
+from inventory.counters import Flag, Increment
 from inventory.errors import Conflict, StaleVersion
 from inventory.slotday import DAY_MS, DirectionDay, add, days_touched
 
@@ -71,14 +63,15 @@ class _Work:
 
 
 class Ingestor:
-    """Adds readings to the traffic database. Keeps each interface's last reading in memory."""
+    """Adds readings to the traffic database. Keeps each interface's last readings in memory."""
 
     def __init__(self, database: TrafficDatabase, clock: Clock, *, heartbeat_interval_ms: int) -> None:
         self._database = database
         self._clock = clock
         self._interval_ms = heartbeat_interval_ms
         self._ids: dict[Interface, int] = {}
-        self._last: dict[int, Kept] = {}
+        self._last: dict[int, Sequence[Kept]] = {}
+        """The two newest of each interface: the outlier rule looks at three in a row."""
         self._one_at_a_time = asyncio.Lock()
 
     async def add(self, readings: Mapping[Interface, Sequence[Kept]]) -> Added:
@@ -108,7 +101,13 @@ class Ingestor:
             return Added(0, 0, 0)
         await self._know(readings)
         async with self._database.read() as tx:
-            works = [await self._gather(tx, self._ids[name], kept) for name, kept in readings.items() if kept]
+            strange = {self._ids[name] for name in readings} - self._last.keys()
+            bare = strange - await traffic.with_readings(tx, strange)
+            works = [
+                await self._gather(tx, self._ids[name], kept, self._ids[name] in bare)
+                for name, kept in readings.items()
+                if kept
+            ]
         works = [work for work in works if work.new]
         total = sum(len(kept) for kept in readings.values())
         new = sum(len(work.new) for work in works)
@@ -131,7 +130,7 @@ class Ingestor:
             )
             if taken.beside is not None:
                 await taken.beside(tx)
-        self._last.update({work.interface_id: work.series[-1] for work in works})
+        self._last.update({work.interface_id: work.series[-2:] for work in works if len(work.series) > 1})
         told = sum(work.told(oldest_ms) for work in works)
         return Added(told, total - told, sum(len(work.changed) for work in works))
 
@@ -148,29 +147,28 @@ class Ingestor:
                 await traffic.add_interfaces(tx, missing)
                 self._ids.update(await traffic.interface_ids(tx, missing))
 
-    async def _gather(self, tx: Tx, interface_id: int, readings: Sequence[Kept]) -> _Work:
-        """The readings that are new, among their kept neighbours, by time."""
+    async def _gather(self, tx: Tx, interface_id: int, readings: Sequence[Kept], bare: bool) -> _Work:
+        """The readings that are new, among their kept neighbours, by time. `bare`: it has no kept ones at all."""
         first: dict[int, Kept] = {}
         for reading in readings:
             first.setdefault(reading.t_ms, reading)
         last = self._last.get(interface_id)
-        if last is not None and last.t_ms < min(first):
-            around = [last]
-        else:
+        around: list[Kept] = []
+        if last is not None and last[-1].t_ms < min(first):
+            around = list(last)
+        elif not bare:
             around = await traffic.readings_around(tx, interface_id, min(first), max(first))
         kept = {r.t_ms: r for r in around}
+        followed = {r.follows_ms for r in first.values() if r.follows_ms is not None} - kept.keys() - first.keys()
+        if followed:
+            kept.update({r.t_ms: r for r in await traffic.readings_at(tx, interface_id, followed)})
         new = [first[t_ms] for t_ms in sorted(first) if t_ms not in kept]
         return _Work(interface_id, new, sorted([*kept.values(), *new], key=lambda r: r.t_ms))
 
 
 def _pair_up(works: list[_Work], interval_ms: int) -> None:
     for work in works:
-        fresh = {r.t_ms for r in work.new}
-        for a, b in pairwise(work.series):
-            if a.t_ms in fresh or b.t_ms in fresh:
-                into, out = increments_between(a, b, interval_ms)
-                work.increments[0].extend(into)
-                work.increments[1].extend(out)
+        work.increments = paired(work.series, {r.t_ms for r in work.new}, interval_ms)
 
 
 def _add_up(works: list[_Work], interval_ms: int) -> None:
@@ -227,35 +225,3 @@ async def _days(tx: Tx, works: Sequence[_Work]) -> None:
         of_interface.setdefault(interface_id, {})[start] = kept
     for work in works:
         work.days = of_interface.get(work.interface_id, {})
-
-
-def increments_between(a: Kept, b: Kept, interval_ms: int) -> tuple[Sequence[Increment], Sequence[Increment]]:
-    """Increments of both directions between two kept readings of one interface.
-
-    Readings of two different adapters, or across a step of the controller's clock, make no pair: that time is
-    a gap. So is a pair longer than a day, which says no more than that nothing is known.
-    """
-    if b.t_ms - a.t_ms > PAIR_MAX_MS:
-        return (), ()
-    if b.clock_stepped:
-        lost = Increment(a.t_ms, b.t_ms, 0, None, Flag.GAP, frozenset({Flag.CLOCK}))
-        return (lost,), (lost,)
-    if b.rates:
-        into, out = (RateReport(b.t_ms, octets) for octets in (b.in_octets, b.out_octets))
-        return rate_pair(a.t_ms, into, interval_ms), rate_pair(a.t_ms, out, interval_ms)
-    speed_bps = max((s for s in (a.speed_bps, b.speed_bps) if s), default=None)
-    name = "" if _same_counter(a, b) else "another"
-    return (
-        pair(_reading(a, a.in_octets, ""), _reading(b, b.in_octets, name), b.counter_bits, speed_bps),
-        pair(_reading(a, a.out_octets, ""), _reading(b, b.out_octets, name), b.counter_bits, speed_bps),
-    )
-
-
-def _same_counter(a: Kept, b: Kept) -> bool:
-    """Imported readings do not say which adapter they are of; they join with any."""
-    same_adapter = None in (a.adapter_id, b.adapter_id) or a.adapter_id == b.adapter_id
-    return same_adapter and not a.rates and a.counter_bits == b.counter_bits
-
-
-def _reading(kept: Kept, octets: int, name: str) -> Reading:
-    return Reading(kept.t_ms, octets, kept.uptime_cs, kept.discontinuity, name, kept.restarted_at_ms)

@@ -1,77 +1,294 @@
-"""Polls interface counters over SNMP: one loop for the fleet, one request in flight per device."""
+"""Polls interface counters: one loop for the fleet, one request in flight per device, each device's trouble its own."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 
 from controller.clock import Clock
+from controller.keyring import Keyring
 from controller.metering.service import MeteringService, PolledReading
+from controller.store import counteragents, links
+from controller.store.counteragents import Seated, Source
+from controller.store.database import Database
 from controller.store.traffic import Kept
-from drivers.sessions.snmp import InterfaceCounters, SnmpReader, SnmpTarget
-from inventory.errors import DeviceError
+from drivers.sessions.counting import CounterReader, FoundInterface, InterfaceCounters
+from drivers.sessions.forti_counters import FortiReader, FortiTarget
+from drivers.sessions.snmp import SnmpReader, SnmpTarget, SnmpUser
+from inventory.countersources import CounterAgent, Poll, SourceState, Told, judge, lie
+from inventory.errors import AuthenticationFailed, DeviceError, Unreachable
 
 log = structlog.get_logger()
 
-AT_ONCE = 64
+AT_ONCE: Final = 64
+SICK_AT_ONCE: Final = 64
+"""Devices that did not answer last time are asked in a lane of their own, so that they hold up nobody."""
+REFUSED_REST_MS: Final = 3_600_000
+"""A device that refused the credential is left alone for so long, unless the credential changes."""
+DISCOVER_MS: Final = 3_600_000
+TURN: Final = "counters"
+
+Answer = tuple[list[InterfaceCounters], list[FoundInterface] | None]
+
+
+@dataclass(slots=True)
+class _Device:
+    """One agent and what the last polls of it told."""
+
+    seated: Seated
+    reader: CounterReader
+    interfaces: tuple[str, ...] = ()
+    state: SourceState = SourceState.NEVER
+    asked_ms: int = 0
+    discovered_ms: int | None = None
+    told: dict[str, Told] = field(default_factory=dict)
+    since_lie: int | None = None
+    last_lie: str = ""
+    busy: bool = False
+
+    @property
+    def sick(self) -> bool:
+        return self.state in (SourceState.SILENT, SourceState.REFUSED)
+
+    def lies(self, counters: Sequence[InterfaceCounters]) -> list[str]:
+        """What in these answers contradicts the ones before."""
+        found = []
+        for one in counters:
+            now = Told(
+                one.name,
+                one.t_ms,
+                one.in_octets,
+                one.out_octets,
+                one.counter_bits,
+                one.uptime_cs,
+                one.discontinuity,
+                one.speed_bps,
+            )
+            said = lie(self.told[one.name], now) if one.name in self.told else None
+            self.told[one.name] = now
+            if said:
+                found.append(said)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
-class PolledPlace:
-    """An entry's adapter with an SNMP agent, and the interfaces that its links are on."""
+class _Round:
+    """What one device gave: readings, how it went, and the interfaces that it named."""
 
-    adapter_id: int
-    entry_id: int
-    target: SnmpTarget
-    interfaces: tuple[str, ...]
+    readings: Sequence[PolledReading]
+    source: Source
+    found: Sequence[FoundInterface] | None = None
 
 
-class SnmpPoller:
-    """Polls places every `interval_s`. A device that does not answer is a gap of its own, nobody else's."""
+class CounterPoller:
+    """Polls the agents of seated adapters every `interval_s`; of several nodes one has the turn."""
 
     def __init__(
-        self, metering: MeteringService, clock: Clock, places: Sequence[PolledPlace], *, interval_s: float = 60.0
+        self,
+        database: Database,
+        keyring: Keyring,
+        metering: MeteringService,
+        clock: Clock,
+        *,
+        node: str = "",
+        interval_s: float = 60.0,
+        timeout_s: float = 2.0,
     ) -> None:
+        self._database = database
+        self._keyring = keyring
         self._metering = metering
         self._clock = clock
+        self._node = node
         self._interval_s = interval_s
-        self._readers = {place: SnmpReader(place.target, clock.now_ms) for place in places}
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._timeout_s = timeout_s
+        self._devices: dict[int, _Device] = {}
+        self._well = asyncio.Semaphore(AT_ONCE)
+        self._sick = asyncio.Semaphore(SICK_AT_ONCE)
+        self._later: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Poll all places, again and again, until cancelled."""
-        while True:
-            await self.poll()
-            await self._clock.wait(self._interval_s)
+        """Poll, again and again, until cancelled."""
+        try:
+            while True:
+                begun_ms = self._clock.monotonic_ms()
+                if await self._has_turn():
+                    await self.poll()
+                took_s = (self._clock.monotonic_ms() - begun_ms) / 1000
+                await self._clock.wait(max(1.0, self._interval_s - took_s))
+        finally:
+            for task in self._later:
+                task.cancel()
+
+    async def settled(self) -> None:
+        """Wait for the devices that are asked apart from the round."""
+        while self._later:
+            await asyncio.wait(set(self._later))
 
     async def poll(self) -> int:
-        """Poll all places once; how many readings were new. A device that fails is logged and left out."""
-        found = await asyncio.gather(*(self._poll(place, reader) for place, reader in self._readers.items()))
-        added = await self._metering.ingest_polled(reading for readings in found for reading in readings)
+        """Ask every device once; how many readings were new. Those that were silent are asked apart, unwaited for."""
+        await self._refresh()
+        now_ms = self._clock.now_ms()
+        due = [one for one in self._devices.values() if not one.busy and self._is_due(one, now_ms)]
+        for device in due:
+            device.busy = True
+            if device.sick:
+                task = asyncio.create_task(self._apart(device))
+                self._later.add(task)
+                task.add_done_callback(self._later.discard)
+        rounds = await asyncio.gather(*(self._ask(one, self._well) for one in due if not one.sick))
+        return await self._take(rounds)
+
+    async def _has_turn(self) -> bool:
+        now_ms = self._clock.now_ms()
+        async with self._database.write() as tx:
+            return await counteragents.take_turn(
+                tx, TURN, self._node, now_ms, now_ms + round(3 * self._interval_s * 1000)
+            )
+
+    def _is_due(self, device: _Device, now_ms: int) -> bool:
+        return device.state is not SourceState.REFUSED or now_ms - device.asked_ms >= REFUSED_REST_MS
+
+    async def _refresh(self) -> None:
+        """Agents and the interfaces of their places' links, as they are now."""
+        known = {number: device.seated for number, device in self._devices.items()}
+        async with self._database.read() as tx:
+            seated = await counteragents.seated(tx, self._keyring, known)
+            of_entries = await links.counted(tx, {one.entry_id for one in seated.values()})
+        devices = {}
+        for number, one in seated.items():
+            device = self._devices.get(number)
+            if device is None or device.seated is not one:
+                device = _Device(one, reader_of(one.agent, self._clock.now_ms, self._timeout_s))
+            device.interfaces = tuple(of_entries.get(one.entry_id, ()))
+            devices[number] = device
+        self._devices = devices
+
+    async def _apart(self, device: _Device) -> None:
+        try:
+            await self._take([await self._ask(device, self._sick)])
+        except Exception:  # a task of its own: nobody else would hear of it
+            log.exception("counters were not kept", adapter=device.seated.adapter_id)
+
+    async def _ask(self, device: _Device, lane: asyncio.Semaphore) -> _Round:
+        async with lane:
+            try:
+                return await self._asked(device)
+            finally:
+                device.busy = False
+
+    async def _asked(self, device: _Device) -> _Round:
+        device.asked_ms = self._clock.now_ms()
+        try:
+            async with asyncio.timeout(max(self._interval_s, 3 * self._timeout_s)):
+                found = await self._discovered(device)
+                counters = await device.reader.read(device.interfaces)
+        except TimeoutError:
+            slow = Unreachable("it did not answer all questions within one polling interval", step="read counters")
+            return self._failed(device, slow)
+        except DeviceError as error:
+            return self._failed(device, error)
+        if {one.name for one in counters} != set(device.interfaces):
+            device.discovered_ms = None  # somebody renamed or removed one: look again next time
+        lies = device.lies(counters)
+        if lies:
+            device.since_lie, device.last_lie = 0, "; ".join(lies[:3])
+        elif device.since_lie is not None:
+            device.since_lie += 1
+        took_ms = max((one.round_trip_ms for one in counters), default=0)
+        names = [one.name for one in counters]
+        state, reason = judge(Poll(device.interfaces, names, took_ms, lies, device.since_lie, device.last_lie))
+        return self._round(device, state, reason, counters, found)
+
+    async def _discovered(self, device: _Device) -> list[FoundInterface] | None:
+        """Interfaces, where it is time to look for them again."""
+        now_ms = self._clock.now_ms()
+        if device.discovered_ms is not None and now_ms - device.discovered_ms < DISCOVER_MS:
+            return None
+        found = await device.reader.discover()
+        device.discovered_ms = now_ms
+        return found
+
+    def _failed(self, device: _Device, error: DeviceError) -> _Round:
+        refused = isinstance(error, AuthenticationFailed)
+        state = SourceState.REFUSED if refused else SourceState.LYING
+        if isinstance(error, Unreachable):
+            state = SourceState.SILENT
+        log.warning("counters not read", adapter=device.seated.adapter_id, code=error.code, reason=error.message)
+        return self._round(device, state, error.message, [], None)
+
+    def _round(
+        self,
+        device: _Device,
+        state: SourceState,
+        reason: str,
+        counters: Sequence[InterfaceCounters],
+        found: list[FoundInterface] | None,
+    ) -> _Round:
+        device.state = state
+        seated = device.seated
+        source = Source(
+            seated.adapter_id,
+            state,
+            reason,
+            device.asked_ms,
+            device.asked_ms,
+            None if state in (SourceState.SILENT, SourceState.REFUSED) else device.asked_ms,
+            max((one.round_trip_ms for one in counters), default=None),
+            len(counters),
+        )
+        name = "fortios-rest" if seated.agent.protocol == "fortios-rest" else "snmp"
+        readings = [
+            PolledReading(seated.adapter_id, seated.entry_id, one.name, kept(one, name, seated.adapter_id))
+            for one in counters
+        ]
+        return _Round(readings, source, found)
+
+    async def _take(self, rounds: Collection[_Round]) -> int:
+        added = await self._metering.ingest_polled(reading for one in rounds for reading in one.readings)
+        if rounds:
+            async with self._database.write() as tx:
+                await counteragents.put_sources(tx, [one.source for one in rounds])
+                for one in rounds:
+                    if one.found is not None:
+                        number = one.source.adapter_id
+                        await counteragents.put_interfaces(tx, number, one.found, one.source.asked_ms)
+        for one in rounds:
+            if one.found is not None and one.source.adapter_id in self._devices:
+                entry_id = self._devices[one.source.adapter_id].seated.entry_id
+                await self._metering.ports_found(entry_id, one.found)
         return added.new
 
-    async def _poll(self, place: PolledPlace, reader: SnmpReader) -> list[PolledReading]:
-        async with self._slots:
-            try:
-                counters = await reader.read(place.interfaces)
-            except DeviceError as error:
-                log.warning("counters not read", adapter=place.adapter_id, code=error.code, reason=error.message)
-                return []
-        return [PolledReading(place.adapter_id, place.entry_id, one.name, _kept(place, one)) for one in counters]
+
+def reader_of(agent: CounterAgent, now_ms: Callable[[], int], timeout_s: float) -> CounterReader:
+    """The reader that speaks an agent's protocol."""
+    if agent.protocol == "fortios-rest":
+        assert agent.token is not None
+        assert agent.fingerprint is not None
+        target = FortiTarget(agent.host, agent.port, agent.token, agent.fingerprint, timeout_s=2 * timeout_s)
+        return FortiReader(target, now_ms)
+    user = None
+    if agent.protocol == "snmp-v3":
+        user = SnmpUser(agent.username, agent.auth, agent.auth_password, agent.privacy, agent.privacy_password)
+    return SnmpReader(SnmpTarget(agent.host, agent.port, agent.community, user, timeout_s=timeout_s), now_ms)
 
 
-def _kept(place: PolledPlace, counters: InterfaceCounters) -> Kept:
+def kept(counters: InterfaceCounters, source: str, adapter_id: int) -> Kept:
+    """A reading of a poll as it is kept."""
     return Kept(
         t_ms=counters.t_ms,
         in_octets=counters.in_octets,
         out_octets=counters.out_octets,
-        source="snmp",
+        source=source,
         counter_bits=counters.counter_bits,
         uptime_cs=counters.uptime_cs,
         discontinuity=counters.discontinuity,
         speed_bps=counters.speed_bps,
-        adapter_id=place.adapter_id,
+        adapter_id=adapter_id,
+        up=counters.up,
+        out_packets=counters.out_packets,
+        out_drops=counters.out_drops,
     )

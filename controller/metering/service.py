@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
+
+import structlog
 
 from controller.clock import Clock
 from controller.metering import imports
+from controller.metering.alarms import AlarmChange, AlarmWatch
 from controller.metering.dayclose import DayCloser
 from controller.metering.drafting import Drafter
 from controller.metering.ingest import Added, Ingestor, Interface
@@ -17,9 +21,16 @@ from controller.phonehome.beats import Batch
 from controller.store import beats, links, traffic
 from controller.store.database import Database
 from controller.store.proposals import Proposal
-from controller.store.scope import Scope
+from controller.store.scope import By, Scope
 from controller.store.traffic import Kept, TrafficDatabase
+from drivers.sessions.counting import FoundInterface
+from inventory.saturation import DEFAULT_ALARM, AlarmRules
 
+log = structlog.get_logger()
+
+AT_ONCE_FOLDED: Final = 500
+"""Interfaces whose readings become slots in one transaction; a fleet of no more is folded at every poll."""
+FOLD_MS: Final = 240_000
 SETTLE_S: Final = 15.0
 """Seconds after which heartbeats that are durable have become readings and slots."""
 
@@ -57,6 +68,7 @@ class MeteringService:
         *,
         heartbeat_interval_s: int = 60,
         tick_s: float = 300.0,
+        alarm: AlarmRules = DEFAULT_ALARM,
     ) -> None:
         self._database = database
         self._traffic = traffic_database
@@ -67,7 +79,13 @@ class MeteringService:
         self._drafter = Drafter(database, traffic_database, clock)
         self._restarts = Restarts()
         self._settler = Settler(database, traffic_database, clock, self._ingestor, self._restarts)
+        self._alarms = AlarmWatch(
+            database, traffic_database, clock, rules=alarm, interval_ms=heartbeat_interval_s * 1000
+        )
         self._past_changed = asyncio.Event()
+        self._polled: dict[Interface, list[Kept]] = {}
+        self._folded_ms = clock.monotonic_ms()
+        self._folding: asyncio.Task[None] | None = None
 
     async def import_readings(self, scope: Scope, lines: AsyncIterator[bytes] | bytes) -> ImportReport:
         """Import past readings, NDJSON, one a line. The same lines again change nothing.
@@ -85,7 +103,8 @@ class MeteringService:
         readings: dict[Interface, list[Kept]] = {name: [] for name in sorted(names)}
         for line in found:
             name = (line.entry_id, line.interface)
-            readings[name].append(replace(line.reading, speed_bps=known[name].port_speed_bps))
+            speed = next((port.port_speed_bps for port in known[name].ports if port.interface == name[1]), None)
+            readings[name].append(replace(line.reading, speed_bps=speed))
         added = await self._ingestor.add(readings) if found else Added(0, 0, 0)
         if added.slot_days:
             self._past_changed.set()
@@ -117,18 +136,71 @@ class MeteringService:
         return await self._settler.settle()
 
     async def ingest_polled(self, readings: Iterable[PolledReading]) -> Added:
-        """Add counters that were polled. A port speed that the inventory knows wins over what the device says."""
-        found: dict[Interface, list[Kept]] = {}
+        """Add counters that were polled. A port speed that the inventory knows wins over what the device says.
+
+        Of a large fleet they are folded into slots every four minutes, several readings of an interface at once: what
+        a crash loses in between are readings, no octets, for counters go on and the next pair is longer.
+        """
         for r in readings:
-            found.setdefault((r.entry_id, r.interface), []).append(r.reading)
-        if not found:
-            return Added(0, 0, 0)
+            self._polled.setdefault((r.entry_id, r.interface), []).append(r.reading)
+        now_ms = self._clock.monotonic_ms()
+        if len(self._polled) <= AT_ONCE_FOLDED:
+            return await self.fold()
+        if now_ms - self._folded_ms >= FOLD_MS and (self._folding is None or self._folding.done()):
+            self._folding = asyncio.create_task(self._fold_quietly())
+        return Added(0, 0, 0)
+
+    async def _fold_quietly(self) -> None:
+        try:
+            await self.fold()
+        except Exception:  # a task of its own: nobody else would hear of it; the next poll brings longer pairs
+            log.exception("polled counters were not folded into slots")
+
+    async def fold(self) -> Added:
+        """Make slots of all polled readings that wait, in portions, so that others get their turn."""
+        waiting, self._polled = self._polled, {}
+        self._folded_ms = self._clock.monotonic_ms()
+        total = Added(0, 0, 0)
+        names = iter(waiting)
+        while some := {name: waiting[name] for name in islice(names, AT_ONCE_FOLDED)}:
+            added = await self._add_polled(some)
+            total = Added(total.new + added.new, total.duplicates + added.duplicates, total.slot_days + added.slot_days)
+            await asyncio.sleep(0)
+        return total
+
+    async def _add_polled(self, found: dict[Interface, list[Kept]]) -> Added:
         async with self._database.read() as tx:
             known = await links.by_interface(tx, Scope.everything(), found)
         for name, link in known.items():
-            if link.port_speed_bps:
-                found[name] = [replace(kept, speed_bps=link.port_speed_bps) for kept in found[name]]
+            speed = next((port.port_speed_bps for port in link.ports if port.interface == name[1]), None)
+            if speed and name in found:
+                found[name] = [replace(kept, speed_bps=speed) for kept in found[name]]
         return await self._ingestor.add(found)
+
+    async def ports_found(self, entry_id: int, found: Sequence[FoundInterface]) -> None:
+        """Take port speeds from what a device named, where the inventory has none: the daemon's word, in the audit."""
+        speeds = {one.name: one.speed_bps for one in found if one.speed_bps}
+        async with self._database.read() as tx:
+            wanting = [
+                (link, port)
+                for link in await links.of_entries(tx, Scope.everything(), [entry_id])
+                for port in link.ports
+                if port.port_speed_bps is None and port.interface in speeds
+            ]
+        if wanting:
+            async with self._database.write() as tx:
+                for link, port in wanting:
+                    by = By("daemon", self._clock.now_ms())
+                    await links.learn_speed(tx, by, link, port.interface, speeds[port.interface] or 0)
+
+    async def rejudge(self, names: Iterable[Interface] | None, start_ms: int, end_ms: int) -> None:
+        """Have days judged again whose slots are the same: a capacity or a maintenance window of theirs has changed.
+
+        `names` None: every link's.
+        """
+        async with self._traffic.write() as tx:
+            await traffic.reopen(tx, None if names is None else list(names), start_ms, end_ms)
+        self._past_changed.set()
 
     async def close_days(self) -> int:
         """Make the figures of every day that is final and whose slots changed; how many link-days were made."""
@@ -137,6 +209,16 @@ class MeteringService:
     async def draft_proposals(self) -> list[Proposal]:
         """Check each congested place once and draft what it needs."""
         return await self._drafter.draft_all()
+
+    async def check_alarms(self) -> list[AlarmChange]:
+        """Look at the last steps of every link; the saturation alarms that were raised or cleared."""
+        return await self._alarms.check()
+
+    async def run_alarms(self) -> None:
+        """Look for saturated links until cancelled, once a step."""
+        while True:
+            await self._clock.wait(self._alarms.step_s)
+            await self.check_alarms()
 
     async def run_settling(self) -> None:
         """Settle heartbeats until cancelled: every 15 s, and whenever many wait. First what was left by a crash."""

@@ -22,7 +22,7 @@ from controller.store.database import Database, Tx
 from controller.store.scope import Scope
 from controller.store.traffic import Kept, TrafficDatabase
 from drivers.arms import heartbeat
-from inventory.links import Link
+from inventory.links import Member
 
 AT_ONCE: Final = 10_000
 """Heartbeats settled in one transaction."""
@@ -47,12 +47,42 @@ class Restarts:
         return max((one for one in self._known.get(adapter_id, ()) if before_ms < one <= at_ms), default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """Where both clocks stood at the last heartbeat, and the latest that the wall clock has shown."""
+
+    wall_ms: int
+    monotonic_ms: int
+    latest_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A heartbeat after a step of the wall clock: what it follows, and how long that truly was."""
+
+    follows_ms: int
+    elapsed_ms: int
+    shadowed: bool
+    """The clock went back, and has not reached again where it was."""
+
+
+def step_between(before: Stood, wall_ms: int, monotonic_ms: int) -> tuple[Step | None, Stood]:
+    """Whether the wall clock stepped since, by more than a second against the monotonic one; and where both stand."""
+    elapsed_ms = monotonic_ms - before.monotonic_ms
+    stands = Stood(wall_ms, monotonic_ms, max(before.latest_ms, wall_ms))
+    stepped = abs(wall_ms - before.wall_ms - elapsed_ms) > CLOCK_STEP_MS
+    was_shadowed = before.wall_ms < before.latest_ms
+    if not stepped and not was_shadowed:
+        return None, stands
+    return Step(before.wall_ms, elapsed_ms, wall_ms <= before.latest_ms), stands
+
+
 class Clocks:
-    """Wall and monotonic instants of the last heartbeat of each adapter, by the run that received it."""
+    """Where the clocks stood at the last heartbeat of each adapter, by the run that received it."""
 
     def __init__(self, restarts: Restarts) -> None:
-        self._last: dict[tuple[str, int], tuple[int, int]] = {}
-        self._new: dict[tuple[str, int], tuple[int, int]] = {}
+        self._last: dict[tuple[str, int], Stood] = {}
+        self._new: dict[tuple[str, int], Stood] = {}
         self._restarts = restarts
 
     def begin(self) -> None:
@@ -63,16 +93,15 @@ class Clocks:
         """What was judged in the attempt has been written."""
         self._last.update(self._new)
 
-    def judge(self, run: str, beat: Beat) -> tuple[bool, int | None]:
-        """Whether the wall clock stepped since the heartbeat before, and when the adapter was powered on since."""
+    def judge(self, run: str, beat: Beat) -> tuple[Step | None, int | None]:
+        """The step of the wall clock since the heartbeat before, and when the adapter was powered on since."""
         key = (run, beat.adapter_id)
         before = self._new.get(key) or self._last.get(key)
-        self._new[key] = (beat.received_ms, beat.monotonic_ms)
         if before is None:
-            return False, None
-        passed_ms = beat.monotonic_ms - before[1]
-        stepped = abs(beat.received_ms - before[0] - passed_ms) > CLOCK_STEP_MS
-        return stepped, self._restarts.between(beat.adapter_id, before[0], beat.received_ms)
+            self._new[key] = Stood(beat.received_ms, beat.monotonic_ms, beat.received_ms)
+            return None, None
+        step, self._new[key] = step_between(before, beat.received_ms, beat.monotonic_ms)
+        return step, self._restarts.between(beat.adapter_id, before.wall_ms, beat.received_ms)
 
 
 class Settler:
@@ -158,14 +187,14 @@ class Settler:
         return Taken(readings, beside if batches else None)
 
     def _read(
-        self, run: str, beat: Beat, known: Mapping[tuple[int, int], Link], into: dict[Interface, list[Kept]]
+        self, run: str, beat: Beat, known: Mapping[tuple[int, int], Member], into: dict[Interface, list[Kept]]
     ) -> None:
-        stepped, restarted_ms = self._clocks.judge(run, beat)
+        step, restarted_ms = self._clocks.judge(run, beat)
         if beat.entry_id is None:
             return  # it sits in no place, and its traffic is nobody's
         for ifindex, octets_in, octets_out, rates in heartbeat.traffic(beat.content):
-            link = known.get((beat.entry_id, ifindex))
-            name = link.interface if link else f"ifindex {ifindex}"
+            port = known.get((beat.entry_id, ifindex))
+            name = port.interface if port else f"ifindex {ifindex}"
             into.setdefault((beat.entry_id, name), []).append(
                 Kept(
                     t_ms=beat.received_ms,
@@ -174,18 +203,23 @@ class Settler:
                     source="heartbeat",
                     rates=rates,
                     restarted_at_ms=restarted_ms,
-                    speed_bps=link.port_speed_bps if link else None,
+                    speed_bps=port.port_speed_bps if port else None,
                     adapter_id=beat.adapter_id,
-                    clock_stepped=stepped,
+                    clock_stepped=step is not None,
+                    follows_ms=step.follows_ms if step else None,
+                    elapsed_ms=step.elapsed_ms if step else None,
+                    shadowed=step.shadowed if step else False,
                 )
             )
 
-    async def _links(self, entry_ids: Collection[int]) -> Mapping[tuple[int, int], Link]:
+    async def _links(self, entry_ids: Collection[int]) -> Mapping[tuple[int, int], Member]:
         if not entry_ids:
             return {}
         async with self._database.read() as tx:
             found = await links.of_entries(tx, Scope.everything(), entry_ids)
-        return {(link.entry_id, link.ifindex): link for link in found if link.ifindex is not None}
+        return {
+            (link.entry_id, port.ifindex): port for link in found for port in link.ports if port.ifindex is not None
+        }
 
 
 def mark(content: bytes) -> int:

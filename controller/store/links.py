@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -16,12 +16,16 @@ from controller.store.database import Tx
 from controller.store.rows import in_parts
 from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
+from controller.store.tables.counting import link_members
 from controller.store.tables.inventory import adapters, entries, managements, placements
 from controller.store.tables.metering import level_changes, link_capacities, link_levels, links
 from controller.store.traffic import portions, upsert
+from inventory import catalogue
+from inventory.capacities import published, usual_traffic
 from inventory.congestion import Level
 from inventory.errors import Conflict, NotFound, StaleVersion
-from inventory.links import Capacity, CapacityKind, Direction, Link, LinkRole
+from inventory.links import Capacity, CapacityKind, Direction, Link, LinkRole, Member, require_members
+from inventory.periods import day_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class NewLink:
     ifindex: int | None
     line_type: str
     zone: str
+    members: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,9 @@ async def require_entry(tx: Tx, scope: Scope, entry_id: int) -> None:
 async def add(tx: Tx, scope: Scope, by: By, new: NewLink) -> Link:
     """Make a link. Raises NotFound for the entry, Conflict if interface or index are taken at that entry."""
     await require_entry(tx, scope, new.entry_id)
-    values = {
+    require_members(new.interface, new.members)
+    await _require_free(tx, new)
+    values: dict[str, Any] = {
         "entry_id": new.entry_id,
         "interface": new.interface,
         "role": new.role.value,
@@ -134,10 +141,75 @@ async def add(tx: Tx, scope: Scope, by: By, new: NewLink) -> Link:
             next_step="Change that link instead.",
             field="interface",
         ) from None
-    link = _link(row)
+    link = replace(_link(row), members=new.members)
+    for one in new.members:
+        await tx.execute(
+            insert(link_members).values(
+                link_id=link.id,
+                entry_id=new.entry_id,
+                interface=one.interface,
+                port_speed_bps=one.port_speed_bps,
+                ifindex=one.ifindex,
+            )
+        )
     after = {name: value for name, value in values.items() if name not in ("created_ms", "version")}
+    after["members"] = [one.interface for one in new.members]
     audit.record(tx, by, "link.add", f"link {link.id}", contractor_id=await _owner(tx, link), after=after)
     return link
+
+
+async def _require_free(tx: Tx, new: NewLink) -> None:
+    """Raises Conflict if an interface of the new link is counted by another one already: octets count once."""
+    m = link_members.c
+    wanted = [new.interface, *(one.interface for one in new.members)]
+    taken = set(await tx.scalars(select(m.interface).where(m.entry_id == new.entry_id, m.interface.in_(wanted)))) | set(
+        await tx.scalars(
+            select(links.c.interface).where(
+                links.c.entry_id == new.entry_id, links.c.interface.in_([one.interface for one in new.members])
+            )
+        )
+    )
+    indexes = [one.ifindex for one in new.members if one.ifindex is not None]
+    for table in (links, link_members):
+        shared = select(table.c.interface).where(table.c.entry_id == new.entry_id, table.c.ifindex.in_(indexes))
+        taken |= set(await tx.scalars(shared))
+    if taken or len(set(indexes)) != len(indexes):
+        raise Conflict(
+            f"entry E-{new.entry_id} already has a link over {', '.join(sorted(taken)) or 'that ifindex'}",
+            next_step="An interface belongs to one link or one group; choose other ones.",
+            field="members",
+        )
+
+
+async def _whole(tx: Tx, found: list[Link]) -> list[Link]:
+    """The same links with their members."""
+    members: dict[int, list[Member]] = {}
+    for some in in_parts([one.id for one in found]):
+        m = link_members.c
+        for row in await tx.execute(select(link_members).where(m.link_id.in_(some)).order_by(m.id)):
+            members.setdefault(row.link_id, []).append(Member(row.interface, row.port_speed_bps, row.ifindex))
+    return [replace(one, members=tuple(members.get(one.id, ()))) for one in found]
+
+
+async def counted(tx: Tx, entry_ids: Collection[int]) -> dict[int, list[str]]:
+    """Interfaces whose counters are to be asked for, by entry, in the order of the links.
+
+    Those that heartbeats number are left out where the adapter phones home: two sources never mix in one series.
+    """
+    found: dict[int, list[str]] = {}
+    for some in in_parts(entry_ids):
+        phoning = set(
+            await tx.scalars(
+                select(placements.c.entry_id)
+                .join(adapters, adapters.c.id == placements.c.adapter_id)
+                .where(placements.c.to_ms.is_(None), placements.c.entry_id.in_(some), adapters.c.path == "arms")
+            )
+        )
+        for link in await of_entries(tx, Scope.everything(), some):
+            for port in link.ports:
+                if port.ifindex is None or link.entry_id not in phoning:
+                    found.setdefault(link.entry_id, []).append(port.interface)
+    return found
 
 
 async def _owner(tx: Tx, link: Link) -> int | None:
@@ -169,7 +241,7 @@ async def get(tx: Tx, scope: Scope, link_id: int) -> Link:
     row = (await tx.execute(_visible(scope).where(links.c.id == link_id))).one_or_none()
     if row is None:
         raise NotFound(f"there is no link {link_id}", next_step="List the links.")
-    return _link(row)
+    return (await _whole(tx, [_link(row)]))[0]
 
 
 async def page(
@@ -187,22 +259,25 @@ async def page(
         query = query.where(links.c.entry_id == entry_id)
     if contractor_id is not None:
         query = query.where(managements.c.contractor_id == contractor_id)
-    return [_link(row) for row in await tx.execute(query)]
+    return await _whole(tx, [_link(row) for row in await tx.execute(query)])
 
 
 async def by_interface(tx: Tx, scope: Scope, names: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Link]:
-    """Links of (entry, interface), those that exist in the scope."""
+    """Links by (entry, interface), those that exist in the scope; a group by the name of each member."""
     found: dict[tuple[int, str], Link] = {}
+    m = link_members.c
     for part in portions(names):
-        query = _visible(scope).where(tuple_(links.c.entry_id, links.c.interface).in_(part))
-        found.update({(row.entry_id, row.interface): _link(row) for row in await tx.execute(query)})
+        grouped = select(m.link_id).where(tuple_(m.entry_id, m.interface).in_(part))
+        query = _visible(scope).where(tuple_(links.c.entry_id, links.c.interface).in_(part) | links.c.id.in_(grouped))
+        for link in await _whole(tx, [_link(row) for row in await tx.execute(query)]):
+            found.update({(link.entry_id, port.interface): link for port in link.ports})
     return found
 
 
 async def of_entries(tx: Tx, scope: Scope, entry_ids: Iterable[int]) -> list[Link]:
     """All links of some entries."""
     query = _visible(scope).where(links.c.entry_id.in_(list(entry_ids))).order_by(links.c.id)
-    return [_link(row) for row in await tx.execute(query)]
+    return await _whole(tx, [_link(row) for row in await tx.execute(query)])
 
 
 async def change(tx: Tx, scope: Scope, by: By, link_id: int, wanted: ChangedLink, *, if_version: int | None) -> Link:
@@ -231,7 +306,19 @@ async def change(tx: Tx, scope: Scope, by: By, link_id: int, wanted: ChangedLink
     was = {name: getattr(before, name) for name in values}
     owner = await _owner(tx, before)
     audit.record(tx, by, "link.change", f"link {link_id}", contractor_id=owner, before=was, after=values)
-    return _link(done)
+    return replace(_link(done), members=before.members)
+
+
+async def learn_speed(tx: Tx, by: By, link: Link, interface: str, bps: int) -> None:
+    """Take the port speed that the device tells, where none is entered; a speed that is entered stays."""
+    table, key = (link_members, link_members.c.link_id) if link.members else (links, links.c.id)
+    mine = (key == link.id, table.c.interface == interface, table.c.port_speed_bps.is_(None))
+    done = await tx.execute(update(table).where(*mine).values(port_speed_bps=bps))
+    if done.rowcount:
+        await tx.execute(update(links).where(links.c.id == link.id).values(version=links.c.version + 1))
+        after = {"interface": interface, "port_speed_bps": bps}
+        owner = await _owner(tx, link)
+        audit.record(tx, by, "link.port-speed", f"link {link.id}", contractor_id=owner, after=after)
 
 
 async def set_capacity(tx: Tx, scope: Scope, by: By, link_id: int, new: Capacity) -> None:
@@ -263,6 +350,32 @@ async def capacities(tx: Tx, link_id: int) -> list[Capacity]:
         ends: list[date | None] = [date.fromisoformat(row.valid_from) for row in dated[1:]]
         found += [_capacity(row, end) for row, end in zip(dated, [*ends, None], strict=True)]
     return found
+
+
+async def known_capacities(tx: Tx, link: Link) -> list[Capacity]:
+    """Capacities that were entered or learned and, where none was entered, the published figure of the seated model.
+
+    The figure holds from the day on which the adapter took its place, so that a swap begins a new history.
+    """
+    found = await capacities(tx, link.id)
+    if any(one.kind is CapacityKind.MODEL for one in found):
+        return found
+    a = adapters.c
+    row = (
+        await tx.execute(
+            select(a.model, a.hardware, placements.c.from_ms)
+            .join(placements, placements.c.adapter_id == a.id)
+            .where(placements.c.entry_id == link.entry_id, placements.c.to_ms.is_(None))
+        )
+    ).one_or_none()
+    known = None if row is None else published(row.hardware)
+    if row is None or known is None:
+        return found
+    bps = known.figures_bps.get(usual_traffic(catalogue.model(row.model).family))
+    if not bps:
+        return found
+    since = day_of(row.from_ms, link.zone)
+    return [*found, Capacity(CapacityKind.MODEL, round(bps), None, since, None, "published", known.source)]
 
 
 async def equipment(tx: Tx, entry_id: int) -> Equipment | None:
@@ -320,7 +433,7 @@ async def hot(tx: Tx, scope: Scope, *, level: int, after: int = 0, limit: int = 
     c = link_levels.c
     ids = select(c.link_id).where(c.level >= level)
     query = _visible(scope).where(links.c.id > after, links.c.id.in_(ids)).order_by(links.c.id).limit(limit)
-    found = [_link(row) for row in await tx.execute(query)]
+    found = await _whole(tx, [_link(row) for row in await tx.execute(query)])
     return [(link, max(await levels(tx, link.id), key=lambda state: state.level)) for link in found]
 
 

@@ -10,8 +10,24 @@ from datetime import date
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Row, and_, bindparam, delete, func, literal, or_, select, text, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    func,
+    inspect,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateColumn
 
 from controller.store import traffic_tables as t
 from controller.store.database import Database, Tx
@@ -20,12 +36,15 @@ from controller.store.tables.base import to_json
 from inventory.congestion import DayFigures, Level
 from inventory.counters import CounterBits
 from inventory.errors import Conflict, StaleVersion
-from inventory.linkdays import LinkDay
+from inventory.linkdays import Hour, LinkDay
 from inventory.links import CapacityKind, Direction, Governing
+from inventory.periods import day_of
 from inventory.slotday import DAY_MS, SlotDay, decode, encode
 
 READINGS_KEPT_MS: Final = 48 * 3_600_000
 SLOT_DAYS_KEPT_MS: Final = 400 * DAY_MS
+HOURS_KEPT_MS: Final = 3 * 366 * DAY_MS
+DAYS_KEPT_MS: Final = 3_653 * DAY_MS
 NAMES_AT_ONCE: Final = 5_000
 _SIGN: Final = 1 << 63
 
@@ -46,7 +65,17 @@ class Kept:
     speed_bps: int | None = None
     adapter_id: int | None = None
     clock_stepped: bool = False
-    """Whether the controller's wall clock stepped since the reading before: no pair is made over it."""
+    """Whether the controller's wall clock stepped since the reading before."""
+    elapsed_ms: int | None = None
+    """After such a step: the true time since that reading, by the monotonic clock."""
+    follows_ms: int | None = None
+    """After such a step: when that reading was, by the clock of that time."""
+    shadowed: bool = False
+    """Whether the clock went back, and has not reached again where it was: this time comes a second time."""
+    up: bool | None = None
+    """What the device said of the link's state."""
+    out_packets: int | None = None
+    out_drops: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +123,7 @@ class TrafficDatabase:
             if found is None:
                 await tx.execute(t.layout.insert().values(version=t.VERSION))
             elif found in t.GROWN:
+                await tx.run_sync(_grow)
                 await tx.execute(update(t.layout).values(version=t.VERSION))
             elif found != t.VERSION:
                 raise Conflict(
@@ -119,6 +149,18 @@ class TrafficDatabase:
     async def close(self) -> None:
         """See `Database.close`."""
         await self._database.close()
+
+
+def _grow(connection: Connection) -> None:
+    """Add the columns that older layouts lack; all of them may be null or have a default."""
+    for table in t.metadata.sorted_tables:
+        schema = table.schema if connection.dialect.name != "sqlite" else None
+        known = {column["name"] for column in inspect(connection).get_columns(table.name, schema=schema)}
+        for column in table.columns:
+            if column.name not in known:
+                name = f"{schema}.{table.name}" if schema else table.name
+                made = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.execute(text(f"ALTER TABLE {name} ADD COLUMN {made}"))
 
 
 def upsert(tx: Tx, table: Any) -> Any:
@@ -151,13 +193,32 @@ async def add_interfaces(tx: Tx, names: Iterable[tuple[int, str]]) -> None:
 
 
 async def readings_around(tx: Tx, interface_id: int, first_ms: int, last_ms: int) -> list[Kept]:
-    """Kept readings of [first_ms, last_ms], the one before and the one after, by time."""
+    """Kept readings of [first_ms, last_ms], the two before and the two after, by time.
+
+    Two, because the outlier rule looks at three readings in a row.
+    """
     c = t.readings.c
     mine = c.interface_id == interface_id
-    before = select(func.max(c.t_ms)).where(mine, c.t_ms < first_ms).scalar_subquery()
-    after = select(func.min(c.t_ms)).where(mine, c.t_ms > last_ms).scalar_subquery()
-    wanted = or_(c.t_ms == before, c.t_ms == after, and_(c.t_ms >= first_ms, c.t_ms <= last_ms))
+    before = select(c.t_ms).where(mine, c.t_ms < first_ms).order_by(c.t_ms.desc()).limit(2)
+    after = select(c.t_ms).where(mine, c.t_ms > last_ms).order_by(c.t_ms).limit(2)
+    wanted = or_(c.t_ms.in_(before), c.t_ms.in_(after), and_(c.t_ms >= first_ms, c.t_ms <= last_ms))
     rows = await tx.execute(select(t.readings).where(mine, wanted).order_by(c.t_ms))
+    return [_kept(row) for row in rows]
+
+
+async def with_readings(tx: Tx, interface_ids: Collection[int]) -> set[int]:
+    """Those of some interfaces that have kept readings."""
+    c = t.readings.c
+    found: set[int] = set()
+    for some in in_parts(interface_ids):
+        found |= set(await tx.scalars(select(c.interface_id).where(c.interface_id.in_(some)).distinct()))
+    return found
+
+
+async def readings_at(tx: Tx, interface_id: int, instants: Collection[int]) -> list[Kept]:
+    """Kept readings of these very instants."""
+    c = t.readings.c
+    rows = await tx.execute(select(t.readings).where(c.interface_id == interface_id, c.t_ms.in_(list(instants))))
     return [_kept(row) for row in rows]
 
 
@@ -176,8 +237,13 @@ async def keep_readings(tx: Tx, readings: Iterable[tuple[int, Kept]]) -> None:
             "restarted_at_ms": r.restarted_at_ms,
             "speed_bps": r.speed_bps,
             "adapter_id": r.adapter_id,
-            "clock_stepped": int(r.clock_stepped),
+            "clock_stepped": 2 if r.shadowed else int(r.clock_stepped),
             "source": r.source,
+            "up": None if r.up is None else int(r.up),
+            "out_packets": None if r.out_packets is None else _signed(r.out_packets),
+            "out_drops": None if r.out_drops is None else _signed(r.out_drops),
+            "elapsed_ms": r.elapsed_ms,
+            "follows_ms": r.follows_ms,
         }
         for interface_id, r in readings
     ]
@@ -186,9 +252,17 @@ async def keep_readings(tx: Tx, readings: Iterable[tuple[int, Kept]]) -> None:
 
 
 async def prune_slot_days(tx: Tx, now_ms: int) -> None:
-    """Forget slot-days older than 400 days; the figures made from them stay (§3.3)."""
+    """Forget slot-days older than 400 days, hours older than 3 years, days older than 10 (§3.3). Months stay."""
     for table in (t.slot_day_history, t.slot_days):
         await tx.execute(delete(table).where(table.c.start_ms < now_ms - SLOT_DAYS_KEPT_MS))
+    d = t.link_days.c
+    old = and_(d.day < _utc_day(now_ms - HOURS_KEPT_MS), d.hours.is_not(None))
+    await tx.execute(update(t.link_days).where(old).values(hours=None))
+    await tx.execute(delete(t.link_days).where(d.day < _utc_day(now_ms - DAYS_KEPT_MS)))
+
+
+def _utc_day(t_ms: int) -> str:
+    return day_of(max(0, t_ms), "UTC").isoformat()
 
 
 async def prune_readings(tx: Tx, now_ms: int) -> None:
@@ -220,7 +294,7 @@ async def slot_days_of(tx: Tx, wanted: Collection[tuple[int, int]]) -> dict[tupl
             )
             for row in rows:
                 found[row.interface_id, start_ms] = KeptDay(
-                    row.interface_id, row.revision, row.closed_revision > 0, decode(start_ms, row.slots)
+                    row.interface_id, row.revision, row.closed_revision != 0, decode(start_ms, row.slots)
                 )
     return found
 
@@ -311,18 +385,35 @@ class ChangedDay:
     start_ms: int
     """UTC midnight."""
     revision: int
+    again: bool
+    """Whether its figures are to be made again although its slots are the same: what it is judged by has changed."""
 
 
 async def changed_days(tx: Tx) -> list[ChangedDay]:
     """Slot-days whose figures are missing or stale, by interface and day."""
     c, i = t.slot_days.c, t.interfaces.c
     rows = await tx.execute(
-        select(c.interface_id, i.entry_id, i.name, c.start_ms, c.revision)
+        select(c.interface_id, i.entry_id, i.name, c.start_ms, c.revision, c.closed_revision)
         .join(t.interfaces, i.id == c.interface_id)
         .where(c.revision != c.closed_revision)
         .order_by(c.interface_id, c.start_ms)
     )
-    return [ChangedDay(row.interface_id, row.entry_id, row.name, row.start_ms, row.revision) for row in rows]
+    return [
+        ChangedDay(row.interface_id, row.entry_id, row.name, row.start_ms, row.revision, row.closed_revision < 0)
+        for row in rows
+    ]
+
+
+async def reopen(tx: Tx, names: Iterable[tuple[int, str]] | None, start_ms: int, end_ms: int) -> None:
+    """Have figures of [start_ms, end_ms) made again, of these interfaces or (None) of all: the same slots are judged
+    by another capacity, or without a maintenance window. No new revision comes of it.
+    """
+    c = t.slot_days.c
+    within = and_(c.closed_revision > 0, c.start_ms > start_ms - DAY_MS, c.start_ms < end_ms)
+    if names is not None:
+        ids = await interface_ids(tx, names)
+        within = and_(within, c.interface_id.in_(ids.values()))
+    await tx.execute(update(t.slot_days).where(within).values(closed_revision=-c.closed_revision))
 
 
 async def mark_closed(tx: Tx, days: Iterable[tuple[int, int, int]]) -> None:
@@ -358,6 +449,11 @@ async def put_link_day(tx: Tx, made_ms: int, day: LinkDay) -> None:
         "origins": to_json(day.origins),
         "rule_version": day.rule_version,
         "made_ms": made_ms,
+        "drop_slots": day.figures.drop_slots,
+        "maintenance_slots": day.maintenance_slots,
+        "busy_variance": day.busy_variance,
+        "busy_scale_s": day.busy_scale_s,
+        "hours": to_json([hour.packed for hour in day.hours]),
     }
     key = {"link_id": day.link_id, "direction": day.direction.value, "day": day.day.isoformat()}
     insert = upsert(tx, t.link_days).values(**key, **values)
@@ -387,6 +483,7 @@ def _link_day(row: Row[Any]) -> LinkDay:
             hot90=row.hot90,
             hot95=row.hot95,
             unknown_slots=row.unknown_slots,
+            drop_slots=row.drop_slots,
         ),
         high_class=Level(row.high_class),
         capacity=capacity,
@@ -398,6 +495,10 @@ def _link_day(row: Row[Any]) -> LinkDay:
         above=tuple(json.loads(row.above)),
         origins=tuple(json.loads(row.origins)),
         rule_version=row.rule_version,
+        maintenance_slots=row.maintenance_slots,
+        busy_variance=row.busy_variance,
+        busy_scale_s=row.busy_scale_s,
+        hours=tuple(Hour(*packed) for packed in json.loads(row.hours or "[]")),
     )
 
 
@@ -423,4 +524,10 @@ def _kept(row: Row[Any]) -> Kept:
         speed_bps=row.speed_bps,
         adapter_id=row.adapter_id,
         clock_stepped=bool(row.clock_stepped),
+        elapsed_ms=row.elapsed_ms,
+        follows_ms=row.follows_ms,
+        shadowed=row.clock_stepped == 2,
+        up=None if row.up is None else bool(row.up),
+        out_packets=None if row.out_packets is None else _unsigned(row.out_packets),
+        out_drops=None if row.out_drops is None else _unsigned(row.out_drops),
     )

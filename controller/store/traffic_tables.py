@@ -10,10 +10,10 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
 SCHEMA: Final = "traffic"
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised with every change of these tables or of the slot-day format."""
-GROWN: Final = frozenset({1})
-"""Older layouts that lack nothing but whole tables, which are made when the database is opened."""
+GROWN: Final = frozenset({1, 2})
+"""Older layouts that lack nothing but whole tables and columns, which are made when the database is opened."""
 
 metadata: Final = MetaData(schema=SCHEMA)
 
@@ -49,8 +49,15 @@ readings: Final = Table(
     Column("restarted_at_ms", BigInteger, nullable=True),
     Column("speed_bps", BigInteger, nullable=True),
     Column("adapter_id", Integer, nullable=True),
+    # 1: the wall clock stepped since the reading before; 2: it went back, and is not yet where it was.
     Column("clock_stepped", Integer, nullable=False),
     Column("source", Text, nullable=False),
+    Column("up", Integer, nullable=True),
+    Column("out_packets", BigInteger, nullable=True),
+    Column("out_drops", BigInteger, nullable=True),
+    # After a step: true time since the reading before, by the monotonic clock, and when that reading was.
+    Column("elapsed_ms", BigInteger, nullable=True),
+    Column("follows_ms", BigInteger, nullable=True),
     Index("ix_readings_t_ms", "t_ms"),
 )
 
@@ -132,6 +139,46 @@ link_days: Final = Table(
     Column("slots", Integer, nullable=False),
     Column("above", Text, nullable=False),
     Column("origins", Text, nullable=False),
+    Column("rule_version", Text, nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("drop_slots", Integer, nullable=False, server_default="0"),
+    Column("maintenance_slots", Integer, nullable=False, server_default="0"),
+    # Variance of the busy hour's rate and the timescale it was measured at, for the required capacity (§5.2).
+    Column("busy_variance", Float, nullable=True),
+    Column("busy_scale_s", Integer, nullable=True),
+    # Octets low and high, largest slot, covered time and drops by hour; kept for three years.
+    Column("hours", Text, nullable=True),
+)
+
+link_months: Final = Table(
+    "link_months",
+    metadata,
+    Column("link_id", Integer, primary_key=True, autoincrement=False),
+    Column("direction", Text, primary_key=True),
+    Column("month", Text, primary_key=True),
+    Column("octets_low", BigInteger, nullable=False),
+    Column("octets_high", BigInteger, nullable=True),
+    Column("p95_low", BigInteger, nullable=False),
+    Column("p95_high", BigInteger, nullable=True),
+    Column("slots", Integer, nullable=False),
+    Column("covered_ms", BigInteger, nullable=False),
+    Column("top", Text, nullable=False),
+    Column("capacity_kind", Text, nullable=True),
+    Column("nominal_bps", BigInteger, nullable=True),
+    Column("rule_version", Text, nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+)
+
+backtests: Final = Table(
+    "backtests",
+    metadata,
+    Column("link_id", Integer, primary_key=True, autoincrement=False),
+    Column("direction", Text, primary_key=True),
+    # Where the link counts when links of others are told: its contractor, model and line type at that time.
+    Column("contractor_id", Integer, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("line_type", Text, nullable=False),
+    Column("record", Text, nullable=False),
     Column("rule_version", Text, nullable=False),
     Column("made_ms", BigInteger, nullable=False),
 )

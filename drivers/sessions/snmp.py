@@ -7,54 +7,89 @@ restart or a renumbered index cannot hide between two requests (metering specifi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
-from gufo.snmp import SnmpError
+from gufo.snmp import SnmpAuthError, SnmpError, SnmpVersion, User
 from gufo.snmp.aio import SnmpSession
+from gufo.snmp.user import (
+    Aes128Key,
+    Aes192Key,
+    Aes256Key,
+    BaseAuthKey,
+    BasePrivKey,
+    DesKey,
+    Md5Key,
+    Sha1Key,
+    Sha256Key,
+    Sha512Key,
+)
 
-from inventory.errors import Truncated, Unreachable
+from drivers.sessions.counting import FoundInterface, InterfaceCounters
+from inventory.errors import AuthenticationFailed, ProtocolViolation, Truncated, Unreachable
 from inventory.secrets import Secret
 
-UPTIME = "1.3.6.1.2.1.1.3.0"
-NAME = "1.3.6.1.2.1.31.1.1.1.1"
-IN_64 = "1.3.6.1.2.1.31.1.1.1.6"
-OUT_64 = "1.3.6.1.2.1.31.1.1.1.10"
-SPEED_MBPS = "1.3.6.1.2.1.31.1.1.1.15"
-DISCONTINUITY = "1.3.6.1.2.1.31.1.1.1.19"
-IN_32 = "1.3.6.1.2.1.2.2.1.10"
-OUT_32 = "1.3.6.1.2.1.2.2.1.16"
-OPERATION = "1.3.6.1.2.1.2.2.1.8"
-UP = 1
+UPTIME: Final = "1.3.6.1.2.1.1.3.0"
+NAME: Final = "1.3.6.1.2.1.31.1.1.1.1"
+DESCRIPTION: Final = "1.3.6.1.2.1.2.2.1.2"
+ALIAS: Final = "1.3.6.1.2.1.31.1.1.1.18"
+IN_64: Final = "1.3.6.1.2.1.31.1.1.1.6"
+OUT_64: Final = "1.3.6.1.2.1.31.1.1.1.10"
+OUT_PACKETS_64: Final = "1.3.6.1.2.1.31.1.1.1.11"
+SPEED_MBPS: Final = "1.3.6.1.2.1.31.1.1.1.15"
+DISCONTINUITY: Final = "1.3.6.1.2.1.31.1.1.1.19"
+SPEED_BPS: Final = "1.3.6.1.2.1.2.2.1.5"
+OPERATION: Final = "1.3.6.1.2.1.2.2.1.8"
+IN_32: Final = "1.3.6.1.2.1.2.2.1.10"
+OUT_32: Final = "1.3.6.1.2.1.2.2.1.16"
+OUT_PACKETS_32: Final = "1.3.6.1.2.1.2.2.1.17"
+OUT_DROPS: Final = "1.3.6.1.2.1.2.2.1.19"
+UP: Final = 1
+SPEED_UNKNOWN: Final = 2**32 - 1
+INTERFACES_AT_MOST: Final = 4_096
+"""An agent that names more is not believed."""
+
+AuthProtocol = Literal["md5", "sha1", "sha256", "sha512"]
+PrivacyProtocol = Literal["des", "aes128", "aes192", "aes256"]
+AUTH_KEYS: Final[Mapping[AuthProtocol, type[BaseAuthKey]]] = {
+    "md5": Md5Key,
+    "sha1": Sha1Key,
+    "sha256": Sha256Key,
+    "sha512": Sha512Key,
+}
+PRIVACY_KEYS: Final[Mapping[PrivacyProtocol, type[BasePrivKey]]] = {
+    "des": DesKey,
+    "aes128": Aes128Key,
+    "aes192": Aes192Key,
+    "aes256": Aes256Key,
+}
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
-class SnmpTarget:
-    """Where an agent answers. SNMP v2c."""
+class SnmpUser:
+    """A user of SNMPv3 (RFC 3414). Privacy needs authentication."""
 
-    host: str
-    port: int
-    community: Secret
-    timeout_s: float = 2.0
-    attempts: int = 3
+    name: str
+    auth: AuthProtocol | None = None
+    auth_password: Secret | None = None
+    privacy: PrivacyProtocol | None = None
+    privacy_password: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class InterfaceCounters:
-    """Counters of one interface from one answer, at the middle of request and answer."""
+class SnmpTarget:
+    """Where an agent answers, and as whom it is asked: a community (v2c) or a user (v3)."""
 
-    name: str
-    t_ms: int
-    in_octets: int
-    out_octets: int
-    counter_bits: Literal[32, 64]
-    uptime_cs: int | None
-    discontinuity: int | None
-    speed_bps: int | None
-    up: bool | None
+    host: str
+    port: int
+    community: Secret | None = None
+    user: SnmpUser | None = None
+    timeout_s: float = 2.0
+    attempts: int = 3
 
 
 class SnmpReader:
@@ -64,22 +99,24 @@ class SnmpReader:
         self._target = target
         self._now_ms = now_ms
         self._one_in_flight = asyncio.Lock()
-        self._index: dict[str, int] = {}
+        self._index: dict[str, tuple[int, str]] = {}
+        """Index and the column that names it, by name."""
+        self._bits: Literal[32, 64] | None = None
 
     async def names(self) -> list[str]:
-        """Names of the agent's interfaces. Raises Unreachable."""
+        """Names of the agent's interfaces. Raises as `read` does."""
+        return [one.name for one in await self.discover()]
+
+    async def discover(self) -> list[FoundInterface]:
+        """See `CounterReader.discover`."""
         async with self._one_in_flight:
-            await self._learn()
-            return list(self._index)
+            return await self._retried(self._walk)
 
     async def read(self, names: Sequence[str]) -> list[InterfaceCounters]:
-        """Counters of the interfaces that exist, in the order asked for; one that is gone is left out.
-
-        Raises Unreachable after the last attempt, Truncated if an answer lacks its counters.
-        """
+        """See `CounterReader.read`."""
         async with self._one_in_flight:
             if not self._index.keys() >= set(names):
-                await self._learn()
+                await self._retried(self._learn)
             found = []
             for name in names:
                 counters = await self._read_one(name)
@@ -90,54 +127,90 @@ class SnmpReader:
     async def _read_one(self, name: str) -> InterfaceCounters | None:
         """The name is followed to its new index; an index that means another port now is not read as this one."""
         for _ in range(2):
-            index = self._index.get(name)
+            index, named_by = self._index.get(name, (None, NAME))
             if index is None:
                 return None
-            before_ms = self._now_ms()
-            columns = (NAME, IN_64, OUT_64, IN_32, OUT_32, SPEED_MBPS, DISCONTINUITY, OPERATION)
-            values = await self._get([UPTIME, *(f"{column}.{index}" for column in columns)])
-            if _text(values.get(f"{NAME}.{index}")) == name:
-                return self._counters(name, index, values, (before_ms + self._now_ms()) // 2)
-            await self._learn()
+            before_ms, begun = self._now_ms(), time.monotonic()
+            values = await self._get([UPTIME, *(f"{column}.{index}" for column in (named_by, *self._columns()))])
+            took_ms = round((time.monotonic() - begun) * 1000)
+            if _text(values.get(f"{named_by}.{index}")) == name:
+                return self._counters(name, index, values, (before_ms + self._now_ms()) // 2, took_ms)
+            await self._retried(self._learn)
         return None
 
-    def _counters(self, name: str, index: int, values: Mapping[str, object], t_ms: int) -> InterfaceCounters:
+    def _columns(self) -> tuple[str, ...]:
+        """Asked for until it is known whether the agent has the 64-bit columns: both widths (RFC 2863)."""
+        wide, narrow = (IN_64, OUT_64, OUT_PACKETS_64), (IN_32, OUT_32, OUT_PACKETS_32)
+        counters = {None: wide + narrow, 64: wide, 32: narrow}[self._bits]
+        return (*counters, SPEED_MBPS, SPEED_BPS, DISCONTINUITY, OPERATION, OUT_DROPS)
+
+    def _counters(
+        self, name: str, index: int, values: Mapping[str, object], t_ms: int, took_ms: int
+    ) -> InterfaceCounters:
         into, out = _number(values, f"{IN_64}.{index}"), _number(values, f"{OUT_64}.{index}")
-        bits: Literal[32, 64] = 64
+        packets, bits = _number(values, f"{OUT_PACKETS_64}.{index}"), 64
         if into is None or out is None:
-            into, out, bits = _number(values, f"{IN_32}.{index}"), _number(values, f"{OUT_32}.{index}"), 32
+            into, out = _number(values, f"{IN_32}.{index}", 2**32), _number(values, f"{OUT_32}.{index}", 2**32)
+            packets, bits = _number(values, f"{OUT_PACKETS_32}.{index}"), 32
         if into is None or out is None:
+            self._bits = None
             raise Truncated(
                 f"the agent's answer for {name} has no octet counters",
                 step="read counters",
-                next_step="Check that the community may read IF-MIB.",
+                next_step="Check that the community or user may read IF-MIB.",
             )
-        speed = _number(values, f"{SPEED_MBPS}.{index}")
+        self._bits = 64 if bits == 64 else 32
         operation = _number(values, f"{OPERATION}.{index}")
         return InterfaceCounters(
             name=name,
             t_ms=t_ms,
             in_octets=into,
             out_octets=out,
-            counter_bits=bits,
+            counter_bits=self._bits,
             uptime_cs=_number(values, UPTIME),
             discontinuity=_number(values, f"{DISCONTINUITY}.{index}"),
-            speed_bps=speed * 1_000_000 if speed else None,
+            speed_bps=_speed(values, index),
             up=None if operation is None else operation == UP,
+            out_packets=packets,
+            out_drops=_number(values, f"{OUT_DROPS}.{index}"),
+            round_trip_ms=took_ms,
         )
 
-    async def _learn(self) -> None:
-        """Read which name has which index."""
-
-        async def walk(session: SnmpSession) -> dict[str, int]:
-            found: dict[str, int] = {}
-            async for oid, value in session.getbulk(NAME):
+    async def _learn(self, session: SnmpSession) -> None:
+        """Read which name has which index; an agent that leaves ifName empty names its ports by description."""
+        found: dict[str, tuple[int, str]] = {}
+        for column in (NAME, DESCRIPTION):
+            async for oid, value in session.getbulk(column):
                 name = _text(value)
                 if name:
-                    found.setdefault(name, int(oid.rpartition(".")[2]))
-            return found
+                    found.setdefault(name, (int(oid.rpartition(".")[2]), column))
+                _require_few(found)
+            if found:
+                break
+        self._index = found
 
-        self._index = await self._retried(walk)
+    async def _walk(self, session: SnmpSession) -> list[FoundInterface]:
+        await self._learn(session)
+        columns: dict[str, dict[int, object]] = {}
+        for column in (ALIAS, SPEED_MBPS, SPEED_BPS, OPERATION):
+            columns[column] = {}
+            async for oid, value in session.getbulk(column):
+                columns[column][int(oid.rpartition(".")[2])] = value
+                _require_few(columns[column])
+        found = []
+        for name, (index, _) in self._index.items():
+            values = {f"{column}.{index}": told.get(index) for column, told in columns.items()}
+            operation = _number(values, f"{OPERATION}.{index}")
+            found.append(
+                FoundInterface(
+                    name,
+                    index,
+                    _text(values[f"{ALIAS}.{index}"]),
+                    _speed(values, index),
+                    None if operation is None else operation == UP,
+                )
+            )
+        return found
 
     async def _get(self, oids: Sequence[str]) -> dict[str, object]:
         async def get(session: SnmpSession) -> dict[str, object]:
@@ -146,18 +219,22 @@ class SnmpReader:
         return await self._retried(get)
 
     async def _retried(self, ask: Callable[[SnmpSession], Awaitable[Answer]]) -> Answer:
-        """A lost datagram is asked for again, on a session of its own, so that a late answer meets nobody."""
+        """A lost datagram is asked for again, on a session of its own, so that a late answer meets nobody.
+
+        A refusal of the credential is final: asking again would look like guessing.
+        """
         target = self._target
         reason = "no answer"
         for _ in range(target.attempts):
             try:
-                async with SnmpSession(
-                    addr=target.host,
-                    port=target.port,
-                    community=target.community.reveal(),
-                    timeout=target.timeout_s,
-                ) as session:
+                async with self._session() as session:
                     return await ask(session)
+            except SnmpAuthError:
+                raise AuthenticationFailed(
+                    f"the SNMP agent {target.host}:{target.port} refused the user or its keys",
+                    step="read counters",
+                    next_step="Compare user, protocols and passwords with the device's.",
+                ) from None
             except TimeoutError:
                 reason = "no answer"
             except (OSError, SnmpError) as error:
@@ -165,8 +242,46 @@ class SnmpReader:
         raise Unreachable(
             f"the SNMP agent {target.host}:{target.port} gave no counters after {target.attempts} attempts: {reason}",
             step="read counters",
-            next_step="Check the address, the community and that the agent is on.",
+            next_step="Check the address, the community and that the agent is on; a wrong community gets no answer.",
         )
+
+    def _session(self) -> SnmpSession:
+        target = self._target
+        if target.user is not None:
+            return SnmpSession(
+                addr=target.host,
+                port=target.port,
+                version=SnmpVersion.v3,
+                user=_user(target.user),
+                timeout=target.timeout_s,
+            )
+        assert target.community is not None
+        return SnmpSession(
+            addr=target.host, port=target.port, community=target.community.reveal(), timeout=target.timeout_s
+        )
+
+
+def _user(user: SnmpUser) -> User:
+    auth = privacy = None
+    if user.auth is not None and user.auth_password is not None:
+        auth = AUTH_KEYS[user.auth](user.auth_password.reveal().encode())
+    if user.privacy is not None and user.privacy_password is not None:
+        privacy = PRIVACY_KEYS[user.privacy](user.privacy_password.reveal().encode())
+    return User(user.name, auth_key=auth, priv_key=privacy)
+
+
+def _require_few(found: Sized) -> None:
+    if len(found) > INTERFACES_AT_MOST:
+        raise ProtocolViolation(
+            f"the agent names more than {INTERFACES_AT_MOST} interfaces", reason="too-many-interfaces"
+        )
+
+
+def _speed(values: Mapping[str, object], index: int) -> int | None:
+    mbps, bps = _number(values, f"{SPEED_MBPS}.{index}"), _number(values, f"{SPEED_BPS}.{index}")
+    if mbps:
+        return mbps * 1_000_000
+    return bps if bps and bps != SPEED_UNKNOWN else None
 
 
 def _text(value: object) -> str:
@@ -175,6 +290,15 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _number(values: Mapping[str, object], oid: str) -> int | None:
+def _number(values: Mapping[str, object], oid: str, below: int = 2**64) -> int | None:
+    """A whole number; None where the agent has none. Raises ProtocolViolation for anything else in its place."""
     value = values.get(oid)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < below:
+        raise ProtocolViolation(
+            f"the agent gave {type(value).__name__} {str(value)[:40]!r} where {oid} is a count",
+            reason="wrong-type",
+            next_step="Nothing of the answer was used; update the device's software, or poll it another way.",
+        )
+    return value

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import heartbeats, lists, load, pulls, storm, tunnels
+from tests.bench import heartbeats, lists, load, metering, pulls, storm, tunnels
 from tests.bench.figure import Figure
 
 
 async def measure(quick: bool) -> list[Figure]:
     """All figures; `quick` shrinks the load, to see that the benches run."""
     with tempfile.TemporaryDirectory(prefix="kajitori-bench-") as folder:
-        for place in ("pulls", "storm"):
+        for place in ("pulls", "storm", "metering"):
             (Path(folder) / place).mkdir()
         return [
             *await pulls.measure(Path(folder) / "pulls", rounds=2 if quick else 8, seconds=0.5 if quick else 3.0),
@@ -38,6 +38,13 @@ async def measure(quick: bool) -> list[Figure]:
             *await heartbeats.measure(Path(folder) / "heartbeats", count=2_000 if quick else 60_000),
             *await lists.measure(
                 Path(folder) / "lists", adapters=1_000 if quick else 20_000, requests=50 if quick else 1_000
+            ),
+            *await metering.measure(
+                Path(folder) / "metering",
+                interfaces=200 if quick else 20_000,
+                per_s=200 if quick else 3_333,
+                seconds=5.0 if quick else 600.0,
+                polls=100 if quick else 2_000,
             ),
         ]
 

@@ -17,6 +17,7 @@ from tests.controller.routers import USERNAME, router
 from tests.controller.waiting_here import until
 
 PASSWORD = "correct horse"
+AGENT = {"protocol": "snmp-v2c", "host": "127.0.0.1", "port": 9, "community": "nobody there"}
 DAY_MS = 86_400_000
 DAYS = 35
 
@@ -115,6 +116,24 @@ def later(seed: Seeded) -> int:
     """Number of a push that is due in an hour."""
     due = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     return int(ok(seed.fleet.api.post("/pushes", json={"plan": approved(seed), "not_before": due}))["id"])
+
+
+def counted(seed: Seeded) -> Arranged:
+    """A place whose counters are read by SNMP; nobody answers there, which is no error of the request."""
+    ok(seed.fleet.api.put(f"/adapters/{seed.reachable}/counters", json=AGENT))
+    return Arranged({"serial": seed.reachable}, headers=ANY)
+
+
+def quiet(seed: Seeded) -> Json:
+    """A maintenance window of the entry."""
+    now = datetime.now(UTC)
+    window = {"start": now.isoformat(), "end": (now + timedelta(hours=1)).isoformat(), "daily": "02:00-02:45"}
+    return {"entry": seed.entry, "kind": "bulk", "reason": "backup", **window}
+
+
+def windowed(seed: Seeded) -> int:
+    """Number of a maintenance window."""
+    return int(ok(seed.fleet.api.post("/maintenance-windows", json=quiet(seed)))["id"])
 
 
 def loose(seed: Seeded, **more: Any) -> str:
@@ -463,6 +482,18 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "list_days": lambda s: Arranged({"link_id": s.link}, query=days(s)),
     "list_slots": lambda s: Arranged({"link_id": s.link}, query=days(s)),
     "explain_link": lambda s: Arranged({"link_id": s.link}),
+    "read_p95": lambda s: Arranged({"link_id": s.link}, query={**days(s), "convention": "p95_of_sum"}),
+    "list_months": lambda s: Arranged({"link_id": s.link}),
+    "read_forecast": lambda s: Arranged({"link_id": s.link}),
+    "list_alarms": lambda s: Arranged({"link_id": s.link}),
+    "set_counters": lambda s: Arranged({"serial": s.reachable}, AGENT, headers=ANY),
+    "read_counters": counted,
+    "remove_counters": counted,
+    "list_interfaces": lambda s: Arranged({"serial": s.reachable}),
+    "create_window": lambda s: Arranged(body=quiet(s)),
+    "list_windows": lambda s: Arranged(query={"entry": s.entry}),
+    "read_window": lambda s: Arranged({"window_id": windowed(s)}),
+    "cancel_window": lambda s: Arranged({"window_id": windowed(s)}, headers=ANY),
     "list_proposals": lambda _: Arranged(query={"state": "draft"}),
     "read_proposal": lambda s: Arranged({"proposal_id": s.proposal}),
     "decide_proposal": lambda s: Arranged({"proposal_id": s.proposal}, {"state": "sent"}, headers=ANY),

@@ -210,15 +210,30 @@ async def test_a_power_on_phone_home_keeps_the_octets_since_boot(place: Place) -
     assert Flag.RESET in series.flags[0]
 
 
-async def test_a_step_of_our_own_clock_is_a_gap_and_says_so(place: Place) -> None:
+async def test_a_step_of_our_own_clock_forward_loses_no_octet_and_leaves_a_gap_that_says_so(place: Place) -> None:
     start = place.clock.now_ms()
     await ingest(place, heartbeat(place, 0))
     place.clock.advance(60)
     place.clock.step_ms(30_000)
     await ingest(place, heartbeat(place, 600))
     series = await slots_of(place, start, start + SLOT_MS)
-    assert series.known == (0,)
-    assert series.flags[0] == {Flag.GAP, Flag.CLOCK}
+    assert series.known == (600,)
+    assert series.covered_ms == (60_000,)  # half a minute was never lived through
+    assert series.flags[0] == {Flag.MEASURED, Flag.GAP, Flag.CLOCK}
+
+
+async def test_a_step_of_our_own_clock_back_covers_time_twice_and_adds_its_octets(place: Place) -> None:
+    start = place.clock.now_ms()
+    await ingest(place, heartbeat(place, 0))
+    for number in range(1, 11):
+        place.clock.advance(60)
+        if number == 4:
+            place.clock.step_ms(-119_500)
+        await ingest(place, heartbeat(place, 1_000 * number))
+    series = await slots_of(place, start, start + 2 * SLOT_MS)
+    assert sum(series.known) == 10_000  # what was counted is there, each octet once
+    assert sum(series.covered_ms) == 480_500  # ten minutes, of which two came twice
+    assert Flag.CLOCK in series.flags[0]
 
 
 async def test_where_a_packet_has_count_and_rate_the_count_is_used(place: Place) -> None:

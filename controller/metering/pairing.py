@@ -1,0 +1,168 @@
+"""Kept readings of one interface become increments of both directions (metering specification §2.1 to §2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from controller.store.traffic import Kept
+from inventory.counters import (
+    PAIR_MAX_MS,
+    Flag,
+    Increment,
+    RateReport,
+    Reading,
+    is_outlier,
+    pair,
+    rate_pair,
+)
+
+DIRECTIONS: Final = (0, 1)
+"""In and out."""
+CLOCK_SLACK_MS: Final = 2_000
+
+Increments = tuple[list[Increment], list[Increment]]
+
+
+def paired(series: Sequence[Kept], fresh: Collection[int], interval_ms: int) -> Increments:
+    """Increments that the readings of the instants `fresh` bring; `series` holds them and their neighbours, by time.
+
+    A reading that is impossible between two good ones is left out (§2.2); until the one after it is there, the pair
+    stands. Readings of a time that comes a second time, since the clock went back, follow what they followed.
+    """
+    found: Increments = ([], [])
+    at = {one.t_ms: one for one in series}
+    for one in series:
+        if one.shadowed and one.t_ms in fresh:
+            _add(found, at.get(one.follows_ms or -1), one, interval_ms)
+    main = [one for one in series if not one.shadowed]
+    for direction in DIRECTIONS:
+        for a, b, marks in _pairs(main, fresh, direction):
+            before = a if b.follows_ms is None else at.get(b.follows_ms)
+            found[direction].extend(_marked(between(before, b, interval_ms)[direction], marks))
+    return found
+
+
+def _add(found: Increments, a: Kept | None, b: Kept, interval_ms: int) -> None:
+    for direction, increments in enumerate(between(a, b, interval_ms)):
+        found[direction].extend(increments)
+
+
+def _marked(increments: Sequence[Increment], marks: frozenset[Flag]) -> Sequence[Increment]:
+    return [replace(one, marks=one.marks | marks) for one in increments] if marks else increments
+
+
+def _pairs(
+    series: Sequence[Kept], fresh: Collection[int], direction: int
+) -> Iterator[tuple[Kept, Kept, frozenset[Flag]]]:
+    """Neighbours of which one is fresh; over an outlier, its neighbours."""
+    number = 0
+    while number + 1 < len(series):
+        a, b = series[number], series[number + 1]
+        c = series[number + 2] if number + 2 < len(series) else None
+        number += 1
+        if c is not None and _out_of_line(a, b, c, direction):
+            number += 1  # one reading at a time: c is taken as good, whatever comes after it
+            if a.t_ms in fresh or b.t_ms in fresh or c.t_ms in fresh:
+                yield a, c, frozenset({Flag.OUTLIER})
+        elif a.t_ms in fresh or b.t_ms in fresh:
+            yield a, b, frozenset()
+
+
+def _out_of_line(a: Kept, b: Kept, c: Kept, direction: int) -> bool:
+    if a.rates or b.rates or c.rates or b.clock_stepped or c.clock_stepped:
+        return False
+    if not (_same_counter(a, b) and _same_counter(b, c)) or c.t_ms - a.t_ms > PAIR_MAX_MS:
+        return False
+    first, second, third = (_reading(one, direction) for one in (a, b, c))
+    return is_outlier(first, second, third, b.counter_bits, _speed(a, b, c))
+
+
+def between(a: Kept | None, b: Kept, interval_ms: int) -> tuple[Sequence[Increment], Sequence[Increment]]:
+    """Increments of both directions between two kept readings of one interface; none without the first.
+
+    Readings of two different adapters or sources make no pair: that time is a gap. So is a pair longer than a day,
+    which says no more than that nothing is known. After a step of the controller's clock the pair is as long as the
+    monotonic clock says (§2.1); where that is not known, its time is a gap.
+    """
+    if a is None or b.t_ms - a.t_ms > PAIR_MAX_MS:
+        return (), ()
+    if b.clock_stepped or b.shadowed:
+        return _over_a_step(a, b, interval_ms)
+    if b.rates:
+        into, out = (RateReport(b.t_ms, octets) for octets in (b.in_octets, b.out_octets))
+        return rate_pair(a.t_ms, into, interval_ms), rate_pair(a.t_ms, out, interval_ms)
+    return _counted(a, b, 0), _counted(a, b, 1)
+
+
+def _over_a_step(a: Kept, b: Kept, interval_ms: int) -> tuple[Sequence[Increment], Sequence[Increment]]:
+    if b.elapsed_ms is None:
+        if b.t_ms <= a.t_ms:
+            return (), ()
+        lost = Increment(a.t_ms, b.t_ms, 0, None, Flag.GAP, frozenset({Flag.CLOCK}))
+        return (lost,), (lost,)
+    moved = replace(a, t_ms=b.t_ms - b.elapsed_ms)
+    plain = replace(b, clock_stepped=False, shadowed=False, elapsed_ms=None, follows_ms=None)
+    into, out = between(moved, plain, interval_ms)
+    marks = frozenset({Flag.CLOCK})
+    again = moved.t_ms < a.t_ms or a.shadowed or b.shadowed
+
+    def told(increments: Sequence[Increment]) -> list[Increment]:
+        found = [replace(one, marks=one.marks | marks, again=again and one.exact) for one in increments]
+        if moved.t_ms > a.t_ms:
+            found.insert(0, Increment(a.t_ms, moved.t_ms, 0, None, Flag.GAP, marks))
+        return found
+
+    return told(into), told(out)
+
+
+def _counted(a: Kept, b: Kept, direction: int) -> Sequence[Increment]:
+    first, second = _reading(a, direction), _reading(b, direction)
+    if not _same_counter(a, b):
+        second = replace(second, name="another")
+    marks = set()
+    if a.up is False and b.up is False and second.octets != first.octets:
+        marks.add(Flag.STATE)
+    if _clocks_disagree(a, b):
+        marks.add(Flag.CLOCK)
+    increments = _marked(pair(first, second, b.counter_bits, _speed(a, b)), frozenset(marks))
+    return [_with_packets(one, a, b) for one in increments] if direction == 1 else increments
+
+
+def _with_packets(increment: Increment, a: Kept, b: Kept) -> Increment:
+    """Packets and drops of an exact pair, where both were counted on without a reset."""
+    if None in (a.out_packets, b.out_packets, a.out_drops, b.out_drops) or not increment.exact:
+        return increment
+    assert a.out_packets is not None
+    assert b.out_packets is not None
+    assert a.out_drops is not None
+    assert b.out_drops is not None
+    packets, drops = b.out_packets - a.out_packets, b.out_drops - a.out_drops
+    if packets < 0 or drops < 0:
+        return increment
+    return replace(increment, packets=packets, drops=drops)
+
+
+def _clocks_disagree(a: Kept, b: Kept) -> bool:
+    """Whether the device measured another length of time than the controller (§2.1); a restart is none."""
+    if a.uptime_cs is None or b.uptime_cs is None or b.uptime_cs < a.uptime_cs:
+        return False
+    passed_ms, ran_ms = b.t_ms - a.t_ms, (b.uptime_cs - a.uptime_cs) * 10
+    return b.uptime_cs * 10 + 5_000 >= passed_ms and abs(ran_ms - passed_ms) > max(CLOCK_SLACK_MS, passed_ms // 100)
+
+
+def _same_counter(a: Kept, b: Kept) -> bool:
+    """Imported readings do not say which adapter they are of; they join with any. Sources never mix otherwise."""
+    same_adapter = None in (a.adapter_id, b.adapter_id) or a.adapter_id == b.adapter_id
+    same_source = "import" in (a.source, b.source) or a.source == b.source
+    return same_adapter and same_source and not a.rates and a.counter_bits == b.counter_bits
+
+
+def _speed(*readings: Kept) -> int | None:
+    return max((one.speed_bps for one in readings if one.speed_bps), default=None)
+
+
+def _reading(kept: Kept, direction: int) -> Reading:
+    octets = kept.out_octets if direction else kept.in_octets
+    return Reading(kept.t_ms, octets, kept.uptime_cs, kept.discontinuity, "", kept.restarted_at_ms)

@@ -1,0 +1,1 @@
+"""Plots of real traffic for the documents, made by the very functions that judge traffic."""
