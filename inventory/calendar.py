@@ -14,6 +14,10 @@ TOKYO: Final = timezone(timedelta(hours=9), "Asia/Tokyo")
 """Japan has kept UTC+9 without daylight saving time since 1952, before any contract of these services."""
 
 
+YEARS: Final = range(1900, 3000)
+"""Years that a contract can know; any period from a day in them ends on a day that exists."""
+
+
 def tokyo_day(at_ms: int) -> date:
     """The calendar day in Asia/Tokyo on which an instant counts."""
     return datetime.fromtimestamp(at_ms // 1000, TOKYO).date()
@@ -42,7 +46,7 @@ class Month:
         try:
             if len(text) != 7 or text[4] != "-":
                 raise ValueError(text)
-            return cls.of(date.fromisoformat(f"{text}-01"))
+            return cls.of(_known(date.fromisoformat(f"{text}-01")))
         except ValueError:
             raise BadInput(f"{text[:40]!r} is no month", field=field, next_step="Write YYYY-MM.") from None
 
@@ -82,13 +86,20 @@ def months(first: date, last: date) -> Iterator[Month]:
 
 
 def parse_day(text: str, field: str = "day") -> date:
-    """Read `YYYY-MM-DD`, or an ISO 8601 timestamp with offset, which counts on its Tokyo date. Raises BadInput."""
+    """Read `YYYY-MM-DD`, or an ISO 8601 timestamp with offset, which counts on its Tokyo date. Raises BadInput, also
+    for a year before 1900 or after 2999."""
     try:
         if len(text) == 10:
-            return date.fromisoformat(text)
-        return parse_instant(text, field).astimezone(TOKYO).date()
+            return _known(date.fromisoformat(text))
+        return _known(parse_instant(text, field).astimezone(TOKYO).date())
     except (ValueError, OverflowError):
         raise BadInput(f"{text[:40]!r} is no day", field=field, next_step="Write YYYY-MM-DD.") from None
+
+
+def _known(day: date) -> date:
+    if day.year not in YEARS:
+        raise ValueError(day)
+    return day
 
 
 def parse_instant(text: str, field: str = "at") -> datetime:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal, get_args
 
 from inventory.eligibility import Obstacle
 
 ProviderGround = Literal["suspension-ground", "insolvency", "unavoidable", "harassment"]
 """SMF-23.1 (1), (2), (3); SMF-25.4."""
+PROVIDER_GROUNDS: Final[tuple[ProviderGround, ...]] = get_args(ProviderGround)
 
 
 @dataclass(frozen=True, slots=True)

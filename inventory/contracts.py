@@ -14,6 +14,7 @@ from typing import Final
 
 from inventory.catalogue import Service
 from inventory.contractevents import (
+    PROVIDER_GROUNDS,
     Abolition,
     Accept,
     BackInEntry,
@@ -249,7 +250,7 @@ def _counts(contract: Contract, event: ContractEvent) -> ContractStep:
 
 def _suspend(contract: Contract, event: ContractEvent) -> ContractStep:
     assert isinstance(event, Suspend)
-    if not 1 <= event.ground <= 4:
+    if isinstance(event.ground, bool) or event.ground not in {1, 2, 3, 4}:
         raise RuleViolation(
             f"{event.ground} is none of the four grounds", rule="SMF-21", field="ground", next_step="Give 1 to 4."
         )
@@ -282,6 +283,13 @@ def _notice(contract: Contract, event: ContractEvent) -> ContractStep:
 def _provider(contract: Contract, event: ContractEvent) -> ContractStep:
     assert isinstance(event, ProviderTerminates)
     rule = "SMF-25" if event.ground == "harassment" else "SMF-23.1"
+    if event.ground not in PROVIDER_GROUNDS:
+        raise RuleViolation(
+            f"{str(event.ground)[:40]} is no ground for a termination by the provider",
+            rule=rule,
+            field="ground",
+            next_step=f"Give one of {', '.join(PROVIDER_GROUNDS)}.",
+        )
     if event.notified is None or event.effective < event.notified or event.effective < event.day:
         raise RuleViolation(
             "a termination by the provider is notified, and not back-dated",

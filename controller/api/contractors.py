@@ -25,9 +25,8 @@ from controller.api.schemas import (
 from controller.api.state import acting, daemon_of, number
 from controller.store import contractday, contractors, contracts, contractsteps, counts, managements
 from controller.store.database import Tx
-from inventory.calendar import tokyo_day
+from inventory.calendar import parse_day, tokyo_day
 from inventory.contractevents import Resume, Suspend
-from inventory.errors import BadInput
 
 router = APIRouter()
 Wanted = Annotated[Window, Depends(window)]
@@ -176,9 +175,4 @@ async def resume(key: ManagementKey, request: Request, caller: Admin, once: Once
 
 
 def _day(text: str | None, field: str) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"{field}: {text} is no day of the calendar", field=field) from None
+    return None if text is None else parse_day(text, field)

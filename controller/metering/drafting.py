@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from controller.clock import Clock
-from controller.metering.outlooks import busy_rates, outlook_of
 from controller.metering.series import KeptPorts, kept_ports, series_of
 from controller.store import links, proposals, traffic
 from controller.store.database import Database
@@ -24,12 +23,12 @@ from inventory.forecast import NoDate, Outlook
 from inventory.linkdays import LinkDay, direction_series
 from inventory.links import Capacity, CapacityKind, Direction, Governing, Link, governing
 from inventory.metering import RULE_VERSION, Interval, p95_interval, rate_bps
+from inventory.outlooks import FORECAST_WEEKS, busy_rates, outlook_of
 from inventory.periods import day_of, day_start_ms
 from inventory.proposals import Demand, ModelOffer, Need, Remedy, RemedyKind, Situation, need_bps, remedy, trigger
 
 P95_DAYS = 28
 BUSY_DAYS = 14
-FORECAST_WEEKS = 26
 PAGE = 500
 
 

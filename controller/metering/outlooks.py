@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from statistics import median
+from datetime import timedelta
 from typing import Final, Literal
 
 from controller.store import backtests, links, traffic
@@ -15,14 +14,12 @@ from controller.store.database import Database
 from controller.store.traffic import TrafficDatabase
 from inventory import backtest
 from inventory.backtest import CONTRACTORS_MIN, OWN_ORIGINS, Record
-from inventory.forecast import UTIL_THRESHOLD, Outlook, outlook
-from inventory.linkdays import LinkDay
+from inventory.forecast import Outlook
 from inventory.links import Capacity, Direction, Governing, Link, governing
+from inventory.outlooks import FORECAST_WEEKS, outlook_of, weekly
 from inventory.periods import day_of
 
-WEEKS: Final = 26
 BACKTEST_WEEKS: Final = 52
-WEEK_VALID_DAYS: Final = 4
 LINE: Final = (Direction.DOWN, Direction.UP)
 
 
@@ -37,43 +34,13 @@ class Expected:
     of: Literal["link", "group", "fleet", "nobody"]
 
 
-def busy_rates(days: Iterable[LinkDay]) -> list[float]:
-    """Busy-hour means of the valid days, in bit/s."""
-    return [
-        day.figures.busy_util * day.capacity.used_bps
-        for day in days
-        if day.figures.valid and day.figures.busy_util is not None and day.capacity is not None
-    ]
-
-
-def weekly(days: Sequence[LinkDay], first: date, today: date) -> tuple[date, list[float | None]]:
-    """First Monday from `first` on, and the median of each whole week's valid busy hours; None: fewer than four.
-
-    The week at hand is left out.
-    """
-    monday = first + timedelta(days=-first.weekday() % 7)
-    weeks: list[float | None] = []
-    while monday + timedelta(days=7 * (len(weeks) + 1)) <= today:
-        begin = monday + timedelta(days=7 * len(weeks))
-        end = begin + timedelta(days=7)
-        busy = busy_rates(day for day in days if begin <= day.day < end)
-        weeks.append(median(busy) if len(busy) >= WEEK_VALID_DAYS else None)
-    return monday, weeks
-
-
-def outlook_of(days: Sequence[LinkDay], first: date, today: date, capacity: Governing) -> Outlook:
-    """Weekly medians of the valid days' busy hours, and where they lead."""
-    monday, weeks = weekly(days, first, today)
-    return outlook(monday, weeks, UTIL_THRESHOLD * capacity.used_bps)
-
-
 async def of_link(database: Database, traffic_database: TrafficDatabase, link: Link, now_ms: int) -> list[Expected]:
     """Forecasts of both directions of a link that have a capacity."""
     today = day_of(now_ms, link.zone)
     async with database.read() as tx:
         capacities = await links.known_capacities(tx, link)
         group = await backtests.place_of(tx, link)
-    first = today - timedelta(days=7 * WEEKS)
+    first = today - timedelta(days=7 * FORECAST_WEEKS)
     async with traffic_database.read() as tx:
         days = await traffic.link_days(tx, link.id, first, today)
         kept = await backtests.read(tx)

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from controller.metering.outlooks import WEEKS as FORECAST_WEEKS
-from controller.metering.outlooks import outlook_of
 from controller.metering.series import KeptPorts, kept_ports, series_of
 from controller.store import contractors, entries, links, maintenance, proposals, traffic
 from controller.store.database import Database
@@ -21,6 +19,7 @@ from inventory.forecast import Outlook
 from inventory.linkdays import LinkDay
 from inventory.links import Capacity, Direction, Governing, Link, governing
 from inventory.maintenance import MaintenanceWindow, left_out
+from inventory.outlooks import FORECAST_WEEKS, outlook_of
 from inventory.periods import Span
 from inventory.reporting import Subject
 from inventory.reportseries import in_service, maintained

@@ -24,7 +24,7 @@ from inventory.adapters import SerialNumber
 from inventory.billing import BilledLine, Charge, Version, charges
 from inventory.bills import Bill, Credit, bill, first_month
 from inventory.calendar import Month, day_end_ms, tokyo_day
-from inventory.catalogue import Service, model
+from inventory.catalogue import Service, model, offered
 from inventory.contractbook import Book
 from inventory.errors import NotFound
 from inventory.liabilities import liability_charge
@@ -304,4 +304,11 @@ def _versions(facts: _Facts, line: ContractLine) -> tuple[Version, ...]:
             found[-1] = Version(found[-1].first_day, model=one.model_key)
         else:
             found.append(Version(one.day, model=one.model_key))
-    return tuple(found)
+    return tuple(_of_firewall(found, line.received) if line.kind == "ultra-firewall" else found)
+
+
+def _of_firewall(found: Sequence[Version], received: date) -> list[Version]:
+    """From its own application on. On a model that is not a designated one it sleeps, and its fee goes on (SMF-2)."""
+    designated = [one for one in found if offered("smfsx", "ultra-firewall", None, one.model)] or list(found[:1])
+    earlier = sum(one.first_day <= received for one in designated)
+    return designated[max(0, earlier - 1) :]

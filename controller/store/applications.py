@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy import insert, select
@@ -322,7 +322,12 @@ async def _item(tx: Tx, standing: Standing, names: Mapping[int, str]) -> Item:
         if used.contractor_id != line.contractor_id:
             other = show_key("K", used.contractor_id)
             consent = await managements.consented(tx, used, line.contractor_id)
-    return line.wanted.item(values=standing.contract.values, group=group, other=other, consent=consent)
+    wanted = line.wanted
+    if line.kind == "adapter-rental" and standing.adapters:
+        # The registered model is that of the newest unit (service-terms §4).
+        unit = await adapters.get(tx, Scope.everything(), standing.adapters[-1])
+        wanted = replace(wanted, model=unit.model.key)
+    return wanted.item(values=standing.contract.values, group=group, other=other, consent=consent)
 
 
 def _application(row: AnyRow) -> Application:

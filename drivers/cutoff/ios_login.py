@@ -165,6 +165,10 @@ def _level(line: str) -> int:
     return int(found[1]) if found else 1
 
 
+def _negated(text: str) -> str:
+    return text.removeprefix("no ") if text.startswith("no ") else f"no {text}"
+
+
 def _authentication(old: Model, new: Model) -> Findings:
     used = {"default"} | {
         child.text.rsplit(" ", 1)[1]
@@ -175,7 +179,7 @@ def _authentication(old: Model, new: Model) -> Findings:
     }
     for text in old.top:
         if _proves(text, used) and text not in new.top:
-            yield Finding(f"no {text}", "how our login is proven")
+            yield Finding(_negated(text), "how our login is proven")
     for text in new.top:
         if _proves(text, used) and text not in old.top:
             yield Finding(text, "how our login is proven")

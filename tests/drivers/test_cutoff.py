@@ -147,3 +147,9 @@ def test_an_adapter_that_phones_home_does_not_care_for_its_shell() -> None:
         case = next(one for one in cases("seil", "lethal") if one.title == title)
         assert case.findings()
         assert not case.findings(arms)
+
+
+def test_what_stood_as_no_is_told_as_what_it_becomes() -> None:
+    case = Case("ios", "aaa", (CORPUS / "ios-branch.cfg").read_text(), ("aaa new-model",))
+    assert "no aaa new-model" in case.base
+    assert [finding.line for finding in case.findings()][:1] == ["aaa new-model"]

@@ -19,8 +19,8 @@ from inventory.contractevents import (
     Resume,
     Suspend,
 )
-from inventory.contracts import Cause, Follows, State
-from inventory.errors import BadInput
+from inventory.contracts import Cause, Follows, State, step
+from inventory.errors import BadInput, RuleViolation
 
 pytestmark = pytest.mark.fast
 
@@ -214,3 +214,21 @@ def test_whatever_was_recorded_the_book_ends_and_the_past_is_the_same_from_any_l
     assert steps == list(early.steps)
     for contract in late.contracts.values():
         assert contract.state is not State.ENDED or contract.effective is not None
+
+
+@pytest.mark.rule("SMF-21", "SMF-23.1")
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("suspend", {"ground": "harassment", "emergency": True}),
+        ("suspend", {"ground": True, "until": "2025-05-01", "notified": "2025-04-01"}),
+        ("suspend", {"ground": 5, "emergency": True}),
+        ("provider-terminates", {"ground": 2, "effective": "2025-06-01", "notified": "2025-05-01"}),
+        ("provider-terminates", {"ground": "spite", "effective": "2025-06-01", "notified": "2025-05-01"}),
+    ],
+)
+def test_a_ground_that_is_none_of_the_terms_is_refused_as_such(name: str, facts: dict[str, object]) -> None:
+    contract = played(until=START).contracts[2]
+    with pytest.raises(RuleViolation) as refused:
+        step(contract, event_of(name, date(2025, 4, 20), facts))
+    assert refused.value.field == "ground"

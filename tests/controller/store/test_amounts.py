@@ -17,10 +17,20 @@ from inventory.adapters import LifeEvent, SerialNumber
 from inventory.calendar import Month
 from inventory.contractevents import ChangeOption, Notice
 from inventory.errors import BadInput, Conflict, NotFound, RuleViolation
-from inventory.prices import Price, mobile_item, rows
+from inventory.prices import Price, firewall_item, mobile_item, rows
 from inventory.records import NewRecord
 from inventory.slots import Contractor
-from tests.controller.store.contracting import ADAPTER, MANAGEMENT, MOBILE, PLAIN, RENTAL, TODAY, Office, on
+from tests.controller.store.contracting import (
+    ADAPTER,
+    FIREWALL,
+    MANAGEMENT,
+    MOBILE,
+    PLAIN,
+    RENTAL,
+    TODAY,
+    Office,
+    on,
+)
 from tests.controller.store.fleet import ALL, BY, DAY_MS, Fleet, later
 
 OCTOBER, NOVEMBER = Month(2025, 10), Month(2025, 11)
@@ -344,3 +354,48 @@ async def test_contracts_of_two_services_are_billed_apart_each_with_its_own_tax_
         credit = 12 * 3 * 3_101 // 30 if service == "smfsx" else 0
         base = sum(of) - credit
         assert (bill.total.tax_yen, bill.total.total_yen) == (base // 10, base + base // 10)
+
+
+@pytest.mark.rule("SMF-2", "SMF-5.2")
+async def test_ultra_firewall_sleeps_on_a_replacement_that_is_not_designated_and_its_fee_goes_on(
+    fleet: Fleet, office: Office
+) -> None:
+    who = await fleet.contractor()
+    lines = await office.contract(who, PLAIN, RENTAL, FIREWALL, service="smfsx")
+    await listed(fleet)
+    async with fleet.database.write() as tx:
+        item = firewall_item("seil-x1")
+        await prices.put(tx, ALL, BY, [Price(item, "monthly", 930, date(2025, 1, 1))])
+    first = await fleet.adapter(who, service="smfsx", device_class=None, model="SEIL/X1")
+    await office.link(lines["adapter-rental"], first)
+    for model in ("SEIL/B1", "SEIL/X2"):
+        unit = await fleet.adapter(who, service="smfsx", device_class=None, model=model)
+        day = date(2025, 10, 20) if model == "SEIL/B1" else date(2025, 11, 16)
+        await office.link(lines["adapter-rental"], unit, by=on(day))
+    fee = "ultra-firewall ultra-firewall monthly"
+    assert yen(await said(fleet, who, NOVEMBER))[fee] == (930 + 3_100) // 2
+    assert yen(await said(fleet, who, NOVEMBER, as_of=date(2025, 11, 15)))[fee] == 930
+
+
+@pytest.mark.rule("SMF-A1")
+async def test_ultra_firewall_is_applied_for_and_charged_by_the_model_that_is_registered_then(
+    fleet: Fleet, office: Office
+) -> None:
+    """Rented as an X1, replaced by a B1 and then by an X2: on the B1 there is none, and on the X2 it costs what an X2
+    costs, initially too."""
+    who = await fleet.contractor()
+    rental = (await office.contract(who, PLAIN, RENTAL, service="smfsx"))["adapter-rental"]
+    await listed(fleet)
+    async with fleet.database.write() as tx:
+        item = firewall_item("seil-x1")
+        await prices.put(tx, ALL, BY, [Price(item, "initial", 1, date(2025, 1, 1))])
+    for number, model in enumerate(("SEIL/X1", "SEIL/B1", "SEIL/X2")):
+        unit = await fleet.adapter(who, service="smfsx", device_class=None, model=model)
+        day = on(date(2025, 10, 20 + number))
+        await office.link(rental, unit, by=day)
+        if model == "SEIL/B1":
+            with pytest.raises(RuleViolation) as refused:
+                await office.contract(who, FIREWALL, service="smfsx", by=day)
+            assert refused.value.rule == "SMF-A1"
+    await office.contract(who, FIREWALL, service="smfsx", by=on(date(2025, 10, 23)))
+    assert yen(await said(fleet, who, OCTOBER))["ultra-firewall smfsx ultra-firewall:seil-x2 initial"] == 3_100
