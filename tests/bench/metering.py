@@ -156,6 +156,7 @@ async def readings(folder: Path, per_s: int, seconds: float) -> list[Figure]:
     try:
         await daemon.start()
         key = (folder / "admin.key").read_text().strip()
+        await _ask(daemon.api_port, key, 1.0)  # the first answers build what they need
         watch = asyncio.create_task(_ask(daemon.api_port, key, seconds))
         taken = await _feed(daemon.metering, daemon.clock.now_ms(), per_s, seconds)
         asked = await watch
