@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from drivers import cutoff, dialects
 from drivers.cutoff import Way
 from drivers.dialects import Dialect, Node, Tree, shapes
-from drivers.dialects.diff import difference
-from drivers.dialects.diff import lines as differing
-from drivers.dialects.remediation import prove
+from drivers.dialects.diff import lines_between
+from drivers.dialects.remediation import prove_trees
 from drivers.driver import Driver
 from inventory.plans import Computed, ConfigText, Finding
 
@@ -28,6 +28,21 @@ def dialect_of(driver: Driver) -> Dialect:
     return dialects.dialect(driver.dialect)
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A config with module 0 parsed, and in the form of comparison: long texts are read once."""
+
+    config: ConfigText
+    tree: Tree
+    form: Tree
+
+
+def _read(driver: Driver, config: ConfigText) -> _Read:
+    dialect = dialect_of(driver)
+    tree = dialect.parse(config.text())
+    return _Read(config, tree, dialect.canonical(tree))
+
+
 def canonical(driver: Driver, module: int, text: str) -> str:
     """The form of one module in which two configurations are compared. Raises ConfigSyntax.
 
@@ -35,40 +50,42 @@ def canonical(driver: Driver, module: int, text: str) -> str:
     """
     if module != 0:
         return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
-    dialect = dialect_of(driver)
-    return dialect.render(dialect.canonical(dialect.parse(text)))
+    return dialect_of(driver).render(_read(driver, ConfigText.single(text)).form)
 
 
 def digest(driver: Driver, config: ConfigText) -> str:
     """SHA-256 of the canonical form: equal for configurations that the device shows alike. Raises ConfigSyntax."""
+    return _digest(driver, _read(driver, config))
+
+
+def _digest(driver: Driver, read: _Read) -> str:
     whole = hashlib.sha256()
-    for module, text in sorted(config.modules):
-        form = canonical(driver, module, text).encode("utf-8", "surrogateescape")
+    for module, text in sorted(read.config.modules):
+        printed = canonical(driver, module, text) if module else dialect_of(driver).render(read.form)
+        form = printed.encode("utf-8", "surrogateescape")
         whole.update(f"{module} {len(form)}\n".encode() + form)
     return whole.hexdigest()
 
 
 def difference_shown(driver: Driver, before: ConfigText, after: ConfigText) -> str:
     """Difference for people, secrets masked; empty when the digests are equal. Raises ConfigSyntax."""
-    parts = []
-    for module in sorted({*dict(before.modules), *dict(after.modules)}):
-        one, other = before.text(module), after.text(module)
-        if module == 0:
-            parts.append(difference(dialect_of(driver), _tree(driver, one), _tree(driver, other)))
-        elif canonical(driver, module, one) != canonical(driver, module, other):
+    return _difference(driver, _read(driver, before), _read(driver, after))[0]
+
+
+def _difference(driver: Driver, before: _Read, after: _Read) -> tuple[str, tuple[int | None, ...]]:
+    """The difference as text, and the numbers of the shapes of those of its lines that belong to module 0."""
+    found = lines_between(dialect_of(driver), before.form, after.form)
+    parts = ["\n".join(one.line for one in found)]
+    for module in sorted({*dict(before.config.modules), *dict(after.config.modules)} - {0}):
+        one, other = before.config.text(module), after.config.text(module)
+        if canonical(driver, module, one) != canonical(driver, module, other):
             parts.append(f"module {module}: {len(one.splitlines())} lines become {len(other.splitlines())}")
-    return "\n".join(part for part in parts if part)
-
-
-def shapes_of_difference(driver: Driver, before: ConfigText, after: ConfigText) -> tuple[int | None, ...]:
-    """The shapes of the lines of `difference_shown` that belong to module 0. Raises ConfigSyntax."""
-    one, other = _tree(driver, before.text()), _tree(driver, after.text())
-    return shapes.numbers(differing(dialect_of(driver), one, other))
+    return "\n".join(part for part in parts if part), shapes.numbers(found)
 
 
 def shapes_standing(driver: Driver, config: ConfigText) -> frozenset[int]:
     """Every shape that stands in module 0 of a configuration. Raises ConfigSyntax."""
-    return shapes.standing(dialect_of(driver), _tree(driver, config.text()))
+    return shapes.standing(dialect_of(driver), _read(driver, config).form)
 
 
 def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNKNOWN) -> Computed:
@@ -77,25 +94,27 @@ def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNK
     Raises ConfigSyntax with line and column of the intent.
     """
     dialect = dialect_of(driver)
+    before, after = _read(driver, base), _read(driver, intent)
     if driver.carrier == "arms":
         forth, back = tuple(intent.text().splitlines()), tuple(base.text().splitlines())
-        unproven = _unproven_whole(driver, dialect, intent)
+        unproven = _unproven_whole(driver, dialect, after)
     else:
-        proof = prove(dialect, base.text(), intent.text())
+        proof = prove_trees(dialect, (before.tree, before.form), (after.tree, after.form))
         forth, back, unproven = proof.remediation, proof.rollback, proof.reason
+    shown, shape_numbers = _difference(driver, before, after)
     return Computed(
-        base_digest=digest(driver, base),
-        intent_digest=digest(driver, intent),
+        base_digest=_digest(driver, before),
+        intent_digest=_digest(driver, after),
         remediation=forth,
         rollback=back,
         proven=not unproven,
         proof=unproven or _proof(driver, forth, back),
-        management_path=management_path(driver, base, intent, way),
+        management_path=_management_path(driver, before, after, way),
         lasting=lasting(driver, forth),
-        diff_shown=difference_shown(driver, base, intent),
+        diff_shown=shown,
         remediation_shown=tuple(dialect.redact(line) for line in forth),
         rollback_shown=tuple(dialect.redact(line) for line in back),
-        diff_shapes=shapes_of_difference(driver, base, intent),
+        diff_shapes=shape_numbers,
     )
 
 
@@ -104,18 +123,21 @@ def management_path(driver: Driver, base: ConfigText, intent: ConfigText, way: W
 
     A family without a model of its own is judged by its driver's `cuts_off`. Raises ConfigSyntax.
     """
+    return _management_path(driver, _read(driver, base), _read(driver, intent), way)
+
+
+def _management_path(driver: Driver, before: _Read, after: _Read, way: Way) -> tuple[Finding, ...]:
     dialect = dialect_of(driver)
-    before, after = dialect.parse(base.text()), dialect.parse(intent.text())
     if driver.family in cutoff.FAMILIES:
-        found = list(cutoff.findings(driver.family, before, after, way))
+        found = list(cutoff.findings(driver.family, before.tree, after.tree, way))
     else:
-        changed = _changed(dialect.canonical(before), dialect.canonical(after))
         found = [
             Finding(shown, "touches what the driver says carries our session")
-            for words, shown in changed
+            for words, shown in _changed(before.form, after.form)
             if any(mark.search(word) for mark in driver.cuts_off for word in words)
         ]
-    if base.text(1).strip() and canonical(driver, 1, base.text(1)) != canonical(driver, 1, intent.text(1)):
+    line_texts = before.config.text(1), after.config.text(1)
+    if line_texts[0].strip() and canonical(driver, 1, line_texts[0]) != canonical(driver, 1, line_texts[1]):
         found.append(Finding("module 1", "holds the lines that the adapter boots over"))
     return tuple(Finding(_masked(dialect, one.line), one.reason) for one in found)
 
@@ -135,18 +157,12 @@ def _masked(dialect: Dialect, line: str) -> str:
     return " / ".join(dialect.redact("\n".join(line.split(" / "))).split("\n"))
 
 
-def _tree(driver: Driver, text: str) -> Tree:
-    dialect = dialect_of(driver)
-    return dialect.canonical(dialect.parse(text))
-
-
-def _unproven_whole(driver: Driver, dialect: Dialect, intent: ConfigText) -> str:
+def _unproven_whole(driver: Driver, dialect: Dialect, intent: _Read) -> str:
     """Why a whole text is not proven: it must survive printing, and no module of the family may be missing."""
-    missing = [module for module in driver.modules if module not in dict(intent.modules)]
+    missing = [module for module in driver.modules if module not in dict(intent.config.modules)]
     if missing:
         return f"module {missing[0]} has no text, and a configure without it would remove it"
-    after = _tree(driver, intent.text())
-    if dialect.canonical(dialect.parse(dialect.render(after))) != after:
+    if dialect.canonical(dialect.parse(dialect.render(intent.form))) != intent.form:
         return "printed and read again, the text is another one"
     return ""
 
