@@ -51,6 +51,7 @@ def steps_of(
                 ],
                 "covered_ms": [sum(mine.covered_ms[i] for i in step) for step in steps],
                 "flags": [_flags(mine, step) for step in steps],
+                "drops": [sum(mine.drops[i] for i in step) if mine.drops else None for step in steps],
             }
         found[direction.value] = shown
     return found
@@ -102,4 +103,14 @@ def in_service(series: SlotSeries, begin: int, end: int) -> SlotSeries:
         series.untouched_ms[begin:end],
         series.flags[begin:end],
         tuple(groups),
+        series.packets[begin:end],
+        series.drops[begin:end],
     )
+
+
+def maintained(series: SlotSeries, slots: frozenset[int]) -> SlotSeries:
+    """The series with the slots marked that a maintenance window, or the half hour after it, touches."""
+    if not slots:
+        return series
+    flags = tuple(one | {Flag.MAINTENANCE} if i in slots else one for i, one in enumerate(series.flags))
+    return replace(series, flags=flags)

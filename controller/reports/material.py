@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from controller.metering.series import KeptPorts, kept_ports, series_of
-from controller.store import contractors, entries, links, proposals, traffic
+from controller.store import contractors, entries, links, maintenance, proposals, traffic
 from controller.store.database import Database
 from controller.store.links import LevelChange
 from controller.store.proposals import Proposal
@@ -18,10 +18,11 @@ from inventory.congestion import Level
 from inventory.forecast import Outlook
 from inventory.linkdays import LinkDay
 from inventory.links import Capacity, Direction, Governing, Link, governing
+from inventory.maintenance import MaintenanceWindow, left_out
 from inventory.outlooks import FORECAST_WEEKS, outlook_of
 from inventory.periods import Span
 from inventory.reporting import Subject
-from inventory.reportseries import in_service
+from inventory.reportseries import in_service, maintained
 from inventory.slotday import DAY_MS
 from inventory.slots import show_key
 from inventory.timeslots import SLOT_MS
@@ -83,22 +84,27 @@ async def _link(
 ) -> tuple[LinkMaterial, int | None]:
     span = asked.span
     async with traffic_database.read() as tx:
-        ports = await kept_ports(tx, link, span.start_ms, span.end_ms)
         ids = await traffic.interface_ids(tx, [(link.entry_id, port.interface) for port in link.ports])
-        began = [await traffic.first_slot_day(tx, one) for one in ids.values()]
-        first_ms = min((ms for ms in began if ms is not None), default=None)
-        changed = [await traffic.newest_revision_ms(tx, one, span.start_ms, span.end_ms) for one in ids.values()]
-        as_of_ms = max((ms for ms in changed if ms is not None), default=None)
+        ports = await kept_ports(tx, link, span.start_ms, span.end_ms)
+        begun = [await traffic.first_slot_day(tx, number) for number in ids.values()]
+        revised = [await traffic.newest_revision_ms(tx, n, span.start_ms, span.end_ms) for n in ids.values()]
         earliest = min(span.first, span.after - timedelta(weeks=FORECAST_WEEKS))
         days = await traffic.link_days(tx, link.id, earliest, span.after)
     async with database.read() as tx:
         place = await entries.get(tx, scope, link.entry_id)
-        capacities = await links.capacities(tx, link.id)
+        capacities = await links.known_capacities(tx, link)
+        windows = (await maintenance.holding(tx, [link.entry_id], span.start_ms, span.end_ms))[link.entry_id]
         changes = await links.changes(tx, scope, link.id, limit=CHANGES_AT_MOST)
         drafted = await proposals.page(tx, scope, entry_id=link.entry_id, limit=1_000)
     material = await asyncio.to_thread(
-        _material, link, place.name, asked, (ports, first_ms), (days, changes, capacities)
+        _material,
+        link,
+        place.name,
+        asked,
+        (ports, min((ms for ms in begun if ms is not None), default=None), windows),
+        (days, changes, capacities),
     )
+    as_of_ms = max((ms for ms in revised if ms is not None), default=None)
     return replace(material, proposal=_open(drafted, asked)), as_of_ms
 
 
@@ -123,14 +129,16 @@ def _material(
     link: Link,
     place: str,
     asked: Asked,
-    slots: tuple[KeptPorts, int | None],
+    slots: tuple[KeptPorts, int | None, list[MaintenanceWindow]],
     judged: tuple[list[LinkDay], list[LevelChange], list[Capacity]],
 ) -> LinkMaterial:
-    ports, first_ms = slots
+    ports, first_ms, windows = slots
     days, changes, capacities = judged
     span = asked.span
     series = series_of(ports, span.start_ms, span.end_ms)
-    into, out = series.into, series.out
+    known = [one for one in windows if one.kind == "maintenance"]
+    shaded = left_out(known, span.start_ms, span.slots, span.zone)
+    into, out = maintained(series.into, shaded), maintained(series.out, shaded)
     # Metered from the first slot that any reading touches, as far as the slots have passed (§3.1).
     end = min(len(into.known), max(0, (asked.slots_until_ms - span.start_ms) // SLOT_MS))
     begin = 0 if first_ms is not None and first_ms + DAY_MS <= span.start_ms else _first_touched(into.untouched_ms, end)

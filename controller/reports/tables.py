@@ -134,6 +134,7 @@ def _link(report: Report) -> list[Table]:
             Column("high", "bps", direction),
             Column("coverage", "share", direction),
             Column("flags", "words", direction),
+            Column("drops", "count", direction),
             Column("capacity", "bps", direction),
             Column("capacity_kind", "word", direction),
         ]
@@ -155,6 +156,7 @@ def _step(link: Mapping[str, Any], at: int) -> Row:
             _bps(high, step_s),
             mine["covered_ms"][at] / series["step_ms"],
             mine["flags"][at],
+            mine["drops"][at],
             capacity.get("used_bps"),
             capacity.get("kind"),
         ]

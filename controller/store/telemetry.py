@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -20,7 +19,7 @@ from controller.store.tables.push import pushes
 from controller.store.tables.reports import remote_write, report_deliveries, report_runs
 from controller.store.traffic import upsert
 from inventory.congestion import Level
-from inventory.links import CapacityKind, Direction, Governing, LinkRole
+from inventory.links import CapacityKind, Direction, Governing
 from inventory.slots import show_key
 
 
@@ -53,8 +52,6 @@ class NamedLink:
     entry: str
     place: str
     interface: str
-    role: LinkRole
-    port_speed_bps: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +105,7 @@ async def named_links(tx: Tx) -> list[NamedLink]:
         .where(entries.c.closed_ms.is_(None))
         .order_by(links.c.id)
     )
-    return [
-        NamedLink(
-            row.id,
-            row.entry_id,
-            show_key("E", row.entry_id),
-            row.place,
-            row.interface,
-            LinkRole(row.role),
-            row.port_speed_bps,
-        )
-        for row in rows
-    ]
+    return [NamedLink(row.id, row.entry_id, show_key("E", row.entry_id), row.place, row.interface) for row in rows]
 
 
 async def levels(tx: Tx) -> dict[tuple[int, Direction], Level]:
@@ -157,15 +143,6 @@ async def last_days(tx: Tx, since: date) -> list[LastDay]:
         )
         for row in rows
     ]
-
-
-async def slot_blobs(tx: Tx, interface_ids: Collection[int], start_ms: int) -> dict[int, bytes]:
-    """Slot-days of some interfaces and one UTC midnight, as kept."""
-    c = t.slot_days.c
-    rows = await tx.execute(
-        select(c.interface_id, c.slots).where(c.start_ms == start_ms, c.interface_id.in_(list(interface_ids)))
-    )
-    return {row.interface_id: row.slots for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,18 +18,19 @@ import structlog
 
 from controller.clock import Clock
 from controller.metering.dayclose import FINAL_AFTER_MS
+from controller.metering.series import series_of
+from controller.reports.fleetmaterial import every_link
 from controller.settings import MetricsSettings
 from controller.store import events, fleetfigures, telemetry
 from controller.store.database import Database
 from controller.store.events import NewEvent
 from controller.store.telemetry import NamedLink, Progress
-from controller.store.traffic import TrafficDatabase
+from controller.store.traffic import KeptDay, TrafficDatabase
 from controller.telemetry.linknumbers import labels
 from controller.telemetry.remotewrite import Point, request_of
 from inventory.errors import BadInput
 from inventory.linkdays import direction_series
 from inventory.links import Direction, Link
-from inventory.slotday import decode, window
 from inventory.timeslots import SLOT_MS
 
 log = structlog.get_logger()
@@ -75,14 +76,14 @@ class RemoteWriter:
             return 0
         reached = await self._without_what_is_too_old(reached, until_ms)
         async with self._database.read() as tx:
-            links = await telemetry.named_links(tx)
+            named = {one.id: one for one in await telemetry.named_links(tx)}
+            links = [(named[one.id], one) for one in await every_link(tx) if one.id in named]
         async with self._traffic.read() as tx:
             ids = await fleetfigures.interfaces(tx)
-        numbered = [(link, ids[name]) for link in links if (name := (link.entry_id, link.interface)) in ids]
         sent = 0
         end_ms = min(until_ms, reached.sent_to_ms + SLOTS_AT_ONCE * SLOT_MS)
         for slot_ms in range(reached.sent_to_ms, end_ms, SLOT_MS):
-            failed = await self._slot(numbered, slot_ms)
+            failed = await self._slot(links, ids, slot_ms)
             if failed is not None and failed.again:
                 self._failures += 1
                 await self._note(replace(reached, last_failure=failed.said))
@@ -118,15 +119,17 @@ class RemoteWriter:
         async with self._database.write() as tx:
             return await telemetry.sent_on(tx, self._node, reached)
 
-    async def _slot(self, numbered: Sequence[tuple[NamedLink, int]], slot_ms: int) -> _Failed | None:
+    async def _slot(
+        self, links: Sequence[tuple[NamedLink, Link]], ids: Mapping[tuple[int, str], int], slot_ms: int
+    ) -> _Failed | None:
         """Send one slot of every link; what went wrong, if anything. A repetition is the same values."""
         async with httpx.AsyncClient(trust_env=False, timeout=self._settings.timeout_s, verify=_trusted()) as client:
-            for begin in range(0, len(numbered), LINKS_AT_ONCE):
-                some = numbered[begin : begin + LINKS_AT_ONCE]
-                day_ms = slot_ms - slot_ms % 86_400_000
+            for begin in range(0, len(links), LINKS_AT_ONCE):
+                some = links[begin : begin + LINKS_AT_ONCE]
+                numbers = [ids.get((one.entry_id, port.interface), 0) for _, one in some for port in one.ports]
                 async with self._traffic.read() as tx:
-                    blobs = await telemetry.slot_blobs(tx, [number for _, number in some], day_ms)
-                points = await asyncio.to_thread(_points, some, blobs, day_ms, slot_ms)
+                    kept = await fleetfigures.slot_days_of_all(tx, numbers, slot_ms, slot_ms + SLOT_MS)
+                points = await asyncio.to_thread(_points, some, ids, kept, slot_ms)
                 for first in range(0, len(points), POINTS_AT_ONCE):
                     failed = await self._post(client, request_of(points[first : first + POINTS_AT_ONCE]))
                     if failed is not None:
@@ -166,24 +169,24 @@ class _Failed:
 
 
 def _points(
-    links: Sequence[tuple[NamedLink, int]], blobs: Mapping[int, bytes], day_ms: int, slot_ms: int
+    links: Sequence[tuple[NamedLink, Link]],
+    ids: Mapping[tuple[int, str], int],
+    kept: Mapping[int, Sequence[KeptDay]],
+    slot_ms: int,
 ) -> list[Point]:
     """Least and most octets of a slot, and how much of it was measured. Of a slot that nobody touched: nothing."""
     found = []
-    for link, number in links:
-        blob = blobs.get(number)
-        if blob is None:
+    for named, link in links:
+        ports = [(port, kept.get(ids.get((link.entry_id, port.interface), 0), ())) for port in link.ports]
+        if not any(days for _, days in ports):
             continue
-        day = decode(day_ms, blob)
-        into, out = (window([one], slot_ms, slot_ms + SLOT_MS) for one in (day.into, day.out))
-        named = Link(link.id, link.entry_id, link.interface, link.role, link.port_speed_bps, None, "")
-        series = direction_series(named, into, out)
+        counted = series_of(ports, slot_ms, slot_ms + SLOT_MS)
+        if all(one.untouched_ms[0] == SLOT_MS for one in (counted.into, counted.out)):
+            continue
+        series = direction_series(link, counted.into, counted.out)
         for direction in (Direction.DOWN, Direction.UP):
             _, limits, covered_ms = series[direction]
-            counted = into if covered_ms == into.covered_ms[0] else out
-            if not covered_ms and counted.untouched_ms[0] == SLOT_MS:
-                continue
-            name, at_ms = labels(link, direction), slot_ms + SLOT_MS
+            name, at_ms = labels(named, direction), slot_ms + SLOT_MS
             found.append(Point("kajitori_link_slot_octets", {**name, "bound": "low"}, limits.low[0], at_ms))
             if limits.high[0] is not None:
                 found.append(Point("kajitori_link_slot_octets", {**name, "bound": "high"}, limits.high[0], at_ms))

@@ -16,12 +16,16 @@ import pytest
 from controller.reports import rendering
 from controller.reports.tables import CONTRACTOR_COLUMNS
 from controller.reports.words import ENGLISH, JAPANESE
+from controller.store import links, maintenance
+from controller.store.links import NewLink
 from controller.store.reports import Manner
+from drivers.simulator.traffic import Traffic, ndjson
 from inventory.errors import BadInput
-from inventory.periods import Period
+from inventory.links import LinkRole, Member
+from inventory.periods import TOKYO, Period
 from inventory.reporting import Format, Kind, Language, Subject
 from tests.controller.metering.conftest import EVERYTHING, Place
-from tests.controller.metering.reporting import ON_SQLITE, as_json, metered, seated_since_ever, service, yesterday
+from tests.controller.metering.reporting import BUSY, ON_SQLITE, as_json, metered, seated_since_ever, service, yesterday
 
 JAPANESE_MANNER = Manner(Language.JAPANESE, (Format.JSON, Format.CSV, Format.HTML))
 
@@ -40,7 +44,9 @@ async def test_a_link_s_day_has_a_row_for_every_five_minutes(place: Place, tmp_p
     steps = content[head + 1 : head + 289]
     assert content[head][:4] == ["time", "down mean [bit/s]", "down max slot [bit/s]", "down low [bit/s]"]
     assert steps[0][0] == f"{yesterday(place)}T00:00:00+09:00"
-    assert (steps[0][5], steps[0][7:9]) == ("100.0", ["100000000", "line"])
+    assert (steps[0][5], steps[0][7:10]) == ("100.0", ["", "100000000", "line"]), (
+        "no drops were told, so none are shown"
+    )
     silent = [row for row in steps if row[1] == ""]
     assert 29 <= len(silent) <= 31
     assert all(row[4] != "" and row[6] == "derived" for row in silent), "a gap is an interval, and says what it is"
@@ -154,6 +160,45 @@ async def test_a_fleet_without_links_gets_a_report_that_says_so(place: Place, tm
     assert report["groups"][0]["unknown"] == 288
     assert report["changes"] == [{"what": "unmeasured", "place": "Osaka 2", "interface": "wan1"}]
     assert report["data_as_of_ms"] is None
+
+
+@ON_SQLITE
+async def test_a_group_is_reported_as_the_sum_of_its_interfaces_and_maintenance_is_shaded(
+    place: Place, tmp_path: Path
+) -> None:
+    await metered(place, 2)
+    start_ms, end_ms = place.today_ms(2), place.today_ms()
+    members = (Member("ge1", 1_000_000_000), Member("ge2", 1_000_000_000))
+    new = NewLink(place.entry_id, "lag1", LinkRole.WAN, None, None, "static", TOKYO, members)
+    hour_ms = 3_600_000
+    async with place.database.write() as tx:
+        group = await links.add(tx, EVERYTHING, place.by(), new)
+        await maintenance.add(
+            tx,
+            EVERYTHING,
+            place.by(),
+            entry_id=place.entry_id,
+            kind="maintenance",
+            start_ms=place.today_ms(1) + 2 * hour_ms,
+            end_ms=place.today_ms(1) + 3 * hour_ms,
+            daily_min=None,
+            reason="new firmware",
+        )
+    for member in members:
+        readings = Traffic(BUSY, start_ms).readings(start_ms, end_ms, step_ms=300_000)
+        lines = b"".join(ndjson(f"E-{place.entry_id}", member.interface, readings))
+        await place.metering.import_readings(EVERYTHING, lines)
+    await place.metering.tick()
+    made = service(place, tmp_path)
+    alone, both = [
+        await as_json(made, (await made.make(EVERYTHING, Subject(link_id=n), Period.DAY, yesterday(place))).key)
+        for n in (place.link.id, group.id)
+    ]
+    one, two = (report["links"][0]["directions"][0] for report in (alone, both))
+    assert two["volume_low_octets"] == two["volume_high_octets"] == 2 * one["volume_low_octets"]
+    assert one["maintenance_minutes"] == 90, "and half an hour after it"
+    page = (await made.file(EVERYTHING, both["report"], Format.HTML)).decode()
+    assert page.count('class="maintenance"') == 2
 
 
 def pdf_is_possible() -> bool:
