@@ -9,39 +9,39 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Final
 
 from drivers import cutoff, dialects
 from drivers.cutoff import Way
 from drivers.dialects import Dialect, Node, Tree, shapes
-from drivers.dialects.diff import lines_between
+from drivers.dialects.diff import DiffLine, lines_between
 from drivers.dialects.remediation import prove_trees
 from drivers.driver import Driver
-from drivers.sessions.transcript import Mask
 from inventory.plans import Computed, ConfigText, Finding
 
 UNKNOWN: Final = Way()
 Path = tuple[str, ...]
 
 
-def dialect_of(driver: Driver) -> Dialect:
-    """The language of module 0 of a family."""
-    return dialects.dialect(driver.dialect)
-
-
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A config with module 0 parsed, and in the form of comparison: long texts are read once."""
+    """A configuration and what its module 0 was read as: its tree, and the canonical form of that."""
 
     config: ConfigText
     tree: Tree
     form: Tree
 
+    @classmethod
+    def of(cls, driver: Driver, config: ConfigText) -> _Read:
+        dialect = dialect_of(driver)
+        tree = dialect.parse(config.text())
+        return cls(config, tree, dialect.canonical(tree))
 
-def _read(driver: Driver, config: ConfigText) -> _Read:
-    dialect = dialect_of(driver)
-    tree = dialect.parse(config.text())
-    return _Read(config, tree, dialect.canonical(tree))
+
+def dialect_of(driver: Driver) -> Dialect:
+    """The language of module 0 of a family."""
+    return dialects.dialect(driver.dialect)
 
 
 def canonical(driver: Driver, module: int, text: str) -> str:
@@ -51,42 +51,24 @@ def canonical(driver: Driver, module: int, text: str) -> str:
     """
     if module != 0:
         return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
-    return dialect_of(driver).render(_read(driver, ConfigText.single(text)).form)
+    dialect = dialect_of(driver)
+    return dialect.render(dialect.canonical(dialect.parse(text)))
 
 
 def digest(driver: Driver, config: ConfigText) -> str:
     """SHA-256 of the canonical form: equal for configurations that the device shows alike. Raises ConfigSyntax."""
-    return _digest(driver, _read(driver, config))
-
-
-def _digest(driver: Driver, read: _Read) -> str:
-    whole = hashlib.sha256()
-    for module, text in sorted(read.config.modules):
-        printed = canonical(driver, module, text) if module else dialect_of(driver).render(read.form)
-        form = printed.encode("utf-8", "surrogateescape")
-        whole.update(f"{module} {len(form)}\n".encode() + form)
-    return whole.hexdigest()
+    return _digest(driver, _Read.of(driver, config))
 
 
 def difference_shown(driver: Driver, before: ConfigText, after: ConfigText) -> str:
     """Difference for people, secrets masked; empty when the digests are equal. Raises ConfigSyntax."""
-    return _difference(driver, _read(driver, before), _read(driver, after))[0]
-
-
-def _difference(driver: Driver, before: _Read, after: _Read) -> tuple[str, tuple[int | None, ...]]:
-    """The difference as text, and the numbers of the shapes of those of its lines that belong to module 0."""
-    found = lines_between(dialect_of(driver), before.form, after.form)
-    parts = ["\n".join(one.line for one in found)]
-    for module in sorted({*dict(before.config.modules), *dict(after.config.modules)} - {0}):
-        one, other = before.config.text(module), after.config.text(module)
-        if canonical(driver, module, one) != canonical(driver, module, other):
-            parts.append(f"module {module}: {len(one.splitlines())} lines become {len(other.splitlines())}")
-    return "\n".join(part for part in parts if part), shapes.numbers(found)
+    one, other = _Read.of(driver, before), _Read.of(driver, after)
+    return _difference(driver, one, other, lines_between(dialect_of(driver), one.form, other.form))
 
 
 def shapes_standing(driver: Driver, config: ConfigText) -> frozenset[int]:
     """Every shape that stands in module 0 of a configuration. Raises ConfigSyntax."""
-    return shapes.standing(dialect_of(driver), _read(driver, config).form)
+    return shapes.standing(dialect_of(driver), _Read.of(driver, config).form)
 
 
 def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNKNOWN) -> Computed:
@@ -95,14 +77,14 @@ def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNK
     Raises ConfigSyntax with line and column of the intent.
     """
     dialect = dialect_of(driver)
-    before, after = _read(driver, base), _read(driver, intent)
+    before, after = _Read.of(driver, base), _Read.of(driver, intent)
     if driver.carrier == "arms":
         forth, back = tuple(intent.text().splitlines()), tuple(base.text().splitlines())
         unproven = _unproven_whole(driver, dialect, after)
     else:
         proof = prove_trees(dialect, (before.tree, before.form), (after.tree, after.form))
         forth, back, unproven = proof.remediation, proof.rollback, proof.reason
-    shown, shape_numbers = _difference(driver, before, after)
+    differing = lines_between(dialect, before.form, after.form)
     return Computed(
         base_digest=_digest(driver, before),
         intent_digest=_digest(driver, after),
@@ -112,22 +94,11 @@ def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNK
         proof=unproven or _proof(driver, forth, back),
         management_path=_management_path(driver, before, after, way),
         lasting=lasting(driver, forth),
-        diff_shown=shown,
-        remediation_shown=_lines_shown(dialect, forth),
-        rollback_shown=_lines_shown(dialect, back),
-        diff_shapes=shape_numbers,
+        diff_shown=_difference(driver, before, after, differing),
+        remediation_shown=_shown(dialect, forth),
+        rollback_shown=_shown(dialect, back),
+        diff_shapes=shapes.numbers(differing),
     )
-
-
-def _lines_shown(dialect: Dialect, lines: Sequence[str]) -> tuple[str, ...]:
-    """Lines to be sent, masked as the whole that they are: alone, some would not tell that they hold a secret."""
-    whole = "\n".join(lines)
-    masked = dialect.redact(whole).split("\n")
-    if len(lines) == len(masked) == whole.count("\n") + 1:
-        return tuple(masked)
-    mask = Mask((), dialect.redact)
-    mask.learn(whole)
-    return tuple(mask(line) for line in lines)
 
 
 def management_path(driver: Driver, base: ConfigText, intent: ConfigText, way: Way) -> tuple[Finding, ...]:
@@ -135,21 +106,22 @@ def management_path(driver: Driver, base: ConfigText, intent: ConfigText, way: W
 
     A family without a model of its own is judged by its driver's `cuts_off`. Raises ConfigSyntax.
     """
-    return _management_path(driver, _read(driver, base), _read(driver, intent), way)
+    return _management_path(driver, _Read.of(driver, base), _Read.of(driver, intent), way)
 
 
 def _management_path(driver: Driver, before: _Read, after: _Read, way: Way) -> tuple[Finding, ...]:
     dialect = dialect_of(driver)
+    base, intent = before.config, after.config
     if driver.family in cutoff.FAMILIES:
         found = list(cutoff.findings(driver.family, before.tree, after.tree, way))
     else:
+        changed = _changed(before.form, after.form)
         found = [
             Finding(shown, "touches what the driver says carries our session")
-            for words, shown in _changed(before.form, after.form)
+            for words, shown in changed
             if any(mark.search(word) for mark in driver.cuts_off for word in words)
         ]
-    line_texts = before.config.text(1), after.config.text(1)
-    if line_texts[0].strip() and canonical(driver, 1, line_texts[0]) != canonical(driver, 1, line_texts[1]):
+    if base.text(1).strip() and canonical(driver, 1, base.text(1)) != canonical(driver, 1, intent.text(1)):
         found.append(Finding("module 1", "holds the lines that the adapter boots over"))
     return tuple(Finding(_masked(dialect, one.line), one.reason) for one in found)
 
@@ -167,6 +139,33 @@ def lasting(driver: Driver, forth: Sequence[str]) -> tuple[Finding, ...]:
 def _masked(dialect: Dialect, line: str) -> str:
     """Some secrets are known by the section that they stand in only, so the sections are masked with the line."""
     return " / ".join(dialect.redact("\n".join(line.split(" / "))).split("\n"))
+
+
+def _shown(dialect: Dialect, lines: Sequence[str]) -> tuple[str, ...]:
+    """Commands masked all together, for the same reason; each line apart where a mask hides how many there were."""
+    masked = dialect.redact("\n".join(lines)).split("\n")
+    ends = list(accumulate(line.count("\n") + 1 for line in lines))
+    if not lines or ends[-1] != len(masked):
+        return tuple(masked) if lines else ()
+    return tuple("\n".join(masked[begin:end]) for begin, end in pairwise((0, *ends)))
+
+
+def _digest(driver: Driver, read: _Read) -> str:
+    whole = hashlib.sha256()
+    for module, text in sorted(read.config.modules):
+        shown = dialect_of(driver).render(read.form) if module == 0 else canonical(driver, module, text)
+        form = shown.encode("utf-8", "surrogateescape")
+        whole.update(f"{module} {len(form)}\n".encode() + form)
+    return whole.hexdigest()
+
+
+def _difference(driver: Driver, before: _Read, after: _Read, differing: Sequence[DiffLine]) -> str:
+    parts = ["\n".join(each.line for each in differing)]
+    for module in sorted({*dict(before.config.modules), *dict(after.config.modules)} - {0}):
+        one, other = before.config.text(module), after.config.text(module)
+        if canonical(driver, module, one) != canonical(driver, module, other):
+            parts.append(f"module {module}: {len(one.splitlines())} lines become {len(other.splitlines())}")
+    return "\n".join(part for part in parts if part)
 
 
 def _unproven_whole(driver: Driver, dialect: Dialect, intent: _Read) -> str:
