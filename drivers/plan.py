@@ -8,19 +8,35 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Final
 
 from drivers import cutoff, dialects
 from drivers.cutoff import Way
 from drivers.dialects import Dialect, Node, Tree, shapes
-from drivers.dialects.diff import difference
-from drivers.dialects.diff import lines as differing
-from drivers.dialects.remediation import prove
+from drivers.dialects.diff import DiffLine, lines_between
+from drivers.dialects.remediation import prove_trees
 from drivers.driver import Driver
 from inventory.plans import Computed, ConfigText, Finding
 
 UNKNOWN: Final = Way()
 Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A configuration and what its module 0 was read as: its tree, and the canonical form of that."""
+
+    config: ConfigText
+    tree: Tree
+    form: Tree
+
+    @classmethod
+    def of(cls, driver: Driver, config: ConfigText) -> _Read:
+        dialect = dialect_of(driver)
+        tree = dialect.parse(config.text())
+        return cls(config, tree, dialect.canonical(tree))
 
 
 def dialect_of(driver: Driver) -> Dialect:
@@ -41,34 +57,18 @@ def canonical(driver: Driver, module: int, text: str) -> str:
 
 def digest(driver: Driver, config: ConfigText) -> str:
     """SHA-256 of the canonical form: equal for configurations that the device shows alike. Raises ConfigSyntax."""
-    whole = hashlib.sha256()
-    for module, text in sorted(config.modules):
-        form = canonical(driver, module, text).encode("utf-8", "surrogateescape")
-        whole.update(f"{module} {len(form)}\n".encode() + form)
-    return whole.hexdigest()
+    return _digest(driver, _Read.of(driver, config))
 
 
 def difference_shown(driver: Driver, before: ConfigText, after: ConfigText) -> str:
     """Difference for people, secrets masked; empty when the digests are equal. Raises ConfigSyntax."""
-    parts = []
-    for module in sorted({*dict(before.modules), *dict(after.modules)}):
-        one, other = before.text(module), after.text(module)
-        if module == 0:
-            parts.append(difference(dialect_of(driver), _tree(driver, one), _tree(driver, other)))
-        elif canonical(driver, module, one) != canonical(driver, module, other):
-            parts.append(f"module {module}: {len(one.splitlines())} lines become {len(other.splitlines())}")
-    return "\n".join(part for part in parts if part)
-
-
-def shapes_of_difference(driver: Driver, before: ConfigText, after: ConfigText) -> tuple[int | None, ...]:
-    """The shapes of the lines of `difference_shown` that belong to module 0. Raises ConfigSyntax."""
-    one, other = _tree(driver, before.text()), _tree(driver, after.text())
-    return shapes.numbers(differing(dialect_of(driver), one, other))
+    one, other = _Read.of(driver, before), _Read.of(driver, after)
+    return _difference(driver, one, other, lines_between(dialect_of(driver), one.form, other.form))
 
 
 def shapes_standing(driver: Driver, config: ConfigText) -> frozenset[int]:
     """Every shape that stands in module 0 of a configuration. Raises ConfigSyntax."""
-    return shapes.standing(dialect_of(driver), _tree(driver, config.text()))
+    return shapes.standing(dialect_of(driver), _Read.of(driver, config).form)
 
 
 def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNKNOWN) -> Computed:
@@ -77,25 +77,27 @@ def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNK
     Raises ConfigSyntax with line and column of the intent.
     """
     dialect = dialect_of(driver)
+    before, after = _Read.of(driver, base), _Read.of(driver, intent)
     if driver.carrier == "arms":
         forth, back = tuple(intent.text().splitlines()), tuple(base.text().splitlines())
-        unproven = _unproven_whole(driver, dialect, intent)
+        unproven = _unproven_whole(driver, dialect, after)
     else:
-        proof = prove(dialect, base.text(), intent.text())
+        proof = prove_trees(dialect, (before.tree, before.form), (after.tree, after.form))
         forth, back, unproven = proof.remediation, proof.rollback, proof.reason
+    differing = lines_between(dialect, before.form, after.form)
     return Computed(
-        base_digest=digest(driver, base),
-        intent_digest=digest(driver, intent),
+        base_digest=_digest(driver, before),
+        intent_digest=_digest(driver, after),
         remediation=forth,
         rollback=back,
         proven=not unproven,
         proof=unproven or _proof(driver, forth, back),
-        management_path=management_path(driver, base, intent, way),
+        management_path=_management_path(driver, before, after, way),
         lasting=lasting(driver, forth),
-        diff_shown=difference_shown(driver, base, intent),
-        remediation_shown=tuple(dialect.redact(line) for line in forth),
-        rollback_shown=tuple(dialect.redact(line) for line in back),
-        diff_shapes=shapes_of_difference(driver, base, intent),
+        diff_shown=_difference(driver, before, after, differing),
+        remediation_shown=_shown(dialect, forth),
+        rollback_shown=_shown(dialect, back),
+        diff_shapes=shapes.numbers(differing),
     )
 
 
@@ -104,12 +106,16 @@ def management_path(driver: Driver, base: ConfigText, intent: ConfigText, way: W
 
     A family without a model of its own is judged by its driver's `cuts_off`. Raises ConfigSyntax.
     """
+    return _management_path(driver, _Read.of(driver, base), _Read.of(driver, intent), way)
+
+
+def _management_path(driver: Driver, before: _Read, after: _Read, way: Way) -> tuple[Finding, ...]:
     dialect = dialect_of(driver)
-    before, after = dialect.parse(base.text()), dialect.parse(intent.text())
+    base, intent = before.config, after.config
     if driver.family in cutoff.FAMILIES:
-        found = list(cutoff.findings(driver.family, before, after, way))
+        found = list(cutoff.findings(driver.family, before.tree, after.tree, way))
     else:
-        changed = _changed(dialect.canonical(before), dialect.canonical(after))
+        changed = _changed(before.form, after.form)
         found = [
             Finding(shown, "touches what the driver says carries our session")
             for words, shown in changed
@@ -135,18 +141,39 @@ def _masked(dialect: Dialect, line: str) -> str:
     return " / ".join(dialect.redact("\n".join(line.split(" / "))).split("\n"))
 
 
-def _tree(driver: Driver, text: str) -> Tree:
-    dialect = dialect_of(driver)
-    return dialect.canonical(dialect.parse(text))
+def _shown(dialect: Dialect, lines: Sequence[str]) -> tuple[str, ...]:
+    """Commands masked all together, for the same reason; each line apart where a mask hides how many there were."""
+    masked = dialect.redact("\n".join(lines)).split("\n")
+    ends = list(accumulate(line.count("\n") + 1 for line in lines))
+    if not lines or ends[-1] != len(masked):
+        return tuple(masked) if lines else ()
+    return tuple("\n".join(masked[begin:end]) for begin, end in pairwise((0, *ends)))
 
 
-def _unproven_whole(driver: Driver, dialect: Dialect, intent: ConfigText) -> str:
+def _digest(driver: Driver, read: _Read) -> str:
+    whole = hashlib.sha256()
+    for module, text in sorted(read.config.modules):
+        shown = dialect_of(driver).render(read.form) if module == 0 else canonical(driver, module, text)
+        form = shown.encode("utf-8", "surrogateescape")
+        whole.update(f"{module} {len(form)}\n".encode() + form)
+    return whole.hexdigest()
+
+
+def _difference(driver: Driver, before: _Read, after: _Read, differing: Sequence[DiffLine]) -> str:
+    parts = ["\n".join(each.line for each in differing)]
+    for module in sorted({*dict(before.config.modules), *dict(after.config.modules)} - {0}):
+        one, other = before.config.text(module), after.config.text(module)
+        if canonical(driver, module, one) != canonical(driver, module, other):
+            parts.append(f"module {module}: {len(one.splitlines())} lines become {len(other.splitlines())}")
+    return "\n".join(part for part in parts if part)
+
+
+def _unproven_whole(driver: Driver, dialect: Dialect, intent: _Read) -> str:
     """Why a whole text is not proven: it must survive printing, and no module of the family may be missing."""
-    missing = [module for module in driver.modules if module not in dict(intent.modules)]
+    missing = [module for module in driver.modules if module not in dict(intent.config.modules)]
     if missing:
         return f"module {missing[0]} has no text, and a configure without it would remove it"
-    after = _tree(driver, intent.text())
-    if dialect.canonical(dialect.parse(dialect.render(after))) != after:
+    if dialect.canonical(dialect.parse(dialect.render(intent.form))) != intent.form:
         return "printed and read again, the text is another one"
     return ""
 

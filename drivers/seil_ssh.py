@@ -47,6 +47,13 @@ DRIVER: Final = replace(
     modules=(0,),
     shell=SHELL,
     reading=Completeness(begins=re.compile(r"^hostname "), end=""),
+    cuts_off=(
+        *seil.DRIVER.cuts_off,
+        # Here we come in by the device's own login, over whichever interface.
+        re.compile(r"^(?:sshd|telnetd|encrypted-password(?:-long)?)\b"),
+        re.compile(r"^interface \S+ (?:add|address|over|tag)\b"),
+        re.compile(r"^route6? add\b"),
+    ),
 )
 
 _READ_ONLY: Final = re.compile(r"(?i)turbo|neu")

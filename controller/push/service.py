@@ -441,12 +441,18 @@ async def _moved(tx: Tx, plan: Plan) -> str:
     return ""
 
 
-def _way(device: Device, endpoint: tuple[str, int, str] | None, source: str) -> Way:
-    """What is known of our way to a device: all of it over SSH, and only that it calls us where it phones home."""
+def _way(device: Device, endpoint: endpoints.Reached | None, source: str) -> Way:
+    """What is known of our way to a device: that it calls us where it phones home, else its endpoint. Over other hosts
+    it sees the last of them, whose address is not known."""
     if device.guard == "client rollback" or endpoint is None:
         return Way("arms" if device.guard == "client rollback" else "")
-    host, port, user = endpoint
-    return Way("ssh", address=host, port=port, source=source, user=user)
+    return Way(
+        "" if endpoint.rest else "ssh",
+        address=endpoint.host,
+        port=endpoint.port,
+        source="" if endpoint.jumped else source,
+        user=endpoint.username,
+    )
 
 
 async def _rarity(tx: Tx, adapter_id: int, computed: Computed) -> tuple[Rarity | None, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -58,13 +59,23 @@ async def put(tx: Tx, scope: Scope, by: By, adapter_id: int, *, endpoint: Endpoi
     audit.record(tx, by, "adapter.endpoint", adapter.serial_shown, contractor_id=adapter.contractor_id, after=shown)
 
 
-async def reached_at(tx: Tx, adapter_id: int) -> tuple[str, int, str] | None:
-    """Host, port and user name of an adapter's endpoint, without its credential; None if it has none."""
-    found = await tx.execute(
-        select(endpoints.c.host, endpoints.c.port, endpoints.c.username).where(endpoints.c.adapter_id == adapter_id)
-    )
-    row = found.one_or_none()
-    return None if row is None else (row.host, row.port, row.username)
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Where an adapter is reached, without any credential. `jumped`: over other hosts; `rest`: by its API too."""
+
+    host: str
+    port: int
+    username: str
+    jumped: bool
+    rest: bool
+
+
+async def reached_at(tx: Tx, adapter_id: int) -> Reached | None:
+    """Where an adapter is reached; None if it has no endpoint."""
+    row = (await tx.execute(select(endpoints).where(endpoints.c.adapter_id == adapter_id))).one_or_none()
+    if row is None:
+        return None
+    return Reached(row.host, row.port, row.username, row.jump_sealed is not None, row.rest_token_sealed is not None)
 
 
 async def get(tx: Tx, scope: Scope, keyring: Keyring, adapter_id: int) -> Endpoint | None:

@@ -5,35 +5,40 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Final
 
 from drivers.cutoff.adapter_model import OWN, Model, Route, Setting, carriers, way_in
 from drivers.cutoff.packets import ANYBODY, EPHEMERAL, Address, Packet, Rule, decides, passes, somebody_in
-from drivers.cutoff.way import Findings, Way
+from drivers.cutoff.way import Findings, Way, on_device
 from inventory.plans import Finding
 
 _CARRIES: Final = re.compile(
     r"address|over|ppp|unnumbered|media|vid|tunnel|source|destination|id|password|ipcp|ipcp\.address|auth-method"
     r"|dialup-device|apn|cid|pdp-type|pin|auto-connect|servicename|acname|floatlink|encapsulation|preshared-key|ike\..*"
-    r"|link|service|shutdown|down"
+    r"|link|service|shutdown|down|ipv6\.dslite\..*"
 )
 _DIALS: Final = (
     "identifier", "passphrase", "ipcp", "ipcp-address", "authentication-method", "acname", "servicename", "mppe",
 )  # fmt: skip
 _CLOSES: Final = re.compile(r"encrypted-password|service disable|sshd disable|authentication (?:off|disable)|none$")
 _ANYTHING: Final = re.compile("")
+_ANYBODY6: Final = IPv6Address("2001:218::1")
 _HTTPS: Final = 443
 _DNS: Final = 53
 
 
 def judge(old: Model, new: Model, way: Way) -> Findings:
     """Findings between two models; see `drivers.cutoff.findings`."""
+    way = on_device(way, {own for name in old.interfaces for own, _ in old.networks(name)})
     to = way.source_ip or ANYBODY
     names = way_in(old, way, to)
     below = carriers(old, names)
     yield from _interfaces(old, new, names, below)
     yield from _dialled(old, new, names)
     yield from _routes(old, new, to)
+    if any(name.startswith("tunnel") for name in names):
+        yield from _routes(old, new, _ANYBODY6)
     yield from _filters(old, new, names, way)
     yield from _forwardings(old, new, names, way)
     if way.path != "ssh":
@@ -54,7 +59,7 @@ def judge(old: Model, new: Model, way: Way) -> Findings:
 def _interfaces(old: Model, new: Model, names: Sequence[str], below: Mapping[str, str]) -> Findings:
     for name in [*names, *below]:
         was, now = old.interfaces.get(name, {}), new.interfaces.get(name, {})
-        static = any(key.startswith("address") and ":" not in one.value for key, one in was.items())
+        static = any(key.startswith("address") and not _is_six(one) for key, one in was.items())
         for key in {**was, **now}:
             one, other = was.get(key), now.get(key)
             if one is not None and other is not None and one.value == other.value:
@@ -63,16 +68,18 @@ def _interfaces(old: Model, new: Model, names: Sequence[str], below: Mapping[str
                 yield Finding(other.line, "leaves no room for our packets")
             if not _CARRIES.fullmatch(key.partition(" ")[0]):
                 continue
-            if name in below and key.startswith("address"):
+            if key.startswith("address") and not below.get(name, "tunnel").startswith(("tunnel", "ipsec")):
                 continue
-            six = any(
-                one_ is not None and (":" in one_.value or one_.value in {"dhcp6", "router-advertisement"})
-                for one_ in (one, other)
-            )
+            six = any(setting is not None and _is_six(setting) for setting in (one, other))
             if key.startswith("address") and ((six and static) or (one is None and static)):
                 continue
             line = other.line if other is not None else f"no {one.line}" if one is not None else key
             yield Finding(line, "the line that we come through")
+
+
+def _is_six(setting: Setting) -> bool:
+    """Whether an address is one of IPv6, or is asked for there."""
+    return ":" in setting.value or setting.value.split(" ")[0] in {"dhcp6", "router-advertisement"}
 
 
 def _dialled(old: Model, new: Model, names: Sequence[str]) -> Findings:

@@ -152,7 +152,11 @@ def carriers(model: Model, names: tuple[str, ...]) -> dict[str, str]:
         end = model.value(name, "source") or model.value(name, "tunnel").partition(" ")[0]
         own = address(end)
         below += [end, *((n for n in model.interfaces if any(a == own for a, _ in model.networks(n))) if own else ())]
-        if name.startswith("pppoe") and not model.value(name, "over"):
+        if (
+            name.startswith(("pppoe", "tunnel"))
+            and not model.value(name, "over")
+            and not any(one in model.interfaces for one in below)
+        ):
             below += [port for port in WAN_PORTS if port in model.interfaces][:1]
         for one in below:
             if one in model.interfaces and one not in found and one not in names:

@@ -9,7 +9,7 @@ from typing import Final
 from drivers.cutoff.fortios_login import logins
 from drivers.cutoff.fortios_model import Model, Route, answers, carriers, value, values, way_in
 from drivers.cutoff.packets import ANYBODY, EPHEMERAL, Address, Network, Packet, Rule, masked, passes, somebody_in
-from drivers.cutoff.way import MANAGING, Findings, Way
+from drivers.cutoff.way import MANAGING, Findings, Way, on_device
 from drivers.dialects.block_model import Table
 from drivers.dialects.tree import Tree
 from inventory.plans import Finding
@@ -38,6 +38,7 @@ _DYNAMIC: Final = ("router ospf", "router bgp", "router rip", "router isis", "ro
 def judge(before: Tree, after: Tree, way: Way) -> Findings:
     """See `drivers.cutoff.findings`."""
     old, new = Model.of(before), Model.of(after)
+    way = on_device(way, {own for name in old.interfaces for own, _ in old.networks(name)})
     names = way_in(old, way)
     yield from _interfaces(old, new, names, way)
     yield from _routes(old, new, way)
@@ -90,6 +91,21 @@ def _interfaces(old: Model, new: Model, names: Sequence[str], way: Way) -> Findi
             )
         yield from _secondary(place, was, now, way)
     yield from _zones(old, new, names)
+    yield from _switches(old, new, names)
+
+
+def _switches(old: Model, new: Model, names: Sequence[str]) -> Findings:
+    """Switches of ports that we come through and that lose one."""
+    for path, below in (("system virtual-switch", "port"), ("system switch-interface", "")):
+        for key, entry in old.entries(path).items():
+            left = new.entries(path).get(key)
+            was, now = _ports(entry, below), _ports(left, below) if left else set()
+            if key in names and not was <= now:
+                yield Finding(f"config {path} / edit {key}", "takes a port from the switch that we come through")
+
+
+def _ports(entry: Table, below: str) -> set[str]:
+    return set(entry.tables[below].entries) if below in entry.tables else set(values(entry, "member"))
 
 
 def _secondary(place: str, was: Table, now: Table, way: Way) -> Findings:
@@ -236,11 +252,11 @@ def _local_in(old: Model, new: Model, way: Way, names: Sequence[str]) -> Finding
 
 def ports_of(model: Model, way: Way) -> tuple[int, ...]:
     """TCP ports that managing uses."""
-    if way.port:
-        return (way.port,)
     settings = model.settings("system global")
     ssh = int((settings.get("admin-ssh-port") or ("22",))[0])
     https = int((settings.get("admin-sport") or ("443",))[0])
+    ssh = way.port if way.port and way.path != "rest" else ssh
+    https = way.port if way.port and way.path == "rest" else https
     return {"ssh": (ssh,), "rest": (https,)}.get(way.path, (ssh, https))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from drivers.cutoff.ios_login import logins
-from drivers.cutoff.ios_model import Interface, Model, Route, carriers, way_in
+from drivers.cutoff.ios_model import Interface, Model, Route, carriers, negated, way_in
 from drivers.cutoff.packets import (
     ANYBODY,
     EPHEMERAL,
@@ -17,7 +17,7 @@ from drivers.cutoff.packets import (
     candidates,
     passes,
 )
-from drivers.cutoff.way import Findings, Way
+from drivers.cutoff.way import Findings, Way, on_device
 from drivers.dialects.tree import Node, Tree
 from inventory.plans import Finding
 
@@ -38,7 +38,6 @@ _CARRIES: Final = (
 )
 _HARMS: Final = (
     (r"ip policy route-map\b", "sends packets of our way elsewhere"),
-    (r"crypto map\b", "takes packets of our way into a tunnel"),
     (r"ip verify unicast (?!.*(?:allow-default|any))", "drops packets of our way whose route back differs"),
     (r"zone-member security\b", "puts an interface of our way under the zone firewall"),
     (r"ip inspect \S+ in\b", "inspects what comes in by our way"),
@@ -72,12 +71,14 @@ _ANY_SERVICE: Final = re.compile(
 def judge(before: Tree, after: Tree, way: Way) -> Findings:
     """See `drivers.cutoff.findings`."""
     old, new = Model.of(before), Model.of(after)
+    way = on_device(way, {own for one in old.interfaces.values() for own, _ in one.networks})
     names = way_in(old, way)
     yield from _interfaces(old, new, names)
     yield from _routes(old, new, way, names)
     yield from _dynamic(old, new, names)
     yield from _filters(old, new, way, names)
     yield from _translations(old, new, way, names)
+    yield from _encrypted(old, new, way, names)
     yield from logins(old, new, way)
     yield from _rest(old, new, names, before, after)
 
@@ -110,7 +111,7 @@ def _lines(was: Interface, now: Interface, *, carried: bool) -> Findings:
     dialled = was.name.lower().startswith(("dialer", "tunnel", "cellular", "async", "virtual"))
     for sign, lines in (("no ", gone), ("", come)):
         for line in lines:
-            shown = f"interface {was.name} / {sign}{line}"
+            shown = f"interface {was.name} / {negated(line) if sign else line}"
             for pattern, reason in _CARRIES:
                 if re.match(pattern, line) and not _further(line, sign, was, carried=carried):
                     yield Finding(shown, reason)
@@ -337,6 +338,31 @@ def _translations(old: Model, new: Model, way: Way, names: Sequence[str]) -> Fin
         wanted = port or inner
         if taken and (protocol is None or (protocol == "tcp" and wanted in {str(one) for one in way.ports})):
             yield Finding(node.text, "takes the port or address that we come to")
+
+
+def _encrypted(old: Model, new: Model, way: Way, names: Sequence[str]) -> Findings:
+    """Crypto maps whose list names our answers: they would leave by a tunnel."""
+    to = way.source_ip or ANYBODY
+    for name in names:
+        own = way.address_ip or next((a for a, _ in old.interfaces[name].networks), ANYBODY)
+        packet = Packet(own, to, "tcp", way.ports[0], EPHEMERAL)
+        for line in _crypto_lists(new, name):
+            if own.version != to.version or not passes(new.lists.get(line, []), packet, otherwise=False):
+                continue
+            if line not in _crypto_lists(old, name) or not passes(old.lists.get(line, []), packet, otherwise=False):
+                yield Finding(f"interface {name} / crypto map", f"list {line} takes our answers into a tunnel")
+
+
+def _crypto_lists(model: Model, name: str) -> list[str]:
+    interface = model.interfaces.get(name)
+    applied = interface.value(r"crypto map (\S+).*") if interface else ""
+    return [
+        child.text.rsplit(" ", 1)[1]
+        for text, node in model.top.items()
+        if applied and text.startswith(f"crypto map {applied} ")
+        for child in node.children
+        if child.text.startswith("match address ")
+    ]
 
 
 def _rest(old: Model, new: Model, names: Sequence[str], before: Tree, after: Tree) -> Findings:

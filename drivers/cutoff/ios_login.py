@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from drivers.cutoff.ios_model import Model
+from drivers.cutoff.ios_model import Model, negated
 from drivers.cutoff.packets import EPHEMERAL, Packet, candidates, passes
 from drivers.cutoff.way import MANAGING, Findings, Way
 from inventory.plans import Finding
@@ -35,9 +35,6 @@ def logins(old: Model, new: Model, way: Way) -> Findings:
 def _lines(old: Model, new: Model, way: Way) -> Findings:
     """The first lines decide: a device gives them out from the lowest."""
     was, now = _doors(old), _doors(new)
-    if was and not now:
-        yield Finding("no line vty", "removes the lines that we log in by")
-        return
     opened = {number for number, door in was.items() if _opens(door)}
     left = {number for number in opened if number in now and _opens(now[number])}
     first = min(opened, default=0)
@@ -45,6 +42,8 @@ def _lines(old: Model, new: Model, way: Way) -> Findings:
         door = was[number]
         after = now.get(number)
         if after is None:
+            if number == first:
+                yield Finding(f"no line vty {number}", "removes the lines that we log in by")
             continue
         if number == first:
             if number not in left:
@@ -165,10 +164,6 @@ def _level(line: str) -> int:
     return int(found[1]) if found else 1
 
 
-def _negated(text: str) -> str:
-    return text.removeprefix("no ") if text.startswith("no ") else f"no {text}"
-
-
 def _authentication(old: Model, new: Model) -> Findings:
     used = {"default"} | {
         child.text.rsplit(" ", 1)[1]
@@ -179,7 +174,7 @@ def _authentication(old: Model, new: Model) -> Findings:
     }
     for text in old.top:
         if _proves(text, used) and text not in new.top:
-            yield Finding(_negated(text), "how our login is proven")
+            yield Finding(negated(text), "how our login is proven")
     for text in new.top:
         if _proves(text, used) and text not in old.top:
             yield Finding(text, "how our login is proven")

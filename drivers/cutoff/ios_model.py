@@ -246,8 +246,9 @@ def way_in(model: Model, way: Way) -> tuple[str, ...]:
     if own is not None and not known:
         known = next((n for n, i in model.interfaces.items() if any(a == own for a, _ in i.networks)), "")
     if known in model.interfaces:
-        return tuple(dict.fromkeys([known, *_back(model, model.interfaces[known], way)]))
-    found = list(_guessed(model, way))
+        back = [name for name in _back(model, model.interfaces[known], way) if name in model.interfaces]
+        return tuple(dict.fromkeys([known, *back]))
+    found = [name for name in _guessed(model, way) if name in model.interfaces]
     if not found:
         found = [name for name, one in model.interfaces.items() if one.networks and not one.down]
     return tuple(dict.fromkeys(found))
@@ -376,3 +377,8 @@ def _ranges(listed: str) -> tuple[tuple[int, int], ...]:
         return ((1, 4094),) if listed == "all" else ()
     found = (_LIST.fullmatch(part) for part in listed.split(","))
     return tuple((int(one[1]), int(one[2] or one[1])) for one in found if one)
+
+
+def negated(text: str) -> str:
+    """How a statement that goes is told: `no …`, and what stood as `no …` by what it becomes."""
+    return text.removeprefix("no ") if text.startswith("no ") else f"no {text}"

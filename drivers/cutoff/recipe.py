@@ -44,8 +44,9 @@ def read(tree: Tree) -> Model:
     model = Model()
     for key, setting in pairs.items():
         _pair(model, key, setting)
-    for _, entry in _listed(pairs, "route.ipv4."):
-        _route(model, entry)
+    for head in ("route.ipv4.", "route.ipv6."):
+        for _, entry in _listed(pairs, head):
+            _route(model, entry, "0.0.0.0/0" if head == "route.ipv4." else "::/0")
     for index, entry in _listed(pairs, "filter.ipv4."):
         parts = {ours: entry[theirs].value for theirs, ours in _FILTER.items() if theirs in entry}
         line = entry.get("action", next(iter(entry.values()))).line
@@ -111,13 +112,14 @@ def _value(entry: Mapping[str, Setting], key: str) -> str:
     return "" if found is None else found.value
 
 
-def _route(model: Model, entry: Mapping[str, Setting]) -> None:
+def _route(model: Model, entry: Mapping[str, Setting], everywhere: str) -> None:
     destination = _value(entry, "destination")
-    net = network("0.0.0.0/0" if destination == "default" else destination)
+    net = network(everywhere if destination == "default" else destination)
     distance = _value(entry, "distance") or "1"
-    if net is not None and "gateway" in entry:
-        line = f"{entry['destination'].line}, {entry['gateway'].line}"
-        model.routes.append(Route(line, net, entry["gateway"].value, int(distance) if distance.isdigit() else 1))
+    leads = entry.get("gateway") or entry.get("router-advertisement-interface")
+    if net is not None and leads is not None:
+        line = f"{entry['destination'].line}, {leads.line}"
+        model.routes.append(Route(line, net, leads.value, int(distance) if distance.isdigit() else 1))
 
 
 def _snapt(model: Model, entry: Mapping[str, Setting]) -> None:

@@ -34,9 +34,24 @@ def judge(before: Tree, after: Tree, way: Way) -> Findings:
 def read(tree: Tree) -> Model:
     """The model of a text."""
     model = Model()
-    for node in STATEMENTS.canonical(tree).nodes:
-        _statement(model, node.text, _words(node.text))
+    for line in _standing(tree):
+        _statement(model, line, _words(line))
     return model
+
+
+def _standing(tree: Tree) -> list[str]:
+    """Statements in their order, without those that a later `delete` takes away: a change may come as commands."""
+    found: list[str] = []
+    for node in tree.nodes:
+        for one in STATEMENTS.canonical(Tree((node,))).nodes:
+            words = _words(one.text)
+            at = words.index("delete") if "delete" in words[1:4] else 0
+            if not at:
+                found.append(one.text)
+                continue
+            gone = (*words[:at], "add", *words[at + 1 :])
+            found = [line for line in found if tuple(_words(line)[: len(gone)]) != gone]
+    return found
 
 
 def _words(text: str) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -51,6 +51,14 @@ MANAGING: Final = re.compile(
 """Names and descriptions that people give to what managing goes through."""
 UPWARDS: Final = re.compile(r"(?i)(?<![a-z])(?:wan|uplink|upstream|internet|isp|transit|outside|external)(?![a-z])")
 """Names and descriptions of the side towards us."""
+
+
+def on_device(way: Way, own: Collection[IPv4Address | IPv6Address]) -> Way:
+    """The way as the device sees it: an address that none of its interfaces has belongs to a translation before it,
+    and so does the port."""
+    if way.address_ip is None or way.address_ip in own:
+        return way
+    return replace(way, address="", port=0)
 
 
 def _ip(text: str) -> IPv4Address | IPv6Address | None:

@@ -10,7 +10,7 @@ from inventory.secrets import MASK
 
 SECRET_NAME: Final = re.compile(
     r"(?!.*public).*(?:password|passwd|pwd|passphrase|secret)\d*|(?!.*public)(?:.*-)?(?:token|pin|key\d*)|psk.*"
-    r"|(?:auth|enc)key|community",
+    r"|(?:auth|enc|shared)key|keytab|key-string|seed|.*password-l[12]|community",
     re.IGNORECASE,
 )
 """Names of settings whose value is a secret."""

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import groupby
 from typing import Literal
 
 from drivers.dialects import Dialect
@@ -48,6 +49,10 @@ def lines_between(d: Dialect, before: Tree, after: Tree) -> tuple[DiffLine, ...]
     return tuple(_compare(d, (), before.nodes, after.nodes))
 
 
+Sections = tuple[tuple[str, str], ...]
+"""Sections around a line, outermost first: each as it is, and masked."""
+
+
 def difference(d: Dialect, old: Tree, new: Tree) -> str:
     """`lines` as a text to print: a sign, the indentation, the statement."""
     return "\n".join(each.line for each in lines(d, old, new))
@@ -64,16 +69,15 @@ def equal(d: Dialect, a: str, b: str) -> bool:
     return d.canonical(d.parse(a)) == d.canonical(d.parse(b))
 
 
-def _compare(d: Dialect, path: tuple[str, ...], old: Sequence[Node], new: Sequence[Node]) -> Iterator[DiffLine]:
+def _compare(d: Dialect, path: Sections, old: Sequence[Node], new: Sequence[Node]) -> Iterator[DiffLine]:
     at_old = at_new = 0
     for i, j in (*_same([node.text for node in old], [node.text for node in new]), (len(old), len(new))):
-        for node in old[at_old:i]:
-            yield from _whole(d, "-", node, path)
-        for node in new[at_new:j]:
-            yield from _whole(d, "+", node, path)
+        yield from _whole(d, "-", old[at_old:i], path)
+        yield from _whole(d, "+", new[at_new:j], path)
         if i < len(old) and old[i].children != new[j].children:
-            yield from _shown(d, " ", old[i].text, path)
-            yield from _compare(d, (*path, old[i].text), old[i].children, new[j].children)
+            text = old[i].text
+            yield from _shown(d, " ", [text], path)
+            yield from _compare(d, (*path, (text, d.redact(text))), old[i].children, new[j].children)
         at_old, at_new = i + 1, j + 1
 
 
@@ -120,16 +124,25 @@ def _longest_ascending(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return found[::-1]
 
 
-def _whole(d: Dialect, sign: Sign, node: Node, path: tuple[str, ...]) -> Iterator[DiffLine]:
-    yield from _shown(d, sign, node.text, path)
-    for child in node.children:
-        yield from _whole(d, sign, child, (*path, node.text))
+def _whole(d: Dialect, sign: Sign, nodes: Sequence[Node], path: Sections) -> Iterator[DiffLine]:
+    """Statements with all below them; those without anything below are masked together."""
+    for sections, run in groupby(nodes, key=lambda node: bool(node.children)):
+        if not sections:
+            yield from _shown(d, sign, [node.text for node in run], path)
+            continue
+        for node in run:
+            yield from _shown(d, sign, [node.text], path)
+            yield from _whole(d, sign, node.children, (*path, (node.text, d.redact(node.text))))
 
 
-def _shown(d: Dialect, sign: Sign, text: str, path: tuple[str, ...]) -> Iterator[DiffLine]:
-    """A statement line by line; redacted with its sections around it, because some secrets are known only by them."""
-    above = "".join(f"{section}\n" for section in path)
-    masked = d.redact(f"{above}{text}").split("\n", above.count("\n"))[-1]
-    sections = tuple(d.redact(section) for section in path)
-    for line in masked.split("\n"):
+def _shown(d: Dialect, sign: Sign, texts: Sequence[str], path: Sections) -> Iterator[DiffLine]:
+    """Statements line by line; redacted with their sections around, because some secrets are known only by them."""
+    above = "".join(f"{section}\n" for section, _ in path)
+    masked = d.redact(above + "\n".join(texts)).split("\n")[above.count("\n") :]
+    if len(texts) > 1 and len(masked) != sum(text.count("\n") + 1 for text in texts):
+        for text in texts:  # a mask stands for several lines: whose they were is only known one by one
+            yield from _shown(d, sign, [text], path)
+        return
+    sections = tuple(section for _, section in path)
+    for line in masked:
         yield DiffLine(sign, line, sections)

@@ -73,8 +73,8 @@ class Section:
 
     _lists: dict[str, dict[str, None]] = field(default_factory=dict)
     """Keys of the entries of each list that is removed as one."""
-    _last: dict[str, int] = field(default_factory=dict)
-    """Highest sequence number of each prefix list; absent when it has to be looked for."""
+    _last: dict[str, int | None] = field(default_factory=dict)
+    """Highest sequence number of each prefix list; None when it has to be looked for."""
 
     @classmethod
     def of(cls, nodes: Sequence[Node], parent: str = "") -> Section:
@@ -107,7 +107,8 @@ class Section:
         elif text.startswith("default "):
             self._default(text[8:])
         else:
-            self._state(*self._split_number(text), node.children)
+            text, number = self._split_number(text) if self.numbered else (text, None)
+            self._state(text, number, node.children)
 
     def _split_number(self, text: str) -> tuple[str, int | None]:
         found = _NUMBER.fullmatch(text) if self.numbered else None
@@ -167,7 +168,7 @@ class Section:
         if entry.group is not None and removed_as_one(entry.group):
             del self._lists[entry.group][key]
         if entry.sequence is not None:
-            self._last.pop(entry.sequence[0], None)
+            self._last[entry.sequence[0]] = None
         self.denials -= key.startswith("no ")
 
     def _with_sequence(self, text: str) -> tuple[str, tuple[str, int] | None]:
@@ -182,10 +183,11 @@ class Section:
         return f"{found[1]} seq {number} {found[3]}", (name, number)
 
     def _highest_of(self, name: str) -> int:
-        if name not in self._last:
+        highest = self._last.get(name, 0)
+        if highest is None:
             numbers = (e.sequence[1] for e in self.entries.values() if e.sequence is not None and e.sequence[0] == name)
-            self._last[name] = max(numbers, default=0)
-        return self._last[name]
+            highest = self._last[name] = max(numbers, default=0)
+        return highest
 
     def _remove(self, target: str) -> bool:
         """Whether `no target` removed something: that very line, else what the target sets or begins with.

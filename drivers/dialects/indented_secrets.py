@@ -22,7 +22,8 @@ _RULES: Final = (
     # A password may hold blanks, so all to the end of the line is taken.
     _after(
         r"password|secret|passphrase|passcode|key-string|(?:pre-)?shared-(?:key|secret)(?:[ \t]+(?:local|remote))?"
-        r"|auth(?:entication)?-key|server-key|area-password|domain-password|private-key|api-key|token|wpa-psk|psk|pac",
+        r"|auth(?:entication)?-key|server-key|area-password|domain-password|private-key|api-key|(?:id)?token|wpa-psk|psk|pac"
+        rf"|pre-share{_B}key|sap{_B}pmk|static-wep-key{_B}encryption{_B}\d+|authentication{_B}mode{_B}hmac-\S+",
         _TO_END,
     ),
     _after(rf"message-digest-key{_B}\d+{_B}\S+|password-encrypt|authentication{_B}text", _TO_END),
@@ -36,6 +37,11 @@ _RULES: Final = (
         rf"(?:[+-][ \t]*)?(?:no{_B})?key(?!{_B}(?:chain|config-key)\b|{_B}\d{{1,2}}[ \t]*$)", _TO_END, start=r"^[ \t]*"
     ),
     _after(rf"encryption{_B}(?:vlan{_B}\S+{_B})?(?:key|mode){_B}\d+{_B}size{_B}\S+", _TO_END),
+    _after(rf"(?:authentication|encryption){_B}ipsec{_B}spi{_B}\d+", _TO_END),
+    _after(rf"session-key{_B}(?:in|out)bound{_B}(?:ah|esp){_B}\d+", _TO_END),
+    # Whatever the command: what is encoded as type 7 at the end of a line, or hashed.
+    re.compile(r"([ \t]7[ \t]+)\d\d(?:[0-9A-F]{2}){3,}(?=[ \t]*\r?$)", re.IGNORECASE | re.MULTILINE),
+    re.compile(r"([ \t])\$(?:1|5|6|8|9|14|2[aby])\$[^ \t\r\n]+"),
     _after(r"(?<!set )(?<!match )community", _ONE_WORD),
     _after(rf"auth{_B}(?:md5|sha(?:-?\d+)?)", _ONE_WORD),
     _after(rf"priv{_B}(?:des|3des|aes{_B}(?:128|192|256)|aes(?!{_B}(?:128|192|256)\b))", _ONE_WORD),
@@ -79,8 +85,7 @@ def comparable(text: str) -> str:
     Type 7 is re-encoded with another salt on each reading, and a device with password encryption shows type 7 for what
     was sent in clear. Hashed secrets (5, 8, 9) stay as they are.
     """
-    words = text.split()[-3:]
-    if not any(word.lower() in _HEADS for word in words):
+    if _HEADS.isdisjoint(text.lower().split()[-3:]):
         return text
     found = _REVERSIBLE.fullmatch(text)
     if not found or re.fullmatch(r"key[ ]+\d{1,2}", text):

@@ -20,8 +20,8 @@ _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _PLAIN: Final = re.compile(r'[^ \t"\\]+')
 _BARE_CR: Final = re.compile(r"\r(?!\r*\n|\Z)")
 _SECRET_KEY: Final = re.compile(
-    r"((?<![\w-])(?:password|(?:ipsec-)?preshared-key|encrypted-password|hostkey|private-key|shared-secret|secret-key|secret"
-    r"|key|pin|community|url)\"?[ \t]*:[ \t]*)[^ \t\r\n][^\r\n]*"
+    r"((?<![\w-])(?:[a-z0-9-]*-)?(?:password|passphrase|secret|key|psk|pin|token|hostkey|community|url)"
+    r"\"?[ \t]*:[ \t]*)[^ \t\r\n][^\r\n]*"
 )
 
 

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from drivers.dialects import Dialect
-from drivers.dialects.diff import DiffLine
-from drivers.dialects.diff import lines as differing
+from drivers.dialects.diff import DiffLine, lines_between
 from drivers.dialects.tree import Tree
 
 _WORDS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
@@ -73,6 +72,6 @@ def numbers(found: Sequence[DiffLine]) -> tuple[int | None, ...]:
     return tuple(None if one.sign == " " else number(one) for one in found)
 
 
-def standing(d: Dialect, tree: Tree) -> frozenset[int]:
-    """Every shape that stands in a configuration."""
-    return frozenset(number(one) for one in differing(d, Tree(), tree))
+def standing(d: Dialect, form: Tree) -> frozenset[int]:
+    """Every shape that stands in a configuration, given in canonical form."""
+    return frozenset(number(one) for one in lines_between(d, Tree(), form))

@@ -172,7 +172,7 @@ _QUOTED_OR_WORD: Final = r'(?:"(?:[^"\\\r\n]|\\.)*"?|[^ \t\r\n"]+)+'
 
 
 def _secret(head: str) -> re.Pattern[str]:
-    return re.compile(rf"((?<![\w-])(?:{head})[ \t]+){_QUOTED_OR_WORD}")
+    return re.compile(rf"((?<![\w-])(?:{head}):?[ \t]+){_QUOTED_OR_WORD}")
 
 
 _SECRETS: Final = (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol
 
 from drivers.driver import Carrier, Driver
 from drivers.errors import NegotiationFailed
 from drivers.sessions import libraries
+from drivers.sessions.admission import Seat, here
 from drivers.sessions.contract import CliSession, Endpoint, Limits
 from drivers.sessions.exec import open_exec
 from drivers.sessions.lane import open_lane
@@ -46,12 +48,14 @@ def connector(
 ) -> Callable[[Driver, Endpoint], Awaitable[CliSession]]:
     """Opens sessions with these limits, each over the carrier that its driver or its endpoint names.
 
-    Where asyncssh shares no algorithm with a device that is allowed more than the modern profile, the lane is tried,
-    and kept for the further sessions of this connector. Errors as `ssh.open_ssh`.
+    What is too much at once waits (`admission`). Where asyncssh shares no algorithm with a device that is allowed more
+    than the modern profile, the lane is tried, and kept for the further sessions of this connector. Errors as
+    `ssh.open_ssh`, and Conflict where the library of a carrier is not the proven one.
     """
+    seat: Seat | None = None
     in_lane: set[tuple[str, int]] = set()
 
-    async def connect(driver: Driver, endpoint: Endpoint) -> CliSession:
+    async def login(driver: Driver, endpoint: Endpoint) -> CliSession:
         place = (endpoint.host, endpoint.port)
         if endpoint.transport != "ssh" or place in in_lane:
             return await open_lane(driver, endpoint, limits, redact=redact, transcript=transcript)
@@ -63,5 +67,11 @@ def connector(
             session = await open_lane(driver, endpoint, limits, redact=redact, transcript=transcript)
             in_lane.add(place)
             return session
+
+    async def connect(driver: Driver, endpoint: Endpoint) -> CliSession:
+        nonlocal seat
+        gate = here()
+        seat = seat or gate.seat()
+        return await gate.open(seat, endpoint, partial(login, driver, endpoint))
 
     return connect

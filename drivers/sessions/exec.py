@@ -172,7 +172,8 @@ class ExecSession:
             why = str(error) or why
         answer = Answer.read(bytes(received))
         self._transcript("<", self._mask(answer.text))
-        if answer.status is None and (answer.coded or command != PROBE):
+        cut = answer.status is None or len(received) > self._limits.output_octets
+        if cut and (command != PROBE or (answer.coded and answer.status is None)):
             raise self._lost(command, why, answer)
         return answer
 

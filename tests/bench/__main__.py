@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import heartbeats, lists, load, pulls, storm, tunnels
+from tests.bench import dialects, heartbeats, lists, load, pulls, storm, tunnels
 from tests.bench.figure import Figure
 
 
@@ -23,6 +23,7 @@ async def measure(quick: bool) -> list[Figure]:
         for place in ("pulls", "storm"):
             (Path(folder) / place).mkdir()
         return [
+            *dialects.measure(lines=800 if quick else 8_000, rounds=3 if quick else 9),
             *await pulls.measure(Path(folder) / "pulls", rounds=2 if quick else 8, seconds=0.5 if quick else 3.0),
             *await storm.measure(
                 Path(folder) / "storm",

@@ -153,3 +153,16 @@ def test_what_stood_as_no_is_told_as_what_it_becomes() -> None:
     case = Case("ios", "aaa", (CORPUS / "ios-branch.cfg").read_text(), ("aaa new-model",))
     assert "no aaa new-model" in case.base
     assert [finding.line for finding in case.findings()][:1] == ["aaa new-model"]
+
+
+def test_an_address_that_the_device_does_not_have_is_a_translation_before_it() -> None:
+    outside = Way("ssh", "192.0.2.200", 40022, user="kajitori")
+    for case in cases("ios", "lethal"):
+        if case.base == ios("shut the WAN interface").base and "account" not in case.title:
+            assert case.findings(outside), case.title
+
+
+def test_behind_a_unit_that_is_managed_by_its_api_both_doors_count() -> None:
+    case = next(one for one in cases("fortios", "lethal") if one.title == "managing on another port")
+    assert case.findings(Way("", "198.51.100.10", 22))
+    assert not case.findings(Way("ssh", "198.51.100.10", 22))

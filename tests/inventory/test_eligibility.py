@@ -127,3 +127,10 @@ def test_an_option_of_the_other_service_is_refused() -> None:
 
 def test_two_lines_of_one_name_cannot_be_told_apart() -> None:
     assert rules("smfsx", SMFSX, RENTAL, RENTAL) == {"MPC-4"}
+
+
+@pytest.mark.rule("MPC-6.1")
+def test_a_management_without_an_entry_is_not_the_one_that_an_adapter_needs() -> None:
+    empty = ManagementLine(0, 0, ("I",))
+    assert rules("mpc", SA_W2L, holds=(empty,)) == {"MPC-6.1"}
+    assert rules("mpc", SA_W2L, holds=(MPC,)) == set()

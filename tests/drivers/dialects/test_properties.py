@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.dialects import NAMES, Dialect, Tree, dialect
@@ -13,6 +13,9 @@ from inventory.errors import BadInput, ConfigSyntax
 from tests.drivers.dialects.strategies import ANY_TEXT, BY_NAME
 
 pytestmark = pytest.mark.fast
+
+UNHURRIED = settings(deadline=None)
+"""A wall clock says nothing on a machine that has other work."""
 
 EACH = pytest.mark.parametrize("d", [dialect(name) for name in NAMES], ids=NAMES)
 
@@ -26,6 +29,7 @@ def parsed(d: Dialect, text: str) -> Tree | ConfigSyntax:
 
 
 @EACH
+@UNHURRIED
 @given(data=st.data())
 def test_any_text_parses_or_is_refused_with_its_place(d: Dialect, data: st.DataObject) -> None:
     text = data.draw(ANY_TEXT)
@@ -42,12 +46,14 @@ def test_any_text_parses_or_is_refused_with_its_place(d: Dialect, data: st.DataO
 
 
 @EACH
+@UNHURRIED
 @given(text=ANY_TEXT)
 def test_masking_takes_any_text(d: Dialect, text: str) -> None:
     assert isinstance(d.redact(text), str)
 
 
 @EACH
+@UNHURRIED
 @given(data=st.data())
 def test_remediation_leads_from_any_config_to_any_other_and_back(d: Dialect, data: st.DataObject) -> None:
     base, intent = d.parse(data.draw(BY_NAME[d.name])), d.parse(data.draw(BY_NAME[d.name]))
@@ -58,6 +64,7 @@ def test_remediation_leads_from_any_config_to_any_other_and_back(d: Dialect, dat
 
 
 @EACH
+@UNHURRIED
 @given(data=st.data())
 def test_a_config_differs_from_another_exactly_if_a_difference_is_shown(d: Dialect, data: st.DataObject) -> None:
     base, intent = data.draw(BY_NAME[d.name]), data.draw(BY_NAME[d.name])
@@ -68,6 +75,7 @@ def test_a_config_differs_from_another_exactly_if_a_difference_is_shown(d: Diale
 
 
 @EACH
+@UNHURRIED
 @given(data=st.data())
 def test_the_same_text_with_other_line_ends_and_blanks_is_equal(d: Dialect, data: st.DataObject) -> None:
     text = data.draw(BY_NAME[d.name])
@@ -75,6 +83,7 @@ def test_the_same_text_with_other_line_ends_and_blanks_is_equal(d: Dialect, data
 
 
 @EACH
+@UNHURRIED
 @given(data=st.data())
 def test_every_random_plan_between_nonempty_configs_is_proven(d: Dialect, data: st.DataObject) -> None:
     base, intent = data.draw(BY_NAME[d.name]), data.draw(BY_NAME[d.name])

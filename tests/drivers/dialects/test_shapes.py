@@ -59,7 +59,7 @@ def test_each_line_of_a_difference_has_its_number_and_it_stands_where_the_line_s
     intent = ConfigText.single("hostname a\ninterface Gi0/0\n description y\n ip mtu 1400\n shutdown\n")
     ios = driver("ios")
     shown = plan.difference_shown(ios, base, intent).split("\n")
-    found = plan.shapes_of_difference(ios, base, intent)
+    found = plan.compute(ios, base, intent).diff_shapes
     assert [line[0] for line in shown] == [" ", "-", "+", "+"]
     assert [one is None for one in found] == [True, False, False, False]
     assert found[1] == found[2]

@@ -1,0 +1,168 @@
+"""How many sessions at once, and how fast (devices-ios-fortios §C.3): what is too much waits, nothing cascades."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Final
+from weakref import WeakKeyDictionary, finalize
+
+from drivers.sessions.contract import CliSession, Endpoint, LineResult
+from inventory.errors import OutcomeUnknown, Truncated
+
+
+@dataclass(frozen=True, slots=True)
+class Most:
+    """Limits of one process."""
+
+    devices: int = 400
+    """Devices with a session. The second session of a push never waits for it, or four hundred pushes would wait
+    for each other."""
+    logins: int = 100
+    """Logins under way at once."""
+    logins_per_s: float = 150.0
+    logins_per_jump_host: int = 10
+    """sshd begins to drop at `MaxStartups 10:30:100`."""
+
+
+class Seat:
+    """What one device holds of the process: a place while any of its sessions is open."""
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places = places
+        self._sitting = 0
+        self._coming = asyncio.Lock()
+
+    async def take(self) -> Callable[[], None]:
+        """Wait for a place unless there is one already; returns how to leave it, which may be called again."""
+        async with self._coming:
+            if self._sitting == 0:
+                await self._places.acquire()
+            self._sitting += 1
+        left = False
+
+        def leave() -> None:
+            nonlocal left
+            if not left:
+                left = True
+                self._sitting -= 1
+                if self._sitting == 0:
+                    self._places.release()
+
+        return leave
+
+
+class Admission:
+    """Lets sessions in, in the order in which they asked."""
+
+    def __init__(self, most: Most | None = None) -> None:
+        self._most = most or Most()
+        self._places = asyncio.Semaphore(self._most.devices)
+        self._logins = asyncio.Semaphore(self._most.logins)
+        self._at_jump_host: dict[tuple[str, int], asyncio.Semaphore] = {}
+        self._next_s = 0.0
+
+    def seat(self) -> Seat:
+        """For one device."""
+        return Seat(self._places)
+
+    async def open(self, seat: Seat, endpoint: Endpoint, login: Callable[[], Awaitable[CliSession]]) -> CliSession:
+        """Log in when it is our turn. The place is left when the session is closed, aborted, lost or forgotten."""
+        leave = await seat.take()
+        try:
+            async with self._login(endpoint):
+                session = await login()
+        except BaseException:
+            leave()
+            raise
+        return AdmittedSession(session, leave)
+
+    @asynccontextmanager
+    async def _login(self, endpoint: Endpoint) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if endpoint.jump:
+                first = (endpoint.jump[0].host, endpoint.jump[0].port)
+                gate = self._at_jump_host.setdefault(first, asyncio.Semaphore(self._most.logins_per_jump_host))
+                await stack.enter_async_context(gate)
+            await stack.enter_async_context(self._logins)
+            await self._our_turn()
+            yield
+
+    async def _our_turn(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        at_s = max(now_s, self._next_s)
+        self._next_s = at_s + 1 / self._most.logins_per_s
+        if at_s > now_s:
+            await asyncio.sleep(at_s - now_s)
+
+
+class AdmittedSession:
+    """A session that leaves its place when it ends."""
+
+    def __init__(self, session: CliSession, leave: Callable[[], None]) -> None:
+        self._session = session
+        self._leave = leave
+        finalize(self, leave)
+
+    @property
+    def host_key(self) -> str:
+        """See `CliSession.host_key`."""
+        return self._session.host_key
+
+    @property
+    def terminal(self) -> bool:
+        """See `CliSession.terminal`."""
+        return self._session.terminal
+
+    @property
+    def mode(self) -> str:
+        """See `CliSession.mode`."""
+        return self._session.mode
+
+    @property
+    def privileged(self) -> bool:
+        """See `CliSession.privileged`."""
+        return self._session.privileged
+
+    async def command(self, command: str, *, timeout_s: float) -> str:
+        """See `CliSession.command`."""
+        with self._leaving():
+            return await self._session.command(command, timeout_s=timeout_s)
+
+    async def lines(self, lines: Sequence[str], *, timeout_s: float) -> Sequence[LineResult]:
+        """See `CliSession.lines`."""
+        with self._leaving():
+            return await self._session.lines(lines, timeout_s=timeout_s)
+
+    async def close(self) -> None:
+        """See `CliSession.close`."""
+        try:
+            await self._session.close()
+        finally:
+            self._leave()
+
+    async def abort(self) -> None:
+        """See `CliSession.abort`."""
+        try:
+            await self._session.abort()
+        finally:
+            self._leave()
+
+    @contextmanager
+    def _leaving(self) -> Iterator[None]:
+        """A session that raises one of these has dropped its connection."""
+        try:
+            yield
+        except (Truncated, OutcomeUnknown):
+            self._leave()
+            raise
+
+
+_GATES: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Admission]] = WeakKeyDictionary()
+
+
+def here() -> Admission:
+    """The one of this event loop."""
+    return _GATES.setdefault(asyncio.get_running_loop(), Admission())
