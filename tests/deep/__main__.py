@@ -33,6 +33,7 @@ STORIES: Final = (
     "tests/controller/push/test_kill_arms.py",
     "tests/controller/push/test_crash.py",
     "tests/faults/test_ios_writing.py",
+    "tests/controller/test_generated_secrets.py",
 )
 SLICE: Final = 40
 """Cuts that a process makes before the next ones are dealt out."""
