@@ -116,7 +116,8 @@ async def test_a_sim_without_a_mobile_link_is_found_and_told_as_not_measured(pla
     assert (found.run_out.state, found.run_out.early) == (RunOutState.POSSIBLE, FIRST)
     wanted = [lines["mobile-access"].id]
     async with place.database.read() as tx:
-        management = await tx.scalar(select(entries.c.management_id).where(entries.c.id == place.entry_id))
+        seat = await tx.scalar(select(entries.c.management_id).where(entries.c.id == place.entry_id))
+        management = int(seat or 0)
 
         async def numbers(**filters: int) -> list[int]:
             return await mobile.line_ids(tx, EVERYTHING, limit=9, **filters)
