@@ -79,7 +79,6 @@ async def test_a_declined_proposal_makes_no_change_order_and_says_why(place: Pla
         assert (await proposals.steps(tx, EVERYTHING, draft.id))[-1].reason == "the shop closes"
 
 
-@pytest.mark.rule("SMF-17")
 async def test_another_contractor_sees_neither_proposal_nor_steps_nor_order(place: Place) -> None:
     draft = await drafted(place)
     await moved(place, draft.id, "sent", "")
