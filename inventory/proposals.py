@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 
 MIN_VALID_DAYS = 28
 SATURATION_MAX_DAYS = 90
 LATE_MAX_DAYS = 180
 DECLINED_REST_DAYS = 90
+CAPACITY_REST_DAYS = 28
+ENDING_DAYS = 60
 LINE_SHARE = 0.85
 PORT_SHARE = 0.90
 MODEL_DERATE = 0.60
@@ -79,6 +82,36 @@ def _no_ground(capacity_kind: str, valid_days: int, urgent: bool) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What may explain a hot link, or make a proposal for it pointless (§7.5)."""
+
+    lan_side: bool = False
+    grade: str = "A"
+    """How well the 95th percentile is known."""
+    capacity_since: date | None = None
+    """First day of the capacity that the link is judged by."""
+    suspended: bool = False
+    """Of the entry's management."""
+    ends: date | None = None
+    """Last day of service of the entry's management, once it is known."""
+
+
+def silence(place: Circumstances, today: date) -> str | None:
+    """The first case of §7.5 that applies, by its name; None if a proposal may be made."""
+    if place.lan_side:
+        return "lan-side"
+    if place.grade == "C":
+        return "grade-c"
+    if place.capacity_since is not None and (today - place.capacity_since).days < CAPACITY_REST_DAYS:
+        return "capacity-changed"
+    if place.suspended:
+        return "suspended"
+    if place.ends is not None and (place.ends - today).days <= ENDING_DAYS:
+        return "ending"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class Demand:
     """What one series shows, in bit/s: one direction, or in + out for the device's figure."""
 
@@ -135,6 +168,8 @@ class ModelOffer:
     service: str | None = None
     options: frozenset[str] = frozenset()
     dialect: str | None = None
+    key: str | None = None
+    """Its row of the catalogue, which prices are for."""
 
 
 @dataclass(frozen=True, slots=True)

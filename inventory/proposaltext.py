@@ -12,6 +12,7 @@ from inventory.forecast import NoDate, Outlook
 from inventory.linkdays import LinkDay
 from inventory.links import USED_PERCENT, CapacityKind, Direction, Governing
 from inventory.metering import Interval, rate_bps
+from inventory.proposalmoney import Money, money_facts
 from inventory.proposals import LINE_SHARE, ModelOffer, Need, Remedy, RemedyKind
 
 SHOWN_DAYS = 14
@@ -38,6 +39,8 @@ class Facts:
     current: ModelOffer
     need: Need
     remedy: Remedy
+    money: Money | None = None
+    """None: no contract line would end, or a price is missing; then the text is silent about money."""
 
 
 def mbps(bps: float) -> str:
@@ -65,6 +68,8 @@ def sentence(facts: Facts) -> str:
     parts.append(f"95th percentile of the last 28 days {_interval(facts.p95)}, grade {facts.p95.grade}.")
     parts += _growth(facts.outlook)
     parts.append(_recommendation(facts))
+    if facts.money:
+        parts += _money(facts.money)
     return " ".join(parts)
 
 
@@ -105,6 +110,30 @@ def _recommendation(facts: Facts) -> str:
             return f"Recommended: {line} and {model} ({reached}); a bigger router alone would not help."
         case RemedyKind.NONE:
             return f"Nothing is recommended ({found.reason})."
+
+
+_DAYS = {"now": "now", "free": "on the first day without a rest charge", "saturation": "on the forecast saturation"}
+
+
+def _money(found: Money) -> list[str]:
+    at = found.recommended
+    parts = [
+        f"The monthly fee goes from {found.monthly_old_yen:,} to {found.monthly_new_yen:,} yen "
+        f"({found.monthly_delta_yen:+,} yen, without tax).",
+        "Due once: "
+        + "; ".join(
+            f"{_DAYS[one.name]} ({one.day.isoformat()}) {one.once_yen:,} yen, "
+            f"of which {one.rest.yen:,} yen for the rest of the minimum period of {found.line}"
+            for one in found.days
+        )
+        + ".",
+    ]
+    if at.name == "now":
+        parts.append(f"Cheapest in time: now, charge {at.once_yen:,} yen.")
+    else:
+        parts.append(f"Cheapest in time: {at.day.isoformat()}, charge {at.once_yen:,} yen.")
+    parts.append(f"The new minimum period then lasts until {found.new_period_end.isoformat()}.")
+    return parts
 
 
 def series_facts(days: Sequence[LinkDay], p95: Interval, outlook: Outlook) -> dict[str, object]:
@@ -149,6 +178,7 @@ def evidence(facts: Facts) -> dict[str, object]:
             "line_rate_bps": facts.need.line_rate_bps,
             "derate": facts.need.derate,
         },
+        "money": money_facts(facts.money) if facts.money else None,
         "current": {"model": facts.current.model, "figures_bps": dict(facts.current.figures_bps)},
         "remedy": {
             "kind": facts.remedy.kind.value,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -13,8 +13,10 @@ from controller.api.paging import Page, Window, page, window
 from controller.api.preconditions import IfMatch, tag
 from controller.api.schemas import Body, instant
 from controller.api.state import acting, daemon_of, number
-from controller.store import proposals
-from controller.store.proposals import Proposal, State
+from controller.store import links, proposalfacts, proposals
+from controller.store.proposalfacts import Check
+from controller.store.proposals import ChangeOrder, Proposal, State, Step
+from inventory.errors import NotFound
 from inventory.slots import show_key
 
 router = APIRouter(tags=["proposals"])
@@ -35,6 +37,7 @@ class ProposalView(BaseModel):
     monthly_delta_yen: int | None
     level: int
     text: str
+    text_ja: str | None = Field(description="The same in Japanese.")
     evidence: dict[str, object]
     rule_version: str
     created_at: datetime
@@ -56,6 +59,7 @@ class ProposalView(BaseModel):
             monthly_delta_yen=proposal.monthly_delta_yen,
             level=proposal.level,
             text=proposal.text,
+            text_ja=proposal.text_ja,
             evidence=dict(proposal.evidence),
             rule_version=proposal.rule_version,
             created_at=instant(proposal.created_ms),
@@ -69,6 +73,83 @@ class Decision(Body):
     """Where a proposal goes. A draft is sent, declined, expired or superseded; only a sent one is accepted."""
 
     state: Literal["sent", "accepted", "declined", "expired", "superseded"]
+    reason: str = Field(default="", max_length=500, description="Why; kept with the step.")
+
+
+class StepView(BaseModel):
+    """One step of a proposal's life."""
+
+    state: str
+    at: datetime
+    actor: str
+    reason: str
+
+    @classmethod
+    def of(cls, step: Step) -> StepView:
+        """View of a value."""
+        return cls(state=step.state, at=instant(step.at_ms), actor=step.actor, reason=step.reason)
+
+
+class ProposalLife(BaseModel):
+    """The steps of a proposal, the oldest first."""
+
+    items: list[StepView]
+
+
+class ChangeOrderView(BaseModel):
+    """What an accepted proposal asks for; a person carries it out, by an application and a plan."""
+
+    id: int
+    proposal: int
+    contractor: str
+    entry: str
+    kind: str
+    model: str | None
+    line_rate_bps: int | None = Field(description="Null: what is needed stands in the proposal.")
+    created_at: datetime
+    actor: str
+    reason: str
+
+    @classmethod
+    def of(cls, order: ChangeOrder) -> ChangeOrderView:
+        """View of a value."""
+        return cls(
+            id=order.id,
+            proposal=order.proposal_id,
+            contractor=show_key("K", order.contractor_id),
+            entry=show_key("E", order.entry_id),
+            kind=order.kind,
+            model=order.model,
+            line_rate_bps=order.line_rate_bps,
+            created_at=instant(order.created_ms),
+            actor=order.actor,
+            reason=order.reason,
+        )
+
+
+class CheckView(BaseModel):
+    """What the last daily look at a link came to."""
+
+    link: int
+    day: date
+    proposed: bool
+    reason: str = Field(
+        description="Why something was proposed (level, forecast), or why not: open-proposal, capacity-not-known, "
+        "not-enough-data, not-congested, declined, lan-side, grade-c, capacity-changed, suspended, ending, no-adapter, "
+        "fits, device-figure-unknown, no-model-suffices."
+    )
+    checked_at: datetime
+
+    @classmethod
+    def of(cls, check: Check) -> CheckView:
+        """View of a value."""
+        return cls(
+            link=check.link_id,
+            day=check.day,
+            proposed=check.proposed,
+            reason=check.reason,
+            checked_at=instant(check.made_ms),
+        )
 
 
 @router.get("/proposals")
@@ -97,13 +178,51 @@ async def read_proposal(proposal_id: Number, request: Request, response: Respons
     return ProposalView.of(found)
 
 
+@router.get("/proposals/{proposal_id}/steps")
+async def list_proposal_steps(proposal_id: Number, request: Request, caller: Viewer) -> ProposalLife:
+    """When a proposal came to each of its states, by whom and why."""
+    async with daemon_of(request).db.read() as tx:
+        found = await proposals.steps(tx, caller.scope, proposal_id)
+    return ProposalLife(items=[StepView.of(one) for one in found])
+
+
+@router.get("/links/{link_id}/proposal-check")
+async def read_proposal_check(link_id: Number, request: Request, caller: Viewer) -> CheckView:
+    """Why a link has or has not got a proposal, as its last daily look said."""
+    async with daemon_of(request).db.read() as tx:
+        await links.get(tx, caller.scope, link_id)
+        found = await proposalfacts.check(tx, link_id)
+    if found is None:
+        raise NotFound(
+            f"link {link_id} was not looked at yet", next_step="It is looked at once a day is closed for it."
+        )
+    return CheckView.of(found)
+
+
+@router.get("/change-orders")
+async def list_change_orders(
+    request: Request,
+    caller: Viewer,
+    wanted: Wanted,
+    proposal: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+) -> Page[ChangeOrderView]:
+    """Change orders of accepted proposals, in the order of their numbers."""
+    async with daemon_of(request).db.read() as tx:
+        found = await proposals.orders(
+            tx, caller.scope, after=wanted.after, limit=wanted.limit + 1, proposal_id=proposal
+        )
+    return page([ChangeOrderView.of(one) for one in found], [one.id for one in found], wanted)
+
+
 @router.put("/proposals/{proposal_id}/state")
 async def decide_proposal(
     proposal_id: Number, body: Decision, request: Request, response: Response, caller: Operator, seen: IfMatch
 ) -> ProposalView:
-    """Move a proposal on."""
+    """Move a proposal on. Acceptance makes a change order; nothing changes by itself."""
     by = acting(request, caller)
     async with daemon_of(request).db.write() as tx:
-        found = await proposals.decide(tx, caller.scope, by, proposal_id, state=body.state, if_version=seen)
+        found = await proposals.decide(
+            tx, caller.scope, by, proposal_id, state=body.state, if_version=seen, reason=body.reason
+        )
     tag(response, found.version)
     return ProposalView.of(found)

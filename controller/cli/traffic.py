@@ -98,6 +98,7 @@ def _proposals(group: typer.Typer) -> None:
     def decide(
         number: Annotated[int, typer.Argument(min=1)],
         state: Annotated[str, typer.Argument(help="sent, accepted, declined, expired or superseded.")],
+        reason: Annotated[str, typer.Option(help="Why; kept with the step.")] = "",
         url: Url = HERE,
         key_file: KeyFile = ADMIN_KEY,
         as_json: AsJson = False,
@@ -105,8 +106,32 @@ def _proposals(group: typer.Typer) -> None:
         """Move a proposal on."""
         daemon = api(url, key_file)
         seen = daemon.get(f"/proposals/{number}")
-        done = daemon.put(f"/proposals/{number}/state", {"state": state}, version=seen["version"])
+        done = daemon.put(f"/proposals/{number}/state", {"state": state, "reason": reason}, version=seen["version"])
         _listed([done], ("id", "entry", "state", "kind", "model"), as_json)
+
+    @group.command("show")
+    def show(
+        number: Annotated[int, typer.Argument(min=1)],
+        japanese: Annotated[bool, typer.Option("--ja", help="The Japanese text.")] = False,
+        url: Url = HERE,
+        key_file: KeyFile = ADMIN_KEY,
+        as_json: AsJson = False,
+    ) -> None:
+        """One proposal: its words, its money and the steps of its life."""
+        daemon = api(url, key_file)
+        found = daemon.get(f"/proposals/{number}")
+        found["steps"] = daemon.get(f"/proposals/{number}/steps")["items"]
+        if as_json:
+            show_json(found)
+            return
+        out.print((found["text_ja"] if japanese else None) or found["text"], markup=False)
+        show_table(found["steps"], ("at", "state", "actor", "reason"))
+
+    @group.command("orders")
+    def orders(url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
+        """Change orders of accepted proposals."""
+        found = list(api(url, key_file).every("/change-orders"))
+        _listed(found, ("id", "proposal", "entry", "kind", "model", "line_rate_bps", "actor"), as_json)
 
 
 def _listed(rows: list[Json], columns: tuple[str, ...], as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Table, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text, text
 
 from controller.store.tables import base
 from controller.store.tables.base import NEVER_REUSED, day, id_column, metadata, ms, number
@@ -107,8 +107,51 @@ proposals: Final = Table(
     ms("decided_ms", nullable=True),
     base.text("actor", nullable=True),
     number("version"),
+    base.text("text_ja", nullable=True),
     Index("uq_proposals_open_entry", "entry_id", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("ix_proposals_entry_id", "entry_id"),
     CheckConstraint("state IN ('draft', 'sent', 'accepted', 'declined', 'expired', 'superseded')", name="state"),
     **NEVER_REUSED,
+)
+
+proposal_steps: Final = Table(
+    "proposal_steps",
+    metadata,
+    id_column(),
+    reference("proposal_id", "proposals"),
+    base.text("state"),
+    ms("at_ms"),
+    base.text("actor"),
+    base.text("reason"),
+    Index("ix_proposal_steps_proposal_id", "proposal_id"),
+    **NEVER_REUSED,
+)
+
+change_orders: Final = Table(
+    "change_orders",
+    metadata,
+    id_column(),
+    reference("proposal_id", "proposals"),
+    reference("contractor_id", "contractors"),
+    reference("entry_id", "entries"),
+    base.text("kind"),
+    base.text("model", nullable=True),
+    Column("line_rate_bps", BigInteger, nullable=True),
+    ms("created_ms"),
+    base.text("actor"),
+    base.text("reason"),
+    Index("uq_change_orders_proposal_id", "proposal_id", unique=True),
+    Index("ix_change_orders_contractor_id", "contractor_id"),
+    Index("ix_change_orders_entry_id", "entry_id"),
+    **NEVER_REUSED,
+)
+
+proposal_checks: Final = Table(
+    "proposal_checks",
+    metadata,
+    Column("link_id", Integer, ForeignKey("links.id"), primary_key=True, autoincrement=False),
+    day("day"),
+    number("proposed"),
+    base.text("reason"),
+    ms("made_ms"),
 )

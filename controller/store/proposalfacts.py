@@ -1,0 +1,105 @@
+"""What a proposal has to know of the contract behind a place: prices, the adapter's line, whether it is ending."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import select
+
+from controller.store import contracts, managements, prices
+from controller.store.database import Tx
+from controller.store.scope import Scope
+from controller.store.tables.contracts import line_links
+from controller.store.tables.inventory import adapters as adapter_table
+from controller.store.tables.inventory import entries, placements
+from controller.store.tables.inventory import managements as management_table
+from controller.store.tables.metering import proposal_checks
+from controller.store.traffic import upsert
+from inventory.catalogue import model
+from inventory.prices import PriceList
+from inventory.proposalmoney import OldLine, item_for
+
+
+@dataclass(frozen=True, slots=True)
+class ContractFacts:
+    """The contract behind an entry, as a proposal needs it."""
+
+    prices: PriceList
+    suspended: bool
+    ends: date | None
+    """Last day of service of the management, once it is known."""
+    line: OldLine | None
+    """Of the seated adapter; None for one without a line that is charged, and for what the customer bought."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What the last daily look at a link came to (metering §7.1)."""
+
+    link_id: int
+    day: date
+    proposed: bool
+    reason: str
+    made_ms: int
+
+
+async def of_entry(tx: Tx, entry_id: int, today: date) -> ContractFacts:
+    """The facts of today. An entry without contract lines has none of the dates, and is not suspended by them."""
+    query = (
+        select(management_table.c.id, management_table.c.contractor_id)
+        .join(entries, entries.c.management_id == management_table.c.id)
+        .where(entries.c.id == entry_id)
+    )
+    place = (await tx.execute(query)).one()
+    management = await managements.get(tx, Scope.everything(), place.id)
+    line = await contracts.line_of_management(tx, place.id)
+    standing = [] if line is None else await contracts.standing(tx, [line], today)
+    return ContractFacts(
+        prices=await prices.price_list(tx, place.contractor_id),
+        suspended=management.suspended is not None,
+        ends=standing[0].contract.effective if standing else None,
+        line=await _line(tx, entry_id, today),
+    )
+
+
+async def _line(tx: Tx, entry_id: int, today: date) -> OldLine | None:
+    query = (
+        select(line_links.c.line_id, adapter_table.c.model, adapter_table.c.device_class)
+        .join(adapter_table, adapter_table.c.id == line_links.c.adapter_id)
+        .join(placements, placements.c.adapter_id == adapter_table.c.id)
+        .where(placements.c.entry_id == entry_id, placements.c.to_ms.is_(None))
+    )
+    row = (await tx.execute(query)).one_or_none()
+    if row is None or row.device_class == "III":
+        return None
+    line = await contracts.line(tx, Scope.everything(), row.line_id)
+    found = await contracts.standing(tx, [line], today)
+    if not found or found[0].contract.billing_start is None or line.kind not in ("adapter", "adapter-rental"):
+        return None
+    service, wanted = line.service, line.wanted
+    now = item_for(service, wanted.device_class, model(row.model).key)
+    concluded = item_for(service, wanted.device_class, model(wanted.model or row.model).key)
+    return OldLine(line.key, now, concluded if service == "smfsx" else now, found[0].contract.billing_start)
+
+
+async def put_check(tx: Tx, check: Check) -> None:
+    """Write what the look of today came to, over the one before."""
+    values = {
+        "day": check.day.isoformat(),
+        "proposed": int(check.proposed),
+        "reason": check.reason,
+        "made_ms": check.made_ms,
+    }
+    statement = upsert(tx, proposal_checks).values(link_id=check.link_id, **values)
+    await tx.execute(statement.on_conflict_do_update(index_elements=["link_id"], set_=values))
+
+
+async def check(tx: Tx, link_id: int) -> Check | None:
+    """The last look at a link; None before the first."""
+    row = (await tx.execute(select(proposal_checks).where(proposal_checks.c.link_id == link_id))).one_or_none()
+    return (
+        None
+        if row is None
+        else Check(row.link_id, date.fromisoformat(row.day), bool(row.proposed), row.reason, row.made_ms)
+    )

@@ -1,0 +1,92 @@
+"""The Japanese text of a proposal: the same figures in the same order as the English one (metering §7.6)."""
+
+from __future__ import annotations
+
+from datetime import date
+from statistics import median
+
+from inventory.congestion import DEFAULT_RULES
+from inventory.forecast import NoDate
+from inventory.links import USED_PERCENT, CapacityKind, Direction
+from inventory.metering import rate_bps
+from inventory.proposalmoney import Money
+from inventory.proposals import LINE_SHARE, RemedyKind
+from inventory.proposaltext import SHOWN_DAYS, WEEK, Facts, mbps
+
+_SOURCES = {
+    CapacityKind.LINE: "運用者が登録した回線速度",
+    CapacityKind.SHAPED: "設定内のシェーパー",
+    CapacityKind.PORT: "ポートのリンク速度",
+    CapacityKind.MODEL: "機種の公表値",
+    CapacityKind.LEARNED: "トラフィックからの推定値",
+}
+_DIRECTIONS = {Direction.DOWN: "下り", Direction.UP: "上り", Direction.DEVICE: "機器の上下合計"}
+_DAYS = {"now": "本日", "free": "残余期間の料金が不要となる最初の日", "saturation": "飽和予測日"}
+
+
+def sentence_ja(facts: Facts) -> str:
+    """The proposal in Japanese, with its figures."""
+    valid = [day for day in facts.days if day.figures.valid][-SHOWN_DAYS:]
+    utils = [day.figures.busy_util for day in valid if day.figures.busy_util is not None]
+    hot = sum(util >= DEFAULT_RULES.congested_util for util in utils[-WEEK:])
+    direction = _DIRECTIONS[facts.direction]
+    subject = direction if facts.direction is Direction.DEVICE else f"{facts.interface}（{direction}）"
+    parts = [
+        f"{subject}：判定の基準は{mbps(facts.capacity.used_bps)}（{_SOURCES[facts.capacity.kind]}"
+        f"{mbps(facts.capacity.nominal_bps)}の{USED_PERCENT[facts.capacity.kind]} %）。"
+    ]
+    if utils:
+        parts.append(
+            f"最繁時の使用率は{100 * median(utils):.0f} %（{len(utils)}日間の中央値）、"
+            f"直近の測定日{len(utils[-WEEK:])}日のうち{hot}日で85 %を超過。"
+        )
+    low = mbps(rate_bps(facts.p95.low))
+    high = None if facts.p95.high is None else mbps(rate_bps(facts.p95.high))
+    shown = f"{low}以上" if high is None else low if low == high else f"{low}～{high}"
+    parts.append(f"直近28日の95パーセンタイルは{shown}、グレード{facts.p95.grade}。")
+    if isinstance(facts.outlook.saturation, date):
+        parts.append(f"現在の増加が続くと{facts.outlook.saturation.isoformat()}に85 %に達する見込み。")
+    elif facts.outlook.saturation is NoDate.ALREADY:
+        parts.append("週ごとの最繁時は既に85 %を超過。")
+    parts.append(_recommendation(facts))
+    if facts.money:
+        parts += _money(facts.money)
+    return "".join(parts)
+
+
+def _recommendation(facts: Facts) -> str:
+    found, need = facts.remedy, facts.need
+    line = f"{mbps(need.line_bps / LINE_SHARE)}以上の回線"
+    if found.line_rate_bps is not None:
+        line = f"{mbps(found.line_rate_bps)}の回線"
+    model = f"機種{found.model}"
+    if facts.current.device_class == "III":
+        model = f"この種の機種：{found.model}"
+    reached = f"今後12か月に機器を通る必要量は{mbps(need.device_bps)}"
+    match found.kind:
+        case RemedyKind.LINE:
+            stays = "機器の公表値は限界ではなく、機種の変更は不要"
+            if found.reason:
+                stays = f"機種が足りるかどうかは判断できません（{found.reason}）"
+            return f"提案：{line}。{stays}。"
+        case RemedyKind.MODEL:
+            return f"提案：{model}（{reached}）。回線の変更は不要。"
+        case RemedyKind.LINE_AND_MODEL:
+            return f"提案：{line}と{model}（{reached}）。機器の変更だけでは改善しません。"
+        case RemedyKind.NONE:
+            return f"提案はありません（{found.reason}）。"
+
+
+def _money(found: Money) -> list[str]:
+    at = found.recommended
+    once = "、".join(
+        f"{_DAYS[one.name]}（{one.day.isoformat()}）{one.once_yen:,}円"
+        f"（うち{found.line}の最低利用期間の残余分{one.rest.yen:,}円）"
+        for one in found.days
+    )
+    return [
+        f"月額料金は{found.monthly_old_yen:,}円から{found.monthly_new_yen:,}円（差額{found.monthly_delta_yen:+,}円、税抜）。",
+        f"一時費用：{once}。",
+        f"期限内で最も安い日：{_DAYS['now'] if at.name == 'now' else at.day.isoformat()}、{at.once_yen:,}円。",
+        f"その場合の新しい最低利用期間の末日は{found.new_period_end.isoformat()}。",
+    ]
