@@ -13,14 +13,14 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import dialects, heartbeats, lists, load, metering, pulls, storm, tunnels
+from tests.bench import dialects, heartbeats, lists, load, metering, pulls, pushes, storm, tunnels
 from tests.bench.figure import Figure
 
 
 async def measure(quick: bool) -> list[Figure]:
     """All figures; `quick` shrinks the load, to see that the benches run."""
     with tempfile.TemporaryDirectory(prefix="kajitori-bench-") as folder:
-        for place in ("pulls", "storm", "metering"):
+        for place in ("pulls", "storm", "metering", "pushes"):
             (Path(folder) / place).mkdir()
         return [
             *dialects.measure(lines=800 if quick else 8_000, rounds=3 if quick else 9),
@@ -46,6 +46,13 @@ async def measure(quick: bool) -> list[Figure]:
                 per_s=200 if quick else 3_333,
                 seconds=5.0 if quick else 600.0,
                 polls=100 if quick else 2_000,
+            ),
+            *await pushes.measure(
+                Path(folder) / "pushes",
+                count=60 if quick else 600,
+                mixed=20 if quick else 300,
+                rounds=1 if quick else 3,
+                threads=pushes.THREADS[:1] if quick else pushes.THREADS,
             ),
         ]
 
