@@ -18,6 +18,7 @@ from tests.bench.pushers import Took
 
 THREADS = (50, 100, 200)
 FLOOR = "bare asyncssh: connect, one read, one write, once"
+_Begin = Callable[[Path, list[pushed.Unit]], Child]
 
 
 async def measure(
@@ -32,7 +33,7 @@ async def measure(
     """`count` IOS devices against both baselines, then `mixed` devices of several families against the floor."""
     client, _ = cores()
 
-    def unsafe(number: int) -> Callable[[Path, list[pushed.Unit]], Child]:
+    def unsafe(number: int) -> _Begin:
         return lambda _place, units: Child(pushers.nornir, units, number, client)
 
     def ours(place: Path, units: list[pushed.Unit]) -> Child:
@@ -41,7 +42,7 @@ async def measure(
     def floor(_place: Path, units: list[pushed.Unit]) -> Child:
         return Child(pushers.floor, units, client)
 
-    sides = {"ours": ours, FLOOR: floor}
+    sides: dict[str, _Begin] = {"ours": ours, FLOOR: floor}
     with_nornir = sides | {f"nornir + netmiko, {number} threads, no safety": unsafe(number) for number in threads}
     found = await _in_turns(folder, count, ("ios",), with_nornir, rounds)
     best = min((name for name in found if name not in sides), key=lambda name: found[name].seconds)
@@ -54,7 +55,7 @@ async def _in_turns(
     folder: Path,
     count: int,
     families: tuple[str, ...],
-    sides: dict[str, Callable[[Path, list[pushed.Unit]], Child]],
+    sides: dict[str, _Begin],
     rounds: int,
 ) -> dict[str, Took]:
     """Medians of each side."""
