@@ -16,6 +16,7 @@ from controller.cli import (
     fleet,
     incidents,
     keys,
+    mobile,
     operating,
     outages,
     pricing,
@@ -55,6 +56,7 @@ for room in (
     reporting,
     operating,
     traffic,
+    mobile,
     sim,
 ):
     room.register(app)

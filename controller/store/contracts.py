@@ -108,6 +108,14 @@ async def lines_of(tx: Tx, contractor_id: int, *, known_at_ms: int | None = None
     return [_line(row) for row in await tx.execute(query)]
 
 
+async def by_number(tx: Tx, line_ids: Collection[int]) -> list[ContractLine]:
+    """The lines of these numbers, by number. The caller has checked the scope."""
+    found: list[ContractLine] = []
+    for some in in_parts(line_ids):
+        found += [_line(row) for row in await tx.execute(_lines().where(contract_lines.c.id.in_(some)))]
+    return sorted(found, key=lambda one: one.id)
+
+
 async def of_application(tx: Tx, application_id: int) -> list[ContractLine]:
     """Lines of an application, in the order of its items."""
     query = _lines().where(contract_lines.c.application_id == application_id).order_by(contract_lines.c.id)

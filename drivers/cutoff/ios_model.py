@@ -221,6 +221,10 @@ class Model:
 
     def vty(self) -> list[Node]:
         """The lines that a remote login gets."""
+        return self._vty
+
+    @cached_property
+    def _vty(self) -> list[Node]:
         return [node for node in self.nodes if node.text.startswith("line vty")]
 
     def let_in(self) -> list[Rule]:
