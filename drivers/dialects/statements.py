@@ -140,6 +140,8 @@ def _normal(text: str) -> str:
 def _normal_filter(words: list[str]) -> list[str]:
     """Parameters in the printed order, without those that are the default; unknown forms stay as they are."""
     rest = words[3:]
+    if words[2:3] in (["enable"], ["disable"]):
+        return words  # no name: nothing says whether the word is one
     switch = rest.pop() if rest and rest[-1] in {"enable", "disable"} and rest[-2:-1] != ["state"] else "enable"
     found: dict[str, list[str]] = {}
     at = 0

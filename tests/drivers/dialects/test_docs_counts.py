@@ -45,8 +45,9 @@ def test_corpus_files_are_unchanged_and_carry_their_licence() -> None:
     manifest = (CORPUS / "MANIFEST.tsv").read_text(encoding="utf-8")
     rows = list(csv.DictReader(manifest.splitlines(), delimiter="\t"))
     listed = {row["file"]: row for row in rows}
-    present = {path.relative_to(CORPUS).as_posix(): path for path in CORPUS.glob("*-config/*")}
+    paths = (path for folder in ("*-config", "traffic") for path in CORPUS.glob(f"{folder}/*"))
+    present = {path.relative_to(CORPUS).as_posix(): path for path in paths}
     assert set(listed) == set(present)
-    assert {row["licence"] for row in rows} <= {"Apache-2.0", "MIT"}
+    assert {row["licence"] for row in rows} <= {"Apache-2.0", "MIT", "CC-BY-4.0", "CDLA-Permissive-1.0"}
     for name, path in present.items():
         assert hashlib.sha256(path.read_bytes()).hexdigest() == listed[name]["sha256"], name

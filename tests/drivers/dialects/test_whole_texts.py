@@ -50,6 +50,11 @@ def test_another_configuration_differs(one: str, other: str) -> None:
     assert not equal(LEGACY, one, other)
 
 
+def test_a_filter_without_a_name_stays_as_it_is_however_often_it_is_read() -> None:
+    once = LEGACY.canonical(LEGACY.parse("filter add \n"))
+    assert LEGACY.canonical(once) == once
+
+
 def test_an_open_quote_is_refused_at_its_column() -> None:
     with pytest.raises(ConfigSyntax) as refusal:
         LEGACY.parse('hostname a\n  snmp location "Osaka 5F\\"')
