@@ -375,8 +375,13 @@ async def start_operations(body: NewOperations, request: Request, caller: Operat
 
     async def work(tx: Tx) -> AskedManyView:
         items: list[AskedView] = []
+        seen: set[SerialNumber] = set()
         for one in body.each():
             try:
+                number = SerialNumber.parse(one.adapter)
+                if number in seen:  # the same in another spelling
+                    continue
+                seen.add(number)
                 async with tx.begin_nested():
                     made = await _make(tx, request, caller, one)
             except FleetError as error:

@@ -130,7 +130,11 @@ def test_many_are_asked_at_once_for_later_and_each_has_a_result_of_its_own(
     house: House, line: Line, tmp_path: Path
 ) -> None:
     month = datetime.now(UTC) + timedelta(days=31)
-    body = {"adapters": [line.serial, "NOBODY-1"], "kind": "ping", "parameters": {"address": "192.0.2.1"}}
+    body = {
+        "adapters": [line.serial, line.serial.lower(), "NOBODY-1"],
+        "kind": "ping",
+        "parameters": {"address": "192.0.2.1"},
+    }
     late = body | {"not_before": (month + timedelta(hours=1)).isoformat()}
     items = ok(line.api.post("/operations/many", json=late))["items"]
     assert [one["refused"] for one in items] == ["bad-input", "not-found"]
