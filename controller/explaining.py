@@ -43,7 +43,7 @@ from inventory.explain import AdapterFacts, ConfigState, Contact, Explanation, F
 from inventory.incidents import Incident, IncidentKind
 from inventory.links import Capacity, Link
 from inventory.modules import Reported, WantedModule, differences
-from inventory.operations import Operation, OperationStep
+from inventory.operations import Operation, OperationState, OperationStep
 from inventory.plans import ConfigVersion, JournalRow, Phase, Plan, PlanStanding, Push, PushState
 from inventory.slots import Placement
 from inventory.startups import Trial
@@ -295,8 +295,12 @@ def operation(found: Operation, journal: Sequence[OperationStep]) -> Explanation
     """Explanation of an operation from its journal."""
     facts = tuple(Fact(step.at_ms, f"{step.state.value}: {step.said}", "operation journal") for step in journal)
     since_ms = journal[-1].at_ms if journal else found.created_ms
+    reason = found.said
+    if found.due_ms is not None and found.state is OperationState.WAITING:
+        due = datetime.fromtimestamp(found.due_ms / 1000, UTC)
+        reason = reason or f"it begins not before {due:%Y-%m-%dT%H:%M:%SZ}"
     return explainwork.explain_operation(
-        f"{_key(found)} on {found.serial}", found.state, since_ms=since_ms, reason=found.said, journal=facts
+        f"{_key(found)} on {found.serial}", found.state, since_ms=since_ms, reason=reason, journal=facts
     )
 
 

@@ -136,6 +136,7 @@ class Daemon:
             link=self.phonehome.link,
             planner=self.planner,
             node=held.node_id,
+            reach=self.reach,
         )
         self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner, busy=lambda: self.phonehome.crowded)
         self.shapes = ShapeLearner(db, keyring, self.clock, self.planner)

@@ -97,6 +97,38 @@ class CommandLineDevice(ABC):
             await self.close()
             return await self._read()
 
+    async def ask(self, *commands: str, timeout_s: float) -> str:
+        """Type commands on the identified device; what the last one said. Waits up to `timeout_s` for each.
+
+        Raises CommandRejected for a refused command, Truncated or OutcomeUnknown when the connection is lost (after a
+        command that only reads, or any other), and OutcomeUnknown after dropping the connection when a command has
+        led into a mode of configuration.
+        """
+        session = await self._identified()
+        said = ""
+        for command in commands:
+            said = await session.command(command, timeout_s=timeout_s)
+            if session.mode:
+                await session.abort()
+                self._session = None
+                raise OutcomeUnknown(
+                    "The command led into a mode of configuration, which was left at once.",
+                    serial=self._serial,
+                    step="operation",
+                    next_step="Look for an alias of that name on the device; a change goes through a plan and a push.",
+                )
+            refusal = self.driver.command_line.refused(said)
+            if refusal is not None:
+                words = self._dialect.redact(said).strip()[-200:]
+                raise CommandRejected(
+                    f"The device refused it: {self._dialect.redact(refusal)}",
+                    serial=self._serial,
+                    step="operation",
+                    last_words=words,
+                    next_step="Look at what this release calls the command.",
+                )
+        return said
+
     async def enter(self, state: PushState, job: PushJob) -> Step:
         """See `push.Device.enter`."""
         match state:

@@ -7,6 +7,7 @@ from typing import Final
 
 from drivers import plan
 from drivers.device import CommandLineDevice, Wait
+from drivers.driver import Driver
 from drivers.fortios import FortiGate
 from drivers.ios import CiscoIos
 from drivers.registry import driver
@@ -28,6 +29,11 @@ _ON_A_LINE: Final = {"seil": "seil-ssh", "recipe": "recipe-ssh"}
 """Families that usually phone home, and the driver of their command line."""
 
 
+def on_a_line(family: str) -> Driver:
+    """The driver of a family's command line. Raises BadInput for a family that nobody knows."""
+    return driver(_ON_A_LINE.get(family, family))
+
+
 def over_ssh(
     family: str,
     endpoint: Endpoint,
@@ -44,9 +50,8 @@ def over_ssh(
     shows no serial number. `wait` is `Clock.wait`. After first contact
     `host_key` holds the key to store if the endpoint pinned none. Raises BadInput for a family without SSH.
     """
-    family = _ON_A_LINE.get(family, family)
-    chosen = driver(family)
-    made = chosen.device or _BY_FAMILY.get(family)
+    chosen = on_a_line(family)
+    made = chosen.device or _BY_FAMILY.get(chosen.family)
     if made is None:
         raise BadInput(
             f"Family {family} is not reached over SSH.", field="path", next_step="Register the adapter with path arms."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from drivers.device import CommandLineDevice
+    from drivers.operating import LineOperations
 
 Family = str
 """Name of a family; ours are `ios`, `fortios`, `seil` and `recipe`, an outside driver brings its own."""
@@ -147,6 +148,8 @@ class Driver:
     """Paths of statements that carry our own management session, for a family without a model in `drivers.cutoff`."""
     irreversible: tuple[tuple[re.Pattern[str], str], ...] = ()
     """Lines that the family's guard cannot take back, with the reason (devices-ios-fortios §A.3.3)."""
+    operations: LineOperations | None = None
+    """What can be asked on its command line besides a push; None for a family that describes nothing."""
     device: type[CommandLineDevice] | None = None
     """What an outside driver makes of an endpoint; ours stand in `drivers.devices`."""
 

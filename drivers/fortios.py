@@ -17,6 +17,7 @@ from typing import Final
 from drivers.device import CommandLineDevice
 from drivers.driver import Completeness, Driver, Question, Shell
 from drivers.errors import NotOffered
+from drivers.operating import LineOperations, Refused, Restart
 from drivers.push import Guard, Identity, PushJob, Step
 from drivers.sessions.contract import CliSession
 from drivers.sessions.rest import STATUS, RestSession
@@ -60,6 +61,49 @@ SHELL: Final = Shell(
     leave=("exit",),
 )
 
+_BY_A_PLAN: Final = "Store the working config, make a plan (POST /plans), approve it, start it (POST /pushes)."
+OPERATIONS: Final = LineOperations(
+    ping=(
+        "execute ping-options reset",
+        "execute ping-options repeat-count {count}",
+        "[execute ping-options data-size {size}]",
+        "execute ping {address}",
+    ),
+    ping6=(
+        "execute ping6-options reset",
+        "execute ping6-options repeat-count {count}",
+        "[execute ping6-options data-size {size}]",
+        "execute ping6 {address}",
+    ),
+    probes=re.compile(r"(?P<sent>\d+) packets transmitted, (?P<answered>\d+) (?:packets )?received"),
+    traceroute=("execute traceroute-options queries {count}", "execute traceroute {address}"),
+    traceroute6=("execute tracert6 {address}",),
+    status="get system status",
+    reads_status=re.compile(r"(?:get|show)\b"),
+    clears_status=re.compile(r"(?:diagnose netlink interface clear|execute clear system arp table)\b"),
+    restart=Restart(
+        command="execute reboot",
+        questions=(Question(re.compile(r"Do you want to continue\? \(y/n\)\s*$"), "y", enter=False),),
+        uptime_command="get system performance status",
+        uptime=re.compile(r"(?m)^Uptime:\s*(.+)$"),
+    ),
+    refused=(
+        Refused(re.compile(r"^con"), "enters the configuration", _BY_A_PLAN),
+        Refused(
+            re.compile(r"^(?:edit|set|unset|delete|purge|rename|move|clone|append|end|next|abort)\b"),
+            "is a line of a configuration",
+            _BY_A_PLAN,
+        ),
+        Refused(re.compile(r"^exec?u?t?e? +reb"), "restarts the unit", "Ask for the operation `reboot`."),
+        Refused(
+            # Whatever else `execute` can do changes flash, files, firmware or the cluster.
+            re.compile(r"^ex\w* +(?!(?:ping6?|ping6?-options|traceroute|traceroute-options|tracert6|time|date|log)\b)"),
+            "acts at once on what the unit keeps",
+            "It is not offered; only ping, traceroute, time, date and log are.",
+        ),
+    ),
+)
+
 DRIVER: Final = Driver(
     family="fortios",
     title="FortiGate (FortiOS)",
@@ -68,6 +112,7 @@ DRIVER: Final = Driver(
     shell=SHELL,
     reading=Completeness(begins=re.compile(r"^(?:#|config )"), end="end"),
     identity_commands=("get system status",),
+    operations=OPERATIONS,
     irreversible=(
         (re.compile(r"^(?:set|unset) cfg-(?:save|revert-timeout)\b"), "is the guard itself"),
         (re.compile(r"^execute\b"), "acts at once and is not configuration"),

@@ -10,6 +10,7 @@ from typing import Final
 from drivers.device import CommandLineDevice
 from drivers.dialects.tree import Node
 from drivers.driver import Completeness, Driver, Enable, Question, Shell, Text
+from drivers.operating import LineOperations, Refused, Restart
 from drivers.push import Guard, Identity, PushJob, Step
 from drivers.sessions.contract import CliSession
 from inventory.errors import CommandRejected, OutcomeUnknown, RolledBack
@@ -58,6 +59,45 @@ SHELL: Final = Shell(
     leave=("exit",),
 )
 
+_BY_A_PLAN: Final = "Store the working config, make a plan (POST /plans), approve it, start it (POST /pushes)."
+_BY_HAND: Final = "It is not offered; do it by hand where you stand beside the device."
+OPERATIONS: Final = LineOperations(
+    ping=("ping {address} repeat {count}[ size {size}]",),
+    ping6=("ping {address} repeat {count}[ size {size}]",),
+    probes=re.compile(r"Success rate is \d+ percent \((?P<answered>\d+)/(?P<sent>\d+)\)"),
+    traceroute=("traceroute {address} probe {count} timeout 2 ttl 1 {max_hop}",),
+    traceroute6=("traceroute {address} probe {count} timeout 2 ttl 1 {max_hop}",),
+    status="show ip interface brief",
+    reads_status=re.compile(r"show\b(?!.*\|\s*(?:redirect|tee|append|red|app))"),
+    clears_status=re.compile(r"clear (?:counters|arp-cache|logging)\b"),
+    clearing=(Question(re.compile(r"\[confirm\]\s*$"), ""),),
+    restart=Restart(
+        command="reload",
+        questions=(
+            # Nobody has asked for what runs to be saved; what is unsaved is lost, as by a power cycle.
+            Question(re.compile(r"(?i)Save\? \[yes/no\]:\s*$"), "no"),
+            Question(re.compile(r"Proceed with reload\? \[confirm\]\s*$"), ""),
+        ),
+        uptime_command="show version",
+        uptime=re.compile(r"(?m)^\S+ uptime is (.+)$"),
+    ),
+    refused=(
+        Refused(re.compile(r"^conf(?:i(?:g(?:u(?:re?)?)?)?)?(?:\s|$)"), "enters the configuration mode", _BY_A_PLAN),
+        Refused(re.compile(r"^(?:copy|wr(?:i(?:te?)?)?)\b"), "copies or saves a configuration", _BY_A_PLAN),
+        Refused(re.compile(r"\|\s*(?:red|tee|app)"), "writes a file", "Leave the filter out and save the result here."),
+        Refused(re.compile(r"^rel(?:o(?:ad?)?)?\b"), "restarts the device", "Ask for the operation `reboot`."),
+        Refused(
+            re.compile(
+                r"^(?:era|del|form|squ|rename|mk|rm|archive|setup|auto|tcl|guest|event|lic|inst|req|issu|redun)"
+            ),
+            "changes what the device keeps",
+            _BY_HAND,
+        ),
+        Refused(re.compile(r"^(?:telnet|ssh|connect|rsh|rlogin|resume|x\d)\b"), "leaves for another device", _BY_HAND),
+        Refused(re.compile(r"^deb"), "floods the device until somebody ends it", _BY_HAND),
+    ),
+)
+
 DRIVER: Final = Driver(
     family="ios",
     title="Cisco IOS and IOS-XE",
@@ -70,6 +110,7 @@ DRIVER: Final = Driver(
         announced=re.compile(r"^Current configuration : (\d+) bytes", re.MULTILINE),
     ),
     identity_commands=("show version", "show inventory"),
+    operations=OPERATIONS,
     irreversible=(
         (re.compile(r"^(?:no )?archive\b"), "moves the archive that the way back is kept in"),
         (re.compile(r"^(?:no )?aaa\b"), "may survive the way back and lock everybody out"),

@@ -8,7 +8,7 @@ from typing import Final
 
 from drivers import recipe
 from drivers.driver import Completeness
-from drivers.seil_ssh import SHELL
+from drivers.seil_ssh import OPERATIONS, SHELL
 
 DRIVER: Final = replace(
     recipe.DRIVER,
@@ -16,5 +16,6 @@ DRIVER: Final = replace(
     title="SEIL/X4, CA10, x86 Ayame on their command line",
     carrier="exec",
     shell=SHELL,
+    operations=OPERATIONS,
     reading=Completeness(begins=re.compile(r"^[a-z0-9-]+(?:\.[a-z0-9-]+)*:"), end=""),
 )

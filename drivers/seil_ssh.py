@@ -16,10 +16,12 @@ from drivers import seil
 from drivers.device import CommandLineDevice
 from drivers.dialects.tree import Tree
 from drivers.driver import Completeness, Question, Shell, Text
+from drivers.operating import LineOperations
 from drivers.push import Guard, Identity, PushJob, Step
 from drivers.sessions.arms import identity_of
 from drivers.sessions.contract import CliSession
 from inventory.errors import CommandRejected, DeviceError, Truncated
+from inventory.operations import OperationKind
 from inventory.plans import ConfigText, PushState
 
 SHELL: Final = Shell(
@@ -39,6 +41,19 @@ SHELL: Final = Shell(
     telnet_line_end="\n",
 )
 
+OPERATIONS: Final = LineOperations(
+    ping=("ping {address} count {count}[ size {size}]",),
+    probes=re.compile(r"(?P<sent>\d+) packets transmitted, (?P<answered>\d+) (?:packets )?received"),
+    traceroute=("traceroute {address}",),
+    status="show system",
+    reads_status=re.compile(r"show\b"),
+    only=re.compile(r"(?:show|ping|traceroute)\b"),
+    why_not={
+        OperationKind.REBOOT: "the words of its dialogue are known of no model (devices-seil §11)",
+        OperationKind.CLEAR_STATUS: "every command but show, ping and traceroute acts on the configuration",
+    },
+)
+
 DRIVER: Final = replace(
     seil.DRIVER,
     family="seil-ssh",
@@ -46,6 +61,7 @@ DRIVER: Final = replace(
     carrier="exec",
     modules=(0,),
     shell=SHELL,
+    operations=OPERATIONS,
     reading=Completeness(begins=re.compile(r"^hostname "), end=""),
     cuts_off=(
         *seil.DRIVER.cuts_off,

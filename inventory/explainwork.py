@@ -71,8 +71,8 @@ _OPERATION: Final = {
     OperationState.SENDING: ("is being sent; the adapter has not answered yet", "Wait for the answer."),
     OperationState.RUNNING: ("was accepted; the adapter carries it out", "Wait for the result."),
     OperationState.RETURNING: (
-        "was accepted; the adapter has left and its next pull is awaited",
-        "Wait for its next pull; until then it cannot be pushed to.",
+        "was accepted; the adapter has left and its next pull, or a new login to it, is awaited",
+        "Wait for it; until then it cannot be pushed to.",
     ),
     OperationState.SETTLING: (
         "was sent and its answer or result did not come; the adapter is asked what it still holds open",

@@ -300,11 +300,14 @@ class OperationResult:
     answered: int | None = None
     """Probes of a ping that were answered."""
     lost: int | None = None
+    transcript: str = field(default="", repr=False)
+    """All that was typed (`>`) and said (`<`) on a command line; empty over ARMS."""
 
     @property
     def octets(self) -> int:
         """Size of its texts."""
-        return sum(len(report.text.encode("utf-8", "surrogateescape")) for report in self.reports)
+        texts = (*(report.text for report in self.reports), self.transcript)
+        return sum(len(text.encode("utf-8", "surrogateescape")) for text in texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +335,13 @@ class Operation:
     sent_ms: int | None
     finished_ms: int | None
     cancelled_by: str | None
+    due_ms: int | None = None
+    """Not begun before this; None: at once."""
+
+    @property
+    def begins_ms(self) -> int:
+        """From when on it waits for its turn."""
+        return self.created_ms if self.due_ms is None else max(self.created_ms, self.due_ms)
 
     @property
     def outcome(self) -> Outcome | None:

@@ -1,4 +1,4 @@
-"""`/operations`: ask an adapter for something over ARMS, and what came of it."""
+"""`/operations`: ask adapters for something, over ARMS or their command line, and what came of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from controller import explaining
 from controller.api.auth import Operator, Viewer
@@ -19,7 +19,7 @@ from controller.store import adapters, operations
 from controller.store.database import Tx
 from drivers.arms.results import NAMES
 from inventory.adapters import SerialNumber
-from inventory.errors import Conflict
+from inventory.errors import Conflict, FleetError
 from inventory.operations import (
     MAX_HOPS,
     MAX_ITEMS,
@@ -42,6 +42,8 @@ from inventory.operations import (
 
 router = APIRouter(tags=["operations"])
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+MAX_ADAPTERS = 500
+"""Adapters that are asked with one request."""
 Module = Annotated[int, Field(ge=0, le=MAX_MODULE)]
 DeviceText = Annotated[str, StringConstraints(max_length=MAX_TEXT_OCTETS, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
 KindName = Literal[
@@ -100,7 +102,10 @@ class ParametersBody(Body):
 
 
 class NewOperation(Body):
-    """Ask an adapter that phones home for something. `configure` is refused: it goes through a plan."""
+    """Ask an adapter for something, now or from an instant at most 31 days ahead.
+
+    `configure`, and a command that would change the configuration, are refused: a change goes through a plan.
+    """
 
     adapter: Serial = Field(description="Serial number, in any spelling.")
     kind: KindName
@@ -108,6 +113,34 @@ class NewOperation(Body):
     wait_s: Annotated[int, Field(ge=0, le=MAX_WAIT_S)] = Field(
         default=DEFAULT_WAIT_S, description="Seconds that it may wait for its turn and for contact."
     )
+    not_before: AwareDatetime | None = Field(default=None, description="Instant with offset; null: at once.")
+
+    def due_ms(self) -> int | None:
+        """From when on it may begin."""
+        return None if self.not_before is None else int(self.not_before.timestamp() * 1000)
+
+
+class NewOperations(Body):
+    """The same for many adapters. Each has a result of its own; a refusal of one keeps none of the others."""
+
+    adapters: Annotated[list[Serial], Field(min_length=1, max_length=MAX_ADAPTERS)]
+    kind: KindName
+    parameters: ParametersBody = ParametersBody()
+    wait_s: Annotated[int, Field(ge=0, le=MAX_WAIT_S)] = DEFAULT_WAIT_S
+    not_before: AwareDatetime | None = None
+
+    def each(self) -> list[NewOperation]:
+        """One request for each adapter, in the order given, without repetitions."""
+        return [
+            NewOperation(
+                adapter=one,
+                kind=self.kind,
+                parameters=self.parameters,
+                wait_s=self.wait_s,
+                not_before=self.not_before,
+            )
+            for one in dict.fromkeys(self.adapters)
+        ]
 
 
 class ParametersView(BaseModel):
@@ -158,6 +191,7 @@ class OperationView(BaseModel):
     transaction: int | None = Field(description="Id that the adapter gave it.")
     wait_s: int
     created_at: datetime
+    not_before: datetime = Field(description="It does not begin before this.")
     started_by: str
     sent_at: datetime | None
     finished_at: datetime | None
@@ -181,11 +215,28 @@ class OperationView(BaseModel):
             transaction=operation.transaction_id,
             wait_s=operation.wait_s,
             created_at=instant(operation.created_ms),
+            not_before=instant(operation.begins_ms),
             started_by=operation.started_by,
             sent_at=None if operation.sent_ms is None else instant(operation.sent_ms),
             finished_at=None if operation.finished_ms is None else instant(operation.finished_ms),
             cancelled_by=operation.cancelled_by,
         )
+
+
+class AskedView(BaseModel):
+    """What became of the request for one adapter: an operation, or why there is none."""
+
+    adapter: str
+    operation: OperationView | None
+    refused: str | None = Field(description="Code of the refusal.")
+    detail: str | None
+    next_step: str | None
+
+
+class AskedManyView(BaseModel):
+    """One result for each adapter, in the order asked."""
+
+    items: list[AskedView]
 
 
 class ReportView(BaseModel):
@@ -235,6 +286,7 @@ class ResultView(BaseModel):
     transactions: list[int]
     answered: int | None = Field(description="Probes of a ping that were answered.")
     lost: int | None
+    transcript: str = Field(description="All that was typed (`>`) and said (`<`) on a command line, secrets masked.")
 
     @classmethod
     def of(cls, result: OperationResult) -> ResultView:
@@ -248,6 +300,7 @@ class ResultView(BaseModel):
             transactions=list(result.transactions),
             answered=result.answered,
             lost=result.lost,
+            transcript=result.transcript.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
         )
 
 
@@ -308,21 +361,55 @@ async def start_operation(body: NewOperation, request: Request, caller: Operator
     daemon = daemon_of(request)
 
     async def work(tx: Tx) -> OperationView:
-        adapter = await adapters.by_serial(tx, caller.scope, SerialNumber.parse(body.adapter))
-        made = await daemon.operations.create(
-            tx,
-            caller.scope,
-            acting(request, caller),
-            adapter,
-            body.kind,
-            body.parameters.given(),
-            wait_s=body.wait_s,
-        )
-        return OperationView.of(made)
+        return await _make(tx, request, caller, body)
 
     answer = await once.commit(work, status=202)
     daemon.operations.wake()
     return answer
+
+
+@router.post("/operations/many", status_code=202, response_model=AskedManyView)
+async def start_operations(body: NewOperations, request: Request, caller: Operator, once: Once) -> Response:
+    """Ask many adapters for the same. Each that can be asked is; the others are named with the reason."""
+    daemon = daemon_of(request)
+
+    async def work(tx: Tx) -> AskedManyView:
+        items: list[AskedView] = []
+        for one in body.each():
+            try:
+                async with tx.begin_nested():
+                    made = await _make(tx, request, caller, one)
+            except FleetError as error:
+                refused = AskedView(
+                    adapter=one.adapter,
+                    operation=None,
+                    refused=error.code,
+                    detail=error.message,
+                    next_step=error.next_step,
+                )
+                items.append(refused)
+            else:
+                items.append(AskedView(adapter=made.adapter, operation=made, refused=None, detail=None, next_step=None))
+        return AskedManyView(items=items)
+
+    answer = await once.commit(work, status=202)
+    daemon.operations.wake()
+    return answer
+
+
+async def _make(tx: Tx, request: Request, caller: Operator, body: NewOperation) -> OperationView:
+    adapter = await adapters.by_serial(tx, caller.scope, SerialNumber.parse(body.adapter))
+    made = await daemon_of(request).operations.create(
+        tx,
+        caller.scope,
+        acting(request, caller),
+        adapter,
+        body.kind,
+        body.parameters.given(),
+        wait_s=body.wait_s,
+        not_before_ms=body.due_ms(),
+    )
+    return OperationView.of(made)
 
 
 @router.get("/operations")

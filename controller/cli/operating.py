@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -21,7 +21,7 @@ _LOOK_S = 0.5
 
 def register(app: typer.Typer) -> None:
     """Add `operation` to the commands."""
-    group = typer.Typer(help="Operations on adapters that phone home.", no_args_is_help=True)
+    group = typer.Typer(help="Operations on adapters: ping, status, commands, reboot.", no_args_is_help=True)
     app.add_typer(group, name="operation")
     _starting(group)
     _looking(group)
@@ -45,6 +45,8 @@ def _starting(group: typer.Typer) -> None:
         origin: Annotated[str | None, typer.Option("--from", help="RS or LS: pull-config.")] = None,
         wait_s: Annotated[int | None, typer.Option(help="Seconds that it may wait for turn and contact.")] = None,
         wait: Annotated[bool, typer.Option("--wait", help="Follow it to its end.")] = False,
+        at: Annotated[str | None, typer.Option(help="Instant with offset, at most 31 days ahead.")] = None,
+        also: Annotated[list[str] | None, typer.Option(help="A further adapter, once for each.")] = None,
         url: Url = HERE,
         key_file: KeyFile = ADMIN_KEY,
         as_json: AsJson = False,
@@ -62,9 +64,14 @@ def _starting(group: typer.Typer) -> None:
             "start": origin,
         }
         parameters = {name: value for name, value in given.items() if value is not None}
-        body: Json = {"adapter": serial, "kind": kind, "parameters": parameters}
+        body: Json = {"kind": kind, "parameters": parameters, "not_before": at}
+        if wait_s is not None:
+            body["wait_s"] = wait_s
         connection = api(url, key_file)
-        made = connection.post("/operations", body if wait_s is None else {**body, "wait_s": wait_s})
+        if also:
+            asked = connection.post("/operations/many", {**body, "adapters": [serial, *also]})["items"]
+            _show_many(connection, asked, as_json, wait=wait)
+        made = connection.post("/operations", {**body, "adapter": serial})
         _show(_follow(connection, made["id"]) if wait else connection.get(f"/operations/{made['id']}"), as_json)
 
     @group.command("wait")
@@ -150,6 +157,26 @@ def _follow(connection: Api, operation: int, timeout_s: float = float("inf")) ->
         if told["outcome"] is not None or time.monotonic() >= end_s:
             return told
         time.sleep(_LOOK_S)
+
+
+def _show_many(connection: Api, asked: list[Json], as_json: bool, *, wait: bool) -> NoReturn:
+    """Print one row for each adapter; the exit status is that of the worst."""
+    rows: list[Json] = []
+    for one in asked:
+        if one["operation"] is None:
+            rows.append(
+                {"adapter": one["adapter"], "outcome": "not-done", "said": f"{one['refused']}: {one['detail']}"}
+            )
+        else:
+            number = one["operation"]["id"]
+            rows.append(_follow(connection, number) if wait else connection.get(f"/operations/{number}"))
+    if as_json:
+        show_json(rows)
+    else:
+        show_table(rows, ("id", "adapter", "kind", "state", "outcome", "said"))
+    outcomes = {row["outcome"] for row in rows}
+    worst = Exit.FAILED if "not-done" in outcomes else Exit.NOT_SETTLED if outcomes != {"done"} else Exit.DONE
+    raise typer.Exit(worst)
 
 
 def _show(told: Json, as_json: bool) -> None:

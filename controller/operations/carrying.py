@@ -1,4 +1,4 @@
-"""One operation, from its turn to its outcome, over the link of its adapter (arms-protocol §6.5, §6.6, §14)."""
+"""One operation, from its turn to its outcome, over link or line of its adapter (arms-protocol §6.5, §6.6, §14)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import structlog
 
 from controller.clock import Clock
 from controller.keyring import Keyring
+from controller.operations.lines import LineAsker
 from controller.operations.masking import known_of, masked_result
 from controller.operations.pacing import protocol_s, real_s
 from controller.operations.settling import Settler
+from controller.push.reaching import FleetReach
 from controller.push.texts import TextPlanner
 from controller.store import adapters, entitlement, modules, operations
 from controller.store.database import Database
@@ -77,6 +79,9 @@ class Carrier:
         link: ArmsLink,
         planner: TextPlanner,
         limits: Limits,
+        *,
+        reach: FleetReach | None = None,
+        node: str | None = None,
     ) -> None:
         self._database = database
         self._keyring = keyring
@@ -94,6 +99,9 @@ class Carrier:
             look_s=limits.look_s,
             answer_s=limits.answer_s or answer_within_s(OperationKind.CHECK_TRANSACTION),
         )
+        self._node = node
+        reach = reach or FleetReach(database, keyring, clock, link)
+        self._lines = LineAsker(database, clock, reach, return_s=limits.return_s, look_s=limits.look_s)
         self._slots = asyncio.Semaphore(limits.at_once)
         self.idle: set[int] = set()
         """Operations that wait, and may be cancelled where they stand."""
@@ -107,6 +115,9 @@ class Carrier:
         match operation.state:
             case OperationState.WAITING:
                 return await self._wait(operation)
+            case _ if await self._on_a_line(operation):
+                ended = await self._lines.settle(operation)
+                return await self._end(operation, ended.state, ended.said)
             case OperationState.RUNNING:
                 return await self._result(operation)
             case OperationState.RETURNING:
@@ -134,9 +145,11 @@ class Carrier:
         if left_s <= 0:
             reason = operation.said or "its turn did not come"
             return await self._end(operation, OperationState.NOT_DONE, f"gave up waiting: {reason}")
+        line = await self._on_a_line(operation)
         try:
             with self._idle(operation):
-                await self._link.wait_ready(operation.serial, timeout_s=left_s)
+                if not line:
+                    await self._link.wait_ready(operation.serial, timeout_s=left_s)
         except Unreachable as error:
             said = f"the adapter did not come into contact within {operation.wait_s} s: {error.message}"
             return await self._end(operation, OperationState.NOT_DONE, said)
@@ -148,7 +161,8 @@ class Carrier:
             with self._act():
                 obstacle = await self._claim(operation)
                 if obstacle is None:
-                    return await self._send(await self._read(operation.id))
+                    claimed = await self._read(operation.id)
+                    return await (self._ask_on_a_line(claimed) if line else self._send(claimed))
         if obstacle == "the adapter has left its place":
             return await self._end(operation, OperationState.NOT_DONE, obstacle)
         if obstacle:
@@ -158,7 +172,26 @@ class Carrier:
     async def _claim(self, operation: Operation) -> str | None:
         async with self._database.write() as tx:
             now_ms = self._clock.now_ms()
-            return await operations.claim(tx, operation, now_ms=now_ms, said=f"the {operation.kind} is sent")
+            return await operations.claim(
+                tx, operation, now_ms=now_ms, said=f"the {operation.kind} is sent", node=self._node
+            )
+
+    async def _on_a_line(self, operation: Operation) -> bool:
+        """Whether its adapter is reached over a command line."""
+        async with self._database.read() as tx:
+            return (await adapters.get(tx, Scope.everything(), operation.adapter_id)).path == "ssh"
+
+    async def _ask_on_a_line(self, operation: Operation) -> Operation:
+        async with self._database.read() as tx:
+            parameters = await operations.parameters(tx, self._keyring, operation.id)
+        ended = await self._lines.carry_out(operation, parameters)
+        if ended.state is OperationState.WAITING:
+            return await self._back(operation, ended.said)
+        said, kept = ended.said, None
+        if ended.result is not None:
+            kept, more = await self._kept(operation, ended.result)
+            said += more
+        return await self._step(operation, Change(ended.state, said, self._clock.now_ms(), result=kept))
 
     async def _send(self, operation: Operation) -> Operation:
         """Send the request, once, and store what was answered."""
@@ -250,20 +283,23 @@ class Carrier:
         """Store the result, secrets masked, and the outcome that its codes make."""
         result = result_of(message)
         state, said = judged(code, result)
-        kept: OperationResult | None = None
-        if result.octets > self._limits.kept_octets:
-            said += f"; its {result.octets} octets are more than {self._limits.kept_octets} and were not kept"
-        else:
-            async with self._database.read() as tx:
-                adapter = await adapters.get(tx, Scope.everything(), operation.adapter_id)
-                known = await known_of(tx, self._keyring, adapter, operation.entry_id)
-            kept = await masked_result(self._planner, known, operation.kind, result)
+        kept, more = await self._kept(operation, result)
+        said += more
         if operation.kind is OperationKind.READ_MODULE_LIST and kept is not None and kept.modules:
             listed = [ReportedModule(one.module, one.version, one.about) for one in kept.modules]
             async with self._database.write() as tx:
                 await modules.report(tx, operation.adapter_id, listed, self._clock.now_ms())
         step = Change(state, said, self._clock.now_ms(), result_code=code, result=kept)
         return await self._step(operation, step)
+
+    async def _kept(self, operation: Operation, result: OperationResult) -> tuple[OperationResult | None, str]:
+        """The result as it may be stored, or None and why it is not."""
+        if result.octets > self._limits.kept_octets:
+            return None, f"; its {result.octets} octets are more than {self._limits.kept_octets} and were not kept"
+        async with self._database.read() as tx:
+            adapter = await adapters.get(tx, Scope.everything(), operation.adapter_id)
+            known = await known_of(tx, self._keyring, adapter, operation.entry_id)
+        return await masked_result(self._planner, known, operation.kind, result), ""
 
     # --- storing ------------------------------------------------------------------------------------------------------
 
@@ -294,7 +330,7 @@ class Carrier:
         """Protocol seconds that it may still wait; 0 or less: none."""
         if operation.wait_s == 0 and not operation.said:
             return 0.01  # at once or not at all
-        passed_s = max(self._clock.now_ms() - operation.created_ms, 0) / 1000
+        passed_s = max(self._clock.now_ms() - operation.begins_ms, 0) / 1000
         return protocol_s(real_s(operation.wait_s, self._clock.pace) - passed_s, self._clock.pace)
 
     @contextlib.contextmanager

@@ -50,16 +50,17 @@ async def masked_result(
     whole = [kind is OperationKind.READ_STORAGE and report.module != 0 for report in result.reports]
     texts = tuple(report.text for report in result.reports)
     abouts = tuple(module.about for module in result.modules)
-    shown = await planner.run((*known.texts, *texts), mask_texts, known, (*texts, *abouts))
+    told = (*texts, *abouts, result.transcript)
+    shown = await planner.run((*known.texts, *texts), mask_texts, known, told)
     reports = tuple(
         replace(report, text=(MASK if report.text else "") if hidden else text)
         # Other modules hold line accounts in a form of their own; they are shown as a whole mask.
         for report, hidden, text in zip(result.reports, whole, shown, strict=False)
     )
     modules = tuple(
-        replace(module, about=about) for module, about in zip(result.modules, shown[len(texts) :], strict=True)
+        replace(module, about=about) for module, about in zip(result.modules, shown[len(texts) : -1], strict=True)
     )
-    return replace(result, reports=reports, modules=modules)
+    return replace(result, reports=reports, modules=modules, transcript=shown[-1])
 
 
 def masked_parameters(known: Known, parameters: Parameters) -> Parameters:

@@ -18,12 +18,16 @@ from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.operations.carrying import Carrier, Limits
 from controller.operations.masking import known_of, masked_parameters
+from controller.push.reaching import FleetReach
+from controller.push.service import AHEAD_RULE, LONGEST_AHEAD_MS
 from controller.push.texts import TextPlanner
 from controller.store import entitlement, operations
 from controller.store.database import Database, Tx
 from controller.store.operations import Change, NewOperation
 from controller.store.scope import By, Scope
 from controller.store.slots import place_of
+from drivers.devices import on_a_line
+from drivers.operating import commands_for
 from drivers.sessions.arms import ArmsLink
 from inventory.adapters import Adapter
 from inventory.errors import BadInput, Conflict
@@ -59,34 +63,50 @@ class OperationService:
         planner: TextPlanner,
         limits: Limits | None = None,
         node: str | None = None,
+        reach: FleetReach | None = None,
     ) -> None:
         """`node`: only what adapters of that node are asked is carried out; None: this is the only one."""
         self._node = node if database.dialect == "postgresql" else None
         self._database = database
         self._keyring = keyring
         self._clock = clock
-        self._carrier = Carrier(database, keyring, clock, link, planner, limits or Limits())
+        self._carrier = Carrier(database, keyring, clock, link, planner, limits or Limits(), reach=reach, node=node)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._adapters: set[int] = set()
         self._wake = asyncio.Event()
 
     async def create(
-        self, tx: Tx, scope: Scope, by: By, adapter: Adapter, kind: str, given: Given, *, wait_s: int = DEFAULT_WAIT_S
+        self,
+        tx: Tx,
+        scope: Scope,
+        by: By,
+        adapter: Adapter,
+        kind: str,
+        given: Given,
+        *,
+        wait_s: int = DEFAULT_WAIT_S,
+        not_before_ms: int | None = None,
     ) -> Operation:
         """Store an operation in the caller's transaction; call `wake` after it. `wait_s` is how long it may wait for
-        its turn and for contact, in protocol seconds.
+        its turn and for contact, in protocol seconds, counted from `not_before_ms`, at most 31 days ahead.
 
         Raises BadInput for parameters, and for a configure, which goes through a plan; NotFound; Conflict when the
-        adapter does not phone home, sits in no entry, or has too many operations open; RuleViolation when its
-        contract keeps it from being controlled.
+        adapter sits in no entry, or has too many operations open; RuleViolation when its contract keeps it from being
+        controlled, for a command that would change its configuration, and (NotEligible) where its family cannot.
         """
         parameters = parameters_of(_kind(kind), given)
         if not 0 <= wait_s <= MAX_WAIT_S:
             raise BadInput(f"wait_s is 0 to {MAX_WAIT_S}, not {wait_s}", field="wait_s", next_step="Choose less.")
-        if adapter.path != "arms":
-            raise Conflict(
-                f"{adapter.serial} does not phone home", next_step="Operations run over ARMS; use plan and push here."
+        if not_before_ms is not None and not_before_ms - by.at_ms > LONGEST_AHEAD_MS:
+            raise BadInput(
+                "an operation is scheduled at most 31 days ahead",
+                field="not_before",
+                rule=AHEAD_RULE,
+                next_step="Choose an earlier time.",
+                facts={"latest_ms": by.at_ms + LONGEST_AHEAD_MS},
             )
+        if adapter.path == "ssh":
+            commands_for(on_a_line(adapter.model.family), _kind(kind), parameters)
         seat = await place_of(tx, scope, adapter.id)
         if seat is None or seat.slot_kind != "entry":
             raise Conflict(
@@ -106,6 +126,7 @@ class OperationService:
             parameters=parameters,
             shown=masked_parameters(known, parameters),
             wait_s=wait_s,
+            due_ms=not_before_ms,
         )
         return await operations.create(tx, self._keyring, new, by)
 
@@ -145,7 +166,8 @@ class OperationService:
         async with self._database.read() as tx:
             found = await operations.unfinished(tx, node=self._node)
         for operation in sorted(found, key=lambda one: (one.state not in HOLDING, one.id)):
-            if operation.adapter_id not in self._adapters:
+            due = operation.state in HOLDING or operation.begins_ms <= self._clock.now_ms()
+            if due and operation.adapter_id not in self._adapters:
                 self._adapters.add(operation.adapter_id)
                 name = f"operation {operation.id}"
                 self._tasks[operation.id] = asyncio.create_task(self._carry_out(operation), name=name)

@@ -11,6 +11,7 @@ from drivers import devices
 from drivers.device import CommandLineDevice
 from drivers.push import Device
 from drivers.sessions.arms import ArmsLink
+from drivers.sessions.transcript import Transcript, nowhere
 from inventory.adapters import Adapter
 from inventory.errors import Conflict
 from inventory.plans import ConfigText
@@ -50,7 +51,7 @@ class FleetReach:
             texts = [await configs.latest_text(tx, everything, self._keyring, place.slot_id, kind) for kind in kinds]
         return [text for text in texts if text is not None]
 
-    async def over_ssh(self, adapter: Adapter) -> CommandLineDevice:
+    async def over_ssh(self, adapter: Adapter, transcript: Transcript = nowhere) -> CommandLineDevice:
         """The same for an adapter with an endpoint, with what only a command line has: the host key it showed."""
         async with self._database.read() as tx:
             endpoint = await endpoints.get(tx, Scope.everything(), self._keyring, adapter.id)
@@ -62,4 +63,5 @@ class FleetReach:
             adapter.serial.shown,
             wait=self._clock.wait,
             distribution_id=adapter.distribution_id,
+            transcript=transcript,
         )

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from controller.keyring import Keyring
@@ -25,6 +25,7 @@ from controller.store.tables.base import AnyRow, to_json
 from controller.store.tables.inventory import adapters
 from controller.store.tables.operations import operation_results, operation_steps, operations
 from controller.store.tables.phonehome import arms_contacts
+from controller.store.tables.system import nodes
 from inventory.operations import (
     FINAL,
     HOLDING,
@@ -55,6 +56,7 @@ class NewOperation:
     parameters: Parameters
     shown: Parameters
     wait_s: int
+    due_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ async def create(tx: Tx, keyring: Keyring, new: NewOperation, by: By) -> Operati
             said="",
             tries=0,
             wait_s=new.wait_s,
+            due_ms=new.due_ms,
             created_ms=by.at_ms,
             started_by=by.actor,
         )
@@ -178,7 +181,11 @@ def _of_node(node: str) -> ColumnElement[bool]:
         ),
         contact.adapter_id == operations.c.adapter_id,
     )
-    return here.correlate(operations).exists()
+    line = select(adapters.c.id).where(adapters.c.id == operations.c.adapter_id, adapters.c.path == "ssh")
+    # Who has sent on a command line settles it, unless that node is dead: then any that is alive.
+    dead = operations.c.node_id.not_in(select(nodes.c.node_id))
+    ours = or_(operations.c.node_id.is_(None), operations.c.node_id == node, dead)
+    return or_(here.correlate(operations).exists(), and_(ours, line.correlate(operations).exists()))
 
 
 async def count_open(tx: Tx, adapter_id: int) -> int:
@@ -199,7 +206,17 @@ async def open_of(tx: Tx, adapter_ids: Collection[int]) -> dict[int, Operation]:
     return found
 
 
-async def claim(tx: Tx, operation: Operation, *, now_ms: int, said: str) -> str | None:
+async def note_uptime(tx: Tx, operation_id: int, uptime_s: int) -> None:
+    """How long an adapter had run when a reboot was about to be sent."""
+    await tx.execute(update(operations).where(operations.c.id == operation_id).values(uptime_before_s=uptime_s))
+
+
+async def uptime_before_s(tx: Tx, operation_id: int) -> int | None:
+    """See `note_uptime`; None: it was not about to be sent."""
+    return await tx.scalar(select(operations.c.uptime_before_s).where(operations.c.id == operation_id))
+
+
+async def claim(tx: Tx, operation: Operation, *, now_ms: int, said: str, node: str | None = None) -> str | None:
     """Take the adapter for an operation that waits, and make it *sending*; why not, if it cannot be.
 
     None: it is taken, and must be sent now. An empty text: the operation waits no longer, somebody has cancelled it.
@@ -215,7 +232,13 @@ async def claim(tx: Tx, operation: Operation, *, now_ms: int, said: str) -> str 
             changed = await tx.execute(
                 update(operations)
                 .where(operations.c.id == operation.id, operations.c.state == OperationState.WAITING.value)
-                .values(state=OperationState.SENDING.value, said=said, sent_ms=now_ms, tries=operations.c.tries + 1)
+                .values(
+                    state=OperationState.SENDING.value,
+                    said=said,
+                    sent_ms=now_ms,
+                    tries=operations.c.tries + 1,
+                    node_id=node,
+                )
             )
     except IntegrityError:
         return "another operation has the adapter"
@@ -298,6 +321,7 @@ _FACTS: Final = (
     operations.c.sent_ms,
     operations.c.finished_ms,
     operations.c.cancelled_by,
+    operations.c.due_ms,
 )
 
 
@@ -327,7 +351,7 @@ def _result_context(operation_id: int) -> str:
 
 def _pack(value: Parameters | OperationResult) -> str:
     """Fields that are set, as JSON."""
-    return to_json({name: held for name, held in dataclasses.asdict(value).items() if held not in (None, (), [])})
+    return to_json({name: held for name, held in dataclasses.asdict(value).items() if held not in (None, (), [], "")})
 
 
 def _unpack(packed: str) -> Parameters:
@@ -344,4 +368,5 @@ def _unpack_result(packed: str) -> OperationResult:
         transactions=tuple(held.get("transactions", ())),
         answered=held.get("answered"),
         lost=held.get("lost"),
+        transcript=held.get("transcript", ""),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from drivers.simulator.forti_edit import Editor, Failed
 from drivers.simulator.forti_schema import SHAPES
 from drivers.simulator.forti_tree import SECRET_FIELD, Printer, Section, Unclosed, statement
+from drivers.simulator.probing import forti_ping, forti_traceroute
 from drivers.simulator.terminal import Pager, Terminal
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class FortiSession:
 
     def __init__(self, device: FortiDevice, terminal: Terminal, username: str) -> None:
         self.device = device
+        self._ping_count, self._ping_size = 5, 56
         self.terminal = terminal
         self.username = username
         self.comment = ""
@@ -238,7 +240,7 @@ class FortiSession:
             )
         if what == "system performance status":
             minutes = max(0, device.now_ms() - device.started_ms) // 60_000
-            uptime = f"{minutes // 1440} days,  {minutes // 60 % 24} hours"
+            uptime = f"{minutes // 1440} days,  {minutes // 60 % 24} hours,  {minutes % 60} minutes"
             return f"CPU states: 1% user 0% system\nUptime: {uptime}\n"
         part = device.running.parts.get(what) or (Section() if what in SHAPES else None)
         if part is None:
@@ -258,6 +260,14 @@ class FortiSession:
             "execute backup config flash": self._backup,
             "execute revision list config": self._revisions,
             "execute reboot": self._reboot,
+            "execute ping-options": self._ping_options,
+            "execute ping6-options": self._ping_options,
+            "execute traceroute-options": self._nothing,
+            "execute ping": self._ping,
+            "execute ping6": self._ping,
+            "execute traceroute": self._traceroute,
+            "execute tracert6": self._traceroute,
+            "diagnose netlink interface clear": self._cleared,
             "diagnose sys config-transaction status": self._no_transaction,
         }
         for name, work in commands.items():
@@ -294,6 +304,28 @@ class FortiSession:
     async def _reboot(self, _rest: list[str]) -> None:
         if await self._agreed("This operation will reboot the system !\nDo you want to continue? (y/n)"):
             self.device.reload(f"execute reboot by {self.username}")
+
+    async def _nothing(self, _rest: list[str]) -> None:
+        return
+
+    async def _ping_options(self, rest: list[str]) -> None:
+        if rest == ["reset"]:
+            self._ping_count, self._ping_size = 5, 56
+        elif rest[:1] == ["repeat-count"]:
+            self._ping_count = int(rest[1])
+        elif rest[:1] == ["data-size"]:
+            self._ping_size = int(rest[1])
+
+    async def _ping(self, rest: list[str]) -> None:
+        said = forti_ping(rest[0], self._ping_count, self._ping_size) if rest else None
+        await self.answer(said or "Unable to resolve hostname.\nCommand fail. Return code -1\n")
+
+    async def _traceroute(self, rest: list[str]) -> None:
+        said = forti_traceroute(rest[0]) if rest else None
+        await self.answer(said or "Unable to resolve hostname.\nCommand fail. Return code -1\n")
+
+    async def _cleared(self, rest: list[str]) -> None:
+        self.device.log.add("cleared", of=" ".join(rest))
 
     async def _no_transaction(self, _rest: list[str]) -> None:
         await self.answer("There is no active config transaction.\n")

@@ -45,6 +45,7 @@ RECORD_KINDS: dict[str, str] = {
     "save-failed": "a save was asked for and did not happen",
     "reload": "the device went down and will come back with what was saved",
     "booted": "the device is up; detail: digest of what runs",
+    "cleared": "counters or a cache were cleared; detail: which",
     "power-off": "the device is off until somebody switches it on",
     "cut": "a switch cut the connection",
     "fault": "a switch was thrown; detail: its name and value",

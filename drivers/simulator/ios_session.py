@@ -12,6 +12,7 @@ from drivers.simulator.ios_configure import ConfigureMode, replace_from_file
 from drivers.simulator.ios_edit import INCOMPLETE, INVALID
 from drivers.simulator.ios_shows import IN_USER_MODE, SHOWS, long_time, piped
 from drivers.simulator.ios_tree import render
+from drivers.simulator.probing import ios_ping, ios_traceroute
 from drivers.simulator.ssh_device import digest
 from drivers.simulator.terminal import HungUp, Pager, Terminal
 from drivers.simulator.words import CommandTable, NotACommand
@@ -61,6 +62,9 @@ class IosSession:
             "verify": self._verify,
             "reload": self._reload,
             "send log": self._nothing,
+            "ping": self._ping,
+            "traceroute": self._traceroute,
+            "clear counters": self._clear_counters,
         }
         self._table = CommandTable([*self._commands, *SHOWS])
         self._user_table = CommandTable(
@@ -161,7 +165,7 @@ class IosSession:
     async def exec_line(self, typed: str) -> None:
         """Carry out an exec command; also for `do …`."""
         line, _, pipe = typed.rstrip("\x1a\x03").partition("|")
-        words = line.split()
+        words = self._without_alias(line.split())
         if not words or words[0].startswith("!"):
             return
         if any(line.strip().startswith(prefix) for prefix in self.device.faults.unauthorised):
@@ -181,10 +185,27 @@ class IosSession:
         text = show(self.device, found.rest)
         await self.answer(piped(text, pipe) if pipe else text, is_show=True)
 
+    def _without_alias(self, words: list[str]) -> list[str]:
+        """The words with an `alias exec` of the configuration replaced."""
+        for node in self.device.running.children:
+            if words and node.text.startswith(f"alias exec {words[0]} "):
+                return [*node.text.split()[3:], *words[1:]]
+        return words
+
     # -- small commands -----------------------------------------------------------------------------------
 
     async def _nothing(self, _rest: tuple[str, ...]) -> None:
         return
+
+    async def _ping(self, rest: tuple[str, ...]) -> None:
+        await self.answer(ios_ping(rest))
+
+    async def _traceroute(self, rest: tuple[str, ...]) -> None:
+        await self.answer(ios_traceroute(rest))
+
+    async def _clear_counters(self, _rest: tuple[str, ...]) -> None:
+        if await self.ask('Clear "show interface" counters on all interfaces [confirm]') in ("", "y"):
+            self.device.log.add("cleared", of="counters")
 
     async def _accept_number(self, rest: tuple[str, ...]) -> None:
         if not rest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from drivers.simulator.probing import seil_probe
 from drivers.simulator.terminal import Pager, Terminal
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ class SeilSession:
         if command.startswith("show "):
             said = self._show(command)
             return said, said.startswith("invalid")
+        probed = seil_probe(command)
+        if probed is not None:
+            return probed, probed.startswith("invalid")
         if not self.may_write:
             return "error: permission denied", True
         if command == "load-from stdin":

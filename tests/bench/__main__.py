@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 
 import uvloop
 
-from tests.bench import dialects, heartbeats, lists, load, metering, pulls, storm, tunnels
+from tests.bench import dialects, heartbeats, lists, load, metering, pulls, pushes, storm, tunnels
 from tests.bench.figure import Figure
 
 Bench: TypeAlias = Callable[[Path, bool], Coroutine[None, None, list[Figure]]]
@@ -47,6 +47,13 @@ BENCHES: Final[dict[str, Bench]] = {
         per_s=200 if quick else 3_333,
         seconds=5.0 if quick else 600.0,
         polls=100 if quick else 2_000,
+    ),
+    "pushes": lambda folder, quick: pushes.measure(
+        folder,
+        count=60 if quick else 600,
+        mixed=20 if quick else 300,
+        rounds=1 if quick else 3,
+        threads=pushes.THREADS[:1] if quick else pushes.THREADS,
     ),
 }
 """In this order; `quick` shrinks the load, to see that the benches run."""

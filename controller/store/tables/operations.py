@@ -35,6 +35,12 @@ operations: Final = Table(
     ms("sent_ms", nullable=True),
     ms("finished_ms", nullable=True),
     base.text("cancelled_by", nullable=True),
+    # Not begun before; NULL: at once.
+    ms("due_ms", nullable=True),
+    # Uptime of an adapter that is about to be rebooted over its command line, by which the reboot is proven.
+    number("uptime_before_s", nullable=True),
+    # The node that carries it out on a command line; over ARMS it is the node that the adapter is in contact with.
+    base.text("node_id", nullable=True),
     Index("ix_operations_adapter_id", "adapter_id"),
     Index("ix_operations_entry_id", "entry_id"),
     Index("ix_operations_finished_ms_id", "finished_ms", "id"),

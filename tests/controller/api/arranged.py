@@ -474,6 +474,9 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "start_operation": lambda s: Arranged(
         body={"adapter": alone(s)[2], "kind": "ping", "parameters": {"address": "192.0.2.1", "count": 2}}
     ),
+    "start_operations": lambda s: Arranged(
+        body={"adapters": [s.reachable], "kind": "ping", "parameters": {"address": "192.0.2.1", "count": 1}}
+    ),
     "list_operations": lambda s: Arranged(query={"adapter": s.reachable, "kind": "ping", "state": "waiting"}),
     "read_operation": lambda s: Arranged({"operation_id": waiting(s)}),
     "read_operation_file": dumped,

@@ -128,12 +128,12 @@ def test_a_configure_is_referred_to_a_plan(phone: Phone) -> None:
     assert "POST /plans" in refused(answer, 422, "bad-input")["next_step"]
 
 
-def test_who_does_not_phone_home_or_sits_nowhere_is_refused(phone: Phone, fleet: Fleet) -> None:
+def test_who_sits_nowhere_is_refused_over_either_path(phone: Phone, fleet: Fleet) -> None:
     ssh = fleet.register(fleet.ssh())["serial_number"]
     loose = fleet.register(fleet.arms())["serial_number"]
-    for name, words in ((ssh, "does not phone home"), (loose, "sits in no entry")):
+    for name in (ssh, loose):
         problem = refused(fleet.api.post("/operations", json={"adapter": name, "kind": "reboot"}), 409, "conflict")
-        assert words in problem["detail"]
+        assert "sits in no entry" in problem["detail"]
 
 
 def test_an_operation_that_waits_is_shown_at_its_adapter_and_cancelled(phone: Phone, fleet: Fleet) -> None:
