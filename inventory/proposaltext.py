@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from statistics import median
 
 from inventory.congestion import DEFAULT_RULES
@@ -136,12 +136,16 @@ def _money(found: Money) -> list[str]:
     return parts
 
 
-def series_facts(days: Sequence[LinkDay], p95: Interval, outlook: Outlook) -> dict[str, object]:
-    """Figures of one direction, JSON-ready."""
+def series_facts(link_id: int, days: Sequence[LinkDay], p95: Interval, outlook: Outlook) -> dict[str, object]:
+    """Figures of one direction, JSON-ready; each day with the address of the slots that it was made of."""
     return {
         "days": [
             {
                 "day": day.day.isoformat(),
+                "slots": (
+                    f"/api/v1/links/{link_id}/slots?first={day.day.isoformat()}"
+                    f"&after={(day.day + timedelta(days=1)).isoformat()}"
+                ),
                 "valid": day.figures.valid,
                 "busy_util": day.figures.busy_util,
                 "hot90": day.figures.hot90,
@@ -152,6 +156,7 @@ def series_facts(days: Sequence[LinkDay], p95: Interval, outlook: Outlook) -> di
         ],
         "p95_bps": [rate_bps(p95.low), None if p95.high is None else rate_bps(p95.high)],
         "grade": p95.grade.value,
+        "forecast": f"/api/v1/links/{link_id}/forecast",
         "saturation": _shown(outlook.saturation),
         "late": _shown(outlook.late),
         "slope_bps_per_week": outlook.slope_bps_per_week,

@@ -319,6 +319,10 @@ def _proposal(
         text=proposaltext.sentence(facts),
         text_ja=proposalwords.sentence_ja(facts),
         evidence=proposaltext.evidence(facts)
-        | {"series": {s.state.direction.value: proposaltext.series_facts(s.days, s.p95, s.outlook) for s in series}},
+        | {
+            "series": {
+                s.state.direction.value: proposaltext.series_facts(link.id, s.days, s.p95, s.outlook) for s in series
+            }
+        },
         rule_version=RULE_VERSION,
     )

@@ -58,15 +58,25 @@ async def of_link(database: Database, traffic_database: TrafficDatabase, link: L
 def chosen(
     kept: Sequence[Kept], link: Link, direction: Direction, place: backtests.Place | None
 ) -> tuple[Record | None, Literal["link", "group", "fleet", "nobody"]]:
-    """The record that may be told: the link's own with five origins, else of a group of ten contractors or more."""
+    """The record that may be told: the link's own with five origins, else of a group of ten contractors or more.
+
+    A group is not told where what it leaves of the fleet is of fewer than ten: the fleet less the group would tell
+    about those few (SMF-17); then it is the fleet's.
+    """
     own = next((one for one in kept if (one.link_id, one.direction) == (link.id, direction)), None)
     if own is not None and own.record.origins >= OWN_ORIGINS:
         return own.record, "link"
     mine = [one for one in kept if place is not None and one.place.kind == place.kind]
-    for some, of in ((mine, "group"), (list(kept), "fleet")):
-        if len({one.place.contractor_id for one in some}) >= CONTRACTORS_MIN:
-            return backtest.total(one.record for one in some), "group" if of == "group" else "fleet"
+    rest = [one for one in kept if place is None or one.place.kind != place.kind]
+    if _many(mine) and (not rest or _many(rest)):
+        return backtest.total(one.record for one in mine), "group"
+    if _many(kept):
+        return backtest.total(one.record for one in kept), "fleet"
     return None, "nobody"
+
+
+def _many(some: Sequence[Kept]) -> bool:
+    return len({one.place.contractor_id for one in some}) >= CONTRACTORS_MIN
 
 
 async def keep_record(

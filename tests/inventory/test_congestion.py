@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 from inventory.congestion import DayFigures, Level, day_figures, levels
 from inventory.errors import BadInput
 from inventory.periods import Period, Span, day_start_ms, local_ms, span_of
-from inventory.proposals import Demand, ModelOffer, Need, RemedyKind, Situation, need_bps, remedy, trigger
+from inventory.proposals import (
+    Circumstances,
+    Demand,
+    ModelOffer,
+    Need,
+    RemedyKind,
+    Situation,
+    need_bps,
+    remedy,
+    silence,
+    trigger,
+)
 from inventory.reporting import Action, Schedule, runs_due
 
 pytestmark = pytest.mark.fast
@@ -131,3 +142,21 @@ def test_weeks_begin_on_monday_and_local_times_exist() -> None:
 
 def test_critical_is_the_highest_level() -> None:
     assert levels([day(0.5, hot95=24)] * 2)[-1] is Level.CRITICAL
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (Circumstances(), None),
+        (Circumstances(lan_side=True), "lan-side"),
+        (Circumstances(grade="C"), "grade-c"),
+        (Circumstances(grade="B"), None),
+        (Circumstances(capacity_since=date(2026, 5, 4)), "capacity-changed"),
+        (Circumstances(capacity_since=date(2026, 5, 3)), None),
+        (Circumstances(suspended=True), "suspended"),
+        (Circumstances(ends=date(2026, 7, 30)), "ending"),
+        (Circumstances(ends=date(2026, 7, 31)), None),
+    ],
+)
+def test_nothing_is_said_where_a_proposal_would_miss_the_point(place: Circumstances, said: str | None) -> None:
+    assert silence(place, date(2026, 5, 31)) == said

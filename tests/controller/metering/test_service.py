@@ -302,6 +302,10 @@ async def test_thirty_five_days_of_overload_draft_one_proposal_and_no_second(pla
     assert "Recommended: a line of" in draft.text
     assert draft.evidence["capacity"]["kind"] == "line"
     json.dumps(dict(draft.evidence))
+    shown = draft.evidence["series"]["down"]["days"][-1]
+    assert shown["slots"].startswith(f"/api/v1/links/{place.link.id}/slots?first={shown['day']}&after=")
+    assert (draft.evidence["money"], draft.monthly_delta_yen) == (None, None)
+    assert "提案：" in (draft.text_ja or "")
     assert await place.metering.draft_proposals() == []
     async with place.database.write() as tx:
         decided = await proposals.decide(
