@@ -34,7 +34,7 @@ line vty 0 4
 end
 """
 SHORT = Limits(
-    connect_s=5.0, handshake_s=5.0, authentication_s=5.0, prompt_s=5.0, command_s=5.0, read_config_s=5.0, line_s=5.0
+    connect_s=5.0, handshake_s=5.0, authentication_s=20.0, prompt_s=5.0, command_s=5.0, read_config_s=5.0, line_s=5.0
 )
 Opener = Callable[..., Awaitable[ShellSession]]
 Login = Callable[..., Awaitable[CliSession]]
@@ -166,7 +166,7 @@ async def test_a_wrong_enable_password_is_tried_once_and_fails_fast(opener: Open
     ) as device:
         endpoint = Endpoint("127.0.0.1", device.port, "op", Secret(PASSWORD), Secret("wrong"))
         with pytest.raises(AuthenticationFailed) as refused:
-            await opener(DRIVER, endpoint, replace(SHORT, authentication_s=10.0))
+            await opener(DRIVER, endpoint, SHORT)
         assert refused.value.step == "enable"
 
 

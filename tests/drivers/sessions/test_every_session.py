@@ -34,7 +34,7 @@ from inventory.secrets import Secret
 SECRET = "correct horse"
 MARK = "seen-by-the-fleet"
 SHORT = Limits(
-    connect_s=5.0, handshake_s=5.0, authentication_s=5.0, prompt_s=5.0, command_s=5.0, rest_s=5.0, backup_s=5.0
+    connect_s=5.0, handshake_s=5.0, authentication_s=20.0, prompt_s=5.0, command_s=5.0, rest_s=5.0, backup_s=5.0
 )
 IOS_TEXT = "version 15.2\nhostname r1\ninterface Loopback7\nend\n"
 SEIL_TEXT = 'hostname "r1"\nsshd enable\n'
