@@ -391,6 +391,9 @@ async def _follow(pipe: Connection, order: Order) -> None:
             case _:
                 break
         lean.tally.at_s = time.monotonic()
+        os.set_blocking(
+            pipe.fileno(), True
+        )  # the loop made it non-blocking to watch it; a long tally does not fit at once
         pipe.send(lean.tally)
     for task in background:
         task.cancel()
