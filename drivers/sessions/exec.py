@@ -18,6 +18,7 @@ import asyncssh
 from drivers.driver import Driver
 from drivers.sessions.contract import CliSession, Endpoint, Limits, LineResult
 from drivers.sessions.dial import hang_up
+from drivers.sessions.permission import NotPermittedError, permitted
 from drivers.sessions.ssh import open_shell_on
 from drivers.sessions.transcript import Mask, Redact, Transcript, as_it_is, nowhere
 from drivers.sessions.wire import dial
@@ -117,12 +118,14 @@ class ExecSession:
 
     async def lines(self, lines: Sequence[str], *, timeout_s: float) -> Sequence[LineResult]:
         """See `CliSession.lines`. What stands below the first line of a statement goes to the command's input."""
+        self._mask.learn("\n".join(lines))
         results: list[LineResult] = []
         number = 1
         for line in lines:
             command, _, given = line.partition("\n")
             answer = await self._ask(command, given, timeout_s)
-            results.append(LineResult(number, command, self._mask(answer.text), failed=answer.status != 0))
+            said, shown = self._mask(answer.text), self._mask(command)
+            results.append(LineResult(number, command, said, failed=answer.status != 0, shown=shown))
             number += line.count("\n") + 1
             if answer.status != 0:
                 break
@@ -146,7 +149,15 @@ class ExecSession:
         except DeviceError:
             return False
 
+    async def _permitted(self) -> None:
+        try:
+            await permitted()
+        except NotPermittedError:
+            await self.abort()
+            raise
+
     async def _ask(self, command: str, given: str, timeout_s: float) -> Answer:
+        await self._permitted()
         self._transcript(">", self._mask(f"{command}\n{given}".rstrip("\n")))
         received = bytearray()
         why = "the connection was lost"
@@ -155,6 +166,7 @@ class ExecSession:
                 process = await self._connection.create_process(command, term_type=None, encoding=None)
                 with closing(process):
                     if given:
+                        await self._permitted()  # opening the channel took a while
                         process.stdin.write(given.encode("utf-8", "surrogateescape") + b"\n")
                     else:
                         process.stdin.write_eof()

@@ -18,6 +18,7 @@ import h11
 
 from drivers.errors import LockedOut, NotOffered
 from drivers.sessions.contract import Endpoint, Limits, Rest
+from drivers.sessions.permission import permitted
 from drivers.sessions.transcript import Mask, Redact, Transcript, as_it_is, nowhere
 from drivers.sessions.wire import connected_socket
 from inventory.errors import (
@@ -201,6 +202,7 @@ class RestSession:
         sent = False
         try:
             async with asyncio.timeout(timeout_s):
+                await permitted()
                 writer.write(self._request(method, path, body))
                 sent = True
                 await writer.drain()

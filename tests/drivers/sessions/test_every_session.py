@@ -22,6 +22,7 @@ from drivers.sessions.cli import open_cli
 from drivers.sessions.contract import CliSession, Endpoint, Limits, Rest
 from drivers.sessions.exec import open_exec
 from drivers.sessions.lane import open_lane
+from drivers.sessions.permission import PERMIT, NotPermittedError
 from drivers.sessions.rest import RestSession
 from drivers.sessions.ssh import open_ssh
 from drivers.simulator.forti_cli import FortiDevice
@@ -57,6 +58,8 @@ class Rig:
     cut_change: Callable[[], None]
     running: Callable[[], str]
     written: list[str] = field(default_factory=list)
+    logged_in: Callable[[], None] = lambda: None
+    """Called between the login and the change; over REST, where each request is its own login, before both."""
 
     def moved(self, port: int) -> Endpoint:
         """The same device at another port."""
@@ -97,6 +100,7 @@ def cli_rig(
 
     async def change(at: Endpoint, limits: Limits) -> None:
         session = await opened(at, limits)
+        rig.logged_in()
         try:
             if chosen is IOS:
                 await session.command("configure terminal", timeout_s=limits.command_s)
@@ -104,7 +108,7 @@ def cli_rig(
         finally:
             await session.close()
 
-    return Rig(
+    rig = Rig(
         endpoint,
         replace(
             endpoint, host_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFydGlmaWNpYWxhcnRpZmljaWFsYXJ0aWZpY2lhbGFydGk="
@@ -118,6 +122,7 @@ def cli_rig(
         device.running_text,
         written,
     )
+    return rig
 
 
 async def ios_rig(stack: AsyncExitStack, opener: Opener) -> Rig:
@@ -156,12 +161,13 @@ async def rest_rig(stack: AsyncExitStack) -> Rig:
         return await session(at, limits).backup()
 
     async def change(at: Endpoint, limits: Limits) -> None:
+        rig.logged_in()
         await session(at, limits).change("PUT", "/api/v2/cmdb/system/global", {"alias": MARK})
 
     def cut() -> None:
         api.cut_after = 30
 
-    return Rig(
+    rig = Rig(
         endpoint,
         replace(endpoint, rest=replace(rest, certificate="00" * 32)),
         replace(endpoint, rest=replace(rest, token=Secret("wrong"))),
@@ -173,6 +179,7 @@ async def rest_rig(stack: AsyncExitStack) -> Rig:
         unit.running_text,
         written,
     )
+    return rig
 
 
 async def test_a_device_is_read_and_changed(rig: Rig) -> None:
@@ -234,6 +241,26 @@ async def test_a_change_that_is_cut_is_unknown_and_was_sent_once(rig: Rig) -> No
 
     assert MARK in rig.running()
     assert rig.credentials() == 1
+
+
+async def test_a_process_whose_work_was_taken_over_changes_nothing_with_a_session_that_is_open(rig: Rig) -> None:
+    over_rest = rig.endpoint.rest is not None
+    asks = iter([True] if over_rest else [])  # over REST the connection is still made, and the request is not sent
+
+    async def permit() -> None:
+        if not next(asks, False):
+            raise NotPermittedError("another has this work")
+
+    def taken_over() -> None:
+        PERMIT.set(permit)
+
+    rig.logged_in = taken_over
+
+    with pytest.raises(NotPermittedError):
+        await rig.change(rig.endpoint, SHORT)
+
+    assert MARK not in rig.running()
+    assert rig.credentials() == (0 if over_rest else 1)
 
 
 async def test_an_answer_beyond_the_limit_is_truncated(rig: Rig) -> None:
