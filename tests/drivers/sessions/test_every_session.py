@@ -100,7 +100,7 @@ def cli_rig(
 
     async def change(at: Endpoint, limits: Limits) -> None:
         session = await opened(at, limits)
-        rig.logged_in()
+        made.logged_in()
         try:
             if chosen is IOS:
                 await session.command("configure terminal", timeout_s=limits.command_s)
@@ -108,7 +108,7 @@ def cli_rig(
         finally:
             await session.close()
 
-    rig = Rig(
+    made = Rig(
         endpoint,
         replace(
             endpoint, host_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFydGlmaWNpYWxhcnRpZmljaWFsYXJ0aWZpY2lhbGFydGk="
@@ -122,7 +122,7 @@ def cli_rig(
         device.running_text,
         written,
     )
-    return rig
+    return made
 
 
 async def ios_rig(stack: AsyncExitStack, opener: Opener) -> Rig:
@@ -161,13 +161,13 @@ async def rest_rig(stack: AsyncExitStack) -> Rig:
         return await session(at, limits).backup()
 
     async def change(at: Endpoint, limits: Limits) -> None:
-        rig.logged_in()
+        made.logged_in()
         await session(at, limits).change("PUT", "/api/v2/cmdb/system/global", {"alias": MARK})
 
     def cut() -> None:
         api.cut_after = 30
 
-    rig = Rig(
+    made = Rig(
         endpoint,
         replace(endpoint, rest=replace(rest, certificate="00" * 32)),
         replace(endpoint, rest=replace(rest, token=Secret("wrong"))),
@@ -179,7 +179,7 @@ async def rest_rig(stack: AsyncExitStack) -> Rig:
         unit.running_text,
         written,
     )
-    return rig
+    return made
 
 
 async def test_a_device_is_read_and_changed(rig: Rig) -> None:
