@@ -12,13 +12,11 @@ import pytest
 
 from drivers.errors import DeviceBusy
 from drivers.ios import DRIVER
-from drivers.sessions.cli import open_cli
 from drivers.sessions.contract import CliSession, Endpoint, Limits
-from drivers.sessions.lane import open_lane
-from drivers.sessions.ssh import ShellSession, open_ssh
 from drivers.simulator.ios_cli import IosDevice
 from inventory.errors import AuthenticationFailed, DeviceError, IdentityMismatch, OutcomeUnknown, Truncated, Unreachable
 from inventory.secrets import Secret
+from tests.drivers.sessions.carriers import Opener
 
 PASSWORD = "correct horse"
 ENABLE = "battery staple"
@@ -36,7 +34,6 @@ end
 SHORT = Limits(
     connect_s=5.0, handshake_s=5.0, authentication_s=20.0, prompt_s=5.0, command_s=5.0, read_config_s=5.0, line_s=5.0
 )
-Opener = Callable[..., Awaitable[ShellSession]]
 Login = Callable[..., Awaitable[CliSession]]
 
 
@@ -51,12 +48,6 @@ async def device() -> AsyncIterator[IosDevice]:
         password=PASSWORD,
     ) as device:
         yield device
-
-
-@pytest.fixture(params=[open_ssh, open_cli, open_lane], ids=["asyncssh", "scrapli", "netmiko lane"])
-def opener(request: pytest.FixtureRequest) -> Opener:
-    chosen: Opener = request.param
-    return chosen
 
 
 @pytest.fixture

@@ -11,26 +11,23 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import pytest
 
 from drivers.driver import Driver
 from drivers.ios import DRIVER as IOS
 from drivers.registry import driver
-from drivers.sessions.cli import open_cli
 from drivers.sessions.contract import CliSession, Endpoint, Limits, Rest
 from drivers.sessions.exec import open_exec
-from drivers.sessions.lane import open_lane
 from drivers.sessions.permission import PERMIT, NotPermittedError
 from drivers.sessions.rest import RestSession
-from drivers.sessions.ssh import open_ssh
 from drivers.simulator.forti_cli import FortiDevice
 from drivers.simulator.forti_rest import FortiRest
 from drivers.simulator.ios_cli import IosDevice
 from drivers.simulator.seil_cli import SeilDevice
 from inventory.errors import AuthenticationFailed, IdentityMismatch, OutcomeUnknown, Truncated, Unreachable
 from inventory.secrets import Secret
+from tests.drivers.sessions.carriers import SHELLS
 
 SECRET = "correct horse"
 MARK = "seen-by-the-fleet"
@@ -41,7 +38,6 @@ IOS_TEXT = "version 15.2\nhostname r1\ninterface Loopback7\nend\n"
 SEIL_TEXT = 'hostname "r1"\nsshd enable\n'
 FORTI_TEXT = 'config system global\n    set hostname "r1"\nend\n'
 Opener = Callable[..., Awaitable[CliSession]]
-Carrier = Literal["asyncssh", "scrapli", "netmiko lane", "exec", "rest"]
 
 
 @dataclass
@@ -68,7 +64,7 @@ class Rig:
         return replace(self.endpoint, port=port)
 
 
-@pytest.fixture(params=["asyncssh", "scrapli", "netmiko lane", "exec", "rest"])
+@pytest.fixture(params=[*SHELLS, "exec", "rest"])
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
     async with AsyncExitStack() as stack:
         match request.param:
@@ -77,8 +73,7 @@ async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
             case "exec":
                 yield await exec_rig(stack)
             case carrier:
-                opener: dict[str, Opener] = {"asyncssh": open_ssh, "scrapli": open_cli, "netmiko lane": open_lane}
-                yield await ios_rig(stack, opener[carrier])
+                yield await ios_rig(stack, SHELLS[carrier])
 
 
 def cli_rig(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -12,17 +12,14 @@ import pytest
 
 from drivers.errors import JumpHostRefused
 from drivers.ios import DRIVER
-from drivers.sessions.cli import open_cli
 from drivers.sessions.contract import Endpoint, Hop, Limits
-from drivers.sessions.lane import open_lane
-from drivers.sessions.ssh import ShellSession, open_ssh
 from drivers.simulator.ios_cli import IosDevice
 from inventory.errors import AuthenticationFailed, Unreachable
 from inventory.secrets import Secret
+from tests.drivers.sessions.carriers import Opener
 
 PASSWORD = "correct horse"
 HOP_PASSWORD = "hop hop"
-Opener = Callable[..., Awaitable[ShellSession]]
 LIMITS = Limits(connect_s=10.0)
 LOOPBACKS = "".join(f"interface Loopback{number}\n description {'x' * 200}\n" for number in range(400))
 LONG = f"version 15.2\nhostname r1\n{LOOPBACKS}end\n"
@@ -86,12 +83,6 @@ async def device() -> AsyncIterator[IosDevice]:
         password=PASSWORD,
     ) as device:
         yield device
-
-
-@pytest.fixture(params=[open_ssh, open_cli, open_lane], ids=["asyncssh", "scrapli", "netmiko lane"])
-def opener(request: pytest.FixtureRequest) -> Opener:
-    chosen: Opener = request.param
-    return chosen
 
 
 def behind(device: IosDevice, *hops: Hop) -> Endpoint:
