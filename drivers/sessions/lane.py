@@ -15,7 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Lock
+from functools import cache
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Final, Protocol, cast
 from weakref import WeakKeyDictionary
 
@@ -174,10 +175,43 @@ def _disabled(endpoint: Endpoint, transport: type[paramiko.Transport]) -> dict[s
     }
 
 
+@cache
+def _transport() -> type[paramiko.Transport]:
+    """Paramiko's transport, which asks for the authentication service once, as some servers insist on.
+
+    Its own handler begins to listen for the answer to a request after the request was sent: a device that answers
+    faster than that was heard by nobody, and the login ended as a time-out. Ours listens before.
+    """
+    from paramiko import ServiceRequestingTransport  # noqa: PLC0415 – 2 s of imports that few daemons need
+    from paramiko.auth_handler import AuthOnlyHandler  # noqa: PLC0415
+
+    class Listening(AuthOnlyHandler):  # type: ignore[misc]  # Paramiko ships no types
+        _answered: Event | None = None
+
+        @property
+        def auth_event(self) -> Event | None:
+            return self._answered
+
+        @auth_event.setter
+        def auth_event(self, _late: Event | None) -> None:
+            """What is put here comes after the request; what was there before it stays."""
+
+        def send_auth_request(self, *request: object, **more: object) -> object:
+            self._answered = Event()
+            return super().send_auth_request(*request, **more)
+
+    class Requesting(ServiceRequestingTransport):  # type: ignore[misc]  # as above
+        def get_auth_handler(self) -> Listening:
+            return Listening(self)
+
+    chosen: type[paramiko.Transport] = Requesting
+    return chosen
+
+
 def _ssh(endpoint: Endpoint, limits: Limits, sock: socket.socket, check: KeyCheck) -> BaseConnection:
     """A netmiko connection without any opinion on the device, at an open shell. Blocks; runs in a thread."""
-    from netmiko.terminal_server import TerminalServerSSH  # noqa: PLC0415 – 2 s of imports that few daemons need
-    from paramiko import ServiceRequestingTransport, SSHClient  # noqa: PLC0415
+    from netmiko.terminal_server import TerminalServerSSH  # noqa: PLC0415 – as above
+    from paramiko import SSHClient  # noqa: PLC0415
 
     class Connection(TerminalServerSSH):
         def _build_ssh_client(self) -> SSHClient:
@@ -186,8 +220,7 @@ def _ssh(endpoint: Endpoint, limits: Limits, sock: socket.socket, check: KeyChec
             return client
 
         def _connect_params_dict(self) -> dict[str, object]:
-            # The plain transport asks for the authentication service once per method, which some servers refuse.
-            return {**super()._connect_params_dict(), "transport_factory": ServiceRequestingTransport}
+            return {**super()._connect_params_dict(), "transport_factory": _transport()}
 
     connection = Connection(
         host=endpoint.host,
@@ -195,7 +228,7 @@ def _ssh(endpoint: Endpoint, limits: Limits, sock: socket.socket, check: KeyChec
         username=endpoint.username,
         password=endpoint.password.reveal(),
         device_type="terminal_server",
-        disabled_algorithms=_disabled(endpoint, ServiceRequestingTransport),
+        disabled_algorithms=_disabled(endpoint, _transport()),
         conn_timeout=limits.handshake_s,
         banner_timeout=limits.handshake_s,
         auth_timeout=limits.authentication_s,
