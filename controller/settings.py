@@ -191,6 +191,10 @@ class MeteringSettings(_Section):
     """Seconds between two polls of one adapter."""
     report_directory: Path | None = None
     """Where reports are written; empty: `reports/` in the data directory."""
+    line_offers_bps: tuple[Annotated[int, Field(gt=0, le=10**13)], ...] = ()
+    """Line rates that can be ordered, in bit/s: a proposal names the smallest that suffices; empty: the need alone."""
+    proposal_valid_days: Annotated[int, Field(ge=1, le=3650)] = 60
+    """Days that a proposal can be accepted after it was sent, unless the sender names another last day."""
 
 
 class MailSettings(_Section):
