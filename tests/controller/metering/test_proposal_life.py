@@ -192,7 +192,7 @@ async def test_a_proposal_about_another_capacity_or_an_empty_place_is_superseded
         "current": {"model": "FortiGate 40F"},
     }
     async with place.database.write() as tx:
-        new = replace(NEW, entry_id=place.entry_id, link_id=place.link.id, evidence=NEW.evidence | rests_on)
+        new = replace(NEW, entry_id=place.entry_id, link_id=place.link.id, evidence={**NEW.evidence, **rests_on})
         draft = await proposals.draft(tx, place.clock.now_ms(), new)
     await place.metering.draft_proposals()
     assert (await seen(place))[0].state == "draft"  # too little is measured to say otherwise
