@@ -245,6 +245,20 @@ def contracted(seed: Seeded) -> tuple[str, str]:
     return keys["management"], keys["adapter"]
 
 
+def mobile_access(seed: Seeded) -> str:
+    """A mobile access in service, on an adapter line that has no unit yet."""
+    items = [
+        {"kind": "management", "name": "Osaka", "classes": ["I"], "entries": 1},
+        {"kind": "adapter", "name": "edge", "device_class": "I", "model": "SA-W2L"},
+        {"kind": "mobile-access", "on": "edge", "plan": "10GB"},
+    ]
+    form = {"contractor": seed.fleet.contractor(), "service": "mpc", "form": "as received", "items": items}
+    number = ok(seed.fleet.api.post("/applications", json=form))["id"]
+    start = {"billing_start": datetime.now(timezone(timedelta(hours=9))).date().isoformat()}
+    lines = ok(seed.fleet.api.post(f"/applications/{number}/accept", json=start))["lines"]
+    return str(next(line["key"] for line in lines if line["kind"] == "mobile-access"))
+
+
 def noticed(seed: Seeded) -> Arranged:
     """A line with a notice that can be taken back."""
     key = contracted(seed)[1]
@@ -486,6 +500,8 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "list_months": lambda s: Arranged({"link_id": s.link}),
     "read_forecast": lambda s: Arranged({"link_id": s.link}),
     "list_alarms": lambda s: Arranged({"link_id": s.link}),
+    "list_mobile_usage": lambda s: Arranged(query={"contractor": s.fleet.contractor(), "limit": 5}),
+    "explain_mobile_usage": lambda s: Arranged({"key": mobile_access(s)}),
     "set_counters": lambda s: Arranged({"serial": s.reachable}, AGENT, headers=ANY),
     "read_counters": counted,
     "remove_counters": counted,
