@@ -145,5 +145,6 @@ class Renewal:
                 made_ms=now_ms,
                 until_ms=read(pair.certificate).not_after_ms,
                 serial=serial_number(pair.certificate),
+                known=stored.certificate_serials[0] if stored is not None and stored.certificate_serials else None,
                 former=former,
             )
