@@ -18,6 +18,7 @@ from sqlalchemy import (
     RowMapping,
     ScalarSelect,
     Select,
+    Text,
     bindparam,
     delete,
     func,
@@ -375,7 +376,10 @@ class Batch:
     """What has been noted since the last write; merged, so that a storm costs a row per adapter."""
 
     contacts: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """Changed columns of `arms_contacts` by adapter."""
+    """Changed columns of `arms_contacts` by adapter. `tunnel_open` 0 is written only where no other node has one,
+    `certificate_delivered_ms` only while `certificate_delivered`, a serial number, is that of the newest."""
+    node: str | None = None
+    """The node that has noted it."""
     refusals: dict[int, int] = field(default_factory=dict)
     """How often each adapter was refused."""
     claims: dict[tuple[str, str, str], list[int]] = field(default_factory=dict)
@@ -391,11 +395,42 @@ class Batch:
         return bool(self.contacts or self.refusals or self.claims or self.boots or self.proofs or self.beats)
 
 
+_TUNNEL_ENDED: Final = (
+    update(arms_contacts)
+    .where(
+        arms_contacts.c.adapter_id == bindparam("of_adapter"),
+        or_(arms_contacts.c.node.is_(None), arms_contacts.c.node == bindparam("of_node")),
+    )
+    .values(tunnel_open=0)
+)
+_NEWEST: Final = select(arms_identities.c.certificate_serial).where(
+    arms_identities.c.adapter_id == arms_contacts.c.adapter_id
+)
+_CERTIFICATE_DELIVERED: Final = (
+    update(arms_contacts)
+    .where(
+        arms_contacts.c.adapter_id == bindparam("of_adapter"),
+        _NEWEST.scalar_subquery().is_not_distinct_from(bindparam("serial", type_=Text)),
+    )
+    .values(certificate_delivered_ms=bindparam("at_ms"))
+)
+
+
 async def write(tx: Tx, batch: Batch) -> None:
     """Write a batch in the open transaction."""
     by_columns: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    ended: list[Mapping[str, Any]] = []
+    given: list[Mapping[str, Any]] = []
     for adapter_id, values in batch.contacts.items():
-        by_columns[tuple(sorted(values))].append({"of_adapter": adapter_id, **values})
+        told = dict(values)
+        if "certificate_delivered" in told:
+            serial = told.pop("certificate_delivered")
+            given.append({"of_adapter": adapter_id, "at_ms": told.pop("certificate_delivered_ms"), "serial": serial})
+        if batch.node is not None and tx.dialect.name == "postgresql" and told.get("tunnel_open") == 0:
+            del told["tunnel_open"]
+            ended.append({"of_adapter": adapter_id, "of_node": batch.node})
+        if told:
+            by_columns[tuple(sorted(told))].append({"of_adapter": adapter_id, **told})
     for columns, rows in by_columns.items():
         await tx.execute(
             update(arms_contacts)
@@ -403,6 +438,10 @@ async def write(tx: Tx, batch: Batch) -> None:
             .values({column: bindparam(column) for column in columns}),
             rows,
         )
+    if ended:
+        await tx.execute(_TUNNEL_ENDED, ended)
+    if given:
+        await tx.execute(_CERTIFICATE_DELIVERED, given)
     if batch.refusals:
         await tx.execute(
             update(arms_contacts)
