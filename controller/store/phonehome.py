@@ -18,7 +18,6 @@ from sqlalchemy import (
     RowMapping,
     ScalarSelect,
     Select,
-    Text,
     bindparam,
     delete,
     func,
@@ -146,6 +145,7 @@ def _identities() -> Select[Any]:
             arms_contacts.c.quarantine,
             arms_contacts.c.ls_ms,
             arms_contacts.c.certificate_delivered_ms,
+            arms_contacts.c.certificate_delivered_serial,
             arms_contacts.c.tls,
             arms_contacts.c.tls_best,
         )
@@ -311,12 +311,12 @@ def _identity(row: RowMapping, keyring: Keyring, ticked: set[str]) -> ArmsIdenti
         quarantine=row["quarantine"],
         ticked=len(ticked),
         ls_ms=row["ls_ms"],
+        certificate_serial=row["certificate_serial"],
         certificate_issued=row["certificate_delivered_ms"] is not None,
         certificate_serials=accepted_certificates(
             row["certificate_serial"],
             row["previous_certificate_serial"],
-            made_ms=row["certificate_made_ms"],
-            delivered_ms=row["certificate_delivered_ms"],
+            delivered=row["certificate_delivered_serial"],
         ),
         legacy_tls=None if row["legacy_tls"] is None else bool(row["legacy_tls"]),
         tls=row["tls"],
@@ -376,8 +376,7 @@ class Batch:
     """What has been noted since the last write; merged, so that a storm costs a row per adapter."""
 
     contacts: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """Changed columns of `arms_contacts` by adapter. `tunnel_open` 0 is written only where no other node has one,
-    `certificate_delivered_ms` only while `certificate_delivered`, a serial number, is that of the newest."""
+    """Changed columns of `arms_contacts` by adapter. `tunnel_open` 0 is written only where no other node has one."""
     node: str | None = None
     """The node that has noted it."""
     refusals: dict[int, int] = field(default_factory=dict)
@@ -403,29 +402,14 @@ _TUNNEL_ENDED: Final = (
     )
     .values(tunnel_open=0)
 )
-_NEWEST: Final = select(arms_identities.c.certificate_serial).where(
-    arms_identities.c.adapter_id == arms_contacts.c.adapter_id
-)
-_CERTIFICATE_DELIVERED: Final = (
-    update(arms_contacts)
-    .where(
-        arms_contacts.c.adapter_id == bindparam("of_adapter"),
-        _NEWEST.scalar_subquery().is_not_distinct_from(bindparam("serial", type_=Text)),
-    )
-    .values(certificate_delivered_ms=bindparam("at_ms"))
-)
 
 
 async def write(tx: Tx, batch: Batch) -> None:
     """Write a batch in the open transaction."""
     by_columns: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
     ended: list[Mapping[str, Any]] = []
-    given: list[Mapping[str, Any]] = []
     for adapter_id, values in batch.contacts.items():
         told = dict(values)
-        if "certificate_delivered" in told:
-            serial = told.pop("certificate_delivered")
-            given.append({"of_adapter": adapter_id, "at_ms": told.pop("certificate_delivered_ms"), "serial": serial})
         if batch.node is not None and tx.dialect.name == "postgresql" and told.get("tunnel_open") == 0:
             del told["tunnel_open"]
             ended.append({"of_adapter": adapter_id, "of_node": batch.node})
@@ -440,8 +424,6 @@ async def write(tx: Tx, batch: Batch) -> None:
         )
     if ended:
         await tx.execute(_TUNNEL_ENDED, ended)
-    if given:
-        await tx.execute(_CERTIFICATE_DELIVERED, given)
     if batch.refusals:
         await tx.execute(
             update(arms_contacts)

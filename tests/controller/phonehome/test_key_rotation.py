@@ -402,7 +402,7 @@ async def test_of_two_certificates_that_two_nodes_make_at_once_the_first_counts(
         )
 
     def delivered(serial: str | None, at_ms: int) -> rows.Batch:
-        note = {"certificate_delivered_ms": at_ms, "certificate_delivered": serial}
+        note = {"certificate_delivered_ms": at_ms, "certificate_delivered_serial": serial}
         return rows.Batch(contacts={adapter.id: note})
 
     adapter = await adapter_on_record(database, keyring)
