@@ -308,12 +308,12 @@ def _key(found: Operation) -> str:
     return f"operation {found.id} ({found.kind})"
 
 
-async def link(tx: Tx, daemon: Daemon, found: Link) -> Explanation:
-    """Explanation of one link. The caller has checked its scope."""
-    return explain.explain_link(await _link_facts(tx, daemon, found))
+async def link(tx: Tx, daemon: Daemon, scope: Scope, found: Link) -> Explanation:
+    """Explanation of one link. The caller has checked its scope; a contractor is told of no draft."""
+    return explain.explain_link(await _link_facts(tx, daemon, scope, found))
 
 
-async def _link_facts(tx: Tx, daemon: Daemon, found: Link) -> LinkFacts:
+async def _link_facts(tx: Tx, daemon: Daemon, scope: Scope, found: Link) -> LinkFacts:
     today = tokyo_day(daemon.clock.now_ms())
     states = await link_rows.levels(tx, found.id)
     worst = max(states, key=lambda one: one.level, default=None)
@@ -322,7 +322,7 @@ async def _link_facts(tx: Tx, daemon: Daemon, found: Link) -> LinkFacts:
     open_ones = [
         one
         for state in ("draft", "sent")
-        for one in await proposals.page(tx, Scope.everything(), state=state, entry_id=found.entry_id)
+        for one in await proposals.page(tx, scope, state=state, entry_id=found.entry_id)
     ]
     valid_day = worst.valid_day if worst else None
     return LinkFacts(
@@ -335,6 +335,7 @@ async def _link_facts(tx: Tx, daemon: Daemon, found: Link) -> LinkFacts:
         capacity="" if capacity is None else _rate(capacity),
         busy="" if worst is None else f"direction {worst.direction.value} since {worst.since_day.isoformat()}",
         proposal=str(open_ones[0].id) if open_ones else None,
+        for_contractor=scope.contractor_id is not None,
         notes=tuple(await counter_notes.of_link(tx, found, daemon.clock.now_ms())),
     )
 

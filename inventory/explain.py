@@ -411,6 +411,8 @@ class LinkFacts:
     proposal: str | None = None
     notes: tuple[Fact, ...] = ()
     """What else is to be known of it: a saturation alarm, maintenance, how its counters are read."""
+    for_contractor: bool = False
+    """Whether the reader is the contractor, who decides what was sent and sees no draft."""
 
 
 def explain_link(facts: LinkFacts) -> Explanation:
@@ -424,6 +426,8 @@ def explain_link(facts: LinkFacts) -> Explanation:
         then = "Find out why no valid day was measured for five days."
     else:
         word, then = _LEVELS[facts.level], _LEVEL_NEXT[facts.level]
+        if facts.for_contractor and facts.level >= 2:
+            then = "The provider looks at it, and proposes what helps."
     if facts.proposal and word in ("congested", "critical"):
         then = f"Review proposal {facts.proposal}."
     chain = [
