@@ -251,9 +251,13 @@ def _config(known: _Known, adapter: Adapter, seat: Placement | None) -> tuple[Co
         return ConfigState.NONE, None
     if truth is None or truth.seen_ms < seat.from_ms:
         return ConfigState.UNKNOWN, None
-    if wanted is None or wanted.digest == truth.digest:
-        return ConfigState.IN_SYNC, truth.seen_ms
-    return ConfigState.DIFFERS, truth.seen_ms
+    if wanted is not None and wanted.digest != truth.digest:
+        return ConfigState.DIFFERS, truth.seen_ms
+    working = known.configs.get((seat.slot_id, "working"))
+    newer = working is not None and (wanted is None or working.at_ms > wanted.at_ms)
+    if working is not None and newer and working.digest != truth.digest:
+        return ConfigState.UNPUSHED, working.at_ms
+    return ConfigState.IN_SYNC, truth.seen_ms
 
 
 def plan(found: Plan, standing: PlanStanding, moved: str) -> Explanation:

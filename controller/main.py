@@ -142,7 +142,15 @@ class Daemon:
             node=held.node_id,
             reach=self.reach,
         )
-        self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner, busy=lambda: self.phonehome.crowded)
+        self.truth = TruthReader(
+            db,
+            keyring,
+            self.clock,
+            self.reach,
+            self.planner,
+            busy=lambda: self.phonehome.crowded,
+            node=held.node_id,
+        )
         self.shapes = ShapeLearner(db, keyring, self.clock, self.planner)
         self.node = held
         self.reports = ReportService(
@@ -208,6 +216,7 @@ class Daemon:
         self._loop("heartbeats to slots", self.metering.run_settling)
         self._loop("ssh watch", self.identifier.watch)
         self._loop("truth", self.truth.run)
+        self._loop("truth for other nodes", self.truth.run_for_others)
         self._loop("shapes", self.shapes.run)
         self._loop("event publisher", self._publish)
         self._loop("calendar", self._calendar)
