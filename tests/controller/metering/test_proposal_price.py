@@ -77,7 +77,7 @@ async def proposed(
         return next(iter(await proposals.page(tx, ALL)), None)
 
 
-@pytest.mark.rule("MPC-19", "MPC-16", "MPC-5")
+@pytest.mark.rule("MPC-19", "MPC-16.1", "MPC-5")
 async def test_the_smallest_lent_model_that_suffices_is_proposed_with_its_price_and_the_rest_of_the_old_period(
     database: Database, traffic: TrafficDatabase, clock: ManualClock, keyring: Keyring
 ) -> None:
