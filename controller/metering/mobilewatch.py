@@ -9,9 +9,7 @@ from controller.metering.mobile import MobileUse, use_of
 from controller.store import contracts, events, mobile
 from controller.store.database import Database, Tx
 from controller.store.events import NewEvent
-from controller.store.rows import insert_new
 from controller.store.scope import Scope
-from controller.store.tables.metering import mobile_warnings
 from controller.store.traffic import TrafficDatabase
 from inventory.calendar import Month, tokyo_day
 from inventory.mobileusage import RunOutState
@@ -47,18 +45,7 @@ class MobileWatch:
     async def _tell(self, one: MobileUse, month: Month, stage: str, now_ms: int) -> bool:
         day = one.run_out.day
         async with self._database.write() as tx:
-            new = await insert_new(
-                tx,
-                mobile_warnings,
-                {
-                    "line_id": one.standing.line.id,
-                    "month": str(month),
-                    "stage": stage,
-                    "day": day.isoformat() if day else None,
-                    "at_ms": now_ms,
-                },
-            )
-            if new is None:
+            if not await mobile.warn(tx, one.standing.line.id, month, stage, day, now_ms):
                 return False
             unit = await _unit(tx, one)
             await events.record(tx, NewEvent(f"mobile.{stage}", now_ms, adapter_id=unit, facts=_facts(one, month)))

@@ -22,7 +22,7 @@ from controller.store.tables.system import events
 from controller.store.traffic import Kept
 from drivers.sessions.counting import FoundInterface
 from inventory.backtest import Record
-from inventory.congestion import DayFigures, Level
+from inventory.congestion import Cause, CauseFlag, DayFigures, Level
 from inventory.counters import Flag
 from inventory.errors import BadInput, Conflict, NotAllowed, NotFound
 from inventory.linkdays import LinkDay, direction_series
