@@ -289,10 +289,10 @@ def _filters(old: Model, new: Model, way: Way, names: Sequence[str]) -> Findings
             continue
         for pattern in (r"ip access-group (\S+) in", r"ipv6 traffic-filter (\S+) in"):
             one, other = was.value(pattern), now.value(pattern)
-            if not other:
+            if not other or (one == other and old.lists.same(one, new.lists)):
                 continue
-            let_in = old.lists.get(one, []) if one else []
-            rules = new.lists.get(other, [])
+            let_in = old.lists.of(one) if one else []
+            rules = new.lists.of(other)
             yield from _denied(let_in, rules, old, way, was, f"interface {name} / {pattern.split(' (')[0]} {other} in")
 
 
@@ -347,19 +347,21 @@ def _encrypted(old: Model, new: Model, way: Way, names: Sequence[str]) -> Findin
         own = way.address_ip or next((a for a, _ in old.interfaces[name].networks), ANYBODY)
         packet = Packet(own, to, "tcp", way.ports[0], EPHEMERAL)
         for line in _crypto_lists(new, name):
-            if own.version != to.version or not passes(new.lists.get(line, []), packet, otherwise=False):
+            if own.version != to.version or not passes(new.lists.of(line), packet, otherwise=False):
                 continue
-            if line not in _crypto_lists(old, name) or not passes(old.lists.get(line, []), packet, otherwise=False):
+            if line not in _crypto_lists(old, name) or not passes(old.lists.of(line), packet, otherwise=False):
                 yield Finding(f"interface {name} / crypto map", f"list {line} takes our answers into a tunnel")
 
 
 def _crypto_lists(model: Model, name: str) -> list[str]:
     interface = model.interfaces.get(name)
     applied = interface.value(r"crypto map (\S+).*") if interface else ""
+    if not applied:
+        return []
     return [
         child.text.rsplit(" ", 1)[1]
         for text, node in model.top.items()
-        if applied and text.startswith(f"crypto map {applied} ")
+        if text.startswith(f"crypto map {applied} ")
         for child in node.children
         if child.text.startswith("match address ")
     ]

@@ -76,7 +76,7 @@ def _admitted(
     one, other = _class(was, form), _class(now, form)
     if not other:
         return
-    before, after = old.lists.get(one, []) if one else [], new.lists.get(other, [])
+    before, after = old.lists.of(one) if one else [], new.lists.of(other)
     if not after:
         if other not in new.lists and other != one:
             yield Finding(f"{place} / {form} {other} in", "the access list is not there; once it is, it decides")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from drivers.dialects.block_secrets import SECRET_NAME
 from drivers.dialects.block_words import quoted, value, words
-from drivers.dialects.tree import Node
+from drivers.dialects.tree import Node, Tree
 from inventory.secrets import MASK
 
 _VOLATILE: Final = re.compile(r"uuid|snmp-index|last-login|login-time")
@@ -63,6 +63,9 @@ class Table:
     settings: dict[str, Setting] = field(default_factory=dict)
     entries: dict[str, Table] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
+    _shared: bool = field(default=False, compare=False)
+    """Whether another table has the same entries and child tables, so that none of them may be changed in place."""
+    _form: tuple[Node, ...] | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, nodes: Sequence[Node]) -> Table:
@@ -70,6 +73,17 @@ class Table:
         table = cls()
         table.enter(nodes)
         return table
+
+    def copy(self) -> Table:
+        """The same state, to be changed apart; entries and child tables are shared until they are changed."""
+        return replace(
+            self,
+            settings=dict(self.settings),
+            entries=dict(self.entries),
+            tables=dict(self.tables),
+            _shared=True,
+            _form=None,
+        )
 
     @property
     def ordered(self) -> bool:
@@ -90,11 +104,11 @@ class Table:
         match keyword:
             case "config":
                 path = " ".join(quoted(word) for word in arguments)
-                self.tables.setdefault(path, Table(path)).enter(children)
+                self._own(self.tables, path, path).enter(children)
             case "edit":
                 if children and children[-1].text == "abort":
                     return
-                self.entries.setdefault(self._free_key(arguments[0]), Table()).enter(children)
+                self._own(self.entries, self._free_key(arguments[0]), "").enter(children)
             case "set" | "unset" | "append" | "select" | "unselect":
                 self._setting(keyword, arguments[0], Setting.of(raw[1:]))
             case "delete":
@@ -107,6 +121,15 @@ class Table:
                     self._rearrange(keyword, *arguments)
             case _:
                 pass  # get and show only look
+
+    def _own(self, held: dict[str, Table], key: str, path: str) -> Table:
+        """What is held by a key, to be changed; new if nothing is."""
+        found = held.get(key)
+        if found is None:
+            found = held[key] = Table(path)
+        elif self._shared:
+            found = held[key] = found.copy()
+        return found
 
     def _free_key(self, key: str) -> str:
         """`edit 0` means the next free number."""
@@ -150,7 +173,15 @@ class Table:
         )
 
     def canonical(self) -> tuple[Node, ...]:
-        """The state in the form of comparison: sorted but for ordered tables, spelled one way, no empty tables."""
+        """The state in the form of comparison: sorted but for ordered tables, spelled one way, no empty tables.
+
+        Made once, after the last statement was entered.
+        """
+        if self._form is None:
+            self._form = self._canonical()
+        return self._form
+
+    def _canonical(self) -> tuple[Node, ...]:
         settings = sorted(
             " ".join(("set", quoted(name), *(quoted(v) for v in each.comparable(name))))
             for name, each in self.settings.items()
@@ -163,3 +194,8 @@ class Table:
             *(node for node in tables if node.children),
             *(Node(f"edit {quoted(key)}", self.entries[key].canonical()) for key in keys),
         )
+
+
+def held_by(tree: Tree) -> Table:
+    """The state after a configuration was entered into an empty device; for `Tree.once`."""
+    return Table.of(tree.nodes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drivers.dialects.indented_lists import adds_vlans, in_pieces
-from drivers.dialects.indented_model import Entry, Section
+from drivers.dialects.indented_model import Entry, Section, held_by
 from drivers.dialects.indented_rules import (
     ADDED_FIRST,
     ADDRESS,
@@ -20,10 +20,10 @@ from drivers.dialects.tree import Node, Tree
 
 def apply(tree: Tree, lines: Tree) -> Tree:
     """What the model holds after `lines` were entered where `tree` was held."""
-    state = Section.of(tree.nodes)
+    state = tree.once(held_by).copy()
     for node in lines.nodes:
         state.enter(node)
-    return Tree(state.nodes())
+    return Tree(state.nodes()).knowing(held_by, state)
 
 
 def remediate(base: Tree, intent: Tree) -> tuple[str, ...]:
@@ -33,7 +33,7 @@ def remediate(base: Tree, intent: Tree) -> tuple[str, ...]:
     removed last, and routes are added before old ones go.
     """
     lines: list[str] = []
-    for command in _change("", Section.of(base.nodes), Section.of(intent.nodes)):
+    for command in _change("", base.once(held_by), intent.once(held_by)):
         _print(command, 0, lines)
     return tuple(lines)
 
