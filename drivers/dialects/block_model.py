@@ -9,6 +9,7 @@ from typing import Final
 
 from drivers.dialects.block_secrets import SECRET_NAME
 from drivers.dialects.block_words import quoted, value, words
+from drivers.dialects.order import moved
 from drivers.dialects.tree import Node, Tree
 from inventory.secrets import MASK
 
@@ -66,6 +67,8 @@ class Table:
     _shared: bool = field(default=False, compare=False)
     """Whether another table has the same entries and child tables, so that none of them may be changed in place."""
     _form: tuple[Node, ...] | None = field(default=None, compare=False)
+    _given: int | None = field(default=None, compare=False)
+    """The highest number, where the last entry got the one after it; None when it has to be looked for."""
 
     @classmethod
     def of(cls, nodes: Sequence[Node]) -> Table:
@@ -94,10 +97,22 @@ class Table:
         """What the device does with statements. `abort` drops what was entered in this section."""
         if nodes and nodes[-1].text == "abort":
             return
+        moves: list[list[str]] = []
         for node in nodes:
             raw = words(node.text)
-            if raw and not node.text.startswith("#"):
+            if raw[:1] == ["move"]:
+                moves.append([value(word) for word in raw[1:]])
+            elif raw and not node.text.startswith("#"):
+                moves = self._moved(moves)
                 self._statement(raw[0], raw[1:], node.children)
+        self._moved(moves)
+
+    def _moved(self, moves: list[list[str]]) -> list[list[str]]:
+        """Carry out `move` statements that stand together; none are left."""
+        if moves:
+            order = moved(list(self.entries), moves)
+            self.entries = {key: self.entries[key] for key in order}
+        return []
 
     def _statement(self, keyword: str, raw: list[str], children: Sequence[Node]) -> None:
         arguments = [value(word) for word in raw]
@@ -112,11 +127,14 @@ class Table:
             case "set" | "unset" | "append" | "select" | "unselect":
                 self._setting(keyword, arguments[0], Setting.of(raw[1:]))
             case "delete":
+                self._given = None
                 for key in arguments:
                     self.entries.pop(key, None)
             case "purge":
+                self._given = None
                 self.entries.clear()
-            case "rename" | "clone" | "move":
+            case "rename" | "clone":
+                self._given = None
                 if len(arguments) == 3:
                     self._rearrange(keyword, *arguments)
             case _:
@@ -134,9 +152,13 @@ class Table:
     def _free_key(self, key: str) -> str:
         """`edit 0` means the next free number."""
         if key != "0":
+            self._given = None
             return key
-        numbers = [int(k) for k in self.entries if k.isascii() and k.isdecimal() and len(k) < 20]
-        return str(max(numbers, default=0) + 1)
+        if self._given is None:
+            numbers = [int(k) for k in self.entries if k.isascii() and k.isdecimal() and len(k) < 20]
+            self._given = max(numbers, default=0)
+        self._given += 1
+        return str(self._given)
 
     def _setting(self, keyword: str, name: str, given: Setting) -> None:
         now = self.settings.get(name)
@@ -151,18 +173,14 @@ class Table:
         elif keyword != "unselect":
             self.settings[name] = given
 
-    def _rearrange(self, keyword: str, key: str, how: str, other: str) -> None:
-        if key not in self.entries or (how in {"before", "after"} and other not in self.entries) or key == other:
+    def _rearrange(self, keyword: str, key: str, _to: str, other: str) -> None:
+        if key not in self.entries or key == other:
             return
         if keyword == "clone" and other not in self.entries:
             self.entries[other] = Table()
             self.entries[other].enter(self.entries[key].nodes())
         elif keyword == "rename" and other not in self.entries:
             self.entries = {other if k == key else k: v for k, v in self.entries.items()}
-        elif keyword == "move" and how in {"before", "after"}:
-            order = [k for k in self.entries if k != key]
-            order.insert(order.index(other) + (how == "after"), key)
-            self.entries = {k: self.entries[k] for k in order}
 
     def nodes(self) -> tuple[Node, ...]:
         """The state as statements, spelled as they came."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from string import ascii_letters, digits
+from typing import Final
+
 from drivers.dialects.indented_lists import adds_vlans, in_pieces
 from drivers.dialects.indented_model import Entry, Section, held_by
 from drivers.dialects.indented_rules import (
@@ -16,6 +19,10 @@ from drivers.dialects.indented_rules import (
     removed_as_one,
 )
 from drivers.dialects.tree import Node, Tree
+
+
+_DELIMITERS: Final = "#@~|%$&*+=/" + digits + ascii_letters
+"""What closes a banner, in the order of our liking; the first that the text does not hold."""
 
 
 def apply(tree: Tree, lines: Tree) -> Tree:
@@ -53,7 +60,7 @@ def _sendable(text: str) -> str:
     for mark in ("^C", "\x03"):
         said, closed, _ = rest.removeprefix(mark).partition(mark)
         if rest.startswith(mark) and closed:
-            printable = next((c for c in "#@~|%$&*+=/" if c not in said), mark)
+            printable = next((c for c in _DELIMITERS if c not in said), mark)
             return f"{head}{printable}{said}{printable}"
     return text
 

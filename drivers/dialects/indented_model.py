@@ -27,6 +27,9 @@ from drivers.dialects.indented_slots import slot_of
 from drivers.dialects.tree import Node, Tree
 
 _NUMBER: Final = re.compile(r"([0-9]{1,10})[ \t]+(\S.*)", re.DOTALL)
+_WORD: Final = re.compile(r"[^ \n]+")
+_LONG: Final = 400
+"""Characters that are looked at for the first two words of a line."""
 _ONLY_NUMBER: Final = re.compile(r"[0-9]{1,10}")
 _PREFIX_LIST: Final = re.compile(
     r"((?:ip|ipv6) prefix-list \S+) (?:seq ([0-9]{1,10}) )?((?:permit|deny|description) .+)", re.IGNORECASE
@@ -77,6 +80,8 @@ class Section:
     """Keys of the entries of each list that is removed as one."""
     _last: dict[str, int | None] = field(default_factory=dict)
     """Highest sequence number of each prefix list; None when it has to be looked for."""
+    _heads: dict[str, dict[str, None]] | None = None
+    """Keys by their first word, and by their first two; made when something is removed by its beginning."""
     _shared: bool = False
     """Whether another section has the same entries, so that none of them may be changed in place."""
     _form: tuple[Node, ...] | None = None
@@ -99,6 +104,7 @@ class Section:
             _numbers=dict(self._numbers),
             _lists={group: dict(keys) for group, keys in self._lists.items()},
             _last=dict(self._last),
+            _heads=None,
             _shared=True,
             _form=None,
         )
@@ -183,6 +189,9 @@ class Section:
             self._drop(self._numbers[number])
         entry.number, self.highest = number, max(self.highest, number)
         self.entries[key] = entry
+        if self._heads is not None:
+            for head in _heads_of(key):
+                self._heads.setdefault(head, {})[key] = None
         if self.numbered:
             self._numbers[number] = key
         if entry.slot is not None:
@@ -200,6 +209,9 @@ class Section:
         entry = self.entries.pop(key, None)
         if entry is None:
             return
+        if self._heads is not None:
+            for head in _heads_of(key):
+                del self._heads[head][key]
         if self.numbered:
             del self._numbers[entry.number]
         if entry.slot is not None:
@@ -257,8 +269,15 @@ class Section:
     def _what_begins_with(self, key: str, slot: str, number: int | None) -> list[str]:
         start = key.removesuffix(NO_BLOCK).rstrip(" ")
         starts = (f"{start} ", f"{start}\n")
-        taken = None if number is None else self._numbers.get(number)
-        return [k for k, entry in self.entries.items() if entry.slot == slot or k.startswith(starts) or k == taken]
+        if self._heads is None:
+            self._heads = {}
+            for k in self.entries:
+                for head in _heads_of(k):
+                    self._heads.setdefault(head, {})[k] = None
+        words = _WORD.findall(start, 0, _LONG)
+        found = {k: None for k in self._heads.get(" ".join(words[:2]), ()) if k.startswith(starts)}
+        also = (self.slots.get(slot), None if number is None else self._numbers.get(number))
+        return [*found, *(k for k in also if k is not None and k not in found)]
 
     def _default(self, target: str) -> None:
         if not self.parent and HARDWARE.fullmatch(target):
@@ -273,6 +292,11 @@ class Section:
 def held_by(tree: Tree) -> Section:
     """The state after a configuration was entered into an empty device; for `Tree.once`."""
     return Section.of(tree.nodes)
+
+
+def _heads_of(key: str) -> tuple[str, ...]:
+    words = _WORD.findall(key, 0, _LONG)
+    return tuple(dict.fromkeys((" ".join(words[:1]), " ".join(words[:2]))))
 
 
 def _denied_word(key: str) -> str:
