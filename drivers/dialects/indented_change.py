@@ -20,7 +20,6 @@ from drivers.dialects.indented_rules import (
 )
 from drivers.dialects.tree import Node, Tree
 
-
 _DELIMITERS: Final = "#@~|%$&*+=/" + digits + ascii_letters
 """What closes a banner, in the order of our liking; the first that the text does not hold."""
 

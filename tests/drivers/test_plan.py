@@ -14,7 +14,7 @@ from drivers.ios import identity, revert_minutes
 from drivers.plan import compute, difference_shown, digest
 from drivers.registry import driver
 from drivers.seil import DRIVER as SEIL
-from inventory.errors import ConfigSyntax
+from inventory.errors import BadInput, ConfigSyntax
 from inventory.plans import ConfigText
 from tests.bench import dialects as bench
 
@@ -119,6 +119,16 @@ def test_a_text_that_does_not_parse_is_refused_with_its_place() -> None:
         compute(IOS, ios(BASE), changed("line vty", "banner motd ^C\nnever closed\nline vty"))
 
     assert refused.value.line > 0
+
+
+@pytest.mark.parametrize(("odd", "named"), [("\x1a", "control character 0x1A"), ("‹masked›", "a mask in place of")])
+@pytest.mark.parametrize("module", [0, 1])
+def test_a_whole_text_with_what_no_device_may_get_has_no_plan(odd: str, named: str, module: int) -> None:
+    base = ConfigText(((0, "hostname a\n"), (1, "hostname a\n")))
+    intent = ConfigText(tuple((m, f"hostname {odd}\n" if m == module else "hostname a\n") for m in (0, 1)))
+
+    with pytest.raises(BadInput, match=named):
+        compute(SEIL, base, intent)
 
 
 def test_the_digest_is_of_what_counts() -> None:
