@@ -9,7 +9,7 @@ import pytest
 
 from inventory.contracts import Cause, Contract, State
 from inventory.contractwords import explain_line
-from inventory.entitlement import stop_of, stop_with
+from inventory.entitlement import lack_of, stop_of, stop_with
 
 pytestmark = pytest.mark.fast
 
@@ -51,3 +51,29 @@ def test_an_option_on_a_suspended_line_says_so_and_what_to_do() -> None:
     assert told.summary == "L-7 (mobile-access) is active; not in service: L-3, which it is on, is suspended (SMF-21)"
     assert told.next_action.startswith("Resume it")
     assert explain_line("L-7", "mobile-access", line, ()).summary == "L-7 (mobile-access) is active"
+
+
+@pytest.mark.rule("MPC-6.1")
+def test_who_has_ended_its_last_line_of_one_kind_is_told_what_the_other_cannot_do() -> None:
+    management = replace(LINE, service="mpc")
+    adapter = replace(management, kind="adapter")
+    gone = replace(adapter, state=State.ENDED, effective=DAY, cause=Cause.NOTICE)
+    asked = replace(adapter, state=State.APPLIED, started=False)
+    other = replace(adapter, service="smfsx")
+    alone = lack_of(management, (management, gone, asked, other))
+    assert alone is not None
+    assert (alone.rule, "no adapter line is left" in alone.words) == ("MPC-6.1", True)
+    assert lack_of(management, (management, adapter, gone)) is None
+    unseated = lack_of(adapter, (adapter, replace(management, state=State.ENDED), LINE))
+    assert unseated is not None
+    assert (unseated.rule, "no management is left" in unseated.words) == ("MPC-6.1", True)
+    assert lack_of(adapter, (adapter,), guest=True) is None
+    assert lack_of(adapter, (adapter, replace(management, state=State.ACCEPTED))) is None
+    assert lack_of(LINE, (LINE,)) is None
+    assert lack_of(gone, (gone,)) is None
+    assert lack_of(replace(adapter, kind="mobile-access"), ()) is None
+    told = explain_line("L-7", "management", management, (), None, alone)
+    assert "no adapter line is left" in told.summary
+    assert told.next_action == "Apply for what it lacks, or give notice for it."
+    suspended = replace(management, state=State.SUSPENDED, suspended=True)
+    assert explain_line("L-7", "management", suspended, (), None, alone).next_action.startswith("Resume it")

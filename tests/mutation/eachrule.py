@@ -48,13 +48,15 @@ class RuleVerdict:
 
 
 def cited(path: Path) -> Iterator[tuple[str, range]]:
-    """Rules that a function, a method or a table of a module names, with its lines; of a long one those around."""
+    """Rules that a class, function or table of a module names, with its lines; of a long function those around."""
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines()
     nodes: list[ast.stmt] = []
     for node in ast.parse(text).body:
         if isinstance(node, ast.ClassDef):
             nodes += node.body
+            for rule in IDS.findall(ast.get_docstring(node) or ""):
+                yield rule, range(node.lineno, (node.end_lineno or node.lineno) + 1)
         elif not isinstance(node, ast.Import | ast.ImportFrom | ast.Expr):
             nodes.append(node)
     for node in nodes:
