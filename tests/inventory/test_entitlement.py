@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 
+from inventory.catalogue import Service
 from inventory.contracts import Cause, Contract, State
 from inventory.contractwords import explain_line
 from inventory.entitlement import lack_of, stop_of, stop_with
@@ -77,3 +78,25 @@ def test_who_has_ended_its_last_line_of_one_kind_is_told_what_the_other_cannot_d
     assert told.next_action == "Apply for what it lacks, or give notice for it."
     suspended = replace(management, state=State.SUSPENDED, suspended=True)
     assert explain_line("L-7", "management", suspended, (), None, alone).next_action.startswith("Resume it")
+
+
+@pytest.mark.rule("MPC-14", "SMF-23.2", "SMF-22", "SMF-23.1", "SMF-23.3", "MPC-5")
+@pytest.mark.parametrize(
+    ("cause", "mpc", "smfsx"),
+    [
+        (Cause.ABOLITION, "SMF-22", "SMF-22"),
+        (Cause.PROVIDER, "SMF-23.1", "SMF-23.1"),
+        (Cause.DEPENDENCY, "MPC-6.5", "SMF-23.3"),
+        (Cause.NOTICE, "MPC-14", "SMF-23.2"),
+        (None, "MPC-14", "SMF-23.2"),
+    ],
+)
+def test_what_has_ended_names_the_rule_that_ended_it(cause: Cause | None, mpc: str, smfsx: str) -> None:
+    services: tuple[tuple[Service, str], ...] = (("mpc", mpc), ("smfsx", smfsx))
+    for service, rule in services:
+        stop = stop_of("L-7", replace(LINE, service=service, state=State.ENDED, effective=DAY, cause=cause))
+        assert stop is not None
+        assert (stop.rule, str(stop)) == (rule, f"L-7 has ended with {DAY} ({rule})")
+    waiting = stop_of("L-7", replace(LINE, service="mpc", state=State.ACCEPTED, started=False))
+    assert waiting is not None
+    assert waiting.rule == "MPC-5"

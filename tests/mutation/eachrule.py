@@ -51,6 +51,9 @@ def cited(path: Path) -> Iterator[tuple[str, range]]:
     """Rules that a class, function or table of a module names, with its lines; of a long function those around."""
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines()
+    subject = sorted(set(IDS.findall(ast.get_docstring(ast.parse(text)) or "")))
+    if len(subject) <= 2:  # the module is about them
+        yield from ((rule, range(1, len(lines) + 1)) for rule in subject)
     nodes: list[ast.stmt] = []
     for node in ast.parse(text).body:
         if isinstance(node, ast.ClassDef):
