@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from inventory.counters import Flag, Increment
@@ -21,6 +21,7 @@ HEAD_BYTES = 2
 """Format and width, before the counts of both directions."""
 _FLAGS = tuple(Flag)
 _BIT = {flag: 1 << number for number, flag in enumerate(_FLAGS)}
+_TAIL = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
 
 Stretch = tuple[int, int]
 """Begin and end of a stretch of time, in milliseconds UTC."""
@@ -301,8 +302,17 @@ def encode(day: SlotDay) -> bytes:
             for d in directions
         ],
     }
-    tail = json.dumps(rest, separators=(",", ":"), sort_keys=True).encode()
-    return struct.pack("<Bc", FORMAT, width.encode()) + struct.pack(f"<{2 * SLOTS}{width}", *counts) + tail
+    return struct.pack("<Bc", FORMAT, width.encode()) + struct.pack(f"<{2 * SLOTS}{width}", *counts) + tail_text(rest)
+
+
+def tail_text(rest: Mapping[str, object]) -> bytes:
+    """What stands behind the counts of a blob, always written alike."""
+    return _TAIL.encode(rest).encode()
+
+
+def bit_of(flag: Flag) -> int:
+    """The bit of a flag in the marks of a slot."""
+    return _BIT[flag]
 
 
 def layout_of(blob: bytes) -> int:

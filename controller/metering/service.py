@@ -18,7 +18,7 @@ from controller.metering.drafting import Drafter
 from controller.metering.ingest import Added, Ingestor, Interface
 from controller.metering.settling import AT_ONCE, Restarts, Settler
 from controller.phonehome.beats import Batch
-from controller.store import beats, links, traffic
+from controller.store import beats, linkports, links, traffic
 from controller.store.database import Database
 from controller.store.proposals import Proposal
 from controller.store.scope import By, Scope
@@ -170,11 +170,14 @@ class MeteringService:
 
     async def _add_polled(self, found: dict[Interface, list[Kept]]) -> Added:
         async with self._database.read() as tx:
-            known = await links.by_interface(tx, Scope.everything(), found)
-        for name, link in known.items():
-            speed = next((port.port_speed_bps for port in link.ports if port.interface == name[1]), None)
-            if speed and name in found:
-                found[name] = [replace(kept, speed_bps=speed) for kept in found[name]]
+            ports = await linkports.of_entries(tx, {entry_id for entry_id, _ in found})
+        for port in ports:
+            name = (port.entry_id, port.interface)
+            if port.speed_bps and name in found:
+                found[name] = [
+                    kept if kept.speed_bps == port.speed_bps else replace(kept, speed_bps=port.speed_bps)
+                    for kept in found[name]
+                ]
         return await self._ingestor.add(found)
 
     async def ports_found(self, entry_id: int, found: Sequence[FoundInterface]) -> None:

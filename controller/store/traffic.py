@@ -89,6 +89,26 @@ class KeptDay:
     day: SlotDay
 
 
+@dataclass(frozen=True, slots=True)
+class KeptBlob:
+    """The same, packed as it is kept."""
+
+    interface_id: int
+    start_ms: int
+    revision: int
+    closed: bool
+    slots: bytes
+
+    @classmethod
+    def of(cls, kept: KeptDay) -> KeptBlob:
+        """A day packed."""
+        return cls(kept.interface_id, kept.day.start_ms, kept.revision, kept.closed, encode(kept.day))
+
+    def opened(self) -> KeptDay:
+        """The day unpacked. Raises ValueError for a format that this version does not know."""
+        return KeptDay(self.interface_id, self.revision, self.closed, decode(self.start_ms, self.slots))
+
+
 class TrafficDatabase:
     """Transactions on the traffic database, which makes its own tables when it is opened."""
 
@@ -206,12 +226,30 @@ async def readings_around(tx: Tx, interface_id: int, first_ms: int, last_ms: int
     return [_kept(row) for row in rows]
 
 
-async def with_readings(tx: Tx, interface_ids: Collection[int]) -> set[int]:
-    """Those of some interfaces that have kept readings."""
-    c = t.readings.c
-    found: set[int] = set()
+async def newest_readings(tx: Tx, interface_ids: Collection[int]) -> dict[int, list[Kept]]:
+    """The two newest kept readings of some interfaces, by time; those that have none are absent."""
+    c, i = t.readings.c, t.interfaces.c
+    newest = t.readings.alias()
+    second = (
+        select(newest.c.t_ms)
+        .where(newest.c.interface_id == i.id)
+        .order_by(newest.c.t_ms.desc())
+        .offset(1)
+        .limit(1)
+        .correlate(t.interfaces)
+        .scalar_subquery()
+    )
+    found: dict[int, list[Kept]] = {}
     for some in in_parts(interface_ids):
-        found |= set(await tx.scalars(select(c.interface_id).where(c.interface_id.in_(some)).distinct()))
+        query = (
+            select(t.readings)
+            .select_from(t.interfaces)
+            .join(t.readings, and_(c.interface_id == i.id, c.t_ms >= func.coalesce(second, 0)))
+            .where(i.id.in_(some))
+            .order_by(c.interface_id, c.t_ms)
+        )
+        for row in await tx.execute(query):
+            found.setdefault(row.interface_id, []).append(_kept(row))
     return found
 
 
@@ -280,10 +318,18 @@ async def slot_days(tx: Tx, interface_id: int, starts: Iterable[int]) -> dict[in
 
 async def slot_days_of(tx: Tx, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], KeptDay]:
     """Slot-days by interface and UTC midnight; an empty one of revision 0 where none is kept."""
-    c = t.slot_days.c
     found = {(one, start_ms): KeptDay(one, 0, False, SlotDay.empty(start_ms)) for one, start_ms in wanted}
+    for key, kept in (await slot_blobs_of(tx, found.keys())).items():
+        found[key] = kept.opened()
+    return found
+
+
+async def slot_blobs_of(tx: Tx, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], KeptBlob]:
+    """Slot-days as they are kept, by interface and UTC midnight; those that are not kept are absent."""
+    c = t.slot_days.c
+    found: dict[tuple[int, int], KeptBlob] = {}
     by_start: dict[int, list[int]] = {}
-    for one, start_ms in found:
+    for one, start_ms in wanted:
         by_start.setdefault(start_ms, []).append(one)
     for start_ms, interfaces in by_start.items():
         for some in in_parts(interfaces):
@@ -292,10 +338,19 @@ async def slot_days_of(tx: Tx, wanted: Collection[tuple[int, int]]) -> dict[tupl
                     c.start_ms == start_ms, c.interface_id.in_(some)
                 )
             )
-            for row in rows:
-                found[row.interface_id, start_ms] = KeptDay(
-                    row.interface_id, row.revision, row.closed_revision != 0, decode(start_ms, row.slots)
-                )
+            for number, revision, closed_revision, slots in rows:
+                found[number, start_ms] = KeptBlob(number, start_ms, revision, closed_revision != 0, slots)
+    return found
+
+
+async def slot_revisions_of(tx: Tx, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """Revisions of slot-days by interface and UTC midnight; 0 where none is kept."""
+    c = t.slot_days.c
+    found = dict.fromkeys(wanted, 0)
+    for some in in_parts({number for number, _ in wanted}):
+        within = c.start_ms.between(min(at for _, at in wanted), max(at for _, at in wanted))
+        rows = await tx.execute(select(c.interface_id, c.start_ms, c.revision).where(c.interface_id.in_(some), within))
+        found.update({(number, at): revision for number, at, revision in rows if (number, at) in found})
     return found
 
 
@@ -322,7 +377,7 @@ async def newest_revision_ms(tx: Tx, interface_id: int, start_ms: int, end_ms: i
     return found
 
 
-async def save_slot_days(tx: Tx, changed: Sequence[KeptDay], now_ms: int) -> None:
+async def save_slot_days(tx: Tx, changed: Sequence[KeptBlob], now_ms: int) -> None:
     """Keep changed slot-days as their next revisions; old ones go into the history if figures rest on them.
 
     Raises StaleVersion if another node has changed one since it was read: read again and add again.
@@ -330,16 +385,16 @@ async def save_slot_days(tx: Tx, changed: Sequence[KeptDay], now_ms: int) -> Non
     c = t.slot_days.c
     for kept in changed:
         if kept.closed:
-            key = and_(c.interface_id == kept.interface_id, c.start_ms == kept.day.start_ms)
+            key = and_(c.interface_id == kept.interface_id, c.start_ms == kept.start_ms)
             old = select(c.interface_id, c.start_ms, c.revision, c.slots, literal(now_ms, BigInteger)).where(key)
             names = ["interface_id", "start_ms", "revision", "slots", "replaced_ms"]
             await tx.execute(upsert(tx, t.slot_day_history).from_select(names, old).on_conflict_do_nothing())
     again = [
         {
             "of_interface": kept.interface_id,
-            "of_start": kept.day.start_ms,
+            "of_start": kept.start_ms,
             "seen": kept.revision,
-            "new_slots": encode(kept.day),
+            "new_slots": kept.slots,
             "now_ms": now_ms,
         }
         for kept in changed
@@ -360,18 +415,19 @@ async def save_slot_days(tx: Tx, changed: Sequence[KeptDay], now_ms: int) -> Non
     first = [
         {
             "interface_id": kept.interface_id,
-            "start_ms": kept.day.start_ms,
+            "start_ms": kept.start_ms,
             "revision": 1,
             "closed_revision": 0,
-            "slots": encode(kept.day),
+            "slots": kept.slots,
             "updated_ms": now_ms,
         }
         for kept in changed
         if not kept.revision
     ]
     if first:
-        insert = upsert(tx, t.slot_days).on_conflict_do_nothing().returning(c.interface_id)
-        if len((await tx.execute(insert, first)).all()) != len(first):
+        insert = upsert(tx, t.slot_days).on_conflict_do_nothing()
+        done = await tx.execute(insert, first, execution_options={"preserve_rowcount": True})
+        if done.rowcount != len(first):
             raise StaleVersion("another node made a slot-day", next_step="Read it again.")
 
 
