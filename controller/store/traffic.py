@@ -15,7 +15,6 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
-    bindparam,
     delete,
     func,
     inspect,
@@ -29,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateColumn
 
+from controller.store import bulk
 from controller.store import traffic_tables as t
 from controller.store.database import Database, Tx
 from controller.store.rows import in_parts
@@ -260,33 +260,40 @@ async def readings_at(tx: Tx, interface_id: int, instants: Collection[int]) -> l
     return [_kept(row) for row in rows]
 
 
+_KEEP_READING: Final = (
+    "INSERT INTO @readings (interface_id, t_ms, in_octets, out_octets, rates, counter_bits, uptime_cs, discontinuity, "
+    "restarted_at_ms, speed_bps, adapter_id, clock_stepped, source, up, out_packets, out_drops, elapsed_ms, "
+    "follows_ms) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+
+
 async def keep_readings(tx: Tx, readings: Iterable[tuple[int, Kept]]) -> None:
     """Keep readings of interfaces; of one instant the first copy stays."""
     rows = [
-        {
-            "interface_id": interface_id,
-            "t_ms": r.t_ms,
-            "in_octets": _signed(r.in_octets),
-            "out_octets": _signed(r.out_octets),
-            "rates": int(r.rates),
-            "counter_bits": r.counter_bits,
-            "uptime_cs": r.uptime_cs,
-            "discontinuity": r.discontinuity,
-            "restarted_at_ms": r.restarted_at_ms,
-            "speed_bps": r.speed_bps,
-            "adapter_id": r.adapter_id,
-            "clock_stepped": 2 if r.shadowed else int(r.clock_stepped),
-            "source": r.source,
-            "up": None if r.up is None else int(r.up),
-            "out_packets": None if r.out_packets is None else _signed(r.out_packets),
-            "out_drops": None if r.out_drops is None else _signed(r.out_drops),
-            "elapsed_ms": r.elapsed_ms,
-            "follows_ms": r.follows_ms,
-        }
+        (
+            interface_id,
+            r.t_ms,
+            _signed(r.in_octets),
+            _signed(r.out_octets),
+            int(r.rates),
+            r.counter_bits,
+            r.uptime_cs,
+            r.discontinuity,
+            r.restarted_at_ms,
+            r.speed_bps,
+            r.adapter_id,
+            2 if r.shadowed else int(r.clock_stepped),
+            r.source,
+            None if r.up is None else int(r.up),
+            None if r.out_packets is None else _signed(r.out_packets),
+            None if r.out_drops is None else _signed(r.out_drops),
+            r.elapsed_ms,
+            r.follows_ms,
+        )
         for interface_id, r in readings
     ]
-    if rows:
-        await tx.execute(upsert(tx, t.readings).on_conflict_do_nothing(), rows)
+    await bulk.execute(tx, _KEEP_READING, rows)
 
 
 async def prune_slot_days(tx: Tx, now_ms: int) -> None:
@@ -377,6 +384,16 @@ async def newest_revision_ms(tx: Tx, interface_id: int, start_ms: int, end_ms: i
     return found
 
 
+_CHANGE_SLOT_DAY: Final = (
+    "UPDATE @slot_days SET revision = ?, slots = ?, updated_ms = ? "
+    "WHERE interface_id = ? AND start_ms = ? AND revision = ?"
+)
+_FIRST_SLOT_DAY: Final = (
+    "INSERT INTO @slot_days (interface_id, start_ms, revision, closed_revision, slots, updated_ms) "
+    "VALUES (?, ?, 1, 0, ?, ?) ON CONFLICT DO NOTHING"
+)
+
+
 async def save_slot_days(tx: Tx, changed: Sequence[KeptBlob], now_ms: int) -> None:
     """Keep changed slot-days as their next revisions; old ones go into the history if figures rest on them.
 
@@ -390,45 +407,15 @@ async def save_slot_days(tx: Tx, changed: Sequence[KeptBlob], now_ms: int) -> No
             names = ["interface_id", "start_ms", "revision", "slots", "replaced_ms"]
             await tx.execute(upsert(tx, t.slot_day_history).from_select(names, old).on_conflict_do_nothing())
     again = [
-        {
-            "of_interface": kept.interface_id,
-            "of_start": kept.start_ms,
-            "seen": kept.revision,
-            "new_slots": kept.slots,
-            "now_ms": now_ms,
-        }
+        (kept.revision + 1, kept.slots, now_ms, kept.interface_id, kept.start_ms, kept.revision)
         for kept in changed
         if kept.revision
     ]
-    if again:
-        change = (
-            update(t.slot_days)
-            .where(
-                c.interface_id == bindparam("of_interface"),
-                c.start_ms == bindparam("of_start"),
-                c.revision == bindparam("seen"),
-            )
-            .values(revision=c.revision + 1, slots=bindparam("new_slots"), updated_ms=bindparam("now_ms"))
-        )
-        if (await tx.execute(change, again)).rowcount != len(again):
-            raise StaleVersion("another node changed a slot-day", next_step="Read it again.")
-    first = [
-        {
-            "interface_id": kept.interface_id,
-            "start_ms": kept.start_ms,
-            "revision": 1,
-            "closed_revision": 0,
-            "slots": kept.slots,
-            "updated_ms": now_ms,
-        }
-        for kept in changed
-        if not kept.revision
-    ]
-    if first:
-        insert = upsert(tx, t.slot_days).on_conflict_do_nothing()
-        done = await tx.execute(insert, first, execution_options={"preserve_rowcount": True})
-        if done.rowcount != len(first):
-            raise StaleVersion("another node made a slot-day", next_step="Read it again.")
+    if await bulk.execute(tx, _CHANGE_SLOT_DAY, again) != len(again):
+        raise StaleVersion("another node changed a slot-day", next_step="Read it again.")
+    first = [(kept.interface_id, kept.start_ms, kept.slots, now_ms) for kept in changed if not kept.revision]
+    if await bulk.execute(tx, _FIRST_SLOT_DAY, first) != len(first):
+        raise StaleVersion("another node made a slot-day", next_step="Read it again.")
 
 
 @dataclass(frozen=True, slots=True)
