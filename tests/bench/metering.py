@@ -38,6 +38,7 @@ from drivers.sessions.snmp import (
     SnmpReader,
     SnmpTarget,
 )
+from inventory.counters import Flag, Increment
 from inventory.metering import p95
 from inventory.secrets import Secret
 from inventory.slotday import DAY_MS, SLOTS, SlotDay, encode
@@ -65,7 +66,7 @@ async def measure(folder: Path, *, interfaces: int, per_s: int, seconds: float, 
 
 
 def _days(seed: int) -> list[SlotDay]:
-    """A month of one interface, by UTC day; of ten two have gaps, and one a long pair whose sum is known."""
+    """A month of one interface, by UTC day; of ten two have gaps, and one has long pairs whose sums are known."""
     made = np.random.default_rng(seed)
     found = []
     for day in range(MONTH_DAYS + 1):
@@ -74,10 +75,13 @@ def _days(seed: int) -> list[SlotDay]:
         for direction in (one.into, one.out):
             direction.known = [int(value) for value in made.integers(100_000, 3_000_000, SLOTS)]
             direction.spans = [(start, start + DAY_MS)]
-            if seed % 10 in (1, 2) and day in (5, 17):
+            if seed % 10 in (1, 2, 3) and day in (5, 17):
                 hole = (start + 40 * 300_000, start + 52 * 300_000)
                 direction.spans = [(start, hole[0]), (hole[1], start + DAY_MS)]
+                octets = sum(direction.known[40:52])
                 direction.known[40:52] = [0] * 12
+                if seed % 10 == 3:
+                    direction.pending = [Increment(*hole, octets, octets, Flag.DERIVED)]
         found.append(one)
     return found
 
