@@ -90,6 +90,14 @@ _OPTIONS_OF: Final[dict[Service, tuple[type, ...]]] = {
 }
 
 
+_NAMES: Final[dict[type, str]] = {
+    SendBack: "Ultra Send-back",
+    MobileAccess: "Mobile Access",
+    UltraFirewall: "Ultra Firewall",
+}
+_ON_AN_ADAPTER: Final = (SendBack, MobileAccess, UltraFirewall)
+
+
 def obstacles(service: Service, holds: Sequence[Item], wants: Sequence[Item]) -> tuple[Obstacle, ...]:
     """Everything that stands against the application; empty: it can be accepted. Free slots are not looked at."""
     every = (*holds, *wants)
@@ -106,6 +114,7 @@ def obstacles(service: Service, holds: Sequence[Item], wants: Sequence[Item]) ->
             case _:
                 found += _option(service, item, adapters, every)
     found += _names(every)
+    found += _once(service, holds, wants)
     if service == "mpc" and not all(isinstance(item, InvoiceAddressee) for item in wants):
         found += _both_kinds(every)
     return tuple(found)
@@ -204,6 +213,15 @@ def _names(every: Sequence[Item]) -> Iterator[Obstacle]:
     names = [item.name for item in every if isinstance(item, AdapterLine | PacketGroup)]
     for name in sorted({one for one in names if names.count(one) > 1}):
         yield Obstacle("MPC-4", f"the name {name} stands twice", "Give each line a name of its own.")
+
+
+def _once(service: Service, holds: Sequence[Item], wants: Sequence[Item]) -> Iterator[Obstacle]:
+    """The unit of these options is one adapter (SMF-4.2, MPC-9.2): it has each of them once."""
+    held = [(type(item), item.on) for item in holds if isinstance(item, _ON_AN_ADAPTER)]
+    asked = [(type(item), item.on) for item in wants if isinstance(item, _ON_AN_ADAPTER)]
+    for of, on in sorted({one for one in asked if (held + asked).count(one) > 1}, key=str):
+        rule = "SMF-4.2" if service == "smfsx" else "MPC-9.2"
+        yield Obstacle(rule, f"{_NAMES[of]} stands twice on {on}", "Order it once for each adapter.")
 
 
 def _both_kinds(every: Sequence[Item]) -> Iterator[Obstacle]:

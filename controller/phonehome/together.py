@@ -20,11 +20,12 @@ class Together(Generic[K, V]):
 
     Whoever asks while a read is under way waits for the next one. So an answer is never older than its question,
     whichever process made the last change; the busier the node, the more share a read. `read` gives the values of
-    those keys that have one.
+    those keys that have one. `apart_s`: see `APART_S`.
     """
 
-    def __init__(self, read: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> None:
+    def __init__(self, read: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]], *, apart_s: float = APART_S) -> None:
         self._read = read
+        self._apart_s = apart_s
         self._asked: dict[K, asyncio.Future[V | None]] = {}
         self._reading: asyncio.Task[None] | None = None
         self._began_s = float("-inf")
@@ -43,7 +44,7 @@ class Together(Generic[K, V]):
         loop = asyncio.get_running_loop()
         try:
             while self._asked:
-                early_s = self._began_s + APART_S - loop.time()
+                early_s = self._began_s + self._apart_s - loop.time()
                 if self._crowded and early_s > 0:
                     await asyncio.sleep(early_s)
                 self._began_s = loop.time()

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from controller.clock import Clock
 from controller.keyring import Keyring
+from controller.phonehome.together import Together
 from controller.push.decide import End, Enter, Facts, Reconcile, Revert, decide, finished
 from controller.push.journal import Journal
 from controller.push.planning import Planner
@@ -26,10 +27,12 @@ from controller.store.scope import Scope
 from controller.store.startups import Proof
 from drivers.push import Device, Guard, PushJob
 from drivers.sessions.permission import PERMIT, Permit, permitted
+from inventory.entitlement import Stop
 from inventory.errors import (
     AuthenticationFailed,
     FleetError,
     IdentityMismatch,
+    NotFound,
     NotOnboarded,
     OutcomeUnknown,
     RolledBack,
@@ -39,6 +42,8 @@ from inventory.errors import (
 from inventory.plans import ConfigText, JournalRow, Phase, Plan, Push, PushState, Verdict
 
 _AUTHOR: Final = "push"
+_READS_APART_S: Final = 0.02
+"""Many pushes that go on at the same time are read together; one alone never waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,7 @@ class Advance:
         self._reach = reach
         self._planner = planner
         self._journal = Journal(database)
+        self._standings = Together(self._read_standings, apart_s=_READS_APART_S)
         self._contacts: dict[int, _Contact] = {}
         self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._nudges: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
@@ -173,20 +179,27 @@ class Advance:
 
     async def _load(self, push_id: int) -> _Push:
         contact = self._contacts.get(push_id)
-        async with self._database.read() as tx:
-            push = await pushes.get(tx, Scope.everything(), push_id)
-            seat = await pushes.seat(tx, push.entry_id)
-            rows = await pushes.rows(tx, push_id)
-            stop = await entitlement.stop(tx, push.adapter_id)
-            if contact is None:
+        found = await self._standings.get(push_id)
+        if found is None:
+            raise NotFound(f"no push {push_id}", next_step="List the pushes of the entry.")
+        standing, stop = found
+        push, rows = standing.push, standing.rows
+        if contact is None:
+            async with self._database.read() as tx:
                 plan = await plans.get(tx, Scope.everything(), push.plan_id)
                 job = await plans.job(tx, self._keyring, push.plan_id, push_id)
-                contact = self._contacts[push_id] = _Contact(plan, job)
+            contact = self._contacts[push_id] = _Contact(plan, job)
         known = [row.transaction_id for row in rows if row.transaction_id is not None]
         if known and known[-1] != contact.job.transaction_id:
             contact.job = replace(contact.job, transaction_id=known[-1])
-        same_place = seat == pushes.Seat(push.generation, push.adapter_id)
+        same_place = standing.seat == pushes.Seat(push.generation, push.adapter_id)
         return _Push(push, rows, same_place, None if stop is None else str(stop), contact)
+
+    async def _read_standings(self, push_ids: Sequence[int]) -> dict[int, tuple[pushes.Standing, Stop | None]]:
+        async with self._database.read() as tx:
+            found = await pushes.standing(tx, push_ids)
+            stops = await entitlement.stops(tx, {one.push.adapter_id for one in found.values()})
+        return {push_id: (one, stops.get(one.push.adapter_id)) for push_id, one in found.items()}
 
     def _facts(self, current: _Push) -> Facts:
         return Facts(
@@ -305,10 +318,15 @@ class Advance:
             transaction_id=outcome.transaction_id,
         )
 
+        stores = row.state is PushState.SAVED and row.verdict is Verdict.OK
+        if outcome.reading is None and not stores:
+            await self._journal.append(current.push.id, row)
+            return finished((row,))
+
         async def compose(tx: Tx) -> JournalRow:
             if outcome.reading is not None:
                 await self._store_truth(tx, current, *outcome.reading, row.at_ms)
-            if row.state is PushState.SAVED and row.verdict is Verdict.OK:
+            if stores:
                 return await self._store_configs(tx, current, row)
             return row
 

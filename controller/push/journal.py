@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from sqlalchemy.exc import IntegrityError
+
 from controller.store import pushes
 from controller.store.database import Database, Tx
 from inventory.plans import JournalRow
@@ -20,7 +22,8 @@ Compose = Callable[[Tx], Awaitable[JournalRow]]
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     push_id: int
-    compose: Compose
+    row: JournalRow | None
+    compose: Compose | None
     written: asyncio.Future[JournalRow]
 
 
@@ -33,12 +36,8 @@ class Journal:
         self._writer: asyncio.Task[None] | None = None
 
     async def append(self, push_id: int, row: JournalRow) -> JournalRow:
-        """Return when the row is durable."""
-
-        async def compose(_tx: Tx) -> JournalRow:
-            return row
-
-        return await self.append_with(push_id, compose)
+        """Return when the row is durable. A caller that is cancelled: as `append_with`."""
+        return await self._append(push_id, row, None)
 
     async def append_with(self, push_id: int, compose: Compose) -> JournalRow:
         """As `append`, with a row that is made in the transaction. An error of `compose` stores nothing and is raised.
@@ -46,8 +45,11 @@ class Journal:
         A caller that is cancelled while waiting may find the row stored or not: the journal says which, and says so
         already when the cancellation arrives, so that whoever comes next counts on from the right row.
         """
+        return await self._append(push_id, None, compose)
+
+    async def _append(self, push_id: int, row: JournalRow | None, compose: Compose | None) -> JournalRow:
         written: asyncio.Future[JournalRow] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(push_id, compose, written))
+        self._waiting.append(_Waiting(push_id, row, compose, written))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())
         try:
@@ -78,15 +80,28 @@ class Journal:
                     one.written.set_result(answer)
 
     async def _commit(self, batch: list[_Waiting]) -> list[JournalRow | Exception]:
-        answers: list[JournalRow | Exception] = []
         async with self._database.write() as tx:
-            for one in batch:
-                try:
-                    async with tx.begin_nested():
-                        row = await one.compose(tx)
-                        await pushes.append(tx, one.push_id, row)
-                except Exception as error:  # noqa: BLE001 - it belongs to its caller, not to the others of the batch
-                    answers.append(error)
-                else:
-                    answers.append(row)
-        return answers
+            plain = await self._append_plain(tx, batch)
+            return [plain.get(one.push_id) or await self._append_one(tx, one) for one in batch]
+
+    async def _append_plain(self, tx: Tx, batch: list[_Waiting]) -> dict[int, JournalRow]:
+        """The rows that nothing else must be true with, all at once; none of them where one cannot be stored."""
+        rows = {one.push_id: one.row for one in batch if one.row is not None and not pushes.is_final(one.row)}
+        if not rows or len({one.push_id for one in batch}) < len(batch):
+            return {}
+        try:
+            async with tx.begin_nested():
+                await pushes.append_all(tx, list(rows.items()))
+        except IntegrityError:
+            return {}  # one by one, it is told to its own caller
+        return rows
+
+    async def _append_one(self, tx: Tx, one: _Waiting) -> JournalRow | Exception:
+        try:
+            async with tx.begin_nested():
+                row = one.row if one.compose is None else await one.compose(tx)
+                assert row is not None
+                await pushes.append(tx, one.push_id, row)
+        except Exception as error:  # noqa: BLE001 - it belongs to its caller, not to the others of the batch
+            return error
+        return row

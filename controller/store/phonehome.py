@@ -145,6 +145,7 @@ def _identities() -> Select[Any]:
             arms_contacts.c.quarantine,
             arms_contacts.c.ls_ms,
             arms_contacts.c.certificate_delivered_ms,
+            arms_contacts.c.certificate_delivered_serial,
             arms_contacts.c.tls,
             arms_contacts.c.tls_best,
         )
@@ -310,12 +311,12 @@ def _identity(row: RowMapping, keyring: Keyring, ticked: set[str]) -> ArmsIdenti
         quarantine=row["quarantine"],
         ticked=len(ticked),
         ls_ms=row["ls_ms"],
+        certificate_serial=row["certificate_serial"],
         certificate_issued=row["certificate_delivered_ms"] is not None,
         certificate_serials=accepted_certificates(
             row["certificate_serial"],
             row["previous_certificate_serial"],
-            made_ms=row["certificate_made_ms"],
-            delivered_ms=row["certificate_delivered_ms"],
+            delivered=row["certificate_delivered_serial"],
         ),
         legacy_tls=None if row["legacy_tls"] is None else bool(row["legacy_tls"]),
         tls=row["tls"],

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, RowMapping, and_, delete, exists, func, insert, or_, select, true, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    RowMapping,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from controller.store import audit, configs, events
@@ -23,6 +38,7 @@ from inventory.operations import HOLDING
 from inventory.plans import FINAL, JournalRow, Phase, Plan, Push, PushState, Verdict, outcome
 
 _FACTS: Final[tuple[Column[Any], ...]] = tuple(column for column in pushes.c if column.name != "outcome")
+_IN_ORDER: Final = (push_journal.c.push_id, push_journal.c.seq)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,15 @@ class Seat:
 
     generation: int
     adapter_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A push, its journal (oldest row first) and its place, as they are at one moment."""
+
+    push: Push
+    rows: list[JournalRow]
+    seat: Seat
 
 
 async def create(tx: Tx, plan: Plan, by: By, *, due_ms: int) -> int:
@@ -108,47 +133,91 @@ async def journal(tx: Tx, scope: Scope, push_id: int) -> list[JournalRow]:
 async def rows(tx: Tx, push_id: int) -> list[JournalRow]:
     """As `journal`, for the daemon's own loops."""
     found = await tx.execute(select(push_journal).where(push_journal.c.push_id == push_id).order_by(push_journal.c.seq))
-    return [
-        JournalRow(
-            seq=row["seq"],
-            attempt=row["attempt"],
-            state=PushState(row["state"]),
-            phase=Phase(row["phase"]),
-            at_ms=row["at_ms"],
-            verdict=None if row["verdict"] is None else Verdict(row["verdict"]),
-            said=row["said"],
-            detail=row["detail"],
-            transaction_id=row["transaction_id"],
+    return [_row(row) for row in found.mappings()]
+
+
+async def standing(tx: Tx, push_ids: Sequence[int]) -> dict[int, Standing]:
+    """What a transition begins with, for many pushes at once; those that are not there are left out."""
+    found: dict[int, Standing] = {}
+    for some in in_parts(push_ids):
+        known = [_push(row) for row in (await tx.execute(select(*_FACTS).where(pushes.c.id.in_(some)))).mappings()]
+        places = await tx.execute(
+            select(entries.c.id, entries.c.generation, placements.c.adapter_id)
+            .outerjoin(placements, and_(placements.c.entry_id == entries.c.id, placements.c.to_ms.is_(None)))
+            .where(entries.c.id.in_({push.entry_id for push in known}))
         )
-        for row in found.mappings()
-    ]
+        seats = {place.id: Seat(place.generation, place.adapter_id) for place in places}
+        journals: dict[int, list[JournalRow]] = {push.id: [] for push in known}
+        written = await tx.execute(select(push_journal).where(push_journal.c.push_id.in_(some)).order_by(*_IN_ORDER))
+        for row in written.mappings():
+            journals[row["push_id"]].append(_row(row))
+        found |= {push.id: Standing(push, journals[push.id], seats[push.entry_id]) for push in known}
+    return found
+
+
+def _row(row: RowMapping) -> JournalRow:
+    return JournalRow(
+        seq=row["seq"],
+        attempt=row["attempt"],
+        state=PushState(row["state"]),
+        phase=Phase(row["phase"]),
+        at_ms=row["at_ms"],
+        verdict=None if row["verdict"] is None else Verdict(row["verdict"]),
+        said=row["said"],
+        detail=row["detail"],
+        transaction_id=row["transaction_id"],
+    )
+
+
+def _values(push_id: int, row: JournalRow) -> dict[str, object]:
+    return {
+        "push_id": push_id,
+        "seq": row.seq,
+        "attempt": row.attempt,
+        "state": row.state.value,
+        "phase": row.phase.value,
+        "at_ms": row.at_ms,
+        "verdict": None if row.verdict is None else row.verdict.value,
+        "said": row.said,
+        "detail": row.detail,
+        "transaction_id": row.transaction_id,
+    }
+
+
+def is_final(row: JournalRow) -> bool:
+    """Whether a push is over with this row."""
+    return row.phase is Phase.OUTCOME and row.state in FINAL and row.verdict is Verdict.OK
+
+
+def _changed(row: JournalRow) -> dict[str, str]:
+    """What a row that is not final changes of its push."""
+    changed = {"said": row.said} if row.said else {}
+    if row.state not in FINAL:  # a final state that is only intended is not yet the push's state
+        changed["state"] = row.state.value
+    return changed
+
+
+async def append_all(tx: Tx, rows: Sequence[tuple[int, JournalRow]]) -> None:
+    """`append` for many pushes, one row each, none of them final; a statement for all instead of several for each."""
+    await tx.execute(insert(push_journal), [_values(push_id, row) for push_id, row in rows])
+    alike: defaultdict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
+    for push_id, row in rows:
+        changed = _changed(row)
+        if changed:
+            alike[tuple(changed)].append(
+                {"of_push": push_id, **{f"new_{name}": value for name, value in changed.items()}}
+            )
+    for names, values in alike.items():
+        new: dict[str, ColumnElement[str]] = {name: bindparam(f"new_{name}") for name in names}
+        await tx.execute(update(pushes).where(pushes.c.id == bindparam("of_push")).values(new), values)
 
 
 async def append(tx: Tx, push_id: int, row: JournalRow) -> None:
     """Add a journal row and move the push to its state; a final outcome finishes it and frees the device."""
-    await tx.execute(
-        insert(push_journal).values(
-            push_id=push_id,
-            seq=row.seq,
-            attempt=row.attempt,
-            state=row.state.value,
-            phase=row.phase.value,
-            at_ms=row.at_ms,
-            verdict=None if row.verdict is None else row.verdict.value,
-            said=row.said,
-            detail=row.detail,
-            transaction_id=row.transaction_id,
-        )
-    )
-    final = row.phase is Phase.OUTCOME and row.state in FINAL and row.verdict is Verdict.OK
-    if not final:
-        # A final state that is only intended is not yet the push's state.
-        changed: dict[str, object] = {"said": row.said} if row.said else {}
-        if row.state not in FINAL:
-            changed["state"] = row.state.value
-        if changed:
-            await tx.execute(update(pushes).where(pushes.c.id == push_id).values(**changed))
+    if not is_final(row):
+        await append_all(tx, [(push_id, row)])
         return
+    await tx.execute(insert(push_journal).values(_values(push_id, row)))
     ended = outcome(row.state)
     assert ended is not None
     await tx.execute(

@@ -6,14 +6,14 @@ One implementation for every carrier; a carrier brings octets (`Stream`) and not
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from drivers.driver import Question, Shell
 from drivers.errors import DeviceBusy, UnknownQuestion
 from drivers.sessions.contract import Endpoint, Limits
 from drivers.sessions.permission import permitted
 from drivers.sessions.screen import Prompt, Screen
-from drivers.sessions.transcript import Mask, Transcript
+from drivers.sessions.transcript import Mask, Transcript, nowhere
 from inventory.errors import AuthenticationFailed, DeviceError, NotOnboarded, Unreachable
 from inventory.secrets import MASK
 
@@ -93,7 +93,7 @@ class Dialogue:
             ) from error
         except ConnectionEnded as error:
             raise self._ended_at_login(endpoint) from error
-        self._transcript("<", self._mask(self._screen.shown()))
+        self._keep("<", self._screen.shown())
 
     async def enable(self, endpoint: Endpoint) -> None:
         """Become privileged, with one attempt. Raises AuthenticationFailed."""
@@ -119,11 +119,11 @@ class Dialogue:
 
         Raises TimeoutError, ConnectionEnded, OutputTooLong, UnknownQuestion (after refusing the question).
         """
-        self._transcript(">", self._mask(line))
+        self._keep(">", line)
         await self._type(line)
         unknown = await self._to_prompt(timeout_s, secret_answer)
         said = self._screen.output(self.prompt_line)
-        self._transcript("<", self._mask(said))
+        self._keep("<", said)
         if unknown:
             raise UnknownQuestion(
                 f"The device asked {self._mask(unknown)!r}, which nobody has told us how to answer; it was refused.",
@@ -136,9 +136,14 @@ class Dialogue:
     async def send_text(self, lines: list[str], *, timeout_s: float) -> str:
         """Send several lines that belong to one statement (a banner, a quoted value): one prompt follows them all."""
         for line in lines[:-1]:
-            self._transcript(">", self._mask(line))
+            self._keep(">", line)
             await self._write(line + "\n")
         return await self.send(lines[-1], timeout_s=timeout_s)
+
+    def _keep(self, direction: Literal["<", ">"], text: str) -> None:
+        """Masking every line of a config costs more than reading it: only where somebody keeps the words."""
+        if self._transcript is not nowhere:
+            self._transcript(direction, self._mask(text))
 
     async def _type(self, line: str) -> None:
         if self._prompt is None:
