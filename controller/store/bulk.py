@@ -1,7 +1,7 @@
-"""One statement of the traffic database for very many rows, given as plain tuples.
+"""One statement for very many rows, given as plain tuples.
 
 What SQLAlchemy does for each row costs several times what the database does. So these few statements are written out:
-`?` for each value, `@` before the name of each table. Both databases understand the same text.
+`?` for each value, `@` before the name of a table of traffic. Both databases understand the same text.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from controller.keyring import Keyring, new_key
-from controller.store import boots, heartbeats, startups
+from controller.store import boots, bulk, heartbeats, startups
 from controller.store.database import Tx
 from controller.store.scope import Scope
 from controller.store.startups import Proof
@@ -394,16 +394,12 @@ class Batch:
 
 async def write(tx: Tx, batch: Batch) -> None:
     """Write a batch in the open transaction."""
-    by_columns: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    by_columns: dict[tuple[str, ...], list[tuple[object, ...]]] = defaultdict(list)
     for adapter_id, values in batch.contacts.items():
-        by_columns[tuple(sorted(values))].append({"of_adapter": adapter_id, **values})
+        by_columns[tuple(values)].append((*values.values(), adapter_id))
     for columns, rows in by_columns.items():
-        await tx.execute(
-            update(arms_contacts)
-            .where(arms_contacts.c.adapter_id == bindparam("of_adapter"))
-            .values({column: bindparam(column) for column in columns}),
-            rows,
-        )
+        named = ", ".join(f"{arms_contacts.c[column].name} = ?" for column in columns)
+        await bulk.execute(tx, f"UPDATE arms_contacts SET {named} WHERE adapter_id = ?", rows)  # noqa: S608 (columns)
     if batch.refusals:
         await tx.execute(
             update(arms_contacts)

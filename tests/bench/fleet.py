@@ -49,9 +49,10 @@ def members(count: int) -> list[Member]:
 
 
 async def register(daemon: Daemon, count: int, *, pem: tuple[str, str] | None = None, startups: bool = True) -> None:
-    """`count` adapters in entries of one management, installed, with keys, certificates, and with `startups` startup configs.
+    """`count` adapters in entries of one management, installed, with keys, certificates and startup configs.
 
     Those of `members(count)`. One certificate and key serve all as the text that a pull hands out.
+    Without `startups` they have no configs.
     """
     certificate, key = pem or await _pem(daemon)
     by, everything = By("bench", daemon.clock.now_ms()), Scope.everything()

@@ -35,6 +35,9 @@ SMALL, LARGE = 192, 624
 ROUNDS = 3
 OUTSTANDING = 1_000
 """Datagrams on their way at most, so that the kernel's buffer loses none and the receiver sets the pace."""
+INTERVAL_S = 15
+APART_S = 12.0
+"""Rounds begin so far apart, as an adapter's heartbeats do: what comes faster is looked into as a possible clone."""
 DEADLINE_S = 300.0
 Sender = tuple[bytes, bytes]
 """Distribution id in binary, passphrase."""
@@ -101,7 +104,8 @@ class Loader:
     def __init__(self, senders: list[Sender], core: int | None) -> None:
         context = multiprocessing.get_context("spawn")
         self.senders = senders
-        self.taken: Synchronized[int] = context.Value("q", 0, lock=False)  # type: ignore[assignment]  # as quick as may be
+        self.taken: Synchronized[int] = context.Value("q", 0, lock=False)
+        self._next = 0.0
         self._orders, theirs = context.Pipe()
         self._process = context.Process(target=send, args=(theirs, core, senders, self.taken))
         self._process.start()
@@ -111,6 +115,8 @@ class Loader:
         self.taken.value = 0
         self._orders.send(load)
         await asyncio.to_thread(self._orders.recv)
+        await asyncio.sleep(max(0.0, self._next - time.monotonic()))
+        self._next = time.monotonic() + APART_S
         watch = asyncio.create_task(self._follow(count))
         self._orders.send("go")
         try:
@@ -173,7 +179,7 @@ async def measure(folder: Path, *, count: int) -> list[Figure]:
         data_directory=folder,
         log_level="error",
         api=ApiSettings(port=0),
-        arms=ArmsSettings(ls_port=0, rs_port=0, heartbeat_port=0, heartbeat_interval_s=10),
+        arms=ArmsSettings(ls_port=0, rs_port=0, heartbeat_port=0, heartbeat_interval_s=INTERVAL_S),
     )
     ours, load = cores()
     everywhere = os.sched_getaffinity(0)
