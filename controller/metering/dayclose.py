@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from controller.clock import Clock
 from controller.metering import outlooks
 from controller.metering.series import KeptPorts, kept_ports, series_of
-from controller.store import events, links, maintenance, months, reports, traffic
+from controller.store import events, linkports, links, maintenance, months, reports, traffic
 from controller.store.database import Database
 from controller.store.events import NewEvent
 from controller.store.links import LevelChange, LinkLevel
@@ -22,7 +22,7 @@ from inventory.links import Capacity, CapacityKind, Direction, Link, governing
 from inventory.maintenance import MaintenanceWindow, left_out
 from inventory.metering import RULE_VERSION
 from inventory.periods import TOKYO, Period, day_of, day_start_ms, span_of
-from inventory.slotday import DAY_MS
+from inventory.slotday import DAY_MS, day_start
 from inventory.timeslots import SLOT_MS
 
 FINAL_AFTER_MS = 900_000
@@ -60,8 +60,14 @@ class DayCloser:
         return made
 
     async def _changed(self) -> list[_Changed]:
+        async with self._database.read() as tx:
+            zones = await linkports.zones(tx)
+        if not zones:
+            return []
+        now_ms = self._clock.now_ms()
         async with self._traffic.read() as tx:
-            rows = await traffic.changed_days(tx)
+            # The slot-days of today are of interest once a local day has ended in them; until then they are many.
+            rows = await traffic.changed_days(tx, max(_newest_final(zone, now_ms) for zone in zones))
         async with self._database.read() as tx:
             known = await links.by_interface(tx, Scope.everything(), {(row.entry_id, row.name) for row in rows})
         days: dict[int, list[tuple[int, int, int, bool]]] = {}
@@ -217,6 +223,14 @@ def _local_days(start_ms: int, zone: str) -> list[date]:
 
 def _is_final(day: date, zone: str, now_ms: int) -> bool:
     return now_ms >= day_start_ms(day + timedelta(days=1), zone) + FINAL_AFTER_MS
+
+
+def _newest_final(zone: str, now_ms: int) -> int:
+    """Begin of the newest UTC day in which a local day has ended that is final."""
+    start_ms = day_start(now_ms)
+    while not _is_final(_local_days(start_ms, zone)[0], zone, now_ms):
+        start_ms -= DAY_MS
+    return start_ms
 
 
 def _event(link: Link, change: LevelChange) -> NewEvent:

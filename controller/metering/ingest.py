@@ -74,7 +74,8 @@ class _Batch:
     """What is to be written, and what is remembered once it is."""
 
     changed: list[KeptBlob] = field(default_factory=list)
-    kept: list[tuple[int, Kept]] = field(default_factory=list)
+    kept: list[tuple[object, ...]] = field(default_factory=list)
+    """Rows of readings."""
     newest: dict[int, Sequence[Kept]] = field(default_factory=dict)
     told: int = 0
 
@@ -156,7 +157,7 @@ class Ingestor:
                 unusual.append(number)
             else:
                 batch.changed += changed
-                batch.kept += [(number, reading) for reading in readings]
+                batch.kept += [traffic.reading_row(number, reading) for reading in readings]
                 batch.newest[number] = (readings[-1],)
                 batch.told += len(readings)
             if not count % SLICE:
@@ -204,7 +205,11 @@ class Ingestor:
         await _compute(new, partial(_add_up, works))
         for work in works:
             batch.changed += work.changed
-            batch.kept += [(work.interface_id, r) for r in work.new if r.t_ms >= oldest_ms or r is work.series[-1]]
+            batch.kept += [
+                traffic.reading_row(work.interface_id, r)
+                for r in work.new
+                if r.t_ms >= oldest_ms or r is work.series[-1]
+            ]
             if len(work.series) > 1:
                 batch.newest[work.interface_id] = _telling(work.series[-2:])
             # A reading so old that its copy is forgotten told something if its day changed.

@@ -25,6 +25,7 @@ from controller.store.scope import By, Scope
 from controller.store.traffic import Kept, TrafficDatabase
 from drivers.sessions.counting import FoundInterface
 from inventory.saturation import DEFAULT_ALARM, AlarmRules
+from inventory.slotday import day_start
 
 log = structlog.get_logger()
 
@@ -83,6 +84,7 @@ class MeteringService:
             database, traffic_database, clock, rules=alarm, interval_ms=heartbeat_interval_s * 1000
         )
         self._past_changed = asyncio.Event()
+        self._pruned_day_ms: int | None = None
         self._polled: dict[Interface, list[Kept]] = {}
         self._folded_ms = clock.monotonic_ms()
         self._folding: asyncio.Task[None] | None = None
@@ -252,7 +254,10 @@ class MeteringService:
         """One round of `run`."""
         if await self.close_days():
             await self.draft_proposals()
+        now_ms = self._clock.now_ms()
         async with self._traffic.write() as tx:
-            await traffic.prune_readings(tx, self._clock.now_ms())
-            await traffic.prune_slot_days(tx, self._clock.now_ms())
-            await beats.prune_heard(tx, self._clock.now_ms())
+            await traffic.prune_readings(tx, now_ms)
+            await beats.prune_heard(tx, now_ms)
+            if day_start(now_ms) != self._pruned_day_ms:
+                await traffic.prune_slot_days(tx, now_ms)
+        self._pruned_day_ms = day_start(now_ms)

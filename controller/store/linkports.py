@@ -32,6 +32,11 @@ async def of_entries(tx: Tx, entry_ids: Collection[int]) -> list[Port]:
     return found
 
 
+async def zones(tx: Tx) -> list[str]:
+    """Zones of all links, each once; for the daemon itself."""
+    return list(await tx.scalars(select(links.c.zone).distinct()))
+
+
 def _selected() -> Iterator[Select[Any]]:
     m = link_members.c
     grouped = select(m.id).where(m.link_id == links.c.id).exists()

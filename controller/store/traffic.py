@@ -172,7 +172,7 @@ class TrafficDatabase:
 
 
 def _grow(connection: Connection) -> None:
-    """Add the columns that older layouts lack; all of them may be null or have a default."""
+    """Add the columns and indexes that older layouts lack; all of the columns may be null or have a default."""
     for table in t.metadata.sorted_tables:
         schema = table.schema if connection.dialect.name != "sqlite" else None
         known = {column["name"] for column in inspect(connection).get_columns(table.name, schema=schema)}
@@ -181,6 +181,8 @@ def _grow(connection: Connection) -> None:
                 name = f"{schema}.{table.name}" if schema else table.name
                 made = CreateColumn(column).compile(dialect=connection.dialect)
                 connection.execute(text(f"ALTER TABLE {name} ADD COLUMN {made}"))
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
 
 
 def upsert(tx: Tx, table: Any) -> Any:
@@ -268,31 +270,32 @@ _KEEP_READING: Final = (
 )
 
 
-async def keep_readings(tx: Tx, readings: Iterable[tuple[int, Kept]]) -> None:
-    """Keep readings of interfaces; of one instant the first copy stays."""
-    rows = [
-        (
-            interface_id,
-            r.t_ms,
-            _signed(r.in_octets),
-            _signed(r.out_octets),
-            int(r.rates),
-            r.counter_bits,
-            r.uptime_cs,
-            r.discontinuity,
-            r.restarted_at_ms,
-            r.speed_bps,
-            r.adapter_id,
-            2 if r.shadowed else int(r.clock_stepped),
-            r.source,
-            None if r.up is None else int(r.up),
-            None if r.out_packets is None else _signed(r.out_packets),
-            None if r.out_drops is None else _signed(r.out_drops),
-            r.elapsed_ms,
-            r.follows_ms,
-        )
-        for interface_id, r in readings
-    ]
+def reading_row(interface_id: int, r: Kept) -> tuple[object, ...]:
+    """A reading as `keep_readings` takes it."""
+    return (
+        interface_id,
+        r.t_ms,
+        _signed(r.in_octets),
+        _signed(r.out_octets),
+        int(r.rates),
+        r.counter_bits,
+        r.uptime_cs,
+        r.discontinuity,
+        r.restarted_at_ms,
+        r.speed_bps,
+        r.adapter_id,
+        2 if r.shadowed else int(r.clock_stepped),
+        r.source,
+        None if r.up is None else int(r.up),
+        None if r.out_packets is None else _signed(r.out_packets),
+        None if r.out_drops is None else _signed(r.out_drops),
+        r.elapsed_ms,
+        r.follows_ms,
+    )
+
+
+async def keep_readings(tx: Tx, rows: Sequence[tuple[object, ...]]) -> None:
+    """Keep readings, as `reading_row` makes them; of one instant the first copy stays."""
     await bulk.execute(tx, _KEEP_READING, rows)
 
 
@@ -432,13 +435,13 @@ class ChangedDay:
     """Whether its figures are to be made again although its slots are the same: what it is judged by has changed."""
 
 
-async def changed_days(tx: Tx) -> list[ChangedDay]:
-    """Slot-days whose figures are missing or stale, by interface and day."""
+async def changed_days(tx: Tx, until_ms: int) -> list[ChangedDay]:
+    """Slot-days that begin at `until_ms` or earlier and whose figures are missing or stale, by interface and day."""
     c, i = t.slot_days.c, t.interfaces.c
     rows = await tx.execute(
         select(c.interface_id, i.entry_id, i.name, c.start_ms, c.revision, c.closed_revision)
         .join(t.interfaces, i.id == c.interface_id)
-        .where(c.revision != c.closed_revision)
+        .where(c.revision != c.closed_revision, c.start_ms <= until_ms)
         .order_by(c.interface_id, c.start_ms)
     )
     return [

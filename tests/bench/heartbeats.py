@@ -115,8 +115,6 @@ class Loader:
         self.taken.value = 0
         self._orders.send(load)
         await asyncio.to_thread(self._orders.recv)
-        await asyncio.sleep(max(0.0, self._next - time.monotonic()))
-        self._next = time.monotonic() + APART_S
         watch = asyncio.create_task(self._follow(count))
         self._orders.send("go")
         try:
@@ -129,6 +127,11 @@ class Loader:
             return Rate(load.count / took, load.count / used)
         finally:
             watch.cancel()
+
+    async def rest(self) -> None:
+        """Until the adapters may send again."""
+        await asyncio.sleep(max(0.0, self._next - time.monotonic()))
+        self._next = time.monotonic() + APART_S
 
     async def _follow(self, count: Callable[[], int]) -> None:
         while True:
@@ -226,6 +229,7 @@ def _cpu(rate: Rate) -> float:
 
 
 async def _ours(daemon: Daemon, loader: Loader, load: Load, *, in_slots: bool) -> Rate:
+    await loader.rest()
     received = daemon.phonehome.heartbeats.counts
     first, kept = received.accepted, received.durable
 
