@@ -376,7 +376,9 @@ class Batch:
     """What has been noted since the last write; merged, so that a storm costs a row per adapter."""
 
     contacts: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """Changed columns of `arms_contacts` by adapter."""
+    """Changed columns of `arms_contacts` by adapter. `tunnel_open` 0 is written only where no other node has one."""
+    node: str | None = None
+    """The node that has noted it."""
     refusals: dict[int, int] = field(default_factory=dict)
     """How often each adapter was refused."""
     claims: dict[tuple[str, str, str], list[int]] = field(default_factory=dict)
@@ -392,14 +394,32 @@ class Batch:
         return bool(self.contacts or self.refusals or self.claims or self.boots or self.proofs or self.beats)
 
 
+_TUNNEL_ENDED: Final = (
+    update(arms_contacts)
+    .where(
+        arms_contacts.c.adapter_id == bindparam("of_adapter"),
+        or_(arms_contacts.c.node.is_(None), arms_contacts.c.node == bindparam("of_node")),
+    )
+    .values(tunnel_open=0)
+)
+
+
 async def write(tx: Tx, batch: Batch) -> None:
     """Write a batch in the open transaction."""
     by_columns: dict[tuple[str, ...], list[tuple[object, ...]]] = defaultdict(list)
+    ended: list[Mapping[str, Any]] = []
     for adapter_id, values in batch.contacts.items():
-        by_columns[tuple(values)].append((*values.values(), adapter_id))
+        told = values
+        if batch.node is not None and tx.dialect.name == "postgresql" and told.get("tunnel_open") == 0:
+            told = {column: value for column, value in values.items() if column != "tunnel_open"}
+            ended.append({"of_adapter": adapter_id, "of_node": batch.node})
+        if told:
+            by_columns[tuple(told)].append((*told.values(), adapter_id))
     for columns, rows in by_columns.items():
         named = ", ".join(f"{arms_contacts.c[column].name} = ?" for column in columns)
         await bulk.execute(tx, f"UPDATE arms_contacts SET {named} WHERE adapter_id = ?", rows)  # noqa: S608 (columns)
+    if ended:
+        await tx.execute(_TUNNEL_ENDED, ended)
     if batch.refusals:
         await tx.execute(
             update(arms_contacts)
