@@ -178,9 +178,8 @@ async def readings(folder: Path, per_s: int, seconds: float) -> list[Figure]:
         await daemon.stop()
         os.sched_setaffinity(0, everywhere)
     p50, p99 = (asked[int(len(asked) * share)] * 1000 if asked else float("nan") for share in (0.5, 0.99))
-    each_us = used / (per_s * seconds) * 1e6
     name = (
-        f"readings rolled up into slot-days at {per_s}/s for {seconds:.0f} s, CPU {each_us:.0f} µs each, "
+        f"readings rolled up into slot-days at {per_s}/s for {seconds:.0f} s, {used / seconds:.2f} cores used, "
         f"API p50 {p50:.1f} ms, p99 {p99:.1f} ms,"
     )
     return [Figure(name, taken, "/s", "asked for", per_s)]
