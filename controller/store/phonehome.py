@@ -50,7 +50,7 @@ from controller.store.tables.push import device_locks
 from inventory import onboarding
 from inventory.adapters import Life, SerialNumber
 from inventory.admission import Place
-from inventory.catalogue import model
+from inventory.catalogue import DeviceClass, Service, model
 from inventory.contacts import ArmsIdentity, Claim, ContactRecord, RefusedBeats
 from inventory.errors import BadInput, Conflict, NotFound
 from inventory.explain import Contact
@@ -347,6 +347,36 @@ async def contact(tx: Tx, scope: Scope, adapter_id: int) -> ContactRecord:
     if row is None:
         raise NotFound(f"adapter {adapter_id} does not phone home", next_step="List the adapters.")
     return _contact(row)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAt:
+    """From where an adapter was last in contact."""
+
+    adapter_id: int
+    serial: str
+    service: Service
+    device_class: DeviceClass | None
+    source: str
+    seen_ms: int
+
+
+async def seen_since(tx: Tx, since_ms: int) -> list[SeenAt]:
+    """Adapters that were in contact since an instant, with their last source; for the daemon itself."""
+    query = (
+        select(
+            adapters.c.id,
+            adapters.c.serial_shown,
+            adapters.c.service,
+            adapters.c.device_class,
+            arms_contacts.c.source,
+            arms_contacts.c.last_seen_ms,
+        )
+        .join(arms_contacts, arms_contacts.c.adapter_id == adapters.c.id)
+        .where(arms_contacts.c.last_seen_ms >= since_ms, arms_contacts.c.source.is_not(None))
+        .order_by(adapters.c.id)
+    )
+    return [SeenAt(*row) for row in await tx.execute(query)]
 
 
 async def contacts(tx: Tx, adapter_ids: Iterable[int] | None = None) -> list[ContactRecord]:

@@ -22,12 +22,14 @@ from controller.store.tables.system import events
 from controller.store.traffic import Kept
 from drivers.sessions.counting import FoundInterface
 from inventory.backtest import Record
+from inventory.calendar import tokyo_day
 from inventory.congestion import DayFigures, Level
 from inventory.counters import Flag
-from inventory.errors import BadInput, Conflict, NotAllowed, NotFound
+from inventory.errors import BadInput, Conflict, NotAllowed, NotFound, RuleViolation
 from inventory.linkdays import LinkDay, direction_series
 from inventory.linkmonths import LinkMonth
 from inventory.links import CapacityKind, Direction, Governing, Link, LinkRole, Member
+from inventory.maintenance import Interruption
 from inventory.metering import p95, p95_interval
 from inventory.periods import TOKYO, day_of
 from inventory.saturation import AlarmRules
@@ -175,6 +177,13 @@ async def test_a_window_of_another_contractor_is_not_seen_and_the_fleet_s_is_the
         with pytest.raises(Conflict):
             await maintenance.cancel(tx, EVERYTHING, place.by(), mine.id, if_version=None)
         assert len(await maintenance.page(tx, stranger)) == 1
+        notice = Interruption("planned", tokyo_day(now), emergency=True)
+        later = {**one_hour, "reason": "new power supply", "interruption": notice}
+        told = await maintenance.add(tx, EVERYTHING, place.by(), entry_id=None, **later)  # type: ignore[arg-type]  # fields of a window
+        assert (await maintenance.get(tx, stranger, told.id)).interruption == notice
+        late = {**later, "interruption": replace(notice, emergency=False)}
+        with pytest.raises(RuleViolation):
+            await maintenance.add(tx, EVERYTHING, place.by(), entry_id=None, **late)  # type: ignore[arg-type]  # fields of a window
         with pytest.raises(BadInput):
             await maintenance.add(
                 tx,
