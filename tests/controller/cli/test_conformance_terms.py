@@ -128,6 +128,12 @@ def test_an_input_that_means_nothing_fails_its_case_by_name(
     assert names in line
 
 
+def test_an_exemption_without_a_kind_is_of_an_adapter_line_and_of_mpc_only(tmp_path: Path) -> None:
+    case = {"billing_start": "2025-01-01", "months": 12, "monthly_yen": 1000, "ended": "2025-05-31", "exempt": True}
+    named = [{"id": "A", "service": "mpc", **case, "yen": 0}, {"id": "B", **case, "yen": 7000}]
+    assert judged(tmp_path, {"early_termination": named}) == ["ok A", "ok B"]
+
+
 def test_an_adapter_of_mpc_without_a_class_has_no_place(tmp_path: Path) -> None:
     case = {"id": "D", "service": "mpc", "class": None, "slot": "entry", "allowed": False}
     assert judged(tmp_path, {"placement": [case]}) == ["ok D"]
