@@ -1,7 +1,8 @@
-"""`python -m tests.mutation --each-rule`: does a change of what cites a rule fail a test that `docs/terms.md` names for it?
+"""`python -m tests.mutation --each-rule`: does a change of what cites a rule fail a test that the page names for it?
 
 For each rule of the terms: the functions and tables of `inventory/` that name its id are changed, one place at a time,
-and only the tests that the page names for it are run, until one change is found. A rule without such a change is reported.
+and only the tests that `docs/terms.md` names for it are run, until one change is found. A rule without such a change
+is reported.
 """
 
 from __future__ import annotations
