@@ -21,7 +21,7 @@ from controller.metering.mobile import MobileUse
 from controller.metering.mobilewatch import MobileWatch
 from controller.metering.settling import AT_ONCE, Restarts, Settler
 from controller.phonehome.beats import Batch
-from controller.store import beats, links, traffic
+from controller.store import beats, linkports, links, traffic
 from controller.store.database import Database
 from controller.store.proposals import Proposal
 from controller.store.scope import By, Scope
@@ -29,6 +29,7 @@ from controller.store.traffic import Kept, TrafficDatabase
 from drivers.sessions.counting import FoundInterface
 from inventory.calendar import tokyo_day
 from inventory.saturation import DEFAULT_ALARM, AlarmRules
+from inventory.slotday import day_start
 
 log = structlog.get_logger()
 
@@ -92,6 +93,7 @@ class MeteringService:
             database, traffic_database, clock, rules=alarm, interval_ms=heartbeat_interval_s * 1000
         )
         self._past_changed = asyncio.Event()
+        self._pruned_day_ms: int | None = None
         self._polled: dict[Interface, list[Kept]] = {}
         self._folded_ms = clock.monotonic_ms()
         self._folding: asyncio.Task[None] | None = None
@@ -180,11 +182,14 @@ class MeteringService:
 
     async def _add_polled(self, found: dict[Interface, list[Kept]]) -> Added:
         async with self._database.read() as tx:
-            known = await links.by_interface(tx, Scope.everything(), found)
-        for name, link in known.items():
-            speed = next((port.port_speed_bps for port in link.ports if port.interface == name[1]), None)
-            if speed and name in found:
-                found[name] = [replace(kept, speed_bps=speed) for kept in found[name]]
+            ports = await linkports.of_entries(tx, {entry_id for entry_id, _ in found})
+        for port in ports:
+            name = (port.entry_id, port.interface)
+            if port.speed_bps and name in found:
+                found[name] = [
+                    kept if kept.speed_bps == port.speed_bps else replace(kept, speed_bps=port.speed_bps)
+                    for kept in found[name]
+                ]
         return await self._ingestor.add(found)
 
     async def ports_found(self, entry_id: int, found: Sequence[FoundInterface]) -> None:
@@ -274,7 +279,10 @@ class MeteringService:
             self._unlooked = False
             await self.draft_proposals()
             await self.warn_of_mobile_plans()
+        now_ms = self._clock.now_ms()
         async with self._traffic.write() as tx:
-            await traffic.prune_readings(tx, self._clock.now_ms())
-            await traffic.prune_slot_days(tx, self._clock.now_ms())
-            await beats.prune_heard(tx, self._clock.now_ms())
+            await traffic.prune_readings(tx, now_ms)
+            await beats.prune_heard(tx, now_ms)
+            if day_start(now_ms) != self._pruned_day_ms:
+                await traffic.prune_slot_days(tx, now_ms)
+        self._pruned_day_ms = day_start(now_ms)

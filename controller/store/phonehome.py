@@ -30,7 +30,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from controller.keyring import Keyring, new_key
-from controller.store import boots, heartbeats, startups
+from controller.store import boots, bulk, heartbeats, startups
 from controller.store.database import Tx
 from controller.store.scope import Scope
 from controller.store.startups import Proof
@@ -436,22 +436,18 @@ _TUNNEL_ENDED: Final = (
 
 async def write(tx: Tx, batch: Batch) -> None:
     """Write a batch in the open transaction."""
-    by_columns: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    by_columns: dict[tuple[str, ...], list[tuple[object, ...]]] = defaultdict(list)
     ended: list[Mapping[str, Any]] = []
     for adapter_id, values in batch.contacts.items():
-        told = dict(values)
+        told = values
         if batch.node is not None and tx.dialect.name == "postgresql" and told.get("tunnel_open") == 0:
-            del told["tunnel_open"]
+            told = {column: value for column, value in values.items() if column != "tunnel_open"}
             ended.append({"of_adapter": adapter_id, "of_node": batch.node})
         if told:
-            by_columns[tuple(sorted(told))].append({"of_adapter": adapter_id, **told})
+            by_columns[tuple(told)].append((*told.values(), adapter_id))
     for columns, rows in by_columns.items():
-        await tx.execute(
-            update(arms_contacts)
-            .where(arms_contacts.c.adapter_id == bindparam("of_adapter"))
-            .values({column: bindparam(column) for column in columns}),
-            rows,
-        )
+        named = ", ".join(f"{arms_contacts.c[column].name} = ?" for column in columns)
+        await bulk.execute(tx, f"UPDATE arms_contacts SET {named} WHERE adapter_id = ?", rows)  # noqa: S608 (columns)
     if ended:
         await tx.execute(_TUNNEL_ENDED, ended)
     if batch.refusals:

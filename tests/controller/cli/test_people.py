@@ -15,7 +15,7 @@ def test_a_key_is_made_for_a_person_shown_once_and_revoked(house: House) -> None
     made = told(house, "api-key", "add", name, "--role", "viewer")
     assert client(house, "contractor", "list", API_KEY=made["key"])[0] == DONE
     status, _, err = client(house, "contractor", "add", "Nobody", API_KEY=made["key"])
-    assert (status, "role operator" in err) == (FAILED, True)
+    assert (status, "needs the role" in err) == (FAILED, True)
     (shown,) = (one for one in told(house, "api-key", "list") if one["name"] == name)
     assert (shown["key"], shown["revoked_at"]) == (None, None)
     assert told(house, "api-key", "revoke", str(made["id"])) == {"id": made["id"], "revoked": True}

@@ -115,7 +115,7 @@ async def test_a_group_is_the_sum_of_its_members_and_one_that_nobody_counts_leav
     assert (group.run_out.state, group.run_out.early) == (RunOutState.POSSIBLE, FIRST)
 
 
-@pytest.mark.rule("MPC-9.2")
+@pytest.mark.rule("MPC-9.2(2)(i)")
 async def test_a_plan_that_runs_out_is_told_once_a_month_to_its_contractor_too(place: Place, office: Office) -> None:
     lines = await contracted(place, office, replace(MOBILE, plan="10GB"))
     await carried(place)
