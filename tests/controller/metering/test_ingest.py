@@ -88,18 +88,23 @@ async def test_what_continues_and_what_does_not_leaves_the_same_bytes_whichever_
     random_ = random.Random(seed)
     start_ms = clock.now_ms() - DAY_MS
     told = offers(random_, start_ms)
-    await take(Ingestor(traffic, clock, heartbeat_interval_ms=60_000), told)
+    await take(traffic, clock, told)
     usual = await kept(traffic, range(1, 6))
     monkeypatch.setattr(ingest, "_lengthened", lambda *_: None)
     later = [{(entry + 5, name): kept for (entry, name), kept in offer.items()} for offer in told]
-    await take(Ingestor(traffic, clock, heartbeat_interval_ms=60_000), later)
+    await take(traffic, clock, later)
     assert usual == await kept(traffic, range(6, 11))
 
 
-async def take(ingestor: Ingestor, told: Sequence[Mapping[Interface, Sequence[Kept]]]) -> None:
-    """All of it, in order."""
-    for offer in told:
+async def take(
+    database: TrafficDatabase, clock: ManualClock, told: Sequence[Mapping[Interface, Sequence[Kept]]]
+) -> None:
+    """All of it, in order; now and then the process begins anew and remembers nothing."""
+    ingestor = Ingestor(database, clock, heartbeat_interval_ms=60_000)
+    for number, offer in enumerate(told, 1):
         await ingestor.add(offer)
+        if not number % 7:
+            ingestor = Ingestor(database, clock, heartbeat_interval_ms=60_000)
 
 
 async def test_an_interface_whose_readings_reach_two_nodes_by_turns_loses_no_octet(
