@@ -16,7 +16,7 @@ from controller.metering.alarms import AlarmChange, AlarmWatch
 from controller.metering.dayclose import DayCloser
 from controller.metering.drafting import Drafter
 from controller.metering.ingest import Added, Ingestor, Interface
-from controller.metering.settling import AT_ONCE, Restarts, Settler
+from controller.metering.settling import Restarts, Settler
 from controller.phonehome.beats import Batch
 from controller.store import beats, linkports, links, traffic
 from controller.store.database import Database
@@ -34,6 +34,8 @@ AT_ONCE_FOLDED: Final = 500
 FOLD_MS: Final = 240_000
 SETTLE_S: Final = 15.0
 """Seconds after which heartbeats that are durable have become readings and slots."""
+MANY_WAIT: Final = 10_000
+"""With so many of them that is not waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +235,7 @@ class MeteringService:
             await self.settle()
             for _ in range(round(SETTLE_S)):
                 await self._clock.wait(1.0)
-                if self._settler.waiting >= AT_ONCE:
+                if self._settler.waiting >= MANY_WAIT:
                     break
 
     async def run(self) -> None:

@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
-from controller.main import Daemon
+from controller.main import Daemon, settle_heap
 from controller.settings import ApiSettings, ArmsSettings, Settings
 from drivers.arms.ids import DistributionId
 from tests.bench import fleet
@@ -192,6 +192,7 @@ async def measure(folder: Path, *, count: int) -> list[Figure]:
     try:
         await daemon.start()
         await fleet.register(daemon, count, startups=False)
+        settle_heap()
         loader = Loader(_senders(count), load)
         try:
             return [figure for size in (SMALL, LARGE) for figure in await _measure(daemon, loader, count, size)]

@@ -20,7 +20,7 @@ from gufo.snmp.aio import SnmpSession
 from sqlalchemy import insert
 
 from controller.clock import SystemClock
-from controller.main import Daemon
+from controller.main import Daemon, settle_heap
 from controller.metering.percentiles import month_of
 from controller.metering.service import MeteringService, PolledReading
 from controller.settings import ApiSettings, ArmsSettings, Settings
@@ -166,6 +166,7 @@ async def readings(folder: Path, per_s: int, seconds: float) -> list[Figure]:
     daemon = await Daemon.open(settings)
     try:
         await daemon.start()
+        settle_heap()
         key = (folder / "admin.key").read_text().strip()
         asking = Child(_ask, daemon.api_port, key, seconds, other)
         await asking.hear()  # the first answers build what they need
