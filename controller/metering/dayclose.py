@@ -222,6 +222,7 @@ class DayCloser:
                     verdict.capacity_kind,
                     RULE_VERSION,
                     now_ms,
+                    verdict.causes,
                 )
                 await links.put_level(tx, state)
                 for change in verdict.changes:
@@ -264,6 +265,7 @@ def _event(link: Link, change: LevelChange) -> NewEvent:
         "day": change.day.isoformat(),
         "before": int(change.before),
         "after": int(change.after),
+        "causes": [one["cause"] for one in change.evidence["causes"]],
     }
     return NewEvent("link.level", change.recorded_ms, entry_id=link.entry_id, facts=facts)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from controller.store.links import Equipment, LinkLevel
+from controller.store.equipment import Equipment
+from controller.store.links import LinkLevel
 from controller.store.proposalfacts import ContractFacts
 from controller.store.proposals import NewProposal, Proposal
 from inventory import catalogue, proposaltext, proposalwords
@@ -72,6 +73,8 @@ class Around:
 
     equipment: Equipment | None
     """None: nobody sits there."""
+    name: str
+    """Of the entry, as people call it."""
     contract: ContractFacts
     book: ModelBook
     ports_used: int
@@ -116,7 +119,8 @@ class Place:
         model = catalogue.model(equipment.model_key)
         known = self.around.book.find(equipment.hardware, model.key)
         if known is None:
-            known = PublishedModel(equipment.hardware or model.key, model.family, "", sold=True)
+            shown = next((name for service, name in model.names if service == equipment.service), model.names[0][1])
+            known = PublishedModel(equipment.hardware or shown, model.family, "", sold=True)
         return self._offer(equipment, model, known)
 
     def basis_of(self, direction: str) -> Basis | None:
@@ -167,6 +171,7 @@ class Place:
             remedy=found.remedy,
             money=found.money,
             record=record,
+            place=self.around.name,
         )
         series = {
             s.state.direction.value: proposaltext.series_facts(self.link.id, s.days, s.p95, s.outlook)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from itertools import islice
 from typing import Final
 
@@ -16,6 +17,8 @@ from controller.metering.alarms import AlarmChange, AlarmWatch
 from controller.metering.dayclose import DayCloser
 from controller.metering.drafting import Drafter
 from controller.metering.ingest import Added, Ingestor, Interface
+from controller.metering.mobile import MobileUse
+from controller.metering.mobilewatch import MobileWatch
 from controller.metering.settling import Restarts, Settler
 from controller.phonehome.beats import Batch
 from controller.store import beats, linkports, links, traffic
@@ -24,6 +27,7 @@ from controller.store.proposals import Proposal
 from controller.store.scope import By, Scope
 from controller.store.traffic import Kept, TrafficDatabase
 from drivers.sessions.counting import FoundInterface
+from inventory.calendar import tokyo_day
 from inventory.saturation import DEFAULT_ALARM, AlarmRules
 from inventory.slotday import day_start
 
@@ -81,6 +85,8 @@ class MeteringService:
         self._ingestor = Ingestor(traffic_database, clock, heartbeat_interval_ms=heartbeat_interval_s * 1000)
         self._closer = DayCloser(database, traffic_database, clock)
         self._drafter = Drafter(database, traffic_database, clock, line_offers_bps=line_offers_bps)
+        self._mobile = MobileWatch(database, traffic_database, clock)
+        self._mobile_day: date | None = None
         self._restarts = Restarts()
         self._settler = Settler(database, traffic_database, clock, self._ingestor, self._restarts)
         self._alarms = AlarmWatch(
@@ -112,6 +118,7 @@ class MeteringService:
             readings[name].append(replace(line.reading, speed_bps=speed))
         added = await self._ingestor.add(readings) if found else Added(0, 0, 0)
         if added.slot_days:
+            self._mobile_day = None
             self._past_changed.set()
         times = [line.reading.t_ms for line in found]
         return ImportReport(
@@ -218,6 +225,15 @@ class MeteringService:
         """Check each congested place once and draft what it needs."""
         return await self._drafter.draft_all()
 
+    async def warn_of_mobile_plans(self) -> list[MobileUse]:
+        """Tell of plans that run out this month, once each; a look a day, and one after each import."""
+        today = tokyo_day(self._clock.now_ms())
+        if self._mobile_day == today:
+            return []
+        told = await self._mobile.check()
+        self._mobile_day = today
+        return told
+
     async def check_alarms(self) -> list[AlarmChange]:
         """Look at the last steps of every link; the saturation alarms that were raised or cleared."""
         return await self._alarms.check()
@@ -258,6 +274,7 @@ class MeteringService:
         await self._drafter.expire()
         if await self.close_days():
             await self.draft_proposals()
+            await self.warn_of_mobile_plans()
         now_ms = self._clock.now_ms()
         async with self._traffic.write() as tx:
             await traffic.prune_readings(tx, now_ms)

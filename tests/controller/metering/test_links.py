@@ -23,7 +23,7 @@ from controller.store.traffic import Kept
 from drivers.sessions.counting import FoundInterface
 from inventory.backtest import Record
 from inventory.calendar import tokyo_day
-from inventory.congestion import DayFigures, Level
+from inventory.congestion import Cause, CauseFlag, DayFigures, Level
 from inventory.counters import Flag
 from inventory.errors import BadInput, Conflict, NotAllowed, NotFound, RuleViolation
 from inventory.linkdays import LinkDay, direction_series
@@ -373,6 +373,12 @@ async def test_packets_that_the_device_threw_away_make_a_day_congested_at_half_l
     assert [(day.drop_slots, round(day.busy_util or 0, 2) < 0.5) for day in up] == [(6, True)] * 4
     assert {day.figures.drop_slots for day in days if day.direction is Direction.DOWN} == {0}
     assert (await levels(place))[Direction.UP] is Level.CONGESTED
+    async with place.database.read() as tx:
+        states = {one.direction: one for one in await links.levels(tx, place.link.id)}
+        (change,) = [one for one in await links.changes(tx, EVERYTHING, place.link.id) if one.direction == "up"]
+    assert states[Direction.UP].causes == (CauseFlag(Cause.DROPS, 4),)
+    assert change.evidence["causes"] == [{"cause": "drops", "days": 3}]
+    assert states[Direction.DOWN].causes == ()
 
 
 async def test_bursts_inside_the_slots_ask_for_capacity_and_raise_watch_at_most(place: Place) -> None:
@@ -385,6 +391,7 @@ async def test_bursts_inside_the_slots_ask_for_capacity_and_raise_watch_at_most(
     async with place.database.read() as tx:
         (change,) = [one for one in await links.changes(tx, EVERYTHING, place.link.id) if one.direction == "down"]
     assert {day["class"] for day in change.evidence["days"]} == {1}
+    assert [one["cause"] for one in change.evidence["causes"]] == ["bursts"]
     assert all(0.55 < day["busy_util"] < 0.65 and day["c_req"] > 1 for day in change.evidence["days"])
 
 
