@@ -169,7 +169,12 @@ class MeteringService:
             log.exception("polled counters were not folded into slots")
 
     async def fold(self) -> Added:
-        """Make slots of all polled readings that wait, in portions, so that others get their turn."""
+        """Make slots of all polled readings that wait, in portions, so that others get their turn.
+
+        When it returns, those that an earlier fold has taken are in slots, too.
+        """
+        if self._folding is not None and self._folding is not asyncio.current_task():
+            await asyncio.wait([self._folding])
         waiting, self._polled = self._polled, {}
         self._folded_ms = self._clock.monotonic_ms()
         total = Added(0, 0, 0)
