@@ -181,7 +181,8 @@ async def readings(folder: Path, per_s: int, seconds: float) -> list[Figure]:
     p50, p99 = (asked[int(len(asked) * share)] * 1000 if asked else float("nan") for share in (0.5, 0.99))
     name = (
         f"readings rolled up into slot-days at {per_s}/s for {seconds:.0f} s, "
-        f"{used / (seconds + after_s):.2f} cores used, the last in its slot after {after_s:.1f} s more, API p50 {p50:.1f} ms, p99 {p99:.1f} ms,"
+        f"{used / (seconds + after_s):.2f} cores used, the last in its slot after {after_s:.1f} s more, "
+        f"API p50 {p50:.1f} ms, p99 {p99:.1f} ms,"
     )
     return [Figure(name, taken, "/s", "asked for", per_s)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,11 +11,13 @@ import pytest
 
 from controller.metering import ingest
 from controller.metering.ingest import Ingestor, Interface
+from controller.metering.service import AT_ONCE_FOLDED, PolledReading
 from controller.store import traffic as rows
 from controller.store.traffic import Kept, TrafficDatabase
 from inventory.slotday import DAY_MS, window
 from inventory.timeslots import SLOT_MS, SlotSeries
 from tests.clock import ManualClock
+from tests.controller.metering.conftest import Place
 
 PORT_BPS = 1_000_000_000
 
@@ -145,3 +148,21 @@ async def test_what_is_remembered_of_interfaces_is_bounded_and_read_again(
     assert len(ingestor._newest) <= 2
     found = await slots(traffic, first.t_ms, first.t_ms + SLOT_MS)
     assert found.known == (200,)
+
+
+async def test_whoever_stops_waits_for_the_fold_that_is_under_way(place: Place) -> None:
+    """Of a large fleet polls are folded beside the polling; what a fold has taken waits nowhere else."""
+    fleet = range(1, AT_ONCE_FOLDED + 2)
+    start_ms = place.clock.now_ms()
+    for octets in (0, 5_000):
+        one = Kept(place.clock.now_ms(), octets, octets, "snmp", speed_bps=PORT_BPS, adapter_id=1)
+        await place.metering.ingest_polled([PolledReading(1, entry, "ge0", one) for entry in fleet])
+        place.clock.advance(241)
+    await place.metering.ingest_polled([])
+    await asyncio.sleep(0)
+    await place.metering.fold()
+    async with place.traffic.read() as tx:
+        ids = await rows.interface_ids(tx, [(entry, "ge0") for entry in fleet])
+        days = await rows.slot_days_of(tx, [(number, start_ms - start_ms % DAY_MS) for number in ids.values()])
+    assert {sum(kept.day.into.known) for kept in days.values()} == {5_000}
+    assert len(days) == len(fleet)
