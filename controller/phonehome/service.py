@@ -54,6 +54,8 @@ log = structlog.get_logger(__name__)
 SWEEP_S: Final = 10.0
 """How often open tunnels are compared with the placements."""
 SWEEP_AT_ONCE: Final = 500
+SILENCE_LOOK_S: Final = 5.0
+"""How often all tunnels are looked at for one from which nothing comes."""
 
 
 async def _nobody(_batch: Batch) -> None:
@@ -155,6 +157,7 @@ class PhoneHome:
             (self.heartbeats.hand_on, "hand-on"),
             (self._silence.watch, "silence"),
             (self._sweep, "sweep"),
+            (self._listen_for_silence, "silent tunnels"),
             (self.renewal.watch, "renewal"),
             (self.renewal.issue, "certificates"),
             (self.rotations.run, "rotations"),
@@ -272,6 +275,15 @@ class PhoneHome:
             peer.set_quarantine(None)
 
     # --- background ---------------------------------------------------------------------------------------------------
+
+    async def _listen_for_silence(self) -> None:
+        while True:
+            await self._context.clock.wait(SILENCE_LOOK_S)
+            now_ms = self._context.clock.monotonic_ms()
+            for peer in list(self._context.peers.values()):
+                for path in list(peer.paths.values()):
+                    if isinstance(path, Tunnel):
+                        path.look(now_ms)
 
     async def _sweep(self) -> None:
         while True:

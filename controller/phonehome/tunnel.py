@@ -57,7 +57,6 @@ class Tunnel:
         "_on_confirmed",
         "_on_ended",
         "_peer",
-        "_silence",
         "_silence_s",
         "_waiting",
         "ended",
@@ -86,7 +85,6 @@ class Tunnel:
         self._peer = peer
         self._clock = peer.clock
         self._silence_s = 2 * echo_interval_s + GRACE_S
-        self._silence: asyncio.TimerHandle | None = None
         self._on_confirmed = on_confirmed
         self._on_ended = on_ended
         self._held = held
@@ -104,7 +102,6 @@ class Tunnel:
     def start(self) -> None:
         """Accept it, and take what comes."""
         self._exchange.write(framing.TUNNEL_ACCEPTED)
-        self._listen_for(self._silence_s / self._clock.pace)
         self._exchange.hand_over(self)
 
     @property
@@ -112,25 +109,20 @@ class Tunnel:
         """Serial number in hex of the certificate that opened it; None if none was shown."""
         return self._exchange.certificate_serial
 
-    def _listen_for(self, seconds: float) -> None:
-        self._silence = asyncio.get_running_loop().call_later(seconds, self._look)
+    def look(self, now_ms: int) -> None:
+        """End it if it is silent for too long; called from time to time, so that it needs no timer of its own.
 
-    def _look(self) -> None:
-        """Whether it is silent for too long. Silence is normal while a script of ours runs (§5.3)."""
-        now_ms = self._clock.monotonic_ms()
+        Silence is normal while a script of ours runs (§5.3).
+        """
         ends_ms = self.heard_ms + self._silence_s * 1000 / self._clock.pace
         if self._expected:
             ends_ms = max(ends_ms, self._expected[0].deadline_ms)
-        if now_ms < ends_ms:
-            self._listen_for((ends_ms - now_ms) / 1000)
-        else:
+        if now_ms >= ends_ms and self.ended is None:
             self.drop("nothing was heard for too long")
 
     def lost(self, error: Exception | None) -> None:
         """See `Taker`."""
         self._end("the adapter closed the connection" if error is None else _broken(error))
-        if self._silence is not None:
-            self._silence.cancel()
         if self._waiting is not None:
             self._waiting.cancel()
         self._peer.closed(self)
