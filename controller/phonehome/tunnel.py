@@ -19,6 +19,8 @@ from drivers.arms.parameters import PushConfirmationStart
 from drivers.arms.results import SUCCESS
 from inventory.errors import BadInput, OutcomeUnknown, ProtocolViolation
 
+SILENCE_LOOK_S: Final = 5.0
+"""How often all tunnels are looked at for one from which nothing comes."""
 GRACE_S: Final = 60.0
 """Silence beyond two echo intervals after which a tunnel is dropped."""
 CONFIRMATIONS: Final = 4
@@ -54,9 +56,11 @@ class Tunnel:
         "_expected",
         "_held",
         "_ids",
+        "_looked_ms",
         "_on_confirmed",
         "_on_ended",
         "_peer",
+        "_quiet",
         "_silence_s",
         "_waiting",
         "ended",
@@ -85,6 +89,8 @@ class Tunnel:
         self._peer = peer
         self._clock = peer.clock
         self._silence_s = 2 * echo_interval_s + GRACE_S
+        self._looked_ms = 0
+        self._quiet = 0
         self._on_confirmed = on_confirmed
         self._on_ended = on_ended
         self._held = held
@@ -109,15 +115,19 @@ class Tunnel:
         """Serial number in hex of the certificate that opened it; None if none was shown."""
         return self._exchange.certificate_serial
 
-    def look(self, now_ms: int) -> None:
-        """End it if it is silent for too long; called from time to time, so that it needs no timer of its own.
+    def look(self) -> None:
+        """End it if it is silent for too long; called every `SILENCE_LOOK_S`, so that it needs no timer of its own.
 
-        Silence is normal while a script of ours runs (§5.3).
+        Looks are counted, not time: a node that was frozen reads what has come meanwhile before it judges. Silence is
+        normal while a script of ours runs (§5.3).
         """
-        ends_ms = self.heard_ms + self._silence_s * 1000 / self._clock.pace
-        if self._expected:
-            ends_ms = max(ends_ms, self._expected[0].deadline_ms)
-        if now_ms >= ends_ms and self.ended is None:
+        if self.heard_ms != self._looked_ms:
+            self._looked_ms, self._quiet = self.heard_ms, 0
+            return
+        self._quiet += 1
+        if self._expected and self._clock.monotonic_ms() < self._expected[0].deadline_ms:
+            return
+        if self._quiet * SILENCE_LOOK_S >= self._silence_s and self.ended is None:
             self.drop("nothing was heard for too long")
 
     def lost(self, error: Exception | None) -> None:
