@@ -88,7 +88,11 @@ class Daemon:
         self.clock = SystemClock(settings.pace)
         self.started_ms = self.clock.now_ms()
         self.metering = MeteringService(
-            db, traffic, self.clock, heartbeat_interval_s=settings.arms.heartbeat_interval_s
+            db,
+            traffic,
+            self.clock,
+            heartbeat_interval_s=settings.arms.heartbeat_interval_s,
+            line_offers_bps=settings.metering.line_offers_bps,
         )
         self.poller = CounterPoller(
             db,

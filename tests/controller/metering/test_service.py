@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -124,7 +125,7 @@ async def test_one_wrong_line_and_nothing_is_imported_but_every_wrong_line_is_na
     ]
     assert refused.value.field == "line 290"
     async with place.traffic.read() as tx:
-        assert await traffic.changed_days(tx) == []
+        assert await traffic.changed_days(tx, 1 << 50) == []
 
 
 async def test_another_contractor_cannot_import_into_this_place(place: Place) -> None:
@@ -268,7 +269,7 @@ async def test_a_line_overloaded_on_three_evenings_is_congested_with_its_evidenc
         changes = await links.changes(tx, EVERYTHING, place.link.id)
     assert found[Direction.DOWN].level >= Level.CONGESTED
     assert found[Direction.UP].level is Level.CALM
-    assert Direction.DEVICE not in found
+    assert (found[Direction.DEVICE].level, found[Direction.DEVICE].capacity_kind) == (Level.CALM, CapacityKind.MODEL)
     newest = changes[0].evidence
     assert newest["capacity"] == {"kind": "line", "nominal_bps": 100_000_000, "used_bps": 100_000_000}
     assert len(newest["worst_slots"]) == 3
@@ -300,6 +301,12 @@ async def test_thirty_five_days_of_overload_draft_one_proposal_and_no_second(pla
         (draft,) = await proposals.page(tx, EVERYTHING)
     assert (draft.state, draft.kind, draft.reason) == ("draft", "line", "level")
     assert "Recommended: a line of" in draft.text
+    assert draft.text.startswith(
+        "wan1 (down) at Osaka 2: judged against 100.0 Mbit/s (line rate entered by the operator from 2025-01-01 on, "
+    )
+    assert re.search(r"Busy hour 1[0-5]:\d\d–1[1-6]:\d\d: \d+ % \(14-day median\)", draft.text)
+    assert "(coverage 100.0 %, grade A)" in draft.text
+    assert (draft.text_ja or "").startswith("Osaka 2のwan1（下り）：判定の基準は100.0 Mbit/s")
     assert draft.evidence["capacity"]["kind"] == "line"
     json.dumps(dict(draft.evidence))
     shown = draft.evidence["series"]["down"]["days"][-1]
