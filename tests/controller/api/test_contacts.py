@@ -10,7 +10,8 @@ import pytest
 from drivers.simulator.faults import Faults
 from drivers.simulator.ios_cli import IosDevice
 from tests.controller.api.arranged import write
-from tests.controller.house import Fleet, Json, ok, refused, serial
+from tests.controller.commands import BAD_INPUT, DONE, FAILED, client, told
+from tests.controller.house import Fleet, House, Json, ok, refused, serial
 from tests.controller.routers import USERNAME, router
 
 pytestmark = pytest.mark.xdist_group("daemon")
@@ -116,3 +117,21 @@ def test_a_plan_that_cannot_log_in_says_so_in_explain_until_somebody_can(fleet: 
     device.faults = Faults()
     ok(fleet.api.post(f"/adapters/{device.own_serial}/identify"))
     assert explained(fleet, device)["word"] != "refused"
+
+
+def test_a_credential_is_corrected_by_commands_alone(fleet: Fleet, house: House, device: IosDevice) -> None:
+    registered(fleet, device, WRONG)
+    soon(lambda: explained(fleet, device)["word"] == "refused")
+    name = device.own_serial
+    assert told(house, "adapter", "endpoint", name)["port"] == device.port
+    status, out, err = client(house, "adapter", "identify", name)
+    assert (status, out) == (FAILED, "")
+    assert "refused the password" in err
+    assert PASSWORD not in client(house, "adapter", "endpoint", name, "--credential", PASSWORD=PASSWORD)[1]
+    soon(lambda: explained(fleet, device)["word"] not in ("refused", "never-seen"))
+    status, out, _ = client(house, "adapter", "identify", name)
+    assert (status, out.startswith(f"{name}: ")) == (DONE, True)
+    assert told(house, "adapter", "forget-host-key", name)["host_key"] is None
+    assert told(house, "adapter", "life", name, "deregister")["life"] == "retired"
+    assert client(house, "adapter", "life", name, "deliver")[0] in (FAILED, BAD_INPUT)
+    assert client(house, "adapter", "shut-out", name, "--reason", "lost")[0] == FAILED, "it does not phone home"
