@@ -41,6 +41,8 @@ from inventory.operations import (
 
 log = structlog.get_logger(__name__)
 
+_OVER_S: Final = 0.1
+
 BUSY: Final = frozenset({301, 302, 406})
 """Codes by which an adapter says that it is busy: as after any code but 100 nothing was started (§6.5)."""
 
@@ -249,7 +251,9 @@ class Carrier:
         if operation.said != said:
             operation = await self._step(operation, Change(OperationState.WAITING, said, self._clock.now_ms()))
         with self._idle(operation):
-            await self._clock.wait(min(pause_s, max(self._left_s(operation), 0.0)))
+            # Not beyond its time, and a little more: it is over then, and nothing is tried in its last millisecond.
+            left_s = real_s(max(self._left_s(operation), 0.0), self._clock.pace) * self._clock.pace
+            await self._clock.wait(min(pause_s, left_s + _OVER_S))
         return await self._read(operation.id)
 
     # --- results ------------------------------------------------------------------------------------------------------

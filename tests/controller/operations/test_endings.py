@@ -185,6 +185,18 @@ async def test_an_adapter_that_stays_busy_is_given_up(asker: Asking, device: Dev
     assert ended.tries > 1
 
 
+async def test_waiting_for_a_busy_adapter_ends_with_its_time_and_not_at_the_next_try(
+    site: Site, device: Device, unit: Unit
+) -> None:
+    async with asking(site, replace(QUICK, busy_pause_s=6000.0)) as asked:
+        number = await asked.ask(unit, "reboot", wait_s=1)
+        await request(device, "reboot")
+        device.say(Response("reboot", 302))
+        ended, _ = await asked.ended(number)
+    assert ended.state is NOT_DONE
+    assert ended.tries == 1
+
+
 async def test_a_ping_whose_result_never_comes_is_settled_and_not_sent_again(
     site: Site, device: Device, unit: Unit
 ) -> None:
