@@ -102,7 +102,7 @@ DRIVER: Final = Driver(
     family="ios",
     title="Cisco IOS and IOS-XE",
     dialect="indented",
-    carrier="scrapli",
+    carrier="asyncssh",
     shell=SHELL,
     reading=Completeness(
         begins=re.compile(r"^(?:!|[a-z])"),
@@ -338,8 +338,7 @@ class CiscoIos(CommandLineDevice):
 
     async def _must_be_saved(self, session: CliSession, job: PushJob) -> None:
         said = await session.command("show startup-config", timeout_s=self._limits.read_config_s)
-        startup = self._complete(said)
-        if self._canonical(startup) != self._canonical(job.intent.text()):
+        if not self._same(self._checked(self._complete(said)), job.intent):
             raise CommandRejected(
                 "The device said that it saved, and its startup configuration is not the intent.",
                 serial=self._serial,

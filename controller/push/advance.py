@@ -66,6 +66,8 @@ class _Contact:
 
     plan: Plan
     job: PushJob
+    rows: list[JournalRow]
+    """The journal as it was when a transition began, and what this process has written since."""
     device: Device | None = None
     held: bool = False
 
@@ -185,10 +187,13 @@ class Advance:
         standing, stop = found
         push, rows = standing.push, standing.rows
         if contact is None:
-            async with self._database.read() as tx:
+
+            async def read(tx: Tx) -> _Contact:
                 plan = await plans.get(tx, Scope.everything(), push.plan_id)
-                job = await plans.job(tx, self._keyring, push.plan_id, push_id)
-            contact = self._contacts[push_id] = _Contact(plan, job)
+                return _Contact(plan, await plans.job(tx, self._keyring, push.plan_id, push_id), rows)
+
+            contact = self._contacts[push_id] = await self._database.look(read)
+        contact.rows = rows
         known = [row.transaction_id for row in rows if row.transaction_id is not None]
         if known and known[-1] != contact.job.transaction_id:
             contact.job = replace(contact.job, transaction_id=known[-1])
@@ -196,10 +201,14 @@ class Advance:
         return _Push(push, rows, same_place, None if stop is None else str(stop), contact)
 
     async def _read_standings(self, push_ids: Sequence[int]) -> dict[int, tuple[pushes.Standing, Stop | None]]:
-        async with self._database.read() as tx:
-            found = await pushes.standing(tx, push_ids)
+        known = {push_id: contact.rows for push_id, contact in self._contacts.items() if contact.rows}
+
+        async def read(tx: Tx) -> dict[int, tuple[pushes.Standing, Stop | None]]:
+            found = await pushes.standing(tx, push_ids, known)
             stops = await entitlement.stops(tx, {one.push.adapter_id for one in found.values()})
-        return {push_id: (one, stops.get(one.push.adapter_id)) for push_id, one in found.items()}
+            return {push_id: (one, stops.get(one.push.adapter_id)) for push_id, one in found.items()}
+
+        return await self._database.look(read)
 
     def _facts(self, current: _Push) -> Facts:
         return Facts(
@@ -302,7 +311,7 @@ class Advance:
             phase=Phase.INTENTION,
             at_ms=self._clock.now_ms(),
         )
-        return await self._journal.append(current.push.id, row)
+        return _known(current, await self._journal.append(current.push.id, row))
 
     async def _journal_outcome(self, current: _Push, intended: JournalRow, outcome: _Outcome) -> bool:
         """Store the outcome with all that must be true with it; True when it is a final one."""
@@ -320,8 +329,7 @@ class Advance:
 
         stores = row.state is PushState.SAVED and row.verdict is Verdict.OK
         if outcome.reading is None and not stores:
-            await self._journal.append(current.push.id, row)
-            return finished((row,))
+            return finished((_known(current, await self._journal.append(current.push.id, row)),))
 
         async def compose(tx: Tx) -> JournalRow:
             if outcome.reading is not None:
@@ -330,8 +338,7 @@ class Advance:
                 return await self._store_configs(tx, current, row)
             return row
 
-        written = await self._journal.append_with(current.push.id, compose)
-        return finished((written,))
+        return finished((_known(current, await self._journal.append_with(current.push.id, compose)),))
 
     async def _store_truth(self, tx: Tx, current: _Push, reading: ConfigText, digest: str, at_ms: int) -> None:
         await configs.put(
@@ -423,6 +430,12 @@ class Advance:
         self._nudges.pop(push_id, None)
         if contact is not None:
             await contact.drop()
+
+
+def _known(current: _Push, written: JournalRow) -> JournalRow:
+    """A row that is durable needs not be read again."""
+    current.contact.rows = [*current.contact.rows, written]
+    return written
 
 
 def _guard(plan: Plan) -> Guard:

@@ -80,9 +80,11 @@ class Journal:
                     one.written.set_result(answer)
 
     async def _commit(self, batch: list[_Waiting]) -> list[JournalRow | Exception]:
-        async with self._database.write() as tx:
+        async def append(tx: Tx) -> list[JournalRow | Exception]:
             plain = await self._append_plain(tx, batch)
             return [plain.get(one.push_id) or await self._append_one(tx, one) for one in batch]
+
+        return await self._database.change(append)
 
     async def _append_plain(self, tx: Tx, batch: list[_Waiting]) -> dict[int, JournalRow]:
         """The rows that nothing else must be true with, all at once; none of them where one cannot be stored."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.store import adapters, configs, endpoints, slots
-from controller.store.database import Database
+from controller.store.database import Database, Tx
 from controller.store.scope import Scope
 from drivers import devices
 from drivers.device import CommandLineDevice
 from drivers.push import Device
 from drivers.sessions.arms import ArmsLink
+from drivers.sessions.contract import Endpoint
 from drivers.sessions.transcript import Transcript, nowhere
 from inventory.adapters import Adapter
 from inventory.errors import Conflict
@@ -28,10 +29,16 @@ class FleetReach:
 
     async def device_for(self, adapter_id: int) -> Device:
         """A device without any contact yet. Raises Conflict when the adapter has no endpoint, NotFound."""
-        async with self._database.read() as tx:
+
+        async def read(tx: Tx) -> tuple[Adapter, Endpoint | None]:
             adapter = await adapters.get(tx, Scope.everything(), adapter_id)
+            if adapter.path != "ssh":
+                return adapter, None
+            return adapter, await endpoints.get(tx, Scope.everything(), self._keyring, adapter.id)
+
+        adapter, endpoint = await self._database.look(read)
         if adapter.path == "ssh":
-            return await self.over_ssh(adapter)
+            return self._over_ssh(adapter, endpoint, nowhere)
         return devices.over_arms(
             adapter.model.family,
             self._link,
@@ -55,6 +62,9 @@ class FleetReach:
         """The same for an adapter with an endpoint, with what only a command line has: the host key it showed."""
         async with self._database.read() as tx:
             endpoint = await endpoints.get(tx, Scope.everything(), self._keyring, adapter.id)
+        return self._over_ssh(adapter, endpoint, transcript)
+
+    def _over_ssh(self, adapter: Adapter, endpoint: Endpoint | None, transcript: Transcript) -> CommandLineDevice:
         if endpoint is None:
             raise Conflict(f"{adapter.serial} has no endpoint", next_step="Give it an address and a credential first.")
         return devices.over_ssh(

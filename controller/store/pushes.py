@@ -136,23 +136,43 @@ async def rows(tx: Tx, push_id: int) -> list[JournalRow]:
     return [_row(row) for row in found.mappings()]
 
 
-async def standing(tx: Tx, push_ids: Sequence[int]) -> dict[int, Standing]:
-    """What a transition begins with, for many pushes at once; those that are not there are left out."""
+async def standing(
+    tx: Tx, push_ids: Sequence[int], known: Mapping[int, Sequence[JournalRow]] | None = None
+) -> dict[int, Standing]:
+    """What a transition begins with, for many pushes at once; those that are not there are left out.
+
+    `known`: journals as the caller knows them. Rows are never changed, so one that has got no row since is not read.
+    """
     found: dict[int, Standing] = {}
     for some in in_parts(push_ids):
-        known = [_push(row) for row in (await tx.execute(select(*_FACTS).where(pushes.c.id.in_(some)))).mappings()]
+        of = [_push(row) for row in (await tx.execute(select(*_FACTS).where(pushes.c.id.in_(some)))).mappings()]
         places = await tx.execute(
             select(entries.c.id, entries.c.generation, placements.c.adapter_id)
             .outerjoin(placements, and_(placements.c.entry_id == entries.c.id, placements.c.to_ms.is_(None)))
-            .where(entries.c.id.in_({push.entry_id for push in known}))
+            .where(entries.c.id.in_({push.entry_id for push in of}))
         )
         seats = {place.id: Seat(place.generation, place.adapter_id) for place in places}
-        journals: dict[int, list[JournalRow]] = {push.id: [] for push in known}
-        written = await tx.execute(select(push_journal).where(push_journal.c.push_id.in_(some)).order_by(*_IN_ORDER))
+        journals = await _journals(tx, [push.id for push in of], known or {})
+        found |= {push.id: Standing(push, journals[push.id], seats[push.entry_id]) for push in of}
+    return found
+
+
+async def _journals(
+    tx: Tx, push_ids: Sequence[int], known: Mapping[int, Sequence[JournalRow]]
+) -> Mapping[int, list[JournalRow]]:
+    lasts = await tx.execute(
+        select(push_journal.c.push_id, func.max(push_journal.c.seq))
+        .where(push_journal.c.push_id.in_(push_ids))
+        .group_by(push_journal.c.push_id)
+    )
+    same = {push_id for push_id, last in lasts if push_id in known and known[push_id][-1].seq == last}
+    journals = {push_id: list(known[push_id]) if push_id in same else [] for push_id in push_ids}
+    changed = [push_id for push_id in push_ids if push_id not in same]
+    if changed:
+        written = await tx.execute(select(push_journal).where(push_journal.c.push_id.in_(changed)).order_by(*_IN_ORDER))
         for row in written.mappings():
             journals[row["push_id"]].append(_row(row))
-        found |= {push.id: Standing(push, journals[push.id], seats[push.entry_id]) for push in known}
-    return found
+    return journals
 
 
 def _row(row: RowMapping) -> JournalRow:
@@ -232,22 +252,38 @@ async def append(tx: Tx, push_id: int, row: JournalRow) -> None:
     await tx.execute(delete(device_locks).where(device_locks.c.push_id == push_id))
 
 
-async def unfinished(tx: Tx, now_ms: int, limit: int, *, node_id: str | None = None) -> list[Push]:
-    """Pushes that are due and not finished, oldest first, whose device no other push and no operation holds.
+async def unfinished(
+    tx: Tx, now_ms: int, limit: int, *, but: Collection[int] = (), node_id: str | None = None
+) -> list[Push]:
+    """Pushes that were begun and are not finished, oldest first, whose device no other push and no operation holds.
 
-    Those that another node than `node_id` carries out are left out; without one, none is.
+    Those that another node than `node_id` carries out are left out (without one, none is), and those of `but`.
     """
     ours = or_(device_locks.c.node_id.is_(None), device_locks.c.node_id == node_id) if node_id else true()
     found = await tx.execute(
         select(*_FACTS)
         .outerjoin(device_locks, device_locks.c.adapter_id == pushes.c.adapter_id)
-        .where(pushes.c.finished_ms.is_(None), or_(pushes.c.due_ms <= now_ms, pushes.c.cancelled_by.is_not(None)))
+        .where(pushes.c.finished_ms.is_(None), pushes.c.attempt > 0, pushes.c.id.not_in(sorted(but)))
+        .where(or_(pushes.c.due_ms <= now_ms, pushes.c.cancelled_by.is_not(None)))
         .where(
             or_(
                 and_(device_locks.c.push_id == pushes.c.id, ours),
                 and_(device_locks.c.push_id.is_(None), ~_operated(pushes.c.adapter_id)),
             )
         )
+        .order_by(pushes.c.due_ms, pushes.c.id)
+        .limit(limit)
+    )
+    return [_push(row) for row in found.mappings()]
+
+
+async def waiting(tx: Tx, now_ms: int, limit: int) -> list[Push]:
+    """Pushes that are due and were never begun, oldest first, whose device no push and no operation holds."""
+    found = await tx.execute(
+        select(*_FACTS)
+        .where(pushes.c.finished_ms.is_(None), pushes.c.attempt == 0)
+        .where(or_(pushes.c.due_ms <= now_ms, pushes.c.cancelled_by.is_not(None)))
+        .where(~exists().where(device_locks.c.adapter_id == pushes.c.adapter_id), ~_operated(pushes.c.adapter_id))
         .order_by(pushes.c.due_ms, pushes.c.id)
         .limit(limit)
     )

@@ -1,0 +1,50 @@
+"""Digests of configurations that this process has read before: the same text need not be parsed again.
+
+A push reads a device four times and compares each reading with two texts of its plan; most of these are the same text.
+Only digests are remembered, of the text and of its canonical form: no configuration, and so no secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from typing import Final
+
+from drivers import plan
+from drivers.driver import Driver
+from inventory.plans import ConfigText
+
+MOST: Final = 8192
+"""Texts remembered, about 200 octets each; the one that was asked for longest ago is forgotten first."""
+_KNOWN: Final[OrderedDict[bytes, str]] = OrderedDict()
+
+
+def digest(driver: Driver, config: ConfigText) -> str:
+    """As `plan.digest`. Raises ConfigSyntax."""
+    found = known(driver.family, config)
+    return found if found is not None else learn(driver.family, config, plan.digest(driver, config))
+
+
+def known(family: str, config: ConfigText) -> str | None:
+    """The digest of a text that was read before; None if it was not, or is forgotten."""
+    key = _key(family, config)
+    found = _KNOWN.get(key)
+    if found is not None:
+        _KNOWN.move_to_end(key)
+    return found
+
+
+def learn(family: str, config: ConfigText, digest: str) -> str:
+    """Remember the `plan.digest` of a text, and return it."""
+    _KNOWN[_key(family, config)] = digest
+    if len(_KNOWN) > MOST:
+        _KNOWN.popitem(last=False)
+    return digest
+
+
+def _key(family: str, config: ConfigText) -> bytes:
+    whole = hashlib.sha256(family.encode())
+    for module, text in sorted(config.modules):
+        octets = text.encode("utf-8", "surrogateescape")
+        whole.update(f"\n{module} {len(octets)}\n".encode() + octets)
+    return whole.digest()
