@@ -17,14 +17,14 @@ from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.phonehome.together import Together
 from controller.push.decide import End, Enter, Facts, Reconcile, Revert, decide, finished
-from controller.push.journal import Journal
+from controller.push.journal import Journal, Release
 from controller.push.planning import Planner
 from controller.push.reach import Reach
 from controller.push.reconcile import Compared, guard_left_s, observe
-from controller.store import configs, entitlement, plans, pushes, startups
+from controller.store import entitlement, plans, pushes
+from controller.store.configs import NewVersion
 from controller.store.database import Database, Tx
 from controller.store.scope import Scope
-from controller.store.startups import Proof
 from drivers.push import Device, Guard, PushJob
 from drivers.sessions.permission import PERMIT, Permit, permitted
 from inventory.entitlement import Stop
@@ -111,7 +111,7 @@ class Advance:
         self._clock = clock
         self._reach = reach
         self._planner = planner
-        self._journal = Journal(database)
+        self._journal = Journal(database, keyring)
         self._standings = Together(self._read_standings, apart_s=_READS_APART_S)
         self._contacts: dict[int, _Contact] = {}
         self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -327,58 +327,18 @@ class Advance:
             transaction_id=outcome.transaction_id,
         )
 
-        stores = row.state is PushState.SAVED and row.verdict is Verdict.OK
-        if outcome.reading is None and not stores:
-            return finished((_known(current, await self._journal.append(current.push.id, row)),))
-
-        async def compose(tx: Tx) -> JournalRow:
-            if outcome.reading is not None:
-                await self._store_truth(tx, current, *outcome.reading, row.at_ms)
-            if stores:
-                return await self._store_configs(tx, current, row)
-            return row
-
-        return finished((_known(current, await self._journal.append_with(current.push.id, compose)),))
-
-    async def _store_truth(self, tx: Tx, current: _Push, reading: ConfigText, digest: str, at_ms: int) -> None:
-        await configs.put(
-            tx,
-            Scope.everything(),
-            self._keyring,
-            current.push.entry_id,
-            kind="truth",
-            config=reading,
-            digest=digest,
-            author=_AUTHOR,
-            reason=f"read during push {current.push.id}",
-            at_ms=at_ms,
-        )
-
-    async def _store_configs(self, tx: Tx, current: _Push, row: JournalRow) -> JournalRow:
-        """Running and startup become the intent with the very row that says SAVED, unless the place has moved on."""
         push = current.push
-        if await pushes.seat(tx, push.entry_id, lock=True) != pushes.Seat(push.generation, push.adapter_id):
-            return replace(
-                row, verdict=Verdict.FAILED, said="the place has a new adapter, which must not get this change"
-            )
-        kinds: tuple[configs.Kind, ...] = ("running", "startup")
-        for kind in kinds:
-            made = await configs.put(
-                tx,
-                Scope.everything(),
-                self._keyring,
-                push.entry_id,
-                kind=kind,
-                config=current.contact.job.intent,
-                digest=current.plan.intent_digest,
-                author=push.started_by,
-                reason=f"push {push.id}",
-                at_ms=row.at_ms,
-            )
-            if kind == "startup":
-                # The device runs this text and has confirmed a new connection with it: no boot need prove it again.
-                await startups.proved(tx, [Proof(made.id, row.at_ms, f"push {push.id}")])
-        return row
+        reading = None
+        if outcome.reading is not None:
+            why = f"read during push {push.id}"
+            reading = NewVersion(push.entry_id, "truth", *outcome.reading, _AUTHOR, why, row.at_ms)
+        release = None
+        if row.state is PushState.SAVED and row.verdict is Verdict.OK:
+            seat = pushes.Seat(push.generation, push.adapter_id)
+            intent, digest = current.contact.job.intent, current.plan.intent_digest
+            release = Release(push.entry_id, seat, intent, digest, push.started_by, f"push {push.id}")
+        written = await self._journal.append(push.id, row, reading=reading, release=release)
+        return finished((_known(current, written),))
 
     async def _end(self, current: _Push, end: End) -> None:
         await permitted()

@@ -19,6 +19,7 @@ from controller.push.decide import touched
 from controller.push.planning import Planner
 from controller.push.reach import Reach
 from controller.store import blast, configs, endpoints, entitlement, plans, pushes, shapes
+from controller.store.configs import NewVersion
 from controller.store.database import Database, Tx
 from controller.store.scope import By, Scope
 from drivers.cutoff import Way
@@ -312,15 +313,11 @@ class PushService:
         if not wanted:
             return
 
-        async def claim(tx: Tx) -> list[tuple[int, int]]:
-            return [
-                (push.id, attempt)
-                for push, attempt in wanted
-                if await pushes.claim(tx, push, attempt=attempt, now_ms=now_ms, node_id=self._node_id)
-            ]
+        async def claim(tx: Tx) -> list[tuple[Push, int]]:
+            return await pushes.claim_all(tx, wanted, now_ms=now_ms, node_id=self._node_id)
 
-        for push_id, attempt in await self._database.change(claim):
-            await engine.start(push_id, attempt)
+        for push, attempt in await self._database.change(claim):
+            await engine.start(push.id, attempt)
 
     async def stop(self, *, deadline_s: float) -> bool:
         """See `Advance.stop`; call it before the engine is closed, after `run` is cancelled."""
@@ -390,18 +387,8 @@ class PushService:
         radius, rarity = await self._database.look(surroundings)
 
         async def store(tx: Tx) -> Plan | None:
-            await configs.put(
-                tx,
-                scope,
-                self._keyring,
-                entry_id,
-                kind="truth",
-                config=truth,
-                digest=computed.base_digest,
-                author=actor,
-                reason="read for a plan",
-                at_ms=now_ms,
-            )
+            reading = NewVersion(entry_id, "truth", truth, computed.base_digest, actor, "read for a plan", now_ms)
+            await configs.put_all(tx, self._keyring, [reading])
             if is_nothing:
                 return None
             new = plans.NewPlan(

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
@@ -88,8 +88,23 @@ class _Whole:
 
     @contextlib.asynccontextmanager
     async def begin_nested(self) -> AsyncIterator[None]:
-        with self.sync_connection.begin_nested():
+        with _savepoint(self.sync_connection):
             yield
+
+
+@contextlib.contextmanager
+def _savepoint(connection: Connection) -> Iterator[None]:
+    """As `Connection.begin_nested` on SQLite, for a fifth of its price. Savepoints of one name are a stack."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    driver.execute("SAVEPOINT piece")
+    try:
+        yield
+    except BaseException:
+        driver.execute("ROLLBACK TO piece")
+        driver.execute("RELEASE piece")
+        raise
+    driver.execute("RELEASE piece")
 
 
 def carried_out(connection: Connection, work: Work[T]) -> T:
@@ -199,7 +214,7 @@ class WholeWrites:
         try:
             if alone:
                 return carried_out(connection, piece.work)
-            with connection.begin_nested():
+            with _savepoint(connection):
                 return carried_out(connection, piece.work)
         except Exception as error:  # noqa: BLE001 – it belongs to its caller, not to the others of the commit
             chain.drop_since(whole, audited)

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 import asyncssh
 
+from drivers.sessions.plain_ssh import make_plain
 from drivers.simulator.faults import Faults
 from drivers.simulator.relay import Relay
 
@@ -60,6 +61,7 @@ class Door(asyncssh.SSHServer):
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection.ssh = conn
+        make_plain(conn)
 
     def begin_auth(self, username: str) -> bool:
         return True

@@ -86,13 +86,14 @@ class Terminal:
         while True:
             taken = await self._take_until_end(raw)
             line += taken.text
-            if echo and self.pty and self._wire.faults.echo != "none":
+            shown = ""
+            if echo and self._wire.faults.echo != "none":
                 shown = taken.text.replace("\x1a", "^Z").replace("\x03", "^C")
-                await self.write_raw(shown.replace(" ", "  ") if self._wire.faults.echo == "spaced" else shown)
+                shown = shown.replace(" ", "  ") if self._wire.faults.echo == "spaced" else shown
+            if self.pty:
+                await self.write_raw(shown + self._echo_end if taken.ended else shown)
             if taken.ended:
                 break
-        if self.pty:
-            await self.write_raw(self._echo_end)
         return line if raw else _edited(line)
 
     async def read_key(self) -> str:
