@@ -90,6 +90,10 @@ class CommandLineDevice(ABC):
         """See `push.Device.identify`."""
         return await self._identify(await self._open())
 
+    async def prove(self) -> None:
+        """See `push.Device.prove`."""
+        await self.identify()
+
     async def read(self) -> ConfigText:
         """See `push.Device.read`. An incomplete reading is tried once more, on a new session."""
         try:
@@ -233,7 +237,7 @@ class CommandLineDevice(ABC):
         self._former, self._session = self._session, None
         for attempt, pause_s in enumerate((*RECONNECTS_S, None), 1):
             try:
-                await self._identify(await self._open())
+                await self._identified()
             except Unreachable:
                 if pause_s is None:
                     raise

@@ -188,6 +188,22 @@ class CiscoIos(CommandLineDevice):
         ]
         return identity(*said)
 
+    async def prove(self) -> None:
+        """See `push.Device.prove`."""
+        await self._identified()
+
+    async def _identified(self) -> CliSession:
+        """As it is, with one question only where the first answer shows the number on record already."""
+        session = await self._open()
+        if not self._proven:
+            said = await session.command(self.driver.identity_commands[0], timeout_s=self._limits.command_s)
+            found = identity(said, "")
+            if self._serial is not None and self._is_ours(found):
+                self._proven = True
+            else:
+                await self._identify(session)
+        return session
+
     async def _read_text(self, session: CliSession) -> str:
         return self._complete(await session.command("show running-config", timeout_s=self._limits.read_config_s))
 

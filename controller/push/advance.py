@@ -270,7 +270,7 @@ class Advance:
         contact = current.contact
         await contact.drop()
         contact.device = await self._reach.device_for(current.push.adapter_id)
-        await contact.device.identify()
+        await contact.device.prove()
         return contact.device
 
     async def _reconcile(self, current: _Push) -> _Outcome:

@@ -367,7 +367,7 @@ class PushService:
         seat, adapter_id, endpoint = await self._database.look(lambda tx: _place(tx, entry_id))
         device = await self._reach.device_for(adapter_id)
         try:
-            await device.identify()
+            await device.prove()
             truth = await device.read()
         finally:
             await device.close()

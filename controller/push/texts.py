@@ -31,9 +31,9 @@ class TextPlanner:
 
     async def digest(self, family: str, config: ConfigText) -> str:
         """See `Planner.digest`."""
-        found = digests.known(family, config)
+        found = digests.known(driver(family), config)
         if found is None:
-            found = digests.learn(family, config, await self._run(_lines(config), _digest, family, config))
+            found = digests.learn(driver(family), config, await self._run(_lines(config), _digest, family, config))
         return found
 
     async def difference(self, family: str, before: ConfigText, after: ConfigText) -> str:
@@ -43,8 +43,8 @@ class TextPlanner:
     async def compute(self, family: str, base: ConfigText, intent: ConfigText, way: Way) -> Computed:
         """See `Planner.compute`."""
         computed = await self._run(_lines(base, intent), _compute, family, base, intent, way)
-        digests.learn(family, base, computed.base_digest)
-        digests.learn(family, intent, computed.intent_digest)
+        digests.learn(driver(family), base, computed.base_digest)
+        digests.learn(driver(family), intent, computed.intent_digest)
         return computed
 
     async def shapes(self, family: str, config: ConfigText) -> frozenset[int]:

@@ -94,7 +94,7 @@ class TruthReader:
     async def _store(self, place: Unread) -> None:
         device = await self._reach.device_for(place.adapter_id)
         try:
-            await device.identify()
+            await device.prove()
             found = await device.read()
         finally:
             await device.close()
