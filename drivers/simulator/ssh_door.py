@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import asyncssh
@@ -38,9 +38,11 @@ class Connection:
     def __init__(self) -> None:
         self.ssh: asyncssh.SSHServerConnection | None = None
         self.relay: Relay | None = None
+        self.flush: Callable[[], None] = lambda: None
 
     def abort(self) -> None:
-        """Drop it at once."""
+        """Drop it at once; what was written before is on its way."""
+        self.flush()
         if self.ssh is not None:
             self.ssh.abort()
 
