@@ -55,7 +55,7 @@ def _listed(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
+def _each_once(values: tuple[str | int, ...]) -> tuple[str | int, ...]:
     if len(set(values)) != len(values):
         raise ValueError("a value stands there twice")
     return values
@@ -74,6 +74,7 @@ _Each = AfterValidator(_each_once)
 Addresses = Annotated[tuple[Address, ...], BeforeValidator(_listed), _Each]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_listed), _Each]
 PushMethods = Annotated[tuple[PushMethod, ...], BeforeValidator(_listed), Field(min_length=1), _Each]
+LineRate = Annotated[int, Field(gt=0, le=10**13)]
 PortRange = Annotated[str, AfterValidator(_port_range)]
 
 
@@ -191,6 +192,10 @@ class MeteringSettings(_Section):
     """Seconds between two polls of one adapter."""
     report_directory: Path | None = None
     """Where reports are written; empty: `reports/` in the data directory."""
+    line_offers_bps: Annotated[tuple[LineRate, ...], BeforeValidator(_listed), _Each] = ()
+    """Line rates that can be ordered, in bit/s: a proposal names the smallest that suffices; empty: the need alone."""
+    proposal_valid_days: Annotated[int, Field(ge=1, le=3650)] = 60
+    """Days that a proposal can be accepted after it was sent, unless the sender names another last day."""
 
 
 class MailSettings(_Section):

@@ -188,10 +188,6 @@ class CiscoIos(CommandLineDevice):
         ]
         return identity(*said)
 
-    async def prove(self) -> None:
-        """See `push.Device.prove`."""
-        await self._identified()
-
     async def _identified(self) -> CliSession:
         """As it is, with one question only where the first answer shows the number on record already."""
         session = await self._open()

@@ -89,10 +89,6 @@ class Device(Protocol):
         """Connect and ask who it is; compares host key and serial number. Raises IdentityMismatch."""
         ...
 
-    async def prove(self) -> None:
-        """As `identify`, with no more questions than it takes to know that it is the device on record."""
-        ...
-
     async def read(self) -> ConfigText:
         """The complete running config, now. Raises Truncated when the end mark is missing."""
         ...

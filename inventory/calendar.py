@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ TOKYO: Final = timezone(timedelta(hours=9), "Asia/Tokyo")
 
 YEARS: Final = range(1900, 3000)
 """Years that a contract can know; any period from a day in them ends on a day that exists."""
+
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+"""ISO 8601 has other spellings of the same length, such as 2025-W01-1: nobody means those."""
 
 
 def tokyo_day(at_ms: int) -> date:
@@ -89,10 +93,10 @@ def parse_day(text: str, field: str = "day") -> date:
     """Read `YYYY-MM-DD`, or an ISO 8601 timestamp with offset, which counts on its Tokyo date. Raises BadInput, also
     for a year before 1900 or after 2999."""
     try:
-        if len(text) == 10:
+        if _DAY.fullmatch(text):
             return _known(date.fromisoformat(text))
         return _known(parse_instant(text, field).astimezone(TOKYO).date())
-    except (ValueError, OverflowError):
+    except (BadInput, ValueError, OverflowError):
         raise BadInput(f"{text[:40]!r} is no day", field=field, next_step="Write YYYY-MM-DD.") from None
 
 

@@ -42,6 +42,8 @@ class ArmsIdentity:
     quarantine: str | None
     ticked: int = 0
     """Items of the checklist that are there, of an adapter in an entry."""
+    certificate_serial: str | None = None
+    """Serial number, in hex, of the certificate that a config pull brings; None: not known."""
     certificate_issued: bool = False
     """A config pull has given it its certificate (§12)."""
     certificate_serials: tuple[str, ...] = ()
@@ -138,6 +140,8 @@ class ContactRecord:
     """When it asked the RS since the last config was pulled."""
     node: str | None = None
     """The node to which it last had a way to be pushed to; None: not known."""
+    certificate_delivered_serial: str | None = None
+    """Serial number, in hex, of the certificate that a config pull last gave it; None: not known."""
 
     @property
     def refusal(self) -> str | None:

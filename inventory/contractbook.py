@@ -7,7 +7,7 @@ and the day asked for, so that a line can be read as of any day, and a correctio
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, timedelta
 from typing import Any, Final, cast
 
@@ -115,6 +115,14 @@ class BookLine:
     group: int | None = None
     """The packet share group of a mobile access on that plan."""
     values: Mapping[str, str | int] = field(default_factory=dict)
+    homes: tuple[tuple[date, int | None], ...] = ()
+    """Of an Ultra Firewall without a rental: in which management's line its adapter sat, from which day on, ascending;
+    None: in a management without one. Before the first of them it is bound to `on`."""
+
+    def bound_to(self, day: date) -> int | None:
+        """What it ends with on a day (SMF-23.3)."""
+        known = [home for first_day, home in self.homes if first_day <= day]
+        return known[-1] if known else self.on
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +160,8 @@ class Book:
     """Of each line its values with their first day, ascending."""
     groups: Mapping[int, int | None]
     """Mobile access → its group."""
+    on: Mapping[int, int | None]
+    """Option → what it is bound to then, or was when it ended."""
 
 
 def fold(lines: Iterable[BookLine], events: Sequence[BookEvent], until: date) -> Book:
@@ -169,6 +179,10 @@ def fold(lines: Iterable[BookLine], events: Sequence[BookEvent], until: date) ->
         tuple(folding.steps),
         {line: tuple(found) for line, found in folding.values.items()},
         folding.groups,
+        {
+            number: one.bound_to(min(until, folding.contracts[number].effective or until))
+            for number, one in folding.lines.items()
+        },
     )
 
 
@@ -218,13 +232,28 @@ class _Folding:
                 self._end_together(line, self.contracts[line])
         for line, contract in sorted(self.contracts.items()):
             if _starts(contract) and contract.billing_start is not None and contract.billing_start <= day:
-                self._step(line, BillingStarts(day), None)
+                self._start(line, contract.billing_start, day)
         for line, contract in sorted(self.contracts.items()):
             if any(one.first_day <= day for one in contract.pending):
                 self._change(line, contract, day)
 
+    def _start(self, line: int, first_day: date, day: date) -> None:
+        """A group that nobody is in when it begins never does: who was to join it has changed its mind (MPC-6.7)."""
+        lonely = self.lines[line].kind == "packet-share-group" and not self._members(line)
+        if lonely and not self._joiners(line, first_day):
+            self._depend(line, first_day - timedelta(days=1), by_abolition=False)
+        else:
+            self._step(line, BillingStarts(day), None)
+
     def _change(self, line: int, contract: Contract, day: date) -> None:
         first_day = min(one.first_day for one in contract.pending)
+        if self._groupless(line, contract, day):
+            kept = tuple(one for one in contract.pending if one.what != "plan")
+            self.contracts[line] = contract = replace(contract, pending=kept)
+            alert = "no change to the packet-share plan: its group is not in force"
+            self.steps.append(Happened(line, day, event_name(ChangeDue), "MPC-6.8", (), alert, None))
+            if not any(one.first_day <= day for one in kept):
+                return
         self._step(line, ChangeDue(day), None)
         now = self.contracts[line].values
         self.values[line].append((first_day, now))
@@ -233,8 +262,25 @@ class _Folding:
         left, self.groups[line] = self.groups[line], None
         if now.get("plan") == "packet-share":
             self.groups[line] = self._joining.get(line)
-        elif left is not None and not self._members(left):
+        elif left is not None and not self._members(left) and not self._joiners(left, first_day):
             self._depend(left, first_day - timedelta(days=1), by_abolition=False)
+
+    def _groupless(self, line: int, contract: Contract, day: date) -> bool:
+        """Whether a change to the packet-share plan comes due whose group has ended meanwhile (MPC-6.8)."""
+        due = any(
+            one.value == "packet-share" for one in contract.pending if one.what == "plan" and one.first_day <= day
+        )
+        group = self.contracts.get(self._joining.get(line) or 0)
+        return due and (group is None or group.state not in _IN_FORCE)
+
+    def _joiners(self, group: int, day: date) -> list[int]:
+        """Who is to be a member from that day on, or an earlier one."""
+        return [
+            line
+            for line, joined in self._joining.items()
+            if joined == group
+            and any(one.first_day <= day and one.value == "packet-share" for one in self.contracts[line].pending)
+        ]
 
     def _members(self, group: int) -> list[int]:
         return [one for one, of in self.groups.items() if of == group and self.contracts[one].state in _IN_FORCE]
@@ -242,7 +288,9 @@ class _Folding:
     def _end_together(self, line: int, ended: Contract) -> None:
         assert ended.effective is not None
         bound = {
-            str(one): Bound(self.lines[one].kind, _text(self.lines[one].on), _text(self._group_of(one)))
+            str(one): Bound(
+                self.lines[one].kind, _text(self.lines[one].bound_to(ended.effective)), _text(self._group_of(one))
+            )
             for one, contract in self.contracts.items()
             if contract.state not in FINAL or one == line
         }

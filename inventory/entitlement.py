@@ -27,6 +27,11 @@ _ENDINGS = {
 }
 
 
+def stop_with(of: str) -> Stop:
+    """Why an option gives no service while what it is on, a line or a management, is suspended (SMF-21)."""
+    return Stop("SMF-21", f"{of}, which it is on, is suspended")
+
+
 def stop_of(key: str, contract: Contract) -> Stop | None:
     """Why the line gives no service now; None: it does, or it was never in force and governs nothing."""
     mpc = contract.service == "mpc"

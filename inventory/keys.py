@@ -207,15 +207,12 @@ def standing(
     return [KeyStanding(*row, explain(row[0], row[1])) for row in rows]
 
 
-def accepted_certificates(
-    current: str | None, previous: str | None, *, made_ms: int | None, delivered_ms: int | None
-) -> tuple[str, ...]:
-    """Serial numbers of the certificates that stand: the newest, and until a config pull has brought that, the one
-    before. None when the newest is not known: then none is asked for."""
+def accepted_certificates(current: str | None, previous: str | None, *, delivered: str | None) -> tuple[str, ...]:
+    """Serial numbers of the certificates that stand: the newest, and until a config pull has `delivered` that one, the
+    one before. None when the newest is not known: then none is asked for."""
     if current is None:
         return ()
-    delivered = delivered_ms is not None and made_ms is not None and delivered_ms > made_ms
-    return (current,) if delivered or not previous else (current, previous)
+    return (current,) if delivered == current or not previous else (current, previous)
 
 
 def certificate_doubt(

@@ -27,18 +27,20 @@ def credit(service: Service, monthly_yen: int, outage: Outage, *, claimed_on: da
     """The credit for one outage; `monthly_yen` is the whole management's fee on the day it began.
 
     mpc: 1/30, whatever the length, when it lasted 24 hours from when the provider knew (MPC-17). smfsx: 1/30 for
-    every full 24 hours from when it began, without an upper limit (SMF-26.1). `claimed_on` None: claimed in time.
+    every full 24 hours from when it began, without an upper limit (SMF-26.1). `claimed_on` None: claimed in time. Where
+    nothing is owed under smfsx nothing else is, either: there are no damages beyond this credit (SMF-26.2).
     """
     rule = "MPC-17" if service == "mpc" else "SMF-26.1"
+    nothing = (rule,) if service == "mpc" else (rule, "SMF-26.2")
     clock = outage.known if service == "mpc" else outage.began
     length = outage.ended - clock
     if not outage.attributable:
-        return Amount((), (rule,), "the provider does not answer for it")
+        return Amount((), nothing, "the provider does not answer for it")
     if length < UNUSABLE:
-        return Amount((), (rule,), "less than 24 hours without a break")
+        return Amount((), nothing, "less than 24 hours without a break")
     last = claim_last_day(claimable_from(service, outage.began, outage.known))
     if claimed_on is not None and claimed_on > last:
-        return Amount((), (rule,), f"a claim was possible until {last}")
+        return Amount((), nothing, f"a claim was possible until {last}")
     thirtieths = 1 if service == "mpc" else length // timedelta(hours=24)
     part = Part(f"{thirtieths} × {monthly_yen:,}/30", Fraction(thirtieths * monthly_yen, 30))
     return Amount((part,), (rule, "MPC-A3") if service == "mpc" else (rule,))

@@ -38,6 +38,8 @@ PUBLISHED_CONTRACTORS: Final = 10
 """Statistics that are published cover at least so many (SMF-17.3)."""
 EXEMPTIONS: Final = ("28(2)", "28(3)", "none")
 """Paragraphs of article 28 of the general terms (MPC-16.1); `none` stands for one that was recorded by mistake."""
+_SECRECY: Final = frozenset[RecordKind]({"disclosure", "usage-sharing", "secrecy-release", "publication"})
+"""Records of the duties of SMF-17.1 to 17.4."""
 _PLANNED: Final[Mapping[object, str]] = {
     "planned-interruption": "SMF-20",
     "abolition": "SMF-22",
@@ -95,6 +97,14 @@ class NewRecord:
     facts: Mapping[str, object]
     notified: date | None = None
     until: date | None = None
+    after_contract: bool = False
+    """No contract of whom it is about is in force any more."""
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The rules that ask for it; duties of secrecy outlive the contract (SMF-17.5)."""
+        outlives = self.after_contract and self.kind in _SECRECY
+        return (self.rule, "SMF-17.5") if outlives else (self.rule,)
 
     @property
     def rule(self) -> str:
@@ -129,7 +139,11 @@ def _missing(new: NewRecord, name: str) -> BadInput | RuleViolation:
     words = f"a {new.kind} is recorded with its {name.replace('_', ' ')}"
     if name in {"consent", "approval", "proof", "adapter_user"}:
         return RuleViolation(
-            words, rule=new.rule, field=f"facts.{name}", next_step=f"Obtain the {name}, then record it."
+            words,
+            rule=new.rule,
+            field=f"facts.{name}",
+            next_step=f"Obtain the {name}, then record it.",
+            facts={"rules": list(new.rules)},
         )
     return BadInput(words, field=f"facts.{name}", rule=new.rule, next_step=f"Give the {name}.")
 

@@ -166,9 +166,10 @@ class CountChange:
 def placement_allowed(service: Service, device_class: DeviceClass | None, kind: SlotKind) -> bool:
     """Whether a slot of this kind takes an adapter of this class, where the management serves the class.
 
-    mpc: entries take every class, standbys class I only (MPC-3.1, MPC-3.2). smfsx standbys take any model.
+    mpc: entries take every class, standbys class I only (MPC-3.1, MPC-3.2). smfsx standbys take any model. An mpc
+    adapter without a class has no place at all (MPC-2).
     """
-    return service == "smfsx" or kind == "entry" or device_class == "I"
+    return service == "smfsx" or device_class == "I" or (kind == "entry" and device_class is not None)
 
 
 def require_placement(

@@ -14,7 +14,7 @@ from inventory.terms import RULES
 
 ROOT: Final = Path(__file__).parent.parent
 PAGE: Final = ROOT / "docs" / "terms.md"
-_ID: Final = re.compile(r"\b(?:MPC|SMF)-(?:S\d{4}-\d\d\.\d|A?\d+(?:\.\d+)?(?:\([0-9a-z]+\))*)")
+IDS: Final = re.compile(r"\b(?:MPC|SMF)-(?:S\d{4}-\d\d\.\d|A?\d+(?:\.\d+)?(?:\([0-9a-z]+\))*)")
 
 HEAD: Final = """# The service terms in the code
 
@@ -51,7 +51,7 @@ def named() -> dict[str, list[str]]:
     for folder in ("inventory", "drivers", "controller"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             if path.name != "terms.py":
-                for id_ in sorted(set(_ID.findall(path.read_text(encoding="utf-8")))):
+                for id_ in sorted(set(IDS.findall(path.read_text(encoding="utf-8")))):
                     found.setdefault(id_, []).append(str(path.relative_to(ROOT)))
     return found
 

@@ -115,7 +115,7 @@ class CapacityView(BaseModel):
     kind: str
     down_bps: int | None
     up_bps: int | None
-    valid_from: date
+    valid_from: date | None = Field(description="null: as far back as readings go.")
     valid_to: date | None
     actor: str
     reason: str
@@ -127,7 +127,7 @@ class CapacityView(BaseModel):
             kind=capacity.kind.value,
             down_bps=capacity.down_bps,
             up_bps=capacity.up_bps,
-            valid_from=capacity.valid_from,
+            valid_from=None if capacity.valid_from == date.min else capacity.valid_from,
             valid_to=capacity.valid_to,
             actor=capacity.actor,
             reason=capacity.reason,
@@ -424,7 +424,7 @@ async def explain_link(link_id: Number, request: Request, caller: Viewer) -> Exp
     daemon = daemon_of(request)
     async with daemon.db.read() as tx:
         found = await links.get(tx, caller.scope, link_id)
-        return ExplanationView.of(await explaining.link(tx, daemon, found))
+        return ExplanationView.of(await explaining.link(tx, daemon, caller.scope, found))
 
 
 def _require_days(first: date, after: date, most: int) -> None:

@@ -17,6 +17,7 @@ from controller.cli import (
     incidents,
     keys,
     mobile,
+    modelfigures,
     operating,
     outages,
     pricing,
@@ -56,6 +57,7 @@ for room in (
     reporting,
     operating,
     traffic,
+    modelfigures,
     mobile,
     sim,
 ):

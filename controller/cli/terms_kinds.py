@@ -133,6 +133,13 @@ def whole(found: Json, name: str) -> int:
     return found
 
 
+def not_below_0(found: int, name: str) -> int:
+    """The number of a price. Raises BadInput below 0."""
+    if found < 0:
+        raise BadInput(f"{name} is below 0", field=name)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """One group: which fields a case must and may have, which are compared, and who answers."""
@@ -200,13 +207,17 @@ def _plan(case: Fields) -> str | None:
 
 def _monthly(case: Fields) -> int:
     if case.has("packs_gb") or case.has("monthly_yen_per_gb"):
-        return case.whole("packs_gb") * case.whole("monthly_yen_per_gb")
-    return case.whole("monthly_yen")
+        return _price(case, "packs_gb") * _price(case, "monthly_yen_per_gb")
+    return _price(case, "monthly_yen")
+
+
+def _price(case: Fields, name: str) -> int:
+    return not_below_0(case.whole(name), name)
 
 
 def _slot_amount(case: Fields) -> Amount:
     changes = [(day, whole(count, "changes")) for day, count in case.dated("changes")]
-    return slot_fee(case.whole("monthly_yen"), changes, case.month("month"), case.some_day("ended"))
+    return slot_fee(_price(case, "monthly_yen"), changes, case.month("month"), case.some_day("ended"))
 
 
 def _line_amount(case: Fields) -> Amount:
@@ -235,7 +246,9 @@ def _rental_amount(case: Fields) -> Amount:
         if not isinstance(name, str):
             raise BadInput("models holds no names", field="models")
         registered.append((day, name))
-    prices = {name: whole(yen, "monthly_yen") for name, yen in case.mapping("monthly_yen").items()}
+    prices = {
+        name: not_below_0(whole(yen, "monthly_yen"), "monthly_yen") for name, yen in case.mapping("monthly_yen").items()
+    }
     return rental_early_termination(_life(case), case.day("concluded"), registered, prices)
 
 
@@ -247,7 +260,8 @@ def _outage(case: Fields) -> Mapping[str, Json]:
     began, known, ended = (parse_instant(case.text(name), name) for name in ("began", "known", "ended"))
     outage = Outage(began, known, ended, case.flag("attributable", absent=True))
     claimed = case.some_day("claimed_on")
-    return {"yen": credit(case.chosen("service", SERVICES), case.whole("monthly_yen"), outage, claimed_on=claimed).yen}
+    monthly_yen = _price(case, "monthly_yen")
+    return {"yen": credit(case.chosen("service", SERVICES), monthly_yen, outage, claimed_on=claimed).yen}
 
 
 def _due(case: Fields) -> Mapping[str, Json]:
@@ -339,6 +353,9 @@ def _together(case: Fields) -> Mapping[str, Json]:
         on = of.text("on") if of.has("on") else None
         lines[name] = Bound(of.chosen("kind", KINDS), on, of.text("group") if of.has("group") else None)
     ending = [str(name) for name in case.items("ending")]
+    strange = [name for name in ending if name not in lines]
+    if strange:
+        raise BadInput(f"{strange[0]!r} ends and is none of the lines", field="ending")
     return {"also_end": list(ends_together(lines, ending))}
 
 

@@ -22,13 +22,9 @@ UNTOUCHABLE: Final[dict[str, str]] = {
     "SMF-7": "says what does not exist: no operation changes the contractor of a line",
     "SMF-12.1": "shows in configurations: each has its author and approver",
     "SMF-12.2": "shows in texts for customers: they promise neither",
-    "SMF-17.5": "shows after the contract, in what is kept",
     "MPC-18.1": "shows in configurations: each has its author and approver",
     "MPC-18.2": "shows in texts for customers: they promise neither",
     "SMF-18": "shows in operator accounts and the audit",
-    "MPC-19": "shows in metering and its proposals",
-    "SMF-24": "shows in metering and its proposals",
-    "SMF-26.2": "says what does not exist: no damages beyond the credit",
 }
 """Rules that no step of a contract line, option, unit, invoice or claim names, and why."""
 

@@ -56,9 +56,11 @@ SPARES: Final[tuple[tuple[Service, DeviceClass | None], ...]] = (("mpc", "I"), (
 def keeps(books: Books, day: date) -> None:
     """Every kind of record: notified thirty days before, kept with its rule and the version of the terms (SMF-27)."""
     for kind, service, facts in (*KEPT, *REFUSED):
-        new = NewRecord(kind, service, day + ONE * 30, facts, notified=day, until=day + ONE * 30)
+        over = service == "smfsx"  # the duties of secrecy go on for a contractor that has left (SMF-17.5)
+        new = NewRecord(kind, service, day + ONE * 30, facts, notified=day, until=day + ONE * 30, after_contract=over)
         if books.attempt(partial(require_record, new, ABOUT)):
-            books.touch(new.rule)
+            for rule in new.rules:
+                books.touch(rule)
             books.touch("SMF-27")
             books.records.append((new, VERSIONS[service]))
     for service, device_class, duty in DUTIES:

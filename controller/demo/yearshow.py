@@ -15,8 +15,10 @@ def show(console: Console, result: YearResult, seconds: float) -> None:
     for column in ("rule", "says"):
         rules.add_column(column)
     rules.add_column("touched", justify="right")
+    why = dict(result.untouched)
     for rule, count in result.rules:
-        rules.add_row(rule, RULES[rule], f"{count:,}", style="dim" if not count else None)
+        says = RULES[rule] if count else f"{RULES[rule]} – not by contracts: {why[rule]}"
+        rules.add_row(rule, says, f"{count:,}", style="dim" if not count else None)
     console.print(rules)
     console.print()
     names = ("lines", "charges", "invoices", "taxable yen", "untaxed yen", "credit", "tax", "total yen")
@@ -25,11 +27,6 @@ def show(console: Console, result: YearResult, seconds: float) -> None:
         yen = (one.taxable_yen, one.untaxed_yen, one.credit_yen, one.tax_yen, one.total_yen)
         numbers = (one.lines, one.charges, one.invoices, *yen)
         console.print(f"{one.month}" + "".join(f"{number:>13,}" for number in numbers), markup=False)
-    untouched = result.untouched
-    if untouched:
-        console.print(f"\n{len(untouched)} rules are not touched:")
-        for rule, why in untouched:
-            console.print(f"  {rule:<15} {why}", markup=False)
     console.print(
         f"\n{result.contractors} contractors, {result.opening_lines:,} lines on 1 January, {result.lines:,} by the "
         f"end of {result.year}; {result.units:,} units, {result.steps:,} steps, {result.outages} outages, "

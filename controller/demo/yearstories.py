@@ -13,7 +13,7 @@ from typing import Final
 
 from controller.demo import yearbase as base
 from controller.demo import yearhappens as happens
-from controller.demo import yearrecords
+from controller.demo import yearproposals, yearrecords
 from controller.demo.yearbooks import ONE, Books, Line
 from controller.demo.yearmoney import suspend
 from inventory.adapters import LifeEvent, SerialNumber
@@ -110,6 +110,7 @@ def _fleet(books: Books, rng: random.Random, day: date) -> None:
         base.mobile(books, mobile_on[3], day, "packet-share", group=second),
         base.mobile(books, mobile_on[4], day, "normal"),
         base.mobile(books, mobile_on[5], day, "backup", "fixed-ip"),
+        base.adapter(books, 1, day, "I", "sa-w2l"),
     ]
     assert base.accepted(books, wanted, day, start)
     rented = [
@@ -131,7 +132,7 @@ def _notice(books: Books, line: Line, day: date) -> None:
 
 
 def _options_change(books: Books, wanted: list[Line], day: date) -> None:
-    first, second, _, ten, one, two, alone, normal, fixed = wanted[6:]
+    first, second, _, ten, one, two, alone, normal, fixed = wanted[6:-1]
     happens.change(books, ten, day, "plan", "30GB")
     happens.change(books, ten, day, "plan", "50GB")
     happens.change(books, ten, day, "plan", "10GB")
@@ -172,8 +173,9 @@ def _walls(books: Books, rng: random.Random, rented: list[Line], walls: list[Lin
 
 def _ends(books: Books, wanted: list[Line], rented: list[Line], day: date) -> None:
     """Ends inside the minimum period, and units that come back too late."""
-    late = base.mobile(books, wanted[0], day, "30GB")
+    late = base.mobile(books, wanted[-1], day, "30GB")
     assert base.accepted(books, [late], day, day + ONE * 25)
+    books.step(wanted[-1], Notice(day))
     books.step(wanted[0], Notice(day))
     books.step(rented[1], Notice(day))
     books.step(wanted[3], ProviderTerminates(day, day + ONE * 3, "harassment", day))
@@ -286,5 +288,6 @@ STORIES: Final[tuple[tuple[int, int, Story], ...]] = (
     (6, 2, _prices),
     (7, 7, _records),
     (8, 20, _outages),
+    (10, 6, yearproposals.proposes),
 )
 """Month, day, what happens."""

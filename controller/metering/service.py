@@ -69,6 +69,7 @@ class MeteringService:
         heartbeat_interval_s: int = 60,
         tick_s: float = 300.0,
         alarm: AlarmRules = DEFAULT_ALARM,
+        line_offers_bps: Sequence[int] = (),
     ) -> None:
         self._database = database
         self._traffic = traffic_database
@@ -76,7 +77,7 @@ class MeteringService:
         self._tick_s = tick_s
         self._ingestor = Ingestor(traffic_database, clock, heartbeat_interval_ms=heartbeat_interval_s * 1000)
         self._closer = DayCloser(database, traffic_database, clock)
-        self._drafter = Drafter(database, traffic_database, clock)
+        self._drafter = Drafter(database, traffic_database, clock, line_offers_bps=line_offers_bps)
         self._restarts = Restarts()
         self._settler = Settler(database, traffic_database, clock, self._ingestor, self._restarts)
         self._alarms = AlarmWatch(
@@ -247,6 +248,7 @@ class MeteringService:
 
     async def tick(self) -> None:
         """One round of `run`."""
+        await self._drafter.expire()
         if await self.close_days():
             await self.draft_proposals()
         async with self._traffic.write() as tx:

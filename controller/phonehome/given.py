@@ -30,7 +30,9 @@ async def at_the_rs(context: Context, identity: ArmsIdentity, credential: Creden
     also if the note of the LS was lost."""
     now_ms = context.clock.now_ms()
     if identity.certificate is not None:
-        context.ledger.contact(identity, certificate_delivered_ms=now_ms)
+        context.ledger.contact(
+            identity, certificate_delivered_ms=now_ms, certificate_delivered_serial=identity.certificate_serial
+        )
     rs, passphrases = identity.rs_keys, identity.passphrases
     used = rs.in_flight and credential is not None and credential.proves(rs.current)
     if not used and not passphrases.in_flight:

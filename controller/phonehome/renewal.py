@@ -6,6 +6,7 @@ A key takes 50 ms, so it is made in a thread. What cannot be renewed here, an au
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Final
 
 import structlog
@@ -102,11 +103,16 @@ class Renewal:
         issuer = read(pki.adapter_ca_certificate)
         # None lives longer than its authority, so near that one's end there is nothing to be won.
         before_ms = min(now_ms + ADAPTER_DAYS * DAY_MS // RENEW_IN_LAST, issuer.not_after_ms)
+        due_of = partial(arms_keys.certificates_due, authority=authority, before_ms=before_ms, limit=AT_ONCE)
         async with context.database.read() as tx:
-            due = await arms_keys.certificates_due(tx, authority=authority, before_ms=before_ms, limit=AT_ONCE)
+            due = await due_of(tx)
         for adapter_id, distribution_id in due:
             async with self._one_at_a_time:
-                await self._make(adapter_id, distribution_id)
+                # A pull may have made it while we waited: what that has brought is not replaced behind its back.
+                async with context.database.read() as tx:
+                    still = await due_of(tx, of=adapter_id)
+                if still:
+                    await self._make(adapter_id, distribution_id)
         return bool(due)
 
     async def have(self, identity: ArmsIdentity) -> ArmsIdentity:
@@ -134,6 +140,7 @@ class Renewal:
         stored = await context.identity(distribution_id)
         former = None if stored is None or stored.certificate is None else serial_number(stored.certificate)
         pair = await asyncio.to_thread(context.pki.issue, distribution_id, now_ms=now_ms)
+        await context.ledger.flush()  # a pull of this moment is on record before it is decided which one it has
         async with context.database.write() as tx:
             await arms_keys.put_certificate(
                 tx,
@@ -145,5 +152,6 @@ class Renewal:
                 made_ms=now_ms,
                 until_ms=read(pair.certificate).not_after_ms,
                 serial=serial_number(pair.certificate),
+                known=None if stored is None else stored.certificate_serial,
                 former=former,
             )

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from controller.clock import Clock
 from controller.keyring import Keyring
-from controller.store import adapters, configs, endpoints, slots
+from controller.push.contacts import ContactBook
+from controller.store import adapters, configs, endpoints, slots, ssh
 from controller.store.database import Database, Tx
 from controller.store.scope import Scope
 from drivers import devices
 from drivers.device import CommandLineDevice
-from drivers.push import Device
+from drivers.push import Device, Identity
 from drivers.sessions.arms import ArmsLink
 from drivers.sessions.contract import Endpoint
 from drivers.sessions.transcript import Transcript, nowhere
 from inventory.adapters import Adapter
-from inventory.errors import Conflict
+from inventory.errors import Conflict, DeviceError
 from inventory.plans import ConfigText
+
+DAEMON = "daemon"
+"""Who acts when nobody asked."""
 
 
 class FleetReach:
@@ -26,19 +30,18 @@ class FleetReach:
         self._keyring = keyring
         self._clock = clock
         self._link = link
+        self._book = ContactBook(database, clock)
 
     async def device_for(self, adapter_id: int) -> Device:
         """A device without any contact yet. Raises Conflict when the adapter has no endpoint, NotFound."""
 
-        async def read(tx: Tx) -> tuple[Adapter, Endpoint | None]:
+        async def read(tx: Tx) -> tuple[Adapter, tuple[Endpoint | None, str | None]]:
             adapter = await adapters.get(tx, Scope.everything(), adapter_id)
-            if adapter.path != "ssh":
-                return adapter, None
-            return adapter, await endpoints.get(tx, Scope.everything(), self._keyring, adapter.id)
+            return adapter, (None, None) if adapter.path != "ssh" else await self._endpoint(tx, adapter)
 
-        adapter, endpoint = await self._database.look(read)
+        adapter, found = await self._database.look(read)
         if adapter.path == "ssh":
-            return self._over_ssh(adapter, endpoint, nowhere)
+            return self._over_ssh(adapter, found, nowhere, DAEMON)
         return devices.over_arms(
             adapter.model.family,
             self._link,
@@ -58,16 +61,34 @@ class FleetReach:
             texts = [await configs.latest_text(tx, everything, self._keyring, place.slot_id, kind) for kind in kinds]
         return [text for text in texts if text is not None]
 
-    async def over_ssh(self, adapter: Adapter, transcript: Transcript = nowhere) -> CommandLineDevice:
-        """The same for an adapter with an endpoint, with what only a command line has: the host key it showed."""
-        async with self._database.read() as tx:
-            endpoint = await endpoints.get(tx, Scope.everything(), self._keyring, adapter.id)
-        return self._over_ssh(adapter, endpoint, transcript)
+    async def over_ssh(
+        self, adapter: Adapter, transcript: Transcript = nowhere, *, actor: str = DAEMON, again: bool = False
+    ) -> CommandLineDevice:
+        """The same for an adapter with an endpoint, with what only a command line has: the host key it showed.
 
-    def _over_ssh(self, adapter: Adapter, endpoint: Endpoint | None, transcript: Transcript) -> CommandLineDevice:
+        Raises Conflict while it is not known whether a credential that it refused is better now, unless it is to be
+        tried `again` or a push under way must know how the device stands.
+        """
+        found = await self._database.look(lambda tx: self._endpoint(tx, adapter, again=again))
+        return self._over_ssh(adapter, found, transcript, actor)
+
+    async def _endpoint(self, tx: Tx, adapter: Adapter, *, again: bool = False) -> tuple[Endpoint | None, str | None]:
+        """Where it is reached, and what it said when it refused the credential on record."""
+        endpoint = await endpoints.get(tx, Scope.everything(), self._keyring, adapter.id)
+        return endpoint, None if again else await ssh.suspect(tx, adapter.id)
+
+    def _over_ssh(
+        self, adapter: Adapter, found: tuple[Endpoint | None, str | None], transcript: Transcript, actor: str
+    ) -> CommandLineDevice:
+        endpoint, refused = found
         if endpoint is None:
             raise Conflict(f"{adapter.serial} has no endpoint", next_step="Give it an address and a credential first.")
-        return devices.over_ssh(
+        if refused is not None:
+            raise Conflict(
+                f"{adapter.serial} has refused its credential, which is not tried again by itself: {refused}",
+                next_step="Correct the credential of its endpoint, or have it tried once more: identify it.",
+            )
+        device = devices.over_ssh(
             adapter.model.family,
             endpoint,
             adapter.serial.shown,
@@ -75,3 +96,9 @@ class FleetReach:
             distribution_id=adapter.distribution_id,
             transcript=transcript,
         )
+
+        async def took(said: Identity | DeviceError) -> None:
+            await self._book.took(adapter, device, said, actor=actor)
+
+        device.on_contact = took
+        return device

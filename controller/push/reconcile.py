@@ -84,7 +84,7 @@ async def observe(
     While a device takes a change back it may show anything. So where a guard may have run and no longer does, a
     reading other than the base counts only when the next one, `SETTLE_S` later, is the same.
     """
-    await device.prove()
+    await device.identify()
     pending = bool(await device.guard_pending(job))
     finding = await _compare(await device.read(), pending, job, compared, planner)
     if not guard_may_run(journal, device.guard):

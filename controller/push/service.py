@@ -15,6 +15,7 @@ from controller.engine.lease import NodeLease
 from controller.engine.port import Engine, Run
 from controller.keyring import Keyring
 from controller.push.advance import Advance
+from controller.push.afar import Afar
 from controller.push.decide import touched
 from controller.push.planning import Planner
 from controller.push.reach import Reach
@@ -106,9 +107,10 @@ class PushService:
         self._planner = planner
         self._policy = policy or Policy()
         permit = None if lease is None else lease.permit
-        self._advance = Advance(database, keyring, clock, reach, planner, permit=permit)
         self._lease = lease
         self._node_id = None if lease is None else lease.node_id
+        self._afar = Afar(database, keyring, clock, self._node_id)
+        self._advance = Advance(database, keyring, clock, reach, planner, permit=permit, node=self._node_id)
         self._active: set[int] = set()
         self._waiting_since_ms: dict[int, int] = {}
         self._defects: defaultdict[int, int] = defaultdict(int)
@@ -306,7 +308,7 @@ class PushService:
         async def find(tx: Tx) -> list[Push]:
             begun = await pushes.unfinished(tx, now_ms, _RESUMED_AT_ONCE, but=active, node_id=self._node_id)
             free = self._policy.at_once - await pushes.holding(tx)
-            return begun + (await pushes.waiting(tx, now_ms, free) if free > 0 else [])
+            return begun + (await pushes.waiting(tx, now_ms, free, node_id=self._node_id) if free > 0 else [])
 
         due = [(push, await self._attempt_to_start(engine, push)) for push in await self._database.look(find)]
         wanted = [(push, attempt) for push, attempt in due if attempt is not None]
@@ -366,13 +368,16 @@ class PushService:
     async def _plan_for(self, scope: Scope, entry_id: int, intent: ConfigText, actor: str) -> Plan:
         seat, adapter_id, endpoint = await self._database.look(lambda tx: _place(tx, entry_id))
         device = await self._reach.device_for(adapter_id)
-        try:
-            await device.prove()
-            truth = await device.read()
-        finally:
-            await device.close()
+        truth = await self._afar.read(adapter_id, entry_id)
+        if truth is None:
+            try:
+                await device.identify()
+                truth = await device.read()
+            finally:
+                await device.close()
+        base = truth
         way = _way(device, endpoint, self._policy.source)
-        computed = await self._planner.compute(device.family, truth, intent, way)
+        computed = await self._planner.compute(device.family, base, intent, way)
         now_ms = self._clock.now_ms()
         # A secret that only the device can compare (FortiOS `ENC`) shows in the lines to send and not in the digest.
         lines_matter = device.guard != "client rollback" and bool(computed.remediation)
@@ -387,7 +392,7 @@ class PushService:
         radius, rarity = await self._database.look(surroundings)
 
         async def store(tx: Tx) -> Plan | None:
-            reading = NewVersion(entry_id, "truth", truth, computed.base_digest, actor, "read for a plan", now_ms)
+            reading = NewVersion(entry_id, "truth", base, computed.base_digest, actor, "read for a plan", now_ms)
             await configs.put_all(tx, self._keyring, [reading])
             if is_nothing:
                 return None
@@ -399,7 +404,7 @@ class PushService:
                 created_ms=now_ms,
                 valid_until_ms=now_ms + self._policy.plan_valid_s * 1000,
                 created_by=actor,
-                base=truth,
+                base=base,
                 intent=intent,
                 computed=computed,
                 rarity=rarity,
@@ -407,9 +412,7 @@ class PushService:
                 guard=device.guard,
                 guard_s=self._policy.client_rollback_s if device.guard == "client rollback" else self._policy.guard_s,
                 read_during_guard=device.read_during_guard,
-                expected_s=expected_s(
-                    device.guard, sent=len(computed.remediation), text=len(truth.text().splitlines())
-                ),
+                expected_s=expected_s(device.guard, sent=len(computed.remediation), text=len(base.text().splitlines())),
                 approvals_needed=2 if two else 1,
             )
             return await plans.get(tx, scope, await plans.create(tx, self._keyring, new))

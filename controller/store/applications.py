@@ -34,7 +34,7 @@ from inventory.applications import ADAPTER_KINDS, Wanted, require_complete
 from inventory.calendar import tokyo_day
 from inventory.catalogue import Service
 from inventory.contractevents import Accept, ContractEvent, Refuse, Withdraw
-from inventory.contracts import State, step
+from inventory.contracts import Contract, State, step
 from inventory.eligibility import AdapterLine, Item, MobileAccess, Obstacle, obstacles
 from inventory.errors import BadInput, RuleViolation
 from inventory.slots import show_key
@@ -127,15 +127,25 @@ async def page(
 
 
 async def against(
-    tx: Tx, application: Application, day: date, *, joins: Mapping[int, str] | None = None
+    tx: Tx,
+    application: Application,
+    day: date,
+    *,
+    billing_start: date | None = None,
+    joins: Mapping[int, str] | None = None,
 ) -> tuple[Obstacle, ...]:
     """What stands against accepting it on a day, over all that the contractor holds and applies for together.
 
-    `joins`: mobile access lines that change to the packet-share plan with it, and the group that they join.
+    `billing_start`: of what is applied for; an option that has ended by then is not in its way, and nothing rests on
+    it. `joins`: mobile access lines that change to the packet-share plan with it, and the group that they join.
     """
     lines = await contracts.lines_of(tx, application.contractor_id)
     found = [one for one in await contracts.standing(tx, lines, day) if one.line.service == application.service]
-    holds = [one for one in found if one.contract.state in contracts.IN_FORCE]
+    holds = [
+        one
+        for one in found
+        if one.contract.state in contracts.IN_FORCE and not _option_gone(one.contract, billing_start or day)
+    ]
     wants = [one for one in found if one.line.application_id == application.id]
     names = {one.line.id: one.line.name for one in found}
     held = [await _item(tx, one, names) for one in holds]
@@ -149,6 +159,10 @@ async def against(
         [*held, *await _own_units(tx, application, wants)],
         [await _item(tx, one, names) for one in wants],
     )
+
+
+def _option_gone(contract: Contract, day: date) -> bool:
+    return contract.is_option and contract.effective is not None and contract.effective < day
 
 
 async def accept(
@@ -173,7 +187,7 @@ async def accept(
             field="billing_start",
             next_step="Give that day or a later one, as the acknowledgement says.",
         )
-    event = Accept(on, billing_start, await against(tx, application, on, joins=joins))
+    event = Accept(on, billing_start, await against(tx, application, on, billing_start=billing_start, joins=joins))
     await _all(tx, by, found, event)
     for one in found:
         if one.line.kind == "management":

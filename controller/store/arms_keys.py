@@ -31,6 +31,9 @@ class CertificateRecord:
     rotated_ms: int | None
     """When an operator last asked for a new one."""
     delivered_ms: int | None
+    serial: str | None
+    delivered_serial: str | None
+    """Of the one that a config pull last brought."""
 
     @property
     def making(self) -> bool:
@@ -40,7 +43,7 @@ class CertificateRecord:
     @property
     def waiting(self) -> bool:
         """It was made and no config pull has fetched it yet."""
-        return not self.making and (self.delivered_ms is None or self.delivered_ms <= (self.made_ms or 0))
+        return not self.making and (self.delivered_serial is None or self.delivered_serial != self.serial)
 
 
 async def rotate(
@@ -187,10 +190,12 @@ async def rotating_among(tx: Tx, keyring: Keyring, adapter_ids: Sequence[int]) -
 # --- certificates ---------------------------------------------------------------------------------------------------
 
 
-async def certificates_due(tx: Tx, *, authority: str, before_ms: int, limit: int) -> list[tuple[int, str]]:
+async def certificates_due(
+    tx: Tx, *, authority: str, before_ms: int, limit: int, of: int | None = None
+) -> list[tuple[int, str]]:
     """Adapter and distribution id of identities that need a certificate: those that have none, one of another
-    authority, or one that ends before that instant."""
-    rows = await tx.execute(
+    authority, or one that ends before that instant; of all adapters, or of one."""
+    query = (
         select(arms_identities.c.adapter_id, arms_identities.c.distribution_id)
         .join(adapters, adapters.c.id == arms_identities.c.adapter_id)
         .where(
@@ -204,7 +209,9 @@ async def certificates_due(tx: Tx, *, authority: str, before_ms: int, limit: int
         )
         .limit(limit)
     )
-    return [(row.adapter_id, row.distribution_id) for row in rows]
+    if of is not None:
+        query = query.where(arms_identities.c.adapter_id == of)
+    return [(row.adapter_id, row.distribution_id) for row in await tx.execute(query)]
 
 
 async def put_certificate(
@@ -218,29 +225,35 @@ async def put_certificate(
     made_ms: int,
     until_ms: int,
     serial: str,
+    known: str | None,
     former: str | None = None,
-) -> None:
+) -> bool:
     """Store the certificate of an adapter; its next config pull brings it, and until then the one that it has stands.
 
-    `serial` is its serial number, `former` that of the one stored now, which counts where none was remembered.
+    `serial` is its serial number, `known` the remembered one when it was begun: when that is another now, somebody else
+    has made one, which may be on its way to the adapter, and this one is dropped (False). `former` is the number of the
+    one stored now, which counts where none was remembered.
     """
     identity = arms_identities.c
-    delivered_ms = (
-        select(arms_contacts.c.certificate_delivered_ms).where(arms_contacts.c.adapter_id == adapter_id)
+    delivered = (
+        select(arms_contacts.c.certificate_delivered_serial).where(arms_contacts.c.adapter_id == adapter_id)
     ).scalar_subquery()
     stored = func.coalesce(identity.certificate_serial, former)
-    it_has = case((delivered_ms > identity.certificate_made_ms, stored), else_=identity.previous_certificate_serial)
-    await _set(
-        tx,
-        adapter_id,
-        certificate=certificate,
-        certificate_key_sealed=keyring.seal(key, context=context("certificate_key", adapter_id)),
-        certificate_authority=authority,
-        certificate_made_ms=made_ms,
-        certificate_until_ms=until_ms,
-        certificate_serial=serial,
-        previous_certificate_serial=func.coalesce(it_has, stored),
+    it_has = case((delivered == stored, stored), else_=identity.previous_certificate_serial)
+    done = await tx.execute(
+        update(arms_identities)
+        .where(identity.adapter_id == adapter_id, identity.certificate_serial.is_not_distinct_from(known))
+        .values(
+            certificate=certificate,
+            certificate_key_sealed=keyring.seal(key, context=context("certificate_key", adapter_id)),
+            certificate_authority=authority,
+            certificate_made_ms=made_ms,
+            certificate_until_ms=until_ms,
+            certificate_serial=serial,
+            previous_certificate_serial=func.coalesce(it_has, stored),
+        )
     )
+    return bool(done.rowcount)
 
 
 async def certificates(tx: Tx, adapter_ids: Sequence[int]) -> dict[int, CertificateRecord]:
@@ -253,6 +266,8 @@ async def certificates(tx: Tx, adapter_ids: Sequence[int]) -> dict[int, Certific
             arms_identities.c.certificate_made_ms,
             arms_identities.c.certificate_rotated_ms,
             arms_contacts.c.certificate_delivered_ms,
+            arms_identities.c.certificate_serial,
+            arms_contacts.c.certificate_delivered_serial,
         )
         .join(arms_contacts, arms_contacts.c.adapter_id == arms_identities.c.adapter_id)
         .where(arms_identities.c.adapter_id.in_(adapter_ids))

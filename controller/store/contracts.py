@@ -8,15 +8,17 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 
 from controller.store.database import Tx
 from controller.store.rows import in_parts, not_found
 from controller.store.scope import Scope
 from controller.store.tables.base import AnyRow, to_json
 from controller.store.tables.contracts import applications, contract_events, contract_lines, line_links
-from controller.store.tables.inventory import contractors
+from controller.store.tables.inventory import adapters, contractors, entries, placements, standbys
+from inventory.adapters import SerialNumber
 from inventory.applications import Wanted
+from inventory.calendar import tokyo_day
 from inventory.catalogue import Service
 from inventory.contractbook import VOID, Book, BookEvent, BookLine, event_of, fold
 from inventory.contracts import Contract, State
@@ -61,6 +63,8 @@ class Standing:
     """The management of a management line; empty before it is accepted."""
     adapters: tuple[int, ...]
     """Units of an adapter line, the newest last."""
+    on_line_id: int | None
+    """What an option is bound to then: Ultra Firewall without a rental goes with its adapter (SMF-23.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,35 @@ async def book(
         # A later event had not happened; what it corrects has not happened either.
         later = (one.event is not None and one.event.day > asked_until for one in recorded)
         recorded = [replace(one, event=None) if late else one for one, late in zip(recorded, later, strict=True)]
-    return fold([_book_line(one) for one in known], [one for one in recorded if one.id != without], as_of)
+    homes = await _homes(tx, known, known_at_ms, asked_until)
+    lines = [replace(_book_line(one), homes=homes.get(one.id, ())) for one in known]
+    return fold(lines, [one for one in recorded if one.id != without], as_of)
+
+
+async def _homes(
+    tx: Tx, known: Sequence[ContractLine], known_at_ms: int | None, asked_until: date | None
+) -> dict[int, tuple[tuple[date, int | None], ...]]:
+    """Ultra Firewall without a rental → the lines of the managements that its adapter sat in, with the first day."""
+    found: dict[int, tuple[tuple[date, int | None], ...]] = {}
+    for one in known:
+        if one.wanted.serial_number is not None:
+            query = (
+                select(placements.c.from_ms, line_links.c.line_id)
+                .join(adapters, adapters.c.id == placements.c.adapter_id)
+                .outerjoin(entries, entries.c.id == placements.c.entry_id)
+                .outerjoin(standbys, standbys.c.id == placements.c.standby_id)
+                .outerjoin(
+                    line_links,
+                    line_links.c.management_id == func.coalesce(entries.c.management_id, standbys.c.management_id),
+                )
+                .where(adapters.c.serial_key == SerialNumber.parse(one.wanted.serial_number).key)
+                .order_by(placements.c.from_ms, placements.c.id)
+            )
+            if known_at_ms is not None:
+                query = query.where(placements.c.from_ms <= known_at_ms)
+            seats = [(tokyo_day(row.from_ms), row.line_id) for row in await tx.execute(query)]
+            found[one.id] = tuple(one for one in seats if asked_until is None or one[0] <= asked_until)
+    return found
 
 
 async def standing(
@@ -191,12 +223,23 @@ async def standing(
         read = books[one.contractor_id]
         if one.id in read.contracts:
             of_management, of_adapter = linked.get(one.id, ((), ()))
-            found.append(
-                Standing(
-                    one, read.contracts[one.id], read.values[one.id], read.groups[one.id], of_management, of_adapter
-                )
-            )
+            found.append(standing_of(one, read, of_management, of_adapter))
     return found
+
+
+def standing_of(
+    line: ContractLine, read: Book, of_management: tuple[int, ...], of_adapter: tuple[int, ...]
+) -> Standing:
+    """A line as the book has it, with what it is linked to."""
+    return Standing(
+        line,
+        read.contracts[line.id],
+        read.values[line.id],
+        read.groups[line.id],
+        of_management,
+        of_adapter,
+        read.on[line.id],
+    )
 
 
 async def links(tx: Tx, line_ids: Collection[int]) -> dict[int, tuple[tuple[int, ...], tuple[int, ...]]]:

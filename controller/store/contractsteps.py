@@ -53,7 +53,7 @@ async def record(
     """
     standing = await _on_day(tx, scope, by, line_id, event.day, corrects)
     done = step(standing.contract, event)
-    await _require_group(tx, standing, event, group_line_id)
+    await _require_group(tx, standing, event, group_line_id, done)
     await contractday.append(
         tx, by, standing, event, rule=done.rule, alert=done.alert, corrects=corrects, group=group_line_id
     )
@@ -156,9 +156,7 @@ async def _on_day(tx: Tx, scope: Scope, by: By, line_id: int, day: date, correct
         _require_correctable(await contracts.events(tx, scope, line_id), corrects)
     found = await contracts.book(tx, line.contractor_id, day, without=corrects)
     of_management, of_adapter = (await contracts.links(tx, [line.id])).get(line.id, ((), ()))
-    return Standing(
-        line, found.contracts[line.id], found.values[line.id], found.groups[line.id], of_management, of_adapter
-    )
+    return contracts.standing_of(line, found, of_management, of_adapter)
 
 
 def _require_correctable(known: list[EventRow], event_id: int) -> None:
@@ -173,8 +171,11 @@ def _require_correctable(known: list[EventRow], event_id: int) -> None:
         raise Conflict(f"event {event_id} was corrected before", next_step="Correct the newer one.")
 
 
-async def _require_group(tx: Tx, standing: Standing, event: ContractEvent, group_line_id: int | None) -> None:
-    """The packet-share plan needs a group in force, and no other plan has one (MPC-6.7, MPC-6.8)."""
+async def _require_group(
+    tx: Tx, standing: Standing, event: ContractEvent, group_line_id: int | None, done: ContractStep
+) -> None:
+    """The packet-share plan needs a group in force on the day of the change, and no other plan has one (MPC-6.7,
+    MPC-6.8)."""
     joins = isinstance(event, ChangeOption) and event.what == "plan" and event.value == "packet-share"
     if not joins:
         if group_line_id is not None:
@@ -187,8 +188,14 @@ async def _require_group(tx: Tx, standing: Standing, event: ContractEvent, group
         return
     line = standing.line
     groups = [one for one in await contracts.lines_of(tx, line.contractor_id) if one.id == group_line_id]
-    found = await contracts.standing(tx, groups, event.day)
-    if not any(one.line.kind == "packet-share-group" and one.contract.state in contracts.IN_FORCE for one in found):
+    found = [one.contract for one in await contracts.standing(tx, groups, event.day)]
+    first_day = max((one.first_day for one in done.contract.pending if one.what == "plan"), default=event.day)
+    if not any(
+        one.kind == "packet-share-group"
+        and one.state in contracts.IN_FORCE
+        and (one.effective is None or one.effective >= first_day)
+        for one in found
+    ):
         raise RuleViolation(
             "the packet-share plan needs a group in force",
             rule="MPC-6.8",

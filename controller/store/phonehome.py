@@ -145,6 +145,7 @@ def _identities() -> Select[Any]:
             arms_contacts.c.quarantine,
             arms_contacts.c.ls_ms,
             arms_contacts.c.certificate_delivered_ms,
+            arms_contacts.c.certificate_delivered_serial,
             arms_contacts.c.tls,
             arms_contacts.c.tls_best,
         )
@@ -310,12 +311,12 @@ def _identity(row: RowMapping, keyring: Keyring, ticked: set[str]) -> ArmsIdenti
         quarantine=row["quarantine"],
         ticked=len(ticked),
         ls_ms=row["ls_ms"],
+        certificate_serial=row["certificate_serial"],
         certificate_issued=row["certificate_delivered_ms"] is not None,
         certificate_serials=accepted_certificates(
             row["certificate_serial"],
             row["previous_certificate_serial"],
-            made_ms=row["certificate_made_ms"],
-            delivered_ms=row["certificate_delivered_ms"],
+            delivered=row["certificate_delivered_serial"],
         ),
         legacy_tls=None if row["legacy_tls"] is None else bool(row["legacy_tls"]),
         tls=row["tls"],
@@ -375,7 +376,9 @@ class Batch:
     """What has been noted since the last write; merged, so that a storm costs a row per adapter."""
 
     contacts: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """Changed columns of `arms_contacts` by adapter."""
+    """Changed columns of `arms_contacts` by adapter. `tunnel_open` 0 is written only where no other node has one."""
+    node: str | None = None
+    """The node that has noted it."""
     refusals: dict[int, int] = field(default_factory=dict)
     """How often each adapter was refused."""
     claims: dict[tuple[str, str, str], list[int]] = field(default_factory=dict)
@@ -391,11 +394,27 @@ class Batch:
         return bool(self.contacts or self.refusals or self.claims or self.boots or self.proofs or self.beats)
 
 
+_TUNNEL_ENDED: Final = (
+    update(arms_contacts)
+    .where(
+        arms_contacts.c.adapter_id == bindparam("of_adapter"),
+        or_(arms_contacts.c.node.is_(None), arms_contacts.c.node == bindparam("of_node")),
+    )
+    .values(tunnel_open=0)
+)
+
+
 async def write(tx: Tx, batch: Batch) -> None:
     """Write a batch in the open transaction."""
     by_columns: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    ended: list[Mapping[str, Any]] = []
     for adapter_id, values in batch.contacts.items():
-        by_columns[tuple(sorted(values))].append({"of_adapter": adapter_id, **values})
+        told = dict(values)
+        if batch.node is not None and tx.dialect.name == "postgresql" and told.get("tunnel_open") == 0:
+            del told["tunnel_open"]
+            ended.append({"of_adapter": adapter_id, "of_node": batch.node})
+        if told:
+            by_columns[tuple(sorted(told))].append({"of_adapter": adapter_id, **told})
     for columns, rows in by_columns.items():
         await tx.execute(
             update(arms_contacts)
@@ -403,6 +422,8 @@ async def write(tx: Tx, batch: Batch) -> None:
             .values({column: bindparam(column) for column in columns}),
             rows,
         )
+    if ended:
+        await tx.execute(_TUNNEL_ENDED, ended)
     if batch.refusals:
         await tx.execute(
             update(arms_contacts)

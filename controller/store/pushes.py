@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import (
     Column,
     ColumnElement,
+    CursorResult,
     RowMapping,
     Update,
     and_,
@@ -35,6 +36,7 @@ from controller.store.tables.base import AnyRow
 from controller.store.tables.inventory import adapters, entries, placements
 from controller.store.tables.operations import operations
 from controller.store.tables.push import device_locks, push_journal, pushes
+from controller.store.whereabouts import elsewhere, node_with
 from inventory.errors import Conflict, NotFound
 from inventory.operations import HOLDING
 from inventory.plans import FINAL, JournalRow, Phase, Plan, Push, PushState, Verdict, outcome
@@ -296,9 +298,11 @@ async def unfinished(
 ) -> list[Push]:
     """Pushes that were begun and are not finished, oldest first, whose device no other push and no operation holds.
 
-    Those that another node than `node_id` carries out are left out (without one, none is), and those of `but`.
+    Those of `but` are left out, and those that another node than `node_id` carries out, or has the adapter of; without
+    one, none is.
     """
     ours = or_(device_locks.c.node_id.is_(None), device_locks.c.node_id == node_id) if node_id else true()
+    near = ~elsewhere(pushes.c.adapter_id, node_id) if node_id else true()
     found = await tx.execute(
         select(*_FACTS)
         .outerjoin(device_locks, device_locks.c.adapter_id == pushes.c.adapter_id)
@@ -307,7 +311,7 @@ async def unfinished(
         .where(
             or_(
                 and_(device_locks.c.push_id == pushes.c.id, ours),
-                and_(device_locks.c.push_id.is_(None), ~_operated(pushes.c.adapter_id)),
+                and_(device_locks.c.push_id.is_(None), ~_operated(pushes.c.adapter_id), near),
             )
         )
         .order_by(pushes.c.due_ms, pushes.c.id)
@@ -316,13 +320,17 @@ async def unfinished(
     return [_push(row) for row in found.mappings()]
 
 
-async def waiting(tx: Tx, now_ms: int, limit: int) -> list[Push]:
-    """Pushes that are due and were never begun, oldest first, whose device no push and no operation holds."""
+async def waiting(tx: Tx, now_ms: int, limit: int, *, node_id: str | None = None) -> list[Push]:
+    """Pushes that are due and were never begun, oldest first, whose device no push and no operation holds.
+
+    Those of adapters that another node than `node_id` has are left out; without one, none is.
+    """
+    near = ~elsewhere(pushes.c.adapter_id, node_id) if node_id else true()
     found = await tx.execute(
         select(*_FACTS)
         .where(pushes.c.finished_ms.is_(None), pushes.c.attempt == 0)
         .where(or_(pushes.c.due_ms <= now_ms, pushes.c.cancelled_by.is_not(None)))
-        .where(~exists().where(device_locks.c.adapter_id == pushes.c.adapter_id), ~_operated(pushes.c.adapter_id))
+        .where(~exists().where(device_locks.c.adapter_id == pushes.c.adapter_id), ~_operated(pushes.c.adapter_id), near)
         .order_by(pushes.c.due_ms, pushes.c.id)
         .limit(limit)
     )
@@ -372,6 +380,16 @@ async def _operated_of(tx: Tx, adapter_ids: Sequence[int]) -> set[int]:
     states = [state.value for state in HOLDING]
     query = select(operations.c.adapter_id).where(operations.c.adapter_id.in_(adapter_ids))
     return set(await tx.scalars(query.where(operations.c.state.in_(states))))
+
+
+async def hand_over(tx: Tx, push: Push, node_id: str) -> str | None:
+    """Give the device of a push from this node to the one that has a way to it; which, or None if there is none."""
+    to = await node_with(tx, push.adapter_id)
+    if to is None or to == node_id:
+        return None
+    mine = (device_locks.c.push_id == push.id, device_locks.c.node_id == node_id)
+    moved: CursorResult[object] = await tx.execute(update(device_locks).where(*mine).values(node_id=to))
+    return to if moved.rowcount == 1 else None
 
 
 def _operated(adapter_id: Column[int] | int) -> ColumnElement[bool]:

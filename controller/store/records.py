@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy import insert, select, update
 
-from controller.store import adapters, audit, contractors
+from controller.store import adapters, audit, contractors, contracts
 from controller.store.database import Tx
 from controller.store.rows import in_parts, not_found
 from controller.store.scope import By, Scope
@@ -74,6 +74,7 @@ class Company:
 
 async def keep(tx: Tx, scope: Scope, by: By, new: NewRecord, about: About, *, corrects_id: int | None = None) -> Record:
     """Keep a record. Raises what `require_record` raises, NotFound for what it is about."""
+    new = replace(new, after_contract=await _contract_over(tx, scope, about.contractor_id, new.day))
     require_record(new, about.names)
     about = await _owned(tx, scope, new, about)
     if corrects_id is not None and (await get(tx, scope, corrects_id)).kind != new.kind:
@@ -100,7 +101,7 @@ async def keep(tx: Tx, scope: Scope, by: By, new: NewRecord, about: About, *, co
         .returning(records.c.id)
     )
     assert number is not None
-    shown = {"day": new.day.isoformat(), "rule": new.rule, **new.facts}
+    shown = {"day": new.day.isoformat(), "rule": ", ".join(new.rules), **new.facts}
     audit.record(tx, by, f"record.{new.kind}", f"record {number}", contractor_id=about.contractor_id, after=shown)
     if new.kind == "name-change" and about.contractor_id is not None:
         await contractors.rename(tx, by, about.contractor_id, str(new.facts["name"]))
@@ -207,6 +208,15 @@ async def version_in_force(tx: Tx, service: Service, day: date) -> str:
         if facts["service"] == service:
             return str(facts["version"])
     return VERSIONS[service]
+
+
+async def _contract_over(tx: Tx, scope: Scope, contractor_id: int | None, day: date) -> bool:
+    """Whether a contractor had contracts, and none is in force on a day any more."""
+    if contractor_id is None or not scope.allows(contractor_id):
+        return False
+    found = await contracts.standing(tx, await contracts.lines_of(tx, contractor_id), day)
+    concluded = [one.contract.state for one in found if one.contract.concluded is not None]
+    return bool(concluded) and not any(state in contracts.IN_FORCE for state in concluded)
 
 
 async def _owned(tx: Tx, scope: Scope, new: NewRecord, about: About) -> About:

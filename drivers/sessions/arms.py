@@ -142,10 +142,6 @@ class ArmsDevice:
         self._check(identity)
         return identity
 
-    async def prove(self) -> None:
-        """See `push.Device.prove`."""
-        await self.identify()
-
     async def read(self) -> ConfigText:
         """See `push.Device.read`: `read-storage running`, all modules of the family; letters that it does not tell are
         put back from the known texts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,13 +14,18 @@ from inventory.congestion import DayFigures, Level, day_figures, levels
 from inventory.errors import BadInput
 from inventory.periods import Period, Span, day_start_ms, local_ms, span_of
 from inventory.proposals import (
+    Advice,
+    Basis,
     Circumstances,
     Demand,
     ModelOffer,
     Need,
     RemedyKind,
     Situation,
+    Standing,
+    Verdict,
     need_bps,
+    outdated,
     remedy,
     silence,
     trigger,
@@ -156,7 +162,41 @@ def test_critical_is_the_highest_level() -> None:
         (Circumstances(suspended=True), "suspended"),
         (Circumstances(ends=date(2026, 7, 30)), "ending"),
         (Circumstances(ends=date(2026, 7, 31)), None),
+        (Circumstances(ordered=date(2025, 12, 2)), "ordered"),
+        (Circumstances(ordered=date(2025, 12, 1)), None),
     ],
 )
 def test_nothing_is_said_where_a_proposal_would_miss_the_point(place: Circumstances, said: str | None) -> None:
     assert silence(place, date(2026, 5, 31)) == said
+
+
+STANDING = Standing(date(2026, 5, 1), Basis("line", 10**8, "SEIL/X4"), Advice("line", None, 2e8))
+HOT, CALM = Verdict(True, "level"), Verdict(False, "not-congested")
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({}, None),
+        ({"basis": None}, "no-adapter"),
+        ({"basis": Basis("line", 10**8, "SEIL CA10")}, "model-changed"),
+        ({"basis": Basis("line", 2 * 10**8, "SEIL/X4")}, "capacity-changed"),
+        ({"verdict": CALM, "advice": None}, "not-congested"),
+        ({"verdict": CALM, "advice": None, "stale": True}, None),
+        ({"verdict": Verdict(False, "ending"), "advice": None, "stale": True}, "ending"),
+        ({"verdict": Verdict(False, "grade-c"), "advice": None}, None),
+        ({"verdict": Verdict(False, "not-enough-data"), "advice": None}, None),
+        ({"advice": Advice("line", None, 5e8)}, "newer-evidence"),
+        ({"advice": Advice("line", None, 5e8), "today": date(2026, 5, 7)}, None),
+    ],
+)
+def test_an_open_proposal_stands_until_what_it_rests_on_is_no_more(changed: dict[str, Any], why: str | None) -> None:
+    usual: dict[str, Any] = {
+        "today": date(2026, 5, 8),
+        "basis": STANDING.basis,
+        "verdict": HOT,
+        "stale": False,
+        "advice": STANDING.advice,
+    }
+    found = usual | changed
+    assert outdated(STANDING, found.pop("today"), **found) == why

@@ -128,6 +128,74 @@ def test_a_mobile_access_joins_the_group_named_with_its_change() -> None:
     assert ended.contracts[5].state is State.ACTIVE
 
 
+@pytest.mark.rule("MPC-6.7")
+def test_a_group_whose_only_member_changed_its_mind_never_begins() -> None:
+    new = BookLine(6, "mpc", "packet-share-group", date(2025, 5, 10), values={"packs-gb": 60})
+    opened = BookEvent(8, 6, Accept(date(2025, 5, 10), billing_start=date(2025, 6, 1)))
+    join = BookEvent(9, 3, ChangeOption(date(2025, 5, 10), "plan", "packet-share"), group=6)
+    instead = BookEvent(10, 3, ChangeOption(date(2025, 5, 20), "plan", "10GB"))
+    lines = (*LINES, new)
+    kept = fold(lines, [*accepted(*LINES), opened, join], date(2025, 6, 1))
+    assert (kept.contracts[6].state, kept.groups[3]) == (State.ACTIVE, 6)
+    book = fold(lines, [*accepted(*LINES), opened, join, instead], date(2025, 6, 1))
+    gone = book.contracts[6]
+    assert (gone.state, gone.started, gone.effective) == (State.ENDED, False, date(2025, 5, 31))
+    assert (book.contracts[3].values["plan"], book.groups[3]) == ("10GB", None)
+    assert [(one.rule, one.follows) for one in book.steps if one.line == 6 and one.event_id is None] == [
+        ("MPC-9.7", (Follows.TOGETHER_ENDS,))
+    ]
+
+
+@pytest.mark.rule("MPC-9.7")
+@pytest.mark.parametrize("joins", [3, 7])
+def test_a_group_goes_on_when_one_joins_on_the_day_on_which_the_last_one_leaves(joins: int) -> None:
+    other = BookLine(joins, "mpc", "mobile-access", date(2025, 3, 10), on=2, values={"plan": "normal"})
+    lines = (MANAGEMENT, ADAPTER, GROUP, MEMBER, other)
+    leave = BookEvent(8, 5, ChangeOption(date(2025, 5, 10), "plan", "normal"))
+    join = BookEvent(9, joins, ChangeOption(date(2025, 5, 12), "plan", "packet-share"), group=4)
+    book = played(leave, join, until=date(2025, 6, 1), lines=lines)
+    assert book.contracts[4].state is State.ACTIVE
+    assert (book.groups[joins], book.groups[5]) == (4, None)
+    late = BookEvent(9, joins, ChangeOption(date(2025, 6, 2), "plan", "packet-share"), group=4)
+    assert played(leave, late, until=date(2025, 6, 2), lines=lines).contracts[4].state is State.ENDED
+
+
+@pytest.mark.rule("MPC-6.8")
+def test_a_change_into_a_group_that_has_ended_meanwhile_changes_nothing_and_says_so() -> None:
+    lines = (MANAGEMENT, ADAPTER, MOBILE, GROUP, MEMBER)
+    join = BookEvent(8, 3, ChangeOption(date(2025, 5, 10), "plan", "packet-share"), group=4)
+    fixed = BookEvent(9, 3, ChangeOption(date(2025, 5, 31), "network-type", "fixed-ip"))
+    ends = BookEvent(10, 4, ProviderTerminates(date(2025, 5, 12), date(2025, 5, 20), "unavoidable", date(2025, 5, 12)))
+    book = played(join, fixed, ends, until=date(2025, 6, 2), lines=lines)
+    assert book.contracts[3].values == {"plan": "normal", "network-type": "fixed-ip"}
+    assert (book.contracts[3].pending, book.groups[3], book.contracts[3].state) == ((), None, State.ACTIVE)
+    (alert,) = [one for one in book.steps if one.alert]
+    assert (alert.line, alert.day, alert.rule) == (3, date(2025, 6, 1), "MPC-6.8")
+
+
+@pytest.mark.rule("SMF-23.3")
+@pytest.mark.parametrize(
+    ("homes", "ends"),
+    [
+        ((), True),
+        (((date(2025, 3, 20), 1), (date(2025, 5, 1), 2)), False),
+        (((date(2025, 3, 20), 2), (date(2025, 6, 9), 1)), True),
+        (((date(2025, 3, 20), 1), (date(2025, 6, 10), 2)), True),
+        (((date(2025, 3, 20), 1), (date(2025, 6, 9), None)), False),
+        (((date(2025, 6, 20), 2),), True),
+    ],
+)
+def test_ultra_firewall_without_a_rental_ends_with_the_management_that_its_adapter_sits_in_then(
+    homes: tuple[tuple[date, int | None], ...], ends: bool
+) -> None:
+    day = date(2025, 3, 10)
+    here, there = (BookLine(number, "smfsx", "management", day) for number in (1, 2))
+    wall = BookLine(3, "smfsx", "ultra-firewall", day, on=1, homes=homes)
+    book = played(BookEvent(9, 1, Notice(date(2025, 5, 10))), until=date(2025, 6, 30), lines=(here, there, wall))
+    assert book.contracts[1].effective == date(2025, 6, 9)
+    assert (book.contracts[3].state is State.ENDED) is ends
+
+
 def test_a_corrected_notice_gives_another_last_day_and_the_old_one_stays_known() -> None:
     wrong = BookEvent(9, 2, Notice(date(2025, 5, 10)))
     right = BookEvent(10, 2, Notice(date(2025, 5, 1)), corrects=9)

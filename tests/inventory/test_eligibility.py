@@ -91,7 +91,7 @@ def test_a_group_and_its_plan_need_each_other() -> None:
     assert rules("mpc", MPC, SA_W2L, member) == {"MPC-6.8"}
     assert rules("mpc", MPC, SA_W2L, group) == {"MPC-6.7"}
     assert rules("mpc", MPC, SA_W2L, member, PacketGroup("g1", 49)) == {"MPC-9.2(3)"}
-    assert rules("mpc", MPC, SA_W2L, MobileAccess("a1", "10GB", "g1"), holds=(group, member)) == {"MPC-6.7"}
+    assert rules("mpc", MPC, SA_W2L, MobileAccess("a1", "10GB", "g1")) == {"MPC-6.7"}
 
 
 @pytest.mark.rule("SMF-4.2", "SMF-A1")
@@ -123,6 +123,19 @@ def test_a_management_that_has_outlived_its_last_adapter_line_can_still_redirect
 def test_an_option_of_the_other_service_is_refused() -> None:
     assert rules("smfsx", SMFSX, RENTAL, SendBack("a1", "Osaka")) == {"SMF-4.2"}
     assert rules("mpc", MPC, SA_W2L, UltraFirewall("a1")) == {"MPC-9.2"}
+
+
+@pytest.mark.rule("SMF-4.2", "MPC-9.2(1)")
+def test_an_adapter_has_each_of_its_options_once() -> None:
+    wall, site = UltraFirewall("a1"), SendBack("a1", "Osaka")
+    assert rules("smfsx", wall, holds=(SMFSX, RENTAL, wall)) == {"SMF-4.2"}
+    assert rules("smfsx", wall, wall, holds=(SMFSX, RENTAL)) == {"SMF-4.2"}
+    other = AdapterLine("a2", "SEIL/X1", rental=True)
+    assert rules("smfsx", UltraFirewall("a2"), holds=(SMFSX, RENTAL, other, wall)) == set()
+    mobile = MobileAccess("a1", "normal")
+    assert rules("mpc", site, holds=(MPC, SA_W2L, mobile)) == set()
+    assert rules("mpc", MobileAccess("a1", "10GB"), holds=(MPC, SA_W2L, mobile)) == {"MPC-9.2"}
+    assert rules("mpc", SA_W2L, MPC, site, SendBack("a1", "Kobe")) == {"MPC-9.2"}
 
 
 def test_two_lines_of_one_name_cannot_be_told_apart() -> None:

@@ -8,7 +8,8 @@ from datetime import date
 import pytest
 
 from inventory.contracts import Cause, Contract, State
-from inventory.entitlement import stop_of
+from inventory.contractwords import explain_line
+from inventory.entitlement import stop_of, stop_with
 
 pytestmark = pytest.mark.fast
 
@@ -41,3 +42,12 @@ def test_a_line_that_gives_no_service_stops_control_with_its_rule(line: Contract
     if stop is not None:
         assert str(stop).startswith("L-7 ")
         assert str(stop).endswith(f"({rule})")
+
+
+@pytest.mark.rule("SMF-21")
+def test_an_option_on_a_suspended_line_says_so_and_what_to_do() -> None:
+    line = replace(LINE, kind="mobile-access")
+    told = explain_line("L-7", "mobile-access", line, (), stop_with("L-3"))
+    assert told.summary == "L-7 (mobile-access) is active; not in service: L-3, which it is on, is suspended (SMF-21)"
+    assert told.next_action.startswith("Resume it")
+    assert explain_line("L-7", "mobile-access", line, ()).summary == "L-7 (mobile-access) is active"

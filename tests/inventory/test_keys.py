@@ -171,12 +171,12 @@ ID, OTHER = "0001-A", "0001-B"
 
 
 def test_the_certificate_before_stands_until_a_config_pull_has_brought_the_newest() -> None:
-    assert accepted_certificates(None, None, made_ms=None, delivered_ms=None) == (), "not known: nothing is compared"
-    assert accepted_certificates("A", None, made_ms=10, delivered_ms=None) == ("A",)
-    assert accepted_certificates("B", "A", made_ms=10, delivered_ms=5) == ("B", "A")
-    assert accepted_certificates("B", "A", made_ms=10, delivered_ms=11) == ("B",)
-    assert accepted_certificates("", None, made_ms=10, delivered_ms=11) == ("",), "ended at once: none stands"
-    assert accepted_certificates("B", "", made_ms=10, delivered_ms=5) == ("B",)
+    assert accepted_certificates(None, None, delivered=None) == (), "not known: nothing is compared"
+    assert accepted_certificates("A", None, delivered=None) == ("A",)
+    assert accepted_certificates("B", "A", delivered="A") == ("B", "A")
+    assert accepted_certificates("B", "A", delivered="B") == ("B",)
+    assert accepted_certificates("", None, delivered="A") == ("",), "ended at once: none stands"
+    assert accepted_certificates("B", "", delivered="A") == ("B",)
 
 
 @given(

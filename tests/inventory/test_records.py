@@ -188,3 +188,20 @@ def test_what_is_planned_stands_under_the_rule_that_wants_it_notified(of: str, r
     assert made.rule == rule
     with pytest.raises(BadInput):
         require_record(new("planned-notice", of="party"), ABOUT)
+
+
+@pytest.mark.rule("SMF-17.5")
+def test_duties_of_secrecy_outlive_the_contract_and_no_other_record_does() -> None:
+    day, facts = date(2025, 7, 1), {"what": "the manual", "to": "an integrator"}
+    kinds: tuple[tuple[RecordKind, str], ...] = (("secrecy-release", "SMF-17.1"), ("disclosure", "SMF-17.2"))
+    for kind, rule in kinds:
+        for over, rules in ((False, (rule,)), (True, (rule, "SMF-17.5"))):
+            new = NewRecord(kind, "mpc", day, facts, after_contract=over)
+            assert new.rules == rules
+            with pytest.raises(RuleViolation) as refused:
+                require_record(new, frozenset({"contractor"}))
+            assert refused.value.facts["rules"] == list(rules)
+    shared = NewRecord("usage-sharing", "smfsx", day, {"what": "uses it"}, after_contract=True)
+    assert shared.rules == ("SMF-17.4", "SMF-17.5")
+    renamed = NewRecord("name-change", "smfsx", day, {"name": "N", "proof": "p"}, after_contract=True)
+    assert renamed.rules == ("SMF-6",)

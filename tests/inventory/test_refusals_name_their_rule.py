@@ -109,7 +109,7 @@ def test_an_amount_names_its_rules() -> None:
     assert rules_of(early_termination(Life(DAY, date(2025, 7, 9)), 1, 3_000)) == (("SMF-16.2",), 0)
 
 
-@pytest.mark.rule("MPC-17", "MPC-A3", "SMF-26.1")
+@pytest.mark.rule("MPC-17", "MPC-A3", "SMF-26.1", "SMF-26.2")
 def test_a_credit_names_its_rules() -> None:
 
     began = datetime(2025, 5, 1, tzinfo=TOKYO)
@@ -119,7 +119,7 @@ def test_a_credit_names_its_rules() -> None:
     short = Outage(began, began + timedelta(hours=37), began + timedelta(hours=60))
     assert rules_of(credit("mpc", 60_000, short)) == (("MPC-17",), 0)
     theirs = Outage(began, began, began + timedelta(hours=60), attributable=False)
-    assert rules_of(credit("smfsx", 60_000, theirs)) == (("SMF-26.1",), 0)
+    assert rules_of(credit("smfsx", 60_000, theirs)) == (("SMF-26.1", "SMF-26.2"), 0)
 
 
 @pytest.mark.parametrize(

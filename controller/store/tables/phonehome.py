@@ -70,6 +70,8 @@ arms_contacts: Final = Table(
     ms("ls_ms", nullable=True),
     ms("asked_ms", nullable=True),
     ms("certificate_delivered_ms", nullable=True),
+    # Which one that was; NULL: not known.
+    base.text("certificate_delivered_serial", nullable=True),
     base.text("tls", nullable=True),
     base.text("tls_best", nullable=True),
     base.text("push_endpoint", nullable=True),

@@ -90,6 +90,49 @@ def test_an_id_that_stands_twice_is_a_failure(tmp_path: Path) -> None:
     assert judged(tmp_path, {"return_due": [case, case]})[1].startswith("FAIL R")
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('{"return_due": [], "return_due": []}', "'return_due'"),
+        ('{"return_due": [{"id": "R7", "due": "2025-04-30", "due": "2025-05-01"}]}', "'R7'"),
+        ('{"slot_fee": [{"id": "S", "monthly_yen": NaN}]}', "NaN"),
+        ('{"slot_fee": ' + "[" * 100_000, "Recursion"),
+        ('{"return_due": [\n{"id": "R1"},,]}', "line 2"),
+    ],
+)
+def test_a_file_that_would_be_half_read_says_where(tmp_path: Path, text: str, names: str) -> None:
+    file = tmp_path / "vectors.json"
+    file.write_text(text, encoding="utf-8")
+    (result,) = run_terms([file])
+    assert result.line.startswith("FAIL vectors.json expected a vector file got ")
+    assert names in result.detail
+
+
+@pytest.mark.parametrize(
+    ("group", "case", "names"),
+    [
+        ("return_due", {"contract_end": "2025-W14-1"}, "contract_end"),
+        (
+            "line_fee",
+            {"kind": "adapter", "monthly_yen": -1, "billing_start": "2025-06-11", "month": "2025-06"},
+            "below",
+        ),
+        ("ends_together", {"lines": {"a": {"kind": "adapter"}}, "ending": ["b"]}, "'b'"),
+    ],
+)
+def test_an_input_that_means_nothing_fails_its_case_by_name(
+    tmp_path: Path, group: str, case: dict[str, object], names: str
+) -> None:
+    (line,) = judged(tmp_path, {group: [{"id": "X", **case}]})
+    assert line.startswith("FAIL X expected")
+    assert names in line
+
+
+def test_an_adapter_of_mpc_without_a_class_has_no_place(tmp_path: Path) -> None:
+    case = {"id": "D", "service": "mpc", "class": None, "slot": "entry", "allowed": False}
+    assert judged(tmp_path, {"placement": [case]}) == ["ok D"]
+
+
 @pytest.mark.parametrize("text", ["[]", "{", '{"return_due": 1}'])
 def test_a_file_that_holds_no_vectors_is_one_failure(tmp_path: Path, text: str) -> None:
     file = tmp_path / "broken.json"

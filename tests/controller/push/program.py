@@ -102,9 +102,6 @@ class FakeDevice:
         self._open = True
         return Identity("F1", "fake", "1")
 
-    async def prove(self) -> None:
-        await self.identify()
-
     async def read(self) -> ConfigText:
         await self._command(self._nothing)
         return ConfigText.single(self.program.running)

@@ -164,8 +164,9 @@ async def test_after_the_contract_secrecy_is_what_it_was(fleet: Fleet, database:
     await office.day(who, ended)
     assert {(await office.standing(line, ended)).contract.state for line in lines.values()} == {State.ENDED}
     for kind in ("disclosure", "secrecy-release"):
-        with pytest.raises(RuleViolation, match="consent"):
+        with pytest.raises(RuleViolation, match="consent") as refused:
             await keep(fleet, kind, About(who.id), day=ended, to="a broker", what="its adapters")
+        assert refused.value.facts["rules"] == [refused.value.rule, "SMF-17.5"]
     async with database.read() as tx:
         assert [one.id for one in await records.page(tx, Scope.of(who.id))] == [kept.id]
         with pytest.raises(NotFound):

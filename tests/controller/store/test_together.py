@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 
 from controller.keyring import Keyring
-from controller.store import amounts, contracts, entries, groupchange, prices, slots
+from controller.store import amounts, contracts, contractsteps, entries, groupchange, prices, slots
 from controller.store.database import Database
 from controller.store.groupchange import NewGroup
 from inventory.applications import Wanted
 from inventory.calendar import Month
-from inventory.contractevents import ChangeOption, Notice
+from inventory.contractevents import ChangeOption, Notice, ProviderTerminates
 from inventory.contracts import State
 from inventory.errors import NotFound, RuleViolation
 from inventory.prices import Price, firewall_item
-from tests.controller.store.contracting import ADAPTER, MANAGEMENT, MOBILE, PLAIN, RENTAL, TODAY, Office
+from tests.controller.store.contracting import (
+    ADAPTER,
+    FIREWALL,
+    MANAGEMENT,
+    MOBILE,
+    PLAIN,
+    RENTAL,
+    TODAY,
+    Office,
+    on,
+)
 from tests.controller.store.fleet import ALL, BY, Fleet
 
 FIRST = date(2025, 11, 1)
@@ -102,6 +113,78 @@ async def test_ultra_firewall_without_a_rental_follows_its_adapter_and_ends_with
     await office.record(management, Notice(TODAY))
     ended = (await office.standing(line, date(2025, 11, 18))).contract
     assert (ended.state, ended.effective) == (State.ENDED, date(2025, 11, 17))
+
+
+@pytest.mark.rule("SMF-23.3")
+async def test_ultra_firewall_without_a_rental_moves_with_its_adapter_to_another_management(
+    fleet: Fleet, office: Office
+) -> None:
+    who = await fleet.contractor()
+    here = (await office.contract(who, PLAIN, service="smfsx"))["management"]
+    there = (await office.contract(who, replace(PLAIN, name="Gifu"), service="smfsx"))["management"]
+    (from_id,), (to_id,) = [(await office.standing(one)).managements for one in (here, there)]
+    unit = await fleet.adapter(who, service="smfsx", device_class=None, model="SEIL/x86 Fuji")
+    async with fleet.database.write() as tx:
+        await slots.assign(tx, ALL, BY, unit.id, management_id=from_id)
+    option = Wanted("ultra-firewall", serial_number=unit.serial.shown)
+    line = (await office.contract(who, option, service="smfsx"))["ultra-firewall"]
+    later = on(TODAY + timedelta(days=1))
+    async with fleet.database.write() as tx:
+        await slots.release(tx, ALL, later, unit.id)
+        await slots.assign(tx, ALL, later, unit.id, management_id=to_id)
+    await office.record(here, Notice(TODAY), by=later)
+    over = date(2025, 12, 31)
+    assert (await office.standing(here, over)).contract.state is State.ENDED
+    moved = await office.standing(line, over)
+    assert (moved.contract.state, moved.on_line_id) == (State.ACTIVE, there.id)
+    assert (await office.standing(line)).on_line_id == here.id
+    as_known_before = (await office.standing(line, over, known_at_ms=BY.at_ms)).contract
+    assert as_known_before.state is State.ACTIVE
+    await office.record(there, Notice(later_day := TODAY + timedelta(days=1)), by=later)
+    ended = (await office.standing(line, over)).contract
+    assert (ended.state, ended.effective) == (State.ENDED, later_day + timedelta(days=30))
+
+
+@pytest.mark.rule("MPC-6.7", "MPC-6.8", "MPC-9.7")
+async def test_a_group_that_was_ordered_with_a_change_that_is_replaced_never_begins_and_takes_nobody(
+    fleet: Fleet, office: Office
+) -> None:
+    who = await fleet.contractor()
+    lines = await office.contract(who, MANAGEMENT, ADAPTER, MOBILE)
+    mobile = lines["mobile-access"]
+    async with fleet.database.write() as tx:
+        event = ChangeOption(TODAY, "plan", "packet-share")
+        await groupchange.change(tx, ALL, office.keyring, BY, mobile.id, event, NewGroup("share", 60, "<form/>"))
+        every = await contracts.lines_of(tx, who.id)
+    group = next(one for one in every if one.kind == "packet-share-group")
+    await office.record(mobile, ChangeOption(TODAY, "plan", "30GB"))
+    assert (await office.standing(mobile, FIRST)).contract.values["plan"] == "30GB"
+    gone = (await office.standing(group, FIRST)).contract
+    assert (gone.state, gone.started, gone.effective) == (State.ENDED, False, FIRST - timedelta(days=1))
+    async with fleet.database.read() as tx:
+        assert (await amounts.of_line(tx, ALL, group.id, Month.of(FIRST))).charges == ()
+
+    async def join() -> None:
+        async with fleet.database.write() as tx:
+            await contractsteps.record(tx, ALL, office.keyring, BY, mobile.id, event, group_line_id=group.id)
+
+    await office.record(group, ProviderTerminates(TODAY, FIRST - timedelta(days=1), "unavoidable", TODAY))
+    with pytest.raises(RuleViolation) as refused:
+        await join()
+    assert refused.value.rule == "MPC-6.8"
+
+
+@pytest.mark.rule("SMF-4.2")
+async def test_an_option_is_ordered_again_only_from_the_day_after_its_last(fleet: Fleet, office: Office) -> None:
+    who = await fleet.contractor()
+    lines = await office.contract(who, PLAIN, RENTAL, FIREWALL, service="smfsx")
+    await office.record(lines["ultra-firewall"], Notice(TODAY))
+    again = await office.apply(who, FIREWALL, service="smfsx")
+    last = TODAY + timedelta(days=30)
+    with pytest.raises(RuleViolation) as refused:
+        await office.accept(again, billing_start=last)
+    assert refused.value.rule == "SMF-4.2"
+    await office.accept(again, billing_start=last + timedelta(days=1))
 
 
 @pytest.mark.rule("SMF-4.2", "SMF-17.2")
