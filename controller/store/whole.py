@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -139,11 +140,35 @@ def _tell(pieces: Sequence[_Piece], answers: Sequence[Any]) -> None:
             piece.done.set_result(answer)
 
 
+class _Connections:
+    """One connection for each thread, opened when it is first needed and kept: a pool costs more than a short read."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._mine = threading.local()
+        self._all: list[Connection] = []
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        connection: Connection | None = getattr(self._mine, "connection", None)
+        if connection is None or connection.invalidated:
+            connection = self._mine.connection = self._engine.connect()
+            self._all.append(connection)
+        with connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        """No thread uses one any more."""
+        for connection in self._all:
+            connection.close()
+        self._engine.dispose()
+
+
 class WholeReads:
     """A few threads with a connection each that cannot write."""
 
     def __init__(self, engine: Engine, threads: int) -> None:
-        self._engine = engine
+        self._connections = _Connections(engine)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="reads")
 
     async def run(self, work: Callable[[Connection], T]) -> T:
@@ -151,13 +176,13 @@ class WholeReads:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        with self._engine.connect() as connection, connection.begin():
+        with self._connections.transaction() as connection:
             return work(connection)
 
     async def close(self) -> None:
         """End the threads and close their connections."""
         await asyncio.to_thread(self._threads.shutdown)
-        self._engine.dispose()
+        self._connections.close()
 
 
 class WholeWrites:
@@ -165,7 +190,7 @@ class WholeWrites:
 
     def __init__(self, engine: Engine, alone: asyncio.Lock) -> None:
         """`alone` is held while the connection is in a transaction: SQLite has one writer."""
-        self._engine = engine
+        self._connections = _Connections(engine)
         self._alone = alone
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writes")
         self._waiting: list[_Piece] = []
@@ -199,7 +224,7 @@ class WholeWrites:
                     _tell(pieces, answers)
 
     def _commit(self, pieces: Sequence[_Piece]) -> list[Any]:
-        with self._engine.connect() as connection, connection.begin():
+        with self._connections.transaction() as connection:
             whole = cast("AsyncConnection", _Whole(connection))
             chain.begin(whole)
             answers = [self._answer(connection, piece, alone=len(pieces) == 1) for piece in pieces]
@@ -225,4 +250,4 @@ class WholeWrites:
         if self._writer is not None:
             await self._writer
         await asyncio.to_thread(self._thread.shutdown)
-        self._engine.dispose()
+        self._connections.close()
