@@ -337,11 +337,18 @@ async def _link_facts(tx: Tx, daemon: Daemon, scope: Scope, found: Link) -> Link
         stale=valid_day is None or (today - valid_day).days > STALE_DAYS,
         capacity_kind=None if capacity is None else capacity.kind.value,
         capacity="" if capacity is None else _rate(capacity),
-        busy="" if worst is None else f"direction {worst.direction.value} since {worst.since_day.isoformat()}",
+        busy=""
+        if worst is None
+        else f"direction {worst.direction.value} since {worst.since_day.isoformat()}{_why(worst)}",
         proposal=str(open_ones[0].id) if open_ones else None,
         for_contractor=scope.contractor_id is not None,
         notes=tuple(await counter_notes.of_link(tx, found, daemon.clock.now_ms())),
     )
+
+
+def _why(state: link_rows.LinkLevel) -> str:
+    """The causes of a level, in words."""
+    return f", by {', '.join(one.cause.value for one in state.causes)}" if state.causes else ""
 
 
 def _in_force(capacity: Capacity, today: date) -> bool:

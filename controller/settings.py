@@ -150,6 +150,9 @@ told to come back (301) when their turn is not within 20 s (architecture §6).""
     """Connections open at once; 0: all that the limit of open files leaves, less a reserve. Never more than that."""
     unproven_per_source: Annotated[int, Field(ge=8)] = 500
     """Connections from one IPv4 address or IPv6 /64 that have not yet shown an adapter's key."""
+    locations: Path | None = None
+    """Text of `network,country` lines, such as `192.0.2.0/24,JP`: adapters that may not leave Japan and phone home \
+from elsewhere are flagged (MPC-10.1, SMF-9.1); empty: the check is off."""
     push_methods: PushMethods = ("https-tunnel", "https-simple")
     """Push methods in our order; an adapter is told those that it offers itself."""
     push_ports: PortRange = "10443"

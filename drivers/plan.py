@@ -17,6 +17,8 @@ from drivers.cutoff import Way
 from drivers.dialects import Dialect, Node, Tree, shapes
 from drivers.dialects.diff import DiffLine, lines_between
 from drivers.dialects.remediation import prove_trees
+from drivers.dialects.secrets import sendable
+from drivers.dialects.tree import text_lines
 from drivers.driver import Driver
 from inventory.plans import Computed, ConfigText, Finding
 
@@ -74,12 +76,14 @@ def shapes_standing(driver: Driver, config: ConfigText) -> frozenset[int]:
 def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNKNOWN) -> Computed:
     """All of a plan that follows from base, intent and what is known of our way to the device.
 
-    Raises ConfigSyntax with line and column of the intent.
+    Raises ConfigSyntax with line and column of the intent, BadInput for one that holds a mask or a control character.
     """
     dialect = dialect_of(driver)
     before, after = _Read.of(driver, base), _Read.of(driver, intent)
     if driver.carrier == "arms":
-        forth, back = tuple(intent.text().splitlines()), tuple(base.text().splitlines())
+        for _, text in intent.modules:
+            sendable(text_lines(text))
+        forth, back = tuple(text_lines(intent.text())), tuple(text_lines(base.text()))
         unproven = _unproven_whole(driver, dialect, after)
     else:
         proof = prove_trees(dialect, (before.tree, before.form), (after.tree, after.form))

@@ -35,12 +35,20 @@ class LineStep:
     corrected: bool = False
 
 
+_NEXT_ALONE = "Apply for what it lacks, or give notice for it."
+
+
 def explain_line(
-    key: str, kind: str, contract: Contract, steps: tuple[LineStep, ...], carried: Stop | None = None
+    key: str,
+    kind: str,
+    contract: Contract,
+    steps: tuple[LineStep, ...],
+    carried: Stop | None = None,
+    lacks: Stop | None = None,
 ) -> Explanation:
     """State of a line or option; each step with its rule. Two different states never read the same.
 
-    `carried`: why an option gives no service although it would by itself.
+    `carried`: why an option gives no service although it would by itself. `lacks`: what it can do nothing without.
     """
     said = [f"{key} ({kind}) is {contract.state}"]
     if contract.state is State.TERMINATING and contract.suspended:
@@ -53,6 +61,8 @@ def explain_line(
     stop = stop_of(key, contract) or carried
     if stop is not None:
         said.append(f"not in service: {stop}")
+    if lacks is not None:
+        said.append(str(lacks))
     facts = tuple(
         Fact(
             one.recorded_ms,
@@ -64,10 +74,6 @@ def explain_line(
         )
         for one in steps
     )
-    return Explanation(
-        key,
-        contract.state.value,
-        "; ".join(said),
-        facts,
-        _NEXT[State.SUSPENDED if carried and contract.entitled else contract.state],
-    )
+    state = State.SUSPENDED if carried and contract.entitled else contract.state
+    following = _NEXT_ALONE if lacks is not None and state is State.ACTIVE else _NEXT[state]
+    return Explanation(key, contract.state.value, "; ".join(said), facts, following)

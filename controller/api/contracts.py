@@ -58,6 +58,11 @@ class StopView(BaseModel):
     rule: str
     words: str
 
+    @classmethod
+    def of(cls, stop: Stop) -> StopView:
+        """View of a value."""
+        return cls(rule=stop.rule, words=stop.words)
+
 
 class ContractView(BaseModel):
     """A contract line or option as it stood at the end of the day asked for."""
@@ -78,6 +83,7 @@ class ContractView(BaseModel):
     suspended: bool
     entitled: bool
     stop: StopView | None = Field(description="Why it gives no service now.")
+    lacks: StopView | None = Field(description="What it can do nothing without, though its fees go on (MPC-6.1).")
     applied: date
     concluded: date | None
     billing_start: date | None
@@ -110,7 +116,8 @@ class ContractView(BaseModel):
             state=contract.state.value,
             suspended=contract.suspended or carried is not None,
             entitled=contract.entitled and carried is None,
-            stop=None if stop is None else StopView(rule=stop.rule, words=stop.words),
+            stop=None if stop is None else StopView.of(stop),
+            lacks=None if found.lacks is None else StopView.of(found.lacks),
             applied=contract.applied,
             concluded=contract.concluded,
             billing_start=contract.billing_start,
@@ -271,7 +278,8 @@ async def explain_contract(key: LineKey, request: Request, caller: Viewer) -> Ex
         LineStep(row.recorded_ms, row.day, row.name, row.rule, row.actor, row.alert, row.id in corrected)
         for row in rows
     )
-    return ExplanationView.of(explain_line(line.key, line.kind, found.contract, steps, carried.get(line.id)))
+    told = explain_line(line.key, line.kind, found.contract, steps, carried.get(line.id), found.lacks)
+    return ExplanationView.of(told)
 
 
 @router.get("/contracts/{key}/events")

@@ -23,6 +23,7 @@ from controller.store.links import ChangedLink, LevelChange, LinkLevel, NewLink
 from inventory.errors import BadInput
 from inventory.linkdays import LinkDay, direction_series
 from inventory.links import Capacity, CapacityKind, Direction, Link, LinkRole, Member
+from inventory.metering import RULE_VERSION
 from inventory.periods import TOKYO, Span, day_start_ms, zone_of
 from inventory.slots import show_key
 
@@ -134,6 +135,13 @@ class CapacityView(BaseModel):
         )
 
 
+class CauseView(BaseModel):
+    """One cause of a level."""
+
+    cause: str = Field(description="busy-hour, full-slots, drops (packets thrown away), bursts (inside the slots).")
+    days: int = Field(description="Of the last seven valid days, those on which it alone was enough for the level.")
+
+
 class LevelView(BaseModel):
     """State of one direction: 0 calm, 1 watch, 2 congested, 3 critical."""
 
@@ -144,6 +152,7 @@ class LevelView(BaseModel):
     judged_day: date
     valid_days: int
     capacity_kind: str
+    causes: list[CauseView] = Field(description="One flag a cause, the most frequent first; none for calm.")
     rule_version: str
 
     @classmethod
@@ -157,6 +166,7 @@ class LevelView(BaseModel):
             judged_day=state.judged_day,
             valid_days=state.valid_days,
             capacity_kind=state.capacity_kind.value,
+            causes=[CauseView(cause=one.cause.value, days=one.days) for one in state.causes],
             rule_version=state.rule_version,
         )
 
@@ -257,6 +267,7 @@ class SlotsView(BaseModel):
 
     start: datetime
     step_s: int = 300
+    rule_version: str = RULE_VERSION
     down: DirectionSlots
     up: DirectionSlots
 

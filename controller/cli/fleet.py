@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli import booting, reaching
+from controller.cli import booting, people, reaching
 from controller.cli.client import Api, at
 from controller.cli.options import ADMIN_KEY, HERE, AsJson, KeyFile, Url, api
 from controller.cli.output import out, show_fields, show_json, show_table, show_told
@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
         app.add_typer(group, name=noun)
         _reading(group, noun)
     _contracts(groups["contractor"], groups["management"])
+    people.register_suspension(groups["management"])
     _places(groups["entry"])
     _spares(groups["standby"])
     _adapters(groups["adapter"])

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.clock import Clock
 from controller.keyring import Keyring
-from controller.phonehome import importing
+from controller.phonehome import abroad, importing
 from controller.phonehome.beats import Batch, Keep
 from controller.phonehome.boots import Boots
 from controller.phonehome.certificates import Read, read
@@ -103,6 +103,8 @@ class PhoneHome:
         )
         self.link = PushLink(self._context)
         self.heartbeats = HeartbeatReceiver(self._context, keep)
+        locations = abroad.read(settings.locations)
+        self._abroad = None if locations is None else abroad.AbroadWatch(self._context, locations)
         self._silence = SilenceWatch(self._context, self.heartbeats.silence, interval_ms)
         self._listeners: list[Listener[Exchange]] = []
         self.crowd = Crowd(clock, at_most=room(settings.connections), per_source=settings.unproven_per_source)
@@ -160,6 +162,8 @@ class PhoneHome:
             (self.rotations.run, "rotations"),
         ):
             context.spawn(_again(work, name, context), f"phonehome {name}")
+        if self._abroad is not None:
+            context.spawn(_again(self._abroad.watch, "abroad", context), "phonehome abroad")
 
     async def stop(self) -> None:
         """Refuse new connections, end the tunnels in order, write what is noted."""

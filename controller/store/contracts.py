@@ -22,6 +22,7 @@ from inventory.calendar import tokyo_day
 from inventory.catalogue import Service
 from inventory.contractbook import VOID, Book, BookEvent, BookLine, event_of, fold
 from inventory.contracts import Contract, State
+from inventory.entitlement import Stop, lack_of
 from inventory.fees import Kind
 from inventory.slots import show_key
 
@@ -63,6 +64,8 @@ class Standing:
     """The management of a management line; empty before it is accepted."""
     adapters: tuple[int, ...]
     """Units of an adapter line, the newest last."""
+    lacks: Stop | None
+    """What it can do nothing without since the last line of the other kind ended (MPC-6.1)."""
     on_line_id: int | None
     """What an option is bound to then: Ultra Firewall without a rental goes with its adapter (SMF-23.3)."""
 
@@ -238,6 +241,7 @@ def standing_of(
         read.groups[line.id],
         of_management,
         of_adapter,
+        lack_of(read.contracts[line.id], read.contracts.values(), guest=line.management_id is not None),
         read.on[line.id],
     )
 

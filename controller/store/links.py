@@ -22,7 +22,7 @@ from controller.store.tables.metering import level_changes, link_capacities, lin
 from controller.store.traffic import portions, upsert
 from inventory import catalogue
 from inventory.capacities import usual_traffic
-from inventory.congestion import Level
+from inventory.congestion import Cause, CauseFlag, Level
 from inventory.errors import Conflict, NotFound, StaleVersion
 from inventory.links import Capacity, CapacityKind, Direction, Link, LinkRole, Member, require_members
 from inventory.periods import day_of
@@ -67,6 +67,8 @@ class LinkLevel:
     capacity_kind: CapacityKind
     rule_version: str
     made_ms: int
+    causes: tuple[CauseFlag, ...] = ()
+    """One flag each; empty for calm, and for what was judged before causes were told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +84,6 @@ class LevelChange:
     evidence: Mapping[str, Any]
     rule_version: str
     recorded_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Equipment:
-    """The adapter that sits in an entry."""
-
-    adapter_id: int
-    model_key: str
-    hardware: str
-    service: str
-    device_class: str | None
 
 
 def _visible(scope: Scope) -> Select[Any]:
@@ -381,19 +372,6 @@ async def known_capacities(tx: Tx, link: Link) -> list[Capacity]:
     return [*found, Capacity(CapacityKind.MODEL, round(bps), None, since, None, known.origin, known.source)]
 
 
-async def equipment(tx: Tx, entry_id: int) -> Equipment | None:
-    """The adapter seated in an entry now; None if it is empty."""
-    a = adapters.c
-    row = (
-        await tx.execute(
-            select(a.id, a.model, a.hardware, a.service, a.device_class)
-            .join(placements, placements.c.adapter_id == a.id)
-            .where(placements.c.entry_id == entry_id, placements.c.to_ms.is_(None))
-        )
-    ).one_or_none()
-    return None if row is None else Equipment(row.id, row.model, row.hardware, row.service, row.device_class)
-
-
 async def put_level(tx: Tx, state: LinkLevel) -> None:
     """Write the state of one direction, over the one before."""
     values = {
@@ -405,6 +383,7 @@ async def put_level(tx: Tx, state: LinkLevel) -> None:
         "capacity_kind": state.capacity_kind.value,
         "rule_version": state.rule_version,
         "made_ms": state.made_ms,
+        "causes": json.dumps([[one.cause.value, one.days] for one in state.causes]),
     }
     statement = upsert(tx, link_levels).values(link_id=state.link_id, direction=state.direction.value, **values)
     await tx.execute(statement.on_conflict_do_update(index_elements=["link_id", "direction"], set_=values))
@@ -426,6 +405,7 @@ async def levels(tx: Tx, link_id: int) -> list[LinkLevel]:
             CapacityKind(row.capacity_kind),
             row.rule_version,
             row.made_ms,
+            tuple(CauseFlag(Cause(cause), days) for cause, days in json.loads(row.causes or "[]")),
         )
         for row in rows
     ]

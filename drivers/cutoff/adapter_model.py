@@ -55,6 +55,20 @@ class Forwarding:
 
 
 @dataclass(slots=True)
+class Read:
+    """What has been made of words while a change is judged: most stand in the text before and in the text after it."""
+
+    filters: dict[tuple[str, frozenset[tuple[str, str]]], Filter] = field(default_factory=dict)
+    networks: dict[str, Network | None] = field(default_factory=dict)
+
+    def network(self, text: str) -> Network | None:
+        """See `packets.network`."""
+        if text not in self.networks:
+            self.networks[text] = network(text)
+        return self.networks[text]
+
+
+@dataclass(slots=True)
 class Model:
     """One configuration, read for our purpose. Dictionaries are keyed by what stays when a value changes."""
 
@@ -72,6 +86,7 @@ class Model:
     dialup: dict[str, Setting] = field(default_factory=dict)
     harmful: dict[str, Setting] = field(default_factory=dict)
     """Statements that take all packets, or the unit, elsewhere, each with its reason as `value`."""
+    read: Read = field(default_factory=Read)
 
     def networks(self, name: str) -> list[tuple[Address, Network]]:
         """Addresses of an interface with their networks."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from drivers.cutoff.packets import ANYBODY, Address, Network, Ports, address, masked, network
 from drivers.cutoff.way import MANAGING, UPWARDS, Way
-from drivers.dialects.block_model import Table
+from drivers.dialects.block_model import Table, held_by
 from drivers.dialects.tree import Tree
 
 _SERVICES: Final[dict[str, Ports]] = {
@@ -58,7 +58,7 @@ class Model:
     @classmethod
     def of(cls, tree: Tree) -> Model:
         """The state that a unit would be in after taking the text."""
-        top = Table.of(tree.nodes)
+        top = tree.once(held_by)
         roots = [top, *(top.tables[key] for key in ("global",) if key in top.tables)]
         vdoms = top.tables.get("vdom")
         return cls((*roots, *(vdoms.entries.values() if vdoms else ())))

@@ -48,7 +48,8 @@ _HARMS: Final = (
         "lets nobody through the port below our way before it has authenticated",
     ),
     (r"(?:mac access-group|storm-control (?:unicast|action shutdown))\b", "filters the port below our way"),
-    (r"(?:ip |ipv6 )?mtu (?:[1-9]\d|[1-4]\d\d)$", "leaves no room for our packets"),
+    (r"(?:ip |ipv6 )?mtu (?:[1-9]\d|[1-4]\d\d|5[0-6]\d|57[0-5])$", "leaves no room for our packets"),
+    (r"ip tcp adjust-mss [1-4]?\d?\d$", "leaves no room for our packets"),
     (r"rate-limit input\b", "limits what comes in by our way"),
 )
 _DIALLED: Final = re.compile(r"(?:ppp|dialer|pppoe|tunnel|ip unnumbered|ip mtu|encapsulation)\b")
@@ -289,10 +290,10 @@ def _filters(old: Model, new: Model, way: Way, names: Sequence[str]) -> Findings
             continue
         for pattern in (r"ip access-group (\S+) in", r"ipv6 traffic-filter (\S+) in"):
             one, other = was.value(pattern), now.value(pattern)
-            if not other:
+            if not other or (one == other and old.lists.same(one, new.lists)):
                 continue
-            let_in = old.lists.get(one, []) if one else []
-            rules = new.lists.get(other, [])
+            let_in = old.lists.of(one) if one else []
+            rules = new.lists.of(other)
             yield from _denied(let_in, rules, old, way, was, f"interface {name} / {pattern.split(' (')[0]} {other} in")
 
 
@@ -347,22 +348,42 @@ def _encrypted(old: Model, new: Model, way: Way, names: Sequence[str]) -> Findin
         own = way.address_ip or next((a for a, _ in old.interfaces[name].networks), ANYBODY)
         packet = Packet(own, to, "tcp", way.ports[0], EPHEMERAL)
         for line in _crypto_lists(new, name):
-            if own.version != to.version or not passes(new.lists.get(line, []), packet, otherwise=False):
+            if own.version != to.version or not passes(new.lists.of(line), packet, otherwise=False):
                 continue
-            if line not in _crypto_lists(old, name) or not passes(old.lists.get(line, []), packet, otherwise=False):
+            if line not in _crypto_lists(old, name) or not passes(old.lists.of(line), packet, otherwise=False):
                 yield Finding(f"interface {name} / crypto map", f"list {line} takes our answers into a tunnel")
 
 
 def _crypto_lists(model: Model, name: str) -> list[str]:
     interface = model.interfaces.get(name)
     applied = interface.value(r"crypto map (\S+).*") if interface else ""
+    if not applied:
+        return []
     return [
         child.text.rsplit(" ", 1)[1]
         for text, node in model.top.items()
-        if applied and text.startswith(f"crypto map {applied} ")
+        if text.startswith(f"crypto map {applied} ")
         for child in node.children
         if child.text.startswith("match address ")
     ]
+
+
+def _managing(was: Node | None, node: Node, names: Sequence[str]) -> Findings:
+    """Once an interface is named for managing, all others take no managing any more, and it what it allows."""
+    allowed = {name: words for name, *words in _allowed(node)}
+    if not allowed or allowed == {name: words for name, *words in _allowed(was)}:
+        return
+    ours = {name.lower() for name in names}
+    if not any(name in ours and "ssh" in words for name, words in allowed.items()):
+        yield Finding(f"{node.text} / management-interface", "lets us manage by no interface that we come through")
+
+
+def _allowed(node: Node | None) -> Iterator[list[str]]:
+    """Interfaces for managing, each with what it allows."""
+    for child in node.children if node else ():
+        found = re.fullmatch(r"management-interface (\S+) allow (.+)", child.text)
+        if found:
+            yield [found[1].lower(), *found[2].split()]
 
 
 def _rest(old: Model, new: Model, names: Sequence[str], before: Tree, after: Tree) -> Findings:
@@ -378,7 +399,10 @@ def _rest(old: Model, new: Model, names: Sequence[str], before: Tree, after: Tre
             yield Finding(text, "sends what the device answers elsewhere")
         if re.match(r"zone-pair security .* destination self\b", text) and was != node:
             yield Finding(text, "filters what comes to the device itself")
+        if was is None and re.fullmatch(r"ip tcp mss [1-4]?\d?\d", text):
+            yield Finding(text, "leaves no room for our packets")
         if text.startswith("control-plane"):
+            yield from _managing(was, node, names)
             lines = {child.text for child in was.children} if was else set()
             for child in node.children:
                 if child.text.startswith("service-policy input") and child.text not in lines:

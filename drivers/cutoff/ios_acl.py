@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from drivers.cutoff.packets import Network, Ports, Rule, masked, network, wildcard
@@ -17,25 +19,64 @@ _NEVER_BEGINS: Final = ("established", "reflect", "time-range", "fragments", "tr
 _STANDARD: Final = (*range(1, 100), *range(1300, 2000))
 
 
-def access_lists(nodes: Sequence[Node]) -> dict[str, list[Rule]]:
-    """Rules by name of the list, in their order; lists without rules are left out: they let everything pass."""
-    groups = _groups(nodes)
-    lists: dict[str, list[Rule]] = {}
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A rule as it stands, before anybody has asked what it matches."""
+
+    line: str
+    action: str
+    rest: str
+    standard: bool
+
+
+class AccessLists:
+    """Rules by name of the list, in their order; lists without rules are left out: they let everything pass.
+
+    A device has many lists, and few of them are on our way: a list is read when it is asked for.
+    """
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self._nodes = nodes
+        self._lines: dict[str, list[_Line]] = {}
+        self._rules: dict[str, list[Rule]] = {}
+        for name, line in _lines(nodes):
+            self._lines.setdefault(name, []).append(line)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._lines
+
+    def of(self, name: str) -> list[Rule]:
+        """The rules of a list; none if there is no such list."""
+        if name not in self._rules:
+            found = self._lines.get(name, ())
+            self._rules[name] = [
+                _rule(one.line, one.action, one.rest.split(), self._groups, standard=one.standard) for one in found
+            ]
+        return self._rules[name]
+
+    def same(self, name: str, other: AccessLists) -> bool:
+        """Whether a list decides here as it does there, by its lines and by the groups that they may name."""
+        return self._lines.get(name) == other._lines.get(name) and self._groups == other._groups
+
+    @cached_property
+    def _groups(self) -> dict[str, tuple[Network, ...]]:
+        return _groups(self._nodes)
+
+
+def _lines(nodes: Sequence[Node]) -> Iterator[tuple[str, _Line]]:
     for node in nodes:
+        if "access-list " not in node.text:
+            continue
         numbered, named = _NUMBERED.match(node.text), _NAMED.match(node.text)
         if numbered and numbered[2] != "remark":
             standard = int(numbered[1]) in _STANDARD
-            rule = _rule(node.text, numbered[2], numbered[3].split(), groups, standard=standard)
-            lists.setdefault(numbered[1], []).append(rule)
+            yield numbered[1], _Line(node.text, numbered[2], numbered[3], standard)
         elif named and not numbered:
             standard = " standard " in f"{node.text} " or (named[1].isdigit() and int(named[1]) in _STANDARD)
             for child in node.children:
                 found = _RULE.match(child.text)
                 if found:
-                    line = f"{node.text} / {child.text}"
-                    rule = _rule(line, found[1], found[2].split(), groups, standard=standard)
-                    lists.setdefault(named[1], []).append(rule)
-    return lists
+                    yield named[1], _Line(f"{node.text} / {child.text}", found[1], found[2], standard)
 
 
 def _groups(nodes: Sequence[Node]) -> dict[str, tuple[Network, ...]]:

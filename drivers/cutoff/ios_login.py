@@ -24,6 +24,11 @@ _SERVERS: Final = re.compile(
 _LINE_KEEPS: Final = re.compile(r"(?:login|password|privilege level|transport input|authorization|rotary)\b")
 
 
+_HINDERS: Final = re.compile(r"autocommand|no exec$|access-class \S+ out|vrf-also|session-limit 0$")
+_LEAST_LOGIN_S: Final = 10
+"""Seconds that a login may take; below that, one through a slow server of accounts would be cut off."""
+
+
 def logins(old: Model, new: Model, way: Way) -> Findings:
     """Findings about the lines, the SSH server, the accounts and how they are proven."""
     yield from _lines(old, new, way)
@@ -64,7 +69,7 @@ def _door(number: int, was: tuple[str, ...], now: tuple[str, ...], old: Model, n
             yield Finding(f"{place} / {line}", "how we log in")
         timeout = re.fullmatch(r"(?:exec|absolute)-timeout (\d+)(?: (\d+))?", line)
         seconds = int(timeout[1]) * 60 + int(timeout[2] or 0) if timeout else 0
-        if (timeout and 0 < seconds < 60) or re.match(r"autocommand|no exec$|access-class \S+ out|vrf-also", line):
+        if (timeout and 0 < seconds < 60) or _HINDERS.match(line):
             yield Finding(f"{place} / {line}", "ends or hinders our session")
     for form in ("access-class", "ipv6 access-class"):
         yield from _admitted(place, form, was, now, old, new, way)
@@ -76,7 +81,7 @@ def _admitted(
     one, other = _class(was, form), _class(now, form)
     if not other:
         return
-    before, after = old.lists.get(one, []) if one else [], new.lists.get(other, [])
+    before, after = old.lists.of(one) if one else [], new.lists.of(other)
     if not after:
         if other not in new.lists and other != one:
             yield Finding(f"{place} / {form} {other} in", "the access list is not there; once it is, it decides")
@@ -127,6 +132,20 @@ def _ssh(old: Model, new: Model) -> Findings:
             and text not in old.top
         ):
             yield Finding(text, "decides whether the SSH server lets us in")
+        within = re.fullmatch(r"ip ssh time-out (\d+)", text)
+        if within and int(within[1]) < _LEAST_LOGIN_S and text not in old.top:
+            yield Finding(text, "leaves no time to log in")
+    yield from _shut_after_failures(old, new)
+
+
+def _shut_after_failures(old: Model, new: Model) -> Findings:
+    """`login block-for` shuts all logins after failed ones, whoever made them, but for the sources of a list."""
+    asked = [text for text in new.top if text.startswith("login block-for ")]
+    spared = any(text.startswith("login quiet-mode access-class ") for text in new.top)
+    was_spared = any(text.startswith("login quiet-mode access-class ") for text in old.top)
+    for text in asked:
+        if not spared and (text not in old.top or was_spared):
+            yield Finding(text, "lets anybody who fails to log in shut the door for us, too")
 
 
 def _accounts(old: Model, new: Model, way: Way) -> Findings:

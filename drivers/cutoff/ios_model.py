@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from drivers.cutoff.ios_acl import access_lists
+from drivers.cutoff.ios_acl import AccessLists
 from drivers.cutoff.packets import Address, Network, Rule, address, masked, network, routed
 from drivers.cutoff.way import MANAGING, UPWARDS, Way
-from drivers.dialects.indented_model import Section
-from drivers.dialects.indented_rules import comparable_text
+from drivers.dialects.indented_model import held_by
 from drivers.dialects.tree import Node, Tree
 
 _ADDRESS: Final = re.compile(r"ip address (\d+\.\d+\.\d+\.\d+) (\d+\.\d+\.\d+\.\d+)")
@@ -140,7 +139,8 @@ class Model:
     @classmethod
     def of(cls, tree: Tree) -> Model:
         """The state that a device would be in after taking the text."""
-        nodes = tuple(_comparable(node) for node in Section.of(tree.nodes).nodes())
+        # Secrets are in the form that survives another reading, so that one that was only re-encoded is no change.
+        nodes = tree.once(held_by).comparable()
         found = {}
         for node in nodes:
             if node.text.lower().startswith("interface "):
@@ -149,14 +149,25 @@ class Model:
         return cls(nodes, found)
 
     @cached_property
-    def lists(self) -> dict[str, list[Rule]]:
+    def lists(self) -> AccessLists:
         """Access lists by name."""
-        return access_lists(self.nodes)
+        return AccessLists(self.nodes)
 
     @cached_property
     def top(self) -> dict[str, Node]:
         """Statements at the top by their text."""
         return {node.text: node for node in self.nodes}
+
+    @cached_property
+    def ports(self) -> tuple[tuple[str, Interface], ...]:
+        """Ports that carry VLANs by themselves: not shut, and no members of a bundle."""
+        return tuple((n, i) for n, i in self.interfaces.items() if "/" in n and not i.bundle and not i.down)
+
+    @cached_property
+    def bundles(self) -> tuple[tuple[str, Interface], ...]:
+        """Bundles of ports that are trunks, and not shut."""
+        found = ((n, i) for n, i in self.interfaces.items() if n.lower().startswith("port-channel"))
+        return tuple((n, i) for n, i in found if not i.down and i.trunk)
 
     @cached_property
     def routes(self) -> tuple[Route, ...]:
@@ -235,12 +246,7 @@ class Model:
             for line in vty.children
             if line.text.startswith("access-class ") and line.text.split()[-1] != "out"
         }
-        return [rule for name in sorted(names) for rule in self.lists.get(name, [])]
-
-
-def _comparable(node: Node) -> Node:
-    """With secrets in the form that survives another reading, so that one that was only re-encoded is no change."""
-    return Node(comparable_text(node.text), tuple(_comparable(child) for child in node.children))
+        return [rule for name in sorted(names) for rule in self.lists.of(name)]
 
 
 def way_in(model: Model, way: Way) -> tuple[str, ...]:
@@ -340,24 +346,19 @@ def _below(model: Model, name: str) -> Iterator[str]:
     if "." in name and name.rsplit(".", 1)[0] in model.interfaces:
         yield name.rsplit(".", 1)[0]
     kind, number = _split(name)
-    others = model.interfaces.items()
     match kind.lower():
         case "port-channel":
-            yield from (n for n, i in others if i.bundle == number)
+            yield from (n for n, i in model.interfaces.items() if i.bundle == number)
         case "vlan":
-            ports = [(n, i) for n, i in others if "/" in n and not i.bundle and not i.down and i.carries(number)]
+            ports = [(n, i) for n, i in model.ports if i.carries(number)]
             trunks = [n for n, i in ports if i.trunk or UPWARDS.search(i.said)]
             yield from trunks or (n for n, _ in ports)
-            yield from (
-                n
-                for n, i in others
-                if n.lower().startswith("port-channel") and not i.down and i.trunk and i.carries(number)
-            )
+            yield from (n for n, i in model.bundles if i.carries(number))
         case "dialer":
             pool = interface.value(r"dialer pool (\d+)") or number
             yield from (
                 n
-                for n, i in others
+                for n, i in model.interfaces.items()
                 if pool in (i.value(r"pppoe-client dial-pool-number (\d+).*"), i.value(r"dialer pool-member (\d+).*"))
             )
         case "tunnel":
@@ -366,9 +367,9 @@ def _below(model: Model, name: str) -> Iterator[str]:
                 yield model.spelled(source)
             own = address(source)
             if own is not None:
-                yield from (n for n, i in others if any(a == own for a, _ in i.networks))
+                yield from (n for n, i in model.interfaces.items() if any(a == own for a, _ in i.networks))
         case "bvi" | "bdi":
-            yield from (n for n, i in others if i.value(r"bridge-group (\d+)") == number)
+            yield from (n for n, i in model.interfaces.items() if i.value(r"bridge-group (\d+)") == number)
 
 
 def _split(name: str) -> tuple[str, str]:

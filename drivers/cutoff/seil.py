@@ -8,14 +8,12 @@ from ipaddress import ip_network
 from typing import Final
 
 from drivers.cutoff import adapter
-from drivers.cutoff.adapter_model import Forwarding, Model, Route, Setting
+from drivers.cutoff.adapter_model import Forwarding, Model, Read, Route, Setting
 from drivers.cutoff.adapter_parts import a_filter, ports
-from drivers.cutoff.packets import network
 from drivers.cutoff.way import Findings, Way
-from drivers.dialects.statements import STATEMENTS
+from drivers.dialects.statements import normal
 from drivers.dialects.tree import Tree
 
-_PIECE: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
 _FILTER: Final = frozenset(
     {"interface", "direction", "action", "protocol", "src", "srcport", "dst", "dstport", "state"}
 )
@@ -28,34 +26,29 @@ _COMMANDS: Final = re.compile(
 
 def judge(before: Tree, after: Tree, way: Way) -> Findings:
     """See `drivers.cutoff.findings`."""
-    return adapter.judge(read(before), read(after), way)
+    known = Read()
+    return adapter.judge(read(before, known), read(after, known), way)
 
 
-def read(tree: Tree) -> Model:
+def read(tree: Tree, known: Read) -> Model:
     """The model of a text."""
-    model = Model()
-    for line in _standing(tree):
-        _statement(model, line, _words(line))
+    model = Model(read=known)
+    for line, words in _standing(tree):
+        _statement(model, line, words)
     return model
 
 
-def _standing(tree: Tree) -> list[str]:
+def _standing(tree: Tree) -> list[tuple[str, tuple[str, ...]]]:
     """Statements in their order, without those that a later `delete` takes away: a change may come as commands."""
-    found: list[str] = []
-    for node in tree.nodes:
-        for one in STATEMENTS.canonical(Tree((node,))).nodes:
-            words = _words(one.text)
-            at = words.index("delete") if "delete" in words[1:4] else 0
-            if not at:
-                found.append(one.text)
-                continue
-            gone = (*words[:at], "add", *words[at + 1 :])
-            found = [line for line in found if tuple(_words(line)[: len(gone)]) != gone]
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for line, words in tree.once(normal):
+        at = words.index("delete") if "delete" in words[1:4] else 0
+        if not at:
+            found.append((line, words))
+            continue
+        gone = (*words[:at], "add", *words[at + 1 :])
+        found = [one for one in found if one[1][: len(gone)] != gone]
     return found
-
-
-def _words(text: str) -> list[str]:
-    return [re.sub(r"\\(.)", r"\1", one[1]) if one[2] is None else one[2] for one in _PIECE.finditer(text)]
 
 
 def _statement(model: Model, line: str, words: Sequence[str]) -> None:
@@ -68,7 +61,7 @@ def _statement(model: Model, line: str, words: Sequence[str]) -> None:
                 profile[key] = Setting(value, line)
             profile.setdefault("", Setting("", line))
         case ["route", "add", prefix, gateway, *rest]:
-            net = network("0.0.0.0/0" if prefix == "default" else prefix)
+            net = model.read.network("0.0.0.0/0" if prefix == "default" else prefix)
             distance = rest[rest.index("distance") + 1] if "distance" in rest[:-1] else "1"
             if net is not None:
                 model.routes.append(Route(line, net, gateway, int(distance) if distance.isdigit() else 1))
@@ -77,7 +70,7 @@ def _statement(model: Model, line: str, words: Sequence[str]) -> None:
         case ["route", "dynamic", *_]:
             model.dynamic[line] = Setting(line, line)
         case ["filter", "add", _, *rest] if rest[-1:] != ["disable"] or rest[-2:-1] == ["state"]:
-            model.filters.append(a_filter(line, dict(_filter_parts(rest))))
+            model.filters.append(a_filter(line, dict(_filter_parts(rest)), model.read))
         case ["nat", *rest]:
             _translation(model, rest, line)
         case ["resolver", "enable" | "disable" as switch]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from drivers.dialects.block_change import changes, unchangeable
-from drivers.dialects.block_model import Table
+from drivers.dialects.block_model import held_by
 from drivers.dialects.block_secrets import redact
 from drivers.dialects.block_words import ON_ONE_LINE, WORD, words
 from drivers.dialects.secrets import sendable
@@ -49,7 +49,7 @@ class Block:
 
     def canonical(self, tree: Tree) -> Tree:
         """What a device would print after it took `tree` in, without what changes by itself; see `block_model`."""
-        return Tree(Table.of(tree.nodes).canonical())
+        return tree.once(_canonical)
 
     def remediate(self, base: Tree, intent: Tree) -> tuple[str, ...]:
         """See `block_change`."""
@@ -57,17 +57,21 @@ class Block:
 
     def apply(self, tree: Tree, lines: Sequence[str]) -> Tree:
         """The tables after `lines` were entered at the top."""
-        state = Table.of(tree.nodes)
+        state = tree.once(held_by).copy()
         state.enter(self.parse("\n".join(lines)).nodes)
-        return Tree(state.nodes())
+        return Tree(state.nodes()).knowing(held_by, state)
 
     def caveat(self, base: Tree, lines: Sequence[str]) -> str:
         """Settings that cannot be changed once an interface is there (§B.5)."""
-        return unchangeable(Table.of(base.nodes), self.parse("\n".join(lines)).nodes)
+        return unchangeable(base.once(held_by), self.parse("\n".join(lines)).nodes)
 
     def redact(self, text: str) -> str:
         """See `block_secrets`."""
         return redact(text)
+
+
+def _canonical(tree: Tree) -> Tree:
+    return Tree(tree.once(held_by).canonical())
 
 
 def _statements(tree: Tree) -> list[str]:

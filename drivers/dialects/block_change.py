@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from drivers.dialects.block_model import Table, volatile
+from drivers.dialects.block_model import Table, held_by, volatile
 from drivers.dialects.block_words import quoted, value, words
+from drivers.dialects.order import longest_ascending
 from drivers.dialects.tree import Node, Tree
 
 _SCOPES: Final = frozenset({"vdom", "global"})
@@ -42,7 +43,7 @@ _FIXED: Final = frozenset({"type", "vdom", "vlanid"})
 
 def changes(base: Tree, intent: Tree) -> Tree:
     """Statements that turn a device that holds `base` into one that holds `intent`."""
-    return Tree(tuple(_scope(Table.of(base.nodes), Table.of(intent.nodes))))
+    return Tree(tuple(_scope(base.once(held_by), intent.once(held_by))))
 
 
 def unchangeable(base: Table, nodes: Sequence[Node]) -> str:
@@ -148,13 +149,20 @@ def _moves(old: Table, new: Table) -> list[Node]:
     """Moves that bring the entries of an ordered table into their order; new ones were appended at the end."""
     if not new.ordered:
         return []
-    order = [*old.entries, *(key for key in new.entries if key not in old.entries)]
+    order = [
+        *(key for key in old.entries if key in new.entries),
+        *(key for key in new.entries if key not in old.entries),
+    ]
+    wanted = list(new.entries)
+    if order == wanted:
+        return []
+    place = {key: at for at, key in enumerate(order)}
+    staying = {wanted[at] for at, _ in longest_ascending([(at, place[key]) for at, key in enumerate(wanted)])}
     moves: list[Node] = []
     follower: str | None = None
-    for key in reversed(list(new.entries)):
-        if follower is not None and order.index(key) > order.index(follower):
-            order.remove(key)
-            order.insert(order.index(follower), key)
-            moves.append(Node(f"move {quoted(key)} before {quoted(follower)}"))
+    for key in reversed(wanted):
+        if key not in staying:
+            where = f"after {quoted(order[-1])}" if follower is None else f"before {quoted(follower)}"
+            moves.append(Node(f"move {quoted(key)} {where}"))
         follower = key
     return moves

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from drivers.dialects.block_secrets import SECRET_NAME
 from drivers.dialects.block_words import quoted, value, words
-from drivers.dialects.tree import Node
+from drivers.dialects.order import moved
+from drivers.dialects.tree import Node, Tree
 from inventory.secrets import MASK
 
 _VOLATILE: Final = re.compile(r"uuid|snmp-index|last-login|login-time")
@@ -63,6 +64,11 @@ class Table:
     settings: dict[str, Setting] = field(default_factory=dict)
     entries: dict[str, Table] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
+    _shared: bool = field(default=False, compare=False)
+    """Whether another table has the same entries and child tables, so that none of them may be changed in place."""
+    _form: tuple[Node, ...] | None = field(default=None, compare=False)
+    _given: int | None = field(default=None, compare=False)
+    """The highest number, where the last entry got the one after it; None when it has to be looked for."""
 
     @classmethod
     def of(cls, nodes: Sequence[Node]) -> Table:
@@ -70,6 +76,17 @@ class Table:
         table = cls()
         table.enter(nodes)
         return table
+
+    def copy(self) -> Table:
+        """The same state, to be changed apart; entries and child tables are shared until they are changed."""
+        return replace(
+            self,
+            settings=dict(self.settings),
+            entries=dict(self.entries),
+            tables=dict(self.tables),
+            _shared=True,
+            _form=None,
+        )
 
     @property
     def ordered(self) -> bool:
@@ -80,40 +97,68 @@ class Table:
         """What the device does with statements. `abort` drops what was entered in this section."""
         if nodes and nodes[-1].text == "abort":
             return
+        moves: list[list[str]] = []
         for node in nodes:
             raw = words(node.text)
-            if raw and not node.text.startswith("#"):
+            if raw[:1] == ["move"]:
+                moves.append([value(word) for word in raw[1:]])
+            elif raw and not node.text.startswith("#"):
+                moves = self._moved(moves)
                 self._statement(raw[0], raw[1:], node.children)
+        self._moved(moves)
+
+    def _moved(self, moves: list[list[str]]) -> list[list[str]]:
+        """Carry out `move` statements that stand together; none are left."""
+        if moves:
+            order = moved(list(self.entries), moves)
+            self.entries = {key: self.entries[key] for key in order}
+        return []
 
     def _statement(self, keyword: str, raw: list[str], children: Sequence[Node]) -> None:
         arguments = [value(word) for word in raw]
         match keyword:
             case "config":
                 path = " ".join(quoted(word) for word in arguments)
-                self.tables.setdefault(path, Table(path)).enter(children)
+                self._own(self.tables, path, path).enter(children)
             case "edit":
                 if children and children[-1].text == "abort":
                     return
-                self.entries.setdefault(self._free_key(arguments[0]), Table()).enter(children)
+                self._own(self.entries, self._free_key(arguments[0]), "").enter(children)
             case "set" | "unset" | "append" | "select" | "unselect":
                 self._setting(keyword, arguments[0], Setting.of(raw[1:]))
             case "delete":
+                self._given = None
                 for key in arguments:
                     self.entries.pop(key, None)
             case "purge":
+                self._given = None
                 self.entries.clear()
-            case "rename" | "clone" | "move":
+            case "rename" | "clone":
+                self._given = None
                 if len(arguments) == 3:
                     self._rearrange(keyword, *arguments)
             case _:
                 pass  # get and show only look
 
+    def _own(self, held: dict[str, Table], key: str, path: str) -> Table:
+        """What is held by a key, to be changed; new if nothing is."""
+        found = held.get(key)
+        if found is None:
+            found = held[key] = Table(path)
+        elif self._shared:
+            found = held[key] = found.copy()
+        return found
+
     def _free_key(self, key: str) -> str:
         """`edit 0` means the next free number."""
         if key != "0":
+            self._given = None
             return key
-        numbers = [int(k) for k in self.entries if k.isascii() and k.isdecimal() and len(k) < 20]
-        return str(max(numbers, default=0) + 1)
+        if self._given is None:
+            numbers = [int(k) for k in self.entries if k.isascii() and k.isdecimal() and len(k) < 20]
+            self._given = max(numbers, default=0)
+        self._given += 1
+        return str(self._given)
 
     def _setting(self, keyword: str, name: str, given: Setting) -> None:
         now = self.settings.get(name)
@@ -128,18 +173,14 @@ class Table:
         elif keyword != "unselect":
             self.settings[name] = given
 
-    def _rearrange(self, keyword: str, key: str, how: str, other: str) -> None:
-        if key not in self.entries or (how in {"before", "after"} and other not in self.entries) or key == other:
+    def _rearrange(self, keyword: str, key: str, _to: str, other: str) -> None:
+        if key not in self.entries or key == other:
             return
         if keyword == "clone" and other not in self.entries:
             self.entries[other] = Table()
             self.entries[other].enter(self.entries[key].nodes())
         elif keyword == "rename" and other not in self.entries:
             self.entries = {other if k == key else k: v for k, v in self.entries.items()}
-        elif keyword == "move" and how in {"before", "after"}:
-            order = [k for k in self.entries if k != key]
-            order.insert(order.index(other) + (how == "after"), key)
-            self.entries = {k: self.entries[k] for k in order}
 
     def nodes(self) -> tuple[Node, ...]:
         """The state as statements, spelled as they came."""
@@ -150,7 +191,15 @@ class Table:
         )
 
     def canonical(self) -> tuple[Node, ...]:
-        """The state in the form of comparison: sorted but for ordered tables, spelled one way, no empty tables."""
+        """The state in the form of comparison: sorted but for ordered tables, spelled one way, no empty tables.
+
+        Made once, after the last statement was entered.
+        """
+        if self._form is None:
+            self._form = self._canonical()
+        return self._form
+
+    def _canonical(self) -> tuple[Node, ...]:
         settings = sorted(
             " ".join(("set", quoted(name), *(quoted(v) for v in each.comparable(name))))
             for name, each in self.settings.items()
@@ -163,3 +212,8 @@ class Table:
             *(node for node in tables if node.children),
             *(Node(f"edit {quoted(key)}", self.entries[key].canonical()) for key in keys),
         )
+
+
+def held_by(tree: Tree) -> Table:
+    """The state after a configuration was entered into an empty device; for `Tree.once`."""
+    return Table.of(tree.nodes)

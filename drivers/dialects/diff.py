@@ -7,7 +7,6 @@ the simulator.
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from itertools import groupby
 from typing import Literal
 
 from drivers.dialects import Dialect
+from drivers.dialects.order import longest_ascending
 from drivers.dialects.tree import Node, Tree
 
 Sign = Literal["+", "-", " "]
@@ -88,7 +88,7 @@ def _same(old: list[str], new: list[str]) -> list[tuple[int, int]]:
     thousands of lines that a device has; what lies between two of them is matched line by line.
     """
     once = _once(new)
-    anchors = _longest_ascending([(i, once[text]) for text, i in _once(old).items() if text in once])
+    anchors = longest_ascending([(i, once[text]) for text, i in _once(old).items() if text in once])
     found: list[tuple[int, int]] = []
     at_old = at_new = 0
     for i, j in (*anchors, (len(old), len(new))):
@@ -104,24 +104,6 @@ def _once(texts: list[str]) -> dict[str, int]:
     """Place of each text that occurs once."""
     counts = Counter(texts)
     return {text: i for i, text in enumerate(texts) if counts[text] == 1}
-
-
-def _longest_ascending(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Longest part of `pairs`, whose first places ascend, in which the second places ascend too."""
-    ends: list[int] = []
-    tails: list[int] = []
-    before: list[int] = []
-    for at, (_, j) in enumerate(pairs):
-        length = bisect_left(ends, j)
-        before.append(tails[length - 1] if length else -1)
-        ends[length : length + 1] = [j]
-        tails[length : length + 1] = [at]
-    found = []
-    at = tails[-1] if tails else -1
-    while at >= 0:
-        found.append(pairs[at])
-        at = before[at]
-    return found[::-1]
 
 
 def _whole(d: Dialect, sign: Sign, nodes: Sequence[Node], path: Sections) -> Iterator[DiffLine]:

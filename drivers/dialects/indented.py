@@ -20,6 +20,10 @@ from inventory.errors import ConfigSyntax
 _HEX_LINE: Final = re.compile(r"[0-9A-Fa-f]{2,8}(?:[ \t]+[0-9A-Fa-f]{1,8})*$")
 _MACRO: Final = re.compile(r"macro[ ]+name[ ]+\S+", re.IGNORECASE)
 _SCRIPT: Final = re.compile(r"(?:macro[ ]+auto[ ]+execute|shell[ ]+function)[ ]+\S+[ ]*\{", re.IGNORECASE)
+_MAY_SPAN: Final = re.compile(
+    r"banner|menu|aaa[ ]+auth|ip[ ]+(?:admission|auth)|certificate|key-string|macro|shell|-----BEGIN", re.IGNORECASE
+)
+"""How every statement begins that may span lines; few do, so that most lines need no closer look."""
 _BLANKS: Final = " \t"
 
 
@@ -115,6 +119,9 @@ class _Reader:
     def _statement(self, start: str, indent: int) -> str:
         """The whole statement that begins at the present line; steps over it."""
         text = start.rstrip(_BLANKS)
+        if not _MAY_SPAN.match(start):
+            self._at += 1
+            return text
         last: int | None = self._at
         opener = DELIMITED.match(start)
         if opener:

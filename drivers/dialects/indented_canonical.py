@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from drivers.dialects.indented_model import Section
+from drivers.dialects.indented_model import held_by
 from drivers.dialects.indented_rules import HARDWARE
-from drivers.dialects.tree import Node, Tree
+from drivers.dialects.tree import Tree
 
 
 def canonical(tree: Tree) -> Tree:
@@ -13,11 +13,9 @@ def canonical(tree: Tree) -> Tree:
     Statements are sorted, except where their order has a meaning (access lists, `aaa group server`, `ip nat`, policy
     maps): there they keep it. Hardware without settings of its own says nothing and is left out.
     """
-    return Tree(
-        tuple(node for node in _sorted(Section.of(tree.nodes)) if node.children or not HARDWARE.fullmatch(node.text))
-    )
+    return tree.once(_canonical)
 
 
-def _sorted(section: Section) -> tuple[Node, ...]:
-    done = sorted(section.held(), key=lambda pair: pair[1].group or pair[0])
-    return tuple(Node(key, _sorted(entry.inner) if entry.inner else ()) for key, entry in done)
+def _canonical(tree: Tree) -> Tree:
+    held = tree.once(held_by).form()
+    return Tree(tuple(node for node in held if node.children or not HARDWARE.fullmatch(node.text)))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from string import ascii_letters, digits
+from typing import Final
+
 from drivers.dialects.indented_lists import adds_vlans, in_pieces
-from drivers.dialects.indented_model import Entry, Section
+from drivers.dialects.indented_model import Entry, Section, held_by
 from drivers.dialects.indented_rules import (
     ADDED_FIRST,
     ADDRESS,
@@ -17,13 +20,16 @@ from drivers.dialects.indented_rules import (
 )
 from drivers.dialects.tree import Node, Tree
 
+_DELIMITERS: Final = "#@~|%$&*+=/" + digits + ascii_letters
+"""What closes a banner, in the order of our liking; the first that the text does not hold."""
+
 
 def apply(tree: Tree, lines: Tree) -> Tree:
     """What the model holds after `lines` were entered where `tree` was held."""
-    state = Section.of(tree.nodes)
+    state = tree.once(held_by).copy()
     for node in lines.nodes:
         state.enter(node)
-    return Tree(state.nodes())
+    return Tree(state.nodes()).knowing(held_by, state)
 
 
 def remediate(base: Tree, intent: Tree) -> tuple[str, ...]:
@@ -33,7 +39,7 @@ def remediate(base: Tree, intent: Tree) -> tuple[str, ...]:
     removed last, and routes are added before old ones go.
     """
     lines: list[str] = []
-    for command in _change("", Section.of(base.nodes), Section.of(intent.nodes)):
+    for command in _change("", base.once(held_by), intent.once(held_by)):
         _print(command, 0, lines)
     return tuple(lines)
 
@@ -53,7 +59,7 @@ def _sendable(text: str) -> str:
     for mark in ("^C", "\x03"):
         said, closed, _ = rest.removeprefix(mark).partition(mark)
         if rest.startswith(mark) and closed:
-            printable = next((c for c in "#@~|%$&*+=/" if c not in said), mark)
+            printable = next((c for c in _DELIMITERS if c not in said), mark)
             return f"{head}{printable}{said}{printable}"
     return text
 

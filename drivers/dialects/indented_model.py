@@ -1,14 +1,14 @@
 """Our model of how IOS takes configuration lines in. Pure data structure; used for comparing and for proving.
 
-It is built anew for every step of a proof, for configs of many thousand lines, so what a line means is found out once
-and kept with it.
+What a line means is found out once and kept with it. A configuration is taken in once (`held_by`); where lines are
+entered on top of it, they are entered into a copy that shares whatever they do not touch.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from drivers.dialects.indented_lists import with_vlans
@@ -24,9 +24,12 @@ from drivers.dialects.indented_rules import (
     volatile,
 )
 from drivers.dialects.indented_slots import slot_of
-from drivers.dialects.tree import Node
+from drivers.dialects.tree import Node, Tree
 
 _NUMBER: Final = re.compile(r"([0-9]{1,10})[ \t]+(\S.*)", re.DOTALL)
+_WORD: Final = re.compile(r"[^ \n]+")
+_LONG: Final = 400
+"""Characters that are looked at for the first two words of a line."""
 _ONLY_NUMBER: Final = re.compile(r"[0-9]{1,10}")
 _PREFIX_LIST: Final = re.compile(
     r"((?:ip|ipv6) prefix-list \S+) (?:seq ([0-9]{1,10}) )?((?:permit|deny|description) .+)", re.IGNORECASE
@@ -68,13 +71,20 @@ class Section:
     numbered: bool = False
     ordered: bool = False
     """Whether the order of all that it holds has a meaning."""
-    denials: int = 0
-    """How many of the entries begin with `no`."""
 
+    _denied: dict[str, int] = field(default_factory=dict)
+    """How many of the entries begin with `no` and this word."""
+    _numbers: dict[int, str] = field(default_factory=dict)
+    """Keys by the numbers of a list that is numbered."""
     _lists: dict[str, dict[str, None]] = field(default_factory=dict)
     """Keys of the entries of each list that is removed as one."""
     _last: dict[str, int | None] = field(default_factory=dict)
     """Highest sequence number of each prefix list; None when it has to be looked for."""
+    _heads: dict[str, dict[str, None]] | None = None
+    """Keys by their first word, and by their first two; made when something is removed by its beginning."""
+    _shared: bool = False
+    """Whether another section has the same entries, so that none of them may be changed in place."""
+    _form: tuple[Node, ...] | None = None
 
     @classmethod
     def of(cls, nodes: Sequence[Node], parent: str = "") -> Section:
@@ -83,6 +93,21 @@ class Section:
         for node in nodes:
             section.enter(node)
         return section
+
+    def copy(self) -> Section:
+        """The same state, to be changed apart; what is inside the lines is shared until it is changed."""
+        return replace(
+            self,
+            entries=dict(self.entries),
+            slots=dict(self.slots),
+            _denied=dict(self._denied),
+            _numbers=dict(self._numbers),
+            _lists={group: dict(keys) for group, keys in self._lists.items()},
+            _last=dict(self._last),
+            _heads=None,
+            _shared=True,
+            _form=None,
+        )
 
     def held(self) -> Iterable[tuple[str, Entry]]:
         """Entries by their keys, lists in the order of their numbers."""
@@ -93,6 +118,17 @@ class Section:
     def nodes(self) -> tuple[Node, ...]:
         """The state as statements."""
         return tuple(entry.node() for _, entry in self.held())
+
+    def comparable(self) -> tuple[Node, ...]:
+        """The state as statements in the spelling in which they are compared, in the device's order."""
+        return tuple(Node(key, entry.inner.comparable() if entry.inner else ()) for key, entry in self.held())
+
+    def form(self) -> tuple[Node, ...]:
+        """The same, sorted except where the order has a meaning; made once, after the last line was entered."""
+        if self._form is None:
+            done = sorted(self.held(), key=lambda pair: pair[1].group or pair[0])
+            self._form = tuple(Node(key, entry.inner.form() if entry.inner else ()) for key, entry in done)
+        return self._form
 
     def enter(self, node: Node) -> None:
         """What the device does with one line and the lines below it."""
@@ -122,7 +158,7 @@ class Section:
         else:
             text, sequence = self._with_sequence(text)
         key = comparable_text(text)
-        if self.denials:
+        if self._denied and key.partition(" ")[0] in self._denied:
             for denial in _denials(key):
                 self._drop(denial)
         entry = self.entries.get(key)
@@ -130,6 +166,10 @@ class Section:
             group = "*" if self.ordered else None if self.parent else group_of(text)
             entry = Entry(text, slot, group, sequence)
             self._add(key, entry, number)
+        elif self._shared:
+            entry = self.entries[key] = replace(entry)
+            if entry.inner is not None and children:
+                entry.inner = entry.inner.copy()
         entry.text = text
         if not children:
             return
@@ -145,11 +185,15 @@ class Section:
             self._drop(self.slots[entry.slot])
         if number is None:
             number = self.highest + 10
-        elif number <= self.highest:
-            for taken in [k for k, e in self.entries.items() if e.number == number]:
-                self._drop(taken)
+        elif number in self._numbers:
+            self._drop(self._numbers[number])
         entry.number, self.highest = number, max(self.highest, number)
         self.entries[key] = entry
+        if self._heads is not None:
+            for head in _heads_of(key):
+                self._heads.setdefault(head, {})[key] = None
+        if self.numbered:
+            self._numbers[number] = key
         if entry.slot is not None:
             self.slots[entry.slot] = key
         if entry.group is not None and removed_as_one(entry.group):
@@ -157,19 +201,30 @@ class Section:
         if entry.sequence is not None:
             name, own = entry.sequence
             self._last[name] = max(self._highest_of(name), own)
-        self.denials += key.startswith("no ")
+        if key.startswith("no "):
+            word = _denied_word(key)
+            self._denied[word] = self._denied.get(word, 0) + 1
 
     def _drop(self, key: str) -> None:
         entry = self.entries.pop(key, None)
         if entry is None:
             return
+        if self._heads is not None:
+            for head in _heads_of(key):
+                del self._heads[head][key]
+        if self.numbered:
+            del self._numbers[entry.number]
         if entry.slot is not None:
             self.slots.pop(entry.slot, None)
         if entry.group is not None and removed_as_one(entry.group):
             del self._lists[entry.group][key]
         if entry.sequence is not None:
             self._last[entry.sequence[0]] = None
-        self.denials -= key.startswith("no ")
+        if key.startswith("no "):
+            word = _denied_word(key)
+            self._denied[word] -= 1
+            if not self._denied[word]:
+                del self._denied[word]
 
     def _with_sequence(self, text: str) -> tuple[str, tuple[str, int] | None]:
         """A prefix list without `seq` is numbered by the device in steps of 5. Also the list and the number."""
@@ -214,20 +269,38 @@ class Section:
     def _what_begins_with(self, key: str, slot: str, number: int | None) -> list[str]:
         start = key.removesuffix(NO_BLOCK).rstrip(" ")
         starts = (f"{start} ", f"{start}\n")
-        return [
-            k
-            for k, entry in self.entries.items()
-            if entry.slot == slot or k.startswith(starts) or (number is not None and entry.number == number)
-        ]
+        if self._heads is None:
+            self._heads = {}
+            for k in self.entries:
+                for head in _heads_of(k):
+                    self._heads.setdefault(head, {})[k] = None
+        words = _WORD.findall(start, 0, _LONG)
+        found = {k: None for k in self._heads.get(" ".join(words[:2]), ()) if k.startswith(starts)}
+        also = (self.slots.get(slot), None if number is None else self._numbers.get(number))
+        return [*found, *(k for k in also if k is not None and k not in found)]
 
     def _default(self, target: str) -> None:
         if not self.parent and HARDWARE.fullmatch(target):
             if target in self.entries:
-                self.entries[target].inner = None
+                self.entries[target] = replace(self.entries[target], inner=None)
         elif (denial := comparable_text(f"no {target}")) in self.entries:
             self._drop(denial)
         else:
             self._remove(target)
+
+
+def held_by(tree: Tree) -> Section:
+    """The state after a configuration was entered into an empty device; for `Tree.once`."""
+    return Section.of(tree.nodes)
+
+
+def _heads_of(key: str) -> tuple[str, ...]:
+    words = _WORD.findall(key, 0, _LONG)
+    return tuple(dict.fromkeys((" ".join(words[:1]), " ".join(words[:2]))))
+
+
+def _denied_word(key: str) -> str:
+    return key[3:].partition(" ")[0]
 
 
 def _denials(key: str) -> Iterator[str]:

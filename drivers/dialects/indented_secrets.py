@@ -18,6 +18,7 @@ def _after(words: str, value: str, *, start: str = r"(?<![\w-])") -> re.Pattern[
     return re.compile(rf"({start}(?:{words}){_B}{_TYPE}){value}", re.IGNORECASE | re.MULTILINE)
 
 
+_MASKED: Final = rf"\g<1>{MASK}"
 _RULES: Final = (
     # A password may hold blanks, so all to the end of the line is taken.
     _after(
@@ -27,11 +28,6 @@ _RULES: Final = (
         _TO_END,
     ),
     _after(rf"message-digest-key{_B}\d+{_B}\S+|password-encrypt|authentication{_B}text", _TO_END),
-    _after(
-        rf"(?:(?:radius|tacacs)(?:-server)?|server|server-private|keyring|isakmp|address|ldap)\b[^\r\n]*?{_B}key"
-        rf"(?!{_B}(?:chain|generate|pubkey-chain|config-key)\b)",
-        _TO_END,
-    ),
     # `key 1` of a key chain is a number; anything longer may be the key of a server.
     _after(
         rf"(?:[+-][ \t]*)?(?:no{_B})?key(?!{_B}(?:chain|config-key)\b|{_B}\d{{1,2}}[ \t]*$)", _TO_END, start=r"^[ \t]*"
@@ -53,6 +49,18 @@ _RULES: Final = (
     ),
 )
 
+_PEER: Final = re.compile(
+    r"(?<![\w-])(?:(?:radius|tacacs)(?:-server)?|server|server-private|keyring|isakmp|address|ldap)\b", re.IGNORECASE
+)
+_KEY_OF_PEER: Final = re.compile(
+    rf"({_B}key(?!{_B}(?:chain|generate|pubkey-chain|config-key)\b){_B}{_TYPE}){_TO_END}", re.IGNORECASE
+)
+_WORDS: Final = (
+    "pass", "secret", "key", "token", "psk", "pac", "pmk", "hmac", "auth", "encryption", "spi", "community", "priv",
+    "snmp", "$", " 7 ", "\t7", "7\t",
+)  # fmt: skip
+"""Most lines hold none of these, and so nothing that the rules look for."""
+
 _REVERSIBLE: Final = re.compile(
     r"(?P<head>(?:^|.*[ ])(?:password|key-string|server-key|(?:authentication-)?key|md5|auth-key))"
     r"[ ]+(?:(?P<type>[07])[ ]+)?(?P<value>[^\s‹]\S*)",
@@ -64,10 +72,19 @@ _TYPE7_TABLE: Final = b"dsfd;kfoA,.iyewrkldJKDHSUBsgvca69834ncxv9873254k;fg87"
 
 def redact(text: str) -> str:
     """Mask every secret in IOS text; the kind (`7`, `9`) stays readable."""
-    text = mask_common(text)
+    return "\n".join([_masked(line) for line in mask_common(text).split("\n")])
+
+
+def _masked(line: str) -> str:
+    folded = line.casefold()
+    if not any(word in folded for word in _WORDS):
+        return line
+    peer = _PEER.search(line)
+    if peer:
+        line = line[: peer.end()] + _KEY_OF_PEER.sub(_MASKED, line[peer.end() :])
     for rule in _RULES:
-        text = rule.sub(rf"\g<1>{MASK}", text)
-    return text
+        line = rule.sub(_MASKED, line)
+    return line
 
 
 def decode_type7(code: str) -> str | None:

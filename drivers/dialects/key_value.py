@@ -16,6 +16,7 @@ from inventory.secrets import MASK
 
 _VARIABLE: Final = r"\$\{[^}\r\n]*\}"
 _KEY: Final = re.compile(rf"(?:[a-z0-9-]|{_VARIABLE})+(?:\.(?:[a-z0-9-]|{_VARIABLE})+)*")
+_ESCAPED: Final = re.compile(r'\\(["\\])')
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _PLAIN: Final = re.compile(r'[^ \t"\\]+')
 _BARE_CR: Final = re.compile(r"\r(?!\r*\n|\Z)")
@@ -61,12 +62,7 @@ class KeyValue:
 
     def canonical(self, tree: Tree) -> Tree:
         """Sorted by key, list indices as numbers, without comments; quotes only where needed."""
-        pairs = {}
-        for node in tree.nodes:
-            if not node.text.startswith("#"):
-                key, value = _pair(node.text)
-                pairs[key] = _quoted(_meaning(value))
-        return Tree(tuple(Node(f"{key}: {pairs[key]}") for key in sorted(pairs, key=_order)))
+        return tree.once(_canonical)
 
     def remediate(self, base: Tree, intent: Tree) -> tuple[str, ...]:
         """The lines of the whole intent, without comments, whatever `base` is."""
@@ -83,6 +79,15 @@ class KeyValue:
     def redact(self, text: str) -> str:
         """Mask values of the keys of devices-seil §5."""
         return mask_common(_SECRET_KEY.sub(rf"\g<1>{MASK}", text))
+
+
+def _canonical(tree: Tree) -> Tree:
+    pairs = {}
+    for node in tree.nodes:
+        if not node.text.startswith("#"):
+            key, value = _pair(node.text)
+            pairs[key] = _quoted(_meaning(value))
+    return Tree(tuple(Node(f"{key}: {pairs[key]}") for key in sorted(pairs, key=_order)))
 
 
 def _split(line: str, number: int) -> tuple[str, str]:
@@ -114,7 +119,9 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _meaning(value: str) -> str:
     r"""A value without its quotes; only `\"` and `\\` are escapes here, `\n` of a PEM text stays as it is."""
-    return re.sub(r'\\(["\\])', r"\1", value[1:-1]) if value.startswith('"') else value
+    if not value.startswith('"'):
+        return value
+    return _ESCAPED.sub(r"\1", value[1:-1]) if "\\" in value else value[1:-1]
 
 
 def _quoted(meaning: str) -> str:
@@ -127,8 +134,10 @@ def _quoted(meaning: str) -> str:
 def _order(key: str) -> tuple[tuple[int, int, str], ...]:
     """Natural order: `100` before `1000`, numbers before words."""
     return tuple(
-        (0, int(word), word) if word.isascii() and word.isdecimal() and len(word) < 20 else (1, 0, word)
-        for word in key.split(".")
+        [
+            (0, int(word), word) if "0" <= word[:1] <= "9" and word.isdecimal() and len(word) < 20 else (1, 0, word)
+            for word in key.split(".")
+        ]
     )
 
 

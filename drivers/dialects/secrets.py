@@ -29,13 +29,25 @@ def fingerprint(secret: str) -> str:
 _MASKED: Final = re.compile(rf"{re.escape(MASK)}|‹[0-9a-f]{{16}}›")
 
 
-def sendable(lines: Sequence[str]) -> tuple[str, ...]:
-    """`lines`, if none of them holds a mask in place of a secret.
+_KEYS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+"""Control characters. A terminal takes them for keys (0x1A ends the configuration mode of IOS, 0x03 gives a line up,
+0x7F takes a letter back), and XML, in which ARMS carries a text, has no spelling for most of them."""
 
-    Raises BadInput otherwise: somebody pasted a redacted text, or handed a canonical tree on, and the device would take
-    the mask for the secret.
+
+def sendable(lines: Sequence[str]) -> tuple[str, ...]:
+    """`lines`, if none of them holds a mask in place of a secret, and none a control character.
+
+    Raises BadInput otherwise. With a mask, somebody pasted a redacted text, or handed a canonical tree on, and the
+    device would take the mask for the secret.
     """
     for number, line in enumerate(lines, start=1):
+        key = _KEYS.search(line)
+        if key:
+            raise BadInput(
+                f"line {number} of the change holds the control character 0x{ord(key[0]):02X}, which is no text",
+                field="intent",
+                next_step="Take the character out; where the device has it already, take it out there by hand.",
+            )
         if _MASKED.search(line):
             raise BadInput(
                 f"line {number} of the change would send a mask in place of a secret",

@@ -16,8 +16,10 @@ from inventory.secrets import MASK
 
 _PIECE: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|([^ \t"]+)')
 _WORD: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^ \t"])+')
-_BLANKS: Final = re.compile(r"[ \t]+")
+_CLOSED: Final = re.compile(r'(?:[^"]++|"(?:[^"\\]|\\.)*+")*+')
+"""A line in which every quote is closed."""
 _NEEDS_NO_QUOTES: Final = re.compile(r'[^ \t"\\!#]+')
+_SPECIAL: Final = re.compile(r'["\\!#]')
 
 
 class Statements:
@@ -46,8 +48,7 @@ class Statements:
         Statements are sorted by what they configure; where the order has a meaning (filters, routes, NAT, CBQ, lists of
         servers) they keep it among themselves.
         """
-        statements = dict.fromkeys(_normal(node.text) for node in tree.nodes if not _comment(node.text))
-        return Tree(tuple(Node(text) for text in sorted(statements, key=_group)))
+        return tree.once(_canonical)
 
     def remediate(self, base: Tree, intent: Tree) -> tuple[str, ...]:
         """The lines of the whole intent, without comments, whatever `base` is."""
@@ -63,9 +64,17 @@ class Statements:
 
     def redact(self, text: str) -> str:
         """Mask the secrets of devices-seil §5; a quoted word that is cut is masked to the end of its line."""
-        for rule in _SECRETS:
-            text = rule.sub(rf"\g<1>{MASK}", text)
-        return mask_common(text)
+        return mask_common("\n".join([_masked(line) for line in text.split("\n")]))
+
+
+def normal(tree: Tree) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Statements without comments, in their order: in one spelling, and the words that they mean; for `Tree.once`."""
+    return tuple(_normal(node.text) for node in tree.nodes if not _comment(node.text))
+
+
+def _canonical(tree: Tree) -> Tree:
+    statements = dict.fromkeys(text for text, _ in tree.once(normal))
+    return Tree(tuple(Node(text) for text in sorted(statements, key=_group)))
 
 
 def _comment(text: str) -> bool:
@@ -74,7 +83,9 @@ def _comment(text: str) -> bool:
 
 def _words_of_line(line: str, number: int) -> list[str]:
     if '"' not in line:
-        return _BLANKS.split(line.strip(" \t"))
+        return [word for word in line.replace("\t", " ").split(" ") if word]
+    if _CLOSED.fullmatch(line):
+        return _WORD.findall(line)
     found: list[str] = []
     at = 0
     while at < len(line):
@@ -121,9 +132,9 @@ _PARAMETERS_AFTER: Final = {
 """Statements whose parameters, after a name, may come in any order."""
 
 
-def _normal(text: str) -> str:
-    """One spelling for statements that mean the same."""
-    words = [_value(word) for word in (_WORD.findall(text) if '"' in text else text.split(" "))]
+def _normal(text: str) -> tuple[str, tuple[str, ...]]:
+    """One spelling for statements that mean the same, and its words without quotes."""
+    words = [_value(word) for word in _WORD.findall(text)] if '"' in text else text.split(" ")
     heads = _PARAMETERS_AFTER.get(words[0], ())
     head = next((head for head in heads if words[: len(head)] == head), [])
     rest = words[len(head) + 1 :]
@@ -134,7 +145,7 @@ def _normal(text: str) -> str:
         words = [*words[: len(head) + 1], *(word for pair in pairs for word in pair)]
     if words[:2] == ["sshd", "hostkey"] and len(words) > 3 and words[3] != "none":
         words = [*words[:3], "auto"]  # devices print the key that `auto` made
-    return " ".join([_quoted(word) for word in words])
+    return " ".join([_quoted(word) for word in words] if _SPECIAL.search(text) else words), tuple(words)
 
 
 def _normal_filter(words: list[str]) -> list[str]:
@@ -186,5 +197,16 @@ _SECRETS: Final = (
     _secret(r"floatlink-key|authentication[ \t]+md5|private-key|auth-key[ \t]+\S+[ \t]+\S+[ \t]+password"),
     _secret(r"pin(?![ \t]+none\b)"),
 )
+
+_SECRET_WORDS: Final = ("word", "key", "community", "passphrase", "secret", "md5", "pin")
+"""Most lines hold none of these, and so nothing that the rules look for."""
+
+
+def _masked(line: str) -> str:
+    if any(word in line for word in _SECRET_WORDS):
+        for rule in _SECRETS:
+            line = rule.sub(rf"\g<1>{MASK}", line)
+    return line
+
 
 STATEMENTS: Final = Statements()

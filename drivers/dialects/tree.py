@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar, cast
 
 MAX_DEPTH: Final = 64
 """Deepest nesting that any parser accepts; real configurations stay below ten."""
 
 _LINE_END: Final = re.compile(r"\r*\n|\r")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,25 @@ class Tree:
     """A whole configuration or a fragment of one."""
 
     nodes: tuple[Node, ...] = ()
+    _made: dict[object, object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def count(self) -> int:
         """Number of statements."""
         return sum(node.count() for node in self.nodes)
+
+    def once(self, make: Callable[[Tree], T]) -> T:
+        """What `make` makes of this tree, made at the first call and the same object ever after: do not change it.
+
+        A plan compares, changes, proves and judges the same two trees; each of these begins with the same reading.
+        """
+        if make not in self._made:
+            self._made[make] = make(self)
+        return cast(T, self._made[make])
+
+    def knowing(self, make: Callable[[Tree], T], made: T) -> Tree:
+        """This tree, for which `make` need not be called: `made` is what it would make, or equal to it."""
+        self._made[make] = made
+        return self
 
 
 @dataclass(slots=True)

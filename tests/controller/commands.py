@@ -31,7 +31,7 @@ def kajitori(directory: Path, *words: str, stdin: str = "", **settings: str) -> 
 
 def client(house: House, *words: str, stdin: str = "", **settings: str) -> tuple[int, str, str]:
     """The same against a daemon, with its admin key."""
-    return kajitori(house.directory, *words, stdin=stdin, URL=house.url, API_KEY=house.key, **settings)
+    return kajitori(house.directory, *words, stdin=stdin, **{"URL": house.url, "API_KEY": house.key, **settings})
 
 
 def told(house: House, *words: str) -> Any:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
+from drivers.dialects import Node, block_model, indented_model
 from drivers.ios import DRIVER as IOS
 from drivers.ios import identity, revert_minutes
 from drivers.plan import compute, difference_shown, digest
+from drivers.registry import driver
 from drivers.seil import DRIVER as SEIL
-from inventory.errors import ConfigSyntax
+from inventory.errors import BadInput, ConfigSyntax
 from inventory.plans import ConfigText
+from tests.bench import dialects as bench
 
 pytestmark = pytest.mark.fast
 BASE = """Building configuration...
@@ -117,6 +121,16 @@ def test_a_text_that_does_not_parse_is_refused_with_its_place() -> None:
     assert refused.value.line > 0
 
 
+@pytest.mark.parametrize(("odd", "named"), [("\x1a", "control character 0x1A"), ("‹masked›", "a mask in place of")])
+@pytest.mark.parametrize("module", [0, 1])
+def test_a_whole_text_with_what_no_device_may_get_has_no_plan(odd: str, named: str, module: int) -> None:
+    base = ConfigText(((0, "hostname a\n"), (1, "hostname a\n")))
+    intent = ConfigText(tuple((m, f"hostname {odd}\n" if m == module else "hostname a\n") for m in (0, 1)))
+
+    with pytest.raises(BadInput, match=named):
+        compute(SEIL, base, intent)
+
+
 def test_the_digest_is_of_what_counts() -> None:
     assert digest(IOS, ios(BASE)) == digest(IOS, ios(BASE.replace("300 bytes", "301 bytes")))
     assert digest(IOS, ios(BASE)) != digest(IOS, ADDED)
@@ -139,6 +153,22 @@ def test_the_chassis_says_who_a_device_is() -> None:
 
     assert (who.serial, who.model, who.version) == ("FOC2222CHAS", "WS-C2960X-24TS-L", "15.2(4)E5")
     assert who.hostname == "sw1"
+
+
+@pytest.mark.parametrize("family", ["ios", "fortios"])
+def test_a_plan_takes_each_of_its_two_configs_in_once(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    name = {"ios": "indented", "fortios": "block"}[family]
+    for kind, of in ((indented_model.Section, indented_model.Section.of), (block_model.Table, block_model.Table.of)):
+
+        def counted(nodes: Sequence[Node], *above: str, of: Callable[..., object] = of) -> object:
+            taken.extend([len(nodes)] * (not above))
+            return of(nodes, *above)
+
+        monkeypatch.setattr(kind, "of", counted)
+    compute(driver(family), ios(bench.text(name, 400, "10.0")), ios(bench.text(name, 400, "10.9")))
+
+    assert len(taken) == 2
 
 
 def test_a_family_without_a_model_is_judged_by_what_its_driver_names() -> None:

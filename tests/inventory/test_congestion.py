@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.congestion import DayFigures, Level, day_figures, levels
+from inventory.congestion import Cause, CauseFlag, DayFigures, Level, cause_flags, day_figures, levels
 from inventory.errors import BadInput
 from inventory.periods import Period, Span, day_start_ms, local_ms, span_of
 from inventory.proposals import (
@@ -200,3 +200,36 @@ def test_an_open_proposal_stands_until_what_it_rests_on_is_no_more(changed: dict
     }
     found = usual | changed
     assert outdated(STANDING, found.pop("today"), **found) == why
+
+
+def test_each_cause_of_a_level_is_one_flag_and_counts_the_days_on_which_it_alone_was_enough() -> None:
+    bursts_not_volume = [day(0.45, drop_slots=5)] * 3 + [day(0.45)] * 4
+    assert levels(bursts_not_volume)[-1] is Level.CONGESTED
+    assert cause_flags(bursts_not_volume, Level.CONGESTED) == (CauseFlag(Cause.DROPS, 3),)
+    both = [day(0.90, hot90=8), day(0.88), day(0.5, hot90=7), day(0.86)]
+    assert cause_flags(both, Level.CONGESTED) == (CauseFlag(Cause.BUSY_HOUR, 3), CauseFlag(Cause.FULL_SLOTS, 2))
+    held = [day(0.90)] * 3 + [day(0.76)] * 7
+    assert levels(held)[-1] is Level.CONGESTED
+    assert cause_flags(held, Level.CONGESTED) == (CauseFlag(Cause.BUSY_HOUR, 7),)
+    assert cause_flags(held, Level.CALM) == ()
+
+
+@given(
+    st.lists(
+        st.builds(
+            DayFigures,
+            st.booleans(),
+            st.just(0),
+            st.floats(0, 1.2),
+            st.integers(0, 30),
+            st.integers(0, 30),
+            st.integers(0, 5),
+            st.floats(0, 2),
+        ),
+        max_size=20,
+    ),
+    st.sampled_from([Level.WATCH, Level.CONGESTED, Level.CRITICAL]),
+)
+def test_a_level_always_has_a_cause_and_calm_has_none(days: list[DayFigures], ceiling: Level) -> None:
+    for end, level in enumerate(levels(days, ceiling), 1):
+        assert bool(cause_flags(days[:end], level, ceiling)) == (level is not Level.CALM)

@@ -23,6 +23,9 @@ from tests.rules import IDS, shown
 TRIED_AT_MOST: Final = 40
 """Changes of one rule; if its own tests find none of so many, they do not show it."""
 
+SHORT: Final = 40
+"""Lines of a function that is taken whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class RuleVerdict:
@@ -45,17 +48,26 @@ class RuleVerdict:
 
 
 def cited(path: Path) -> Iterator[tuple[str, range]]:
-    """Rules that a function, a method or a table of a module names, with its lines."""
+    """Rules that a class, function or table of a module names, with its lines; of a long function those around."""
     text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    subject = sorted(set(IDS.findall(ast.get_docstring(ast.parse(text)) or "")))
+    if len(subject) <= 2:  # the module is about them
+        yield from ((rule, range(1, len(lines) + 1)) for rule in subject)
     nodes: list[ast.stmt] = []
     for node in ast.parse(text).body:
         if isinstance(node, ast.ClassDef):
             nodes += node.body
+            for rule in IDS.findall(ast.get_docstring(node) or ""):
+                yield rule, range(node.lineno, (node.end_lineno or node.lineno) + 1)
         elif not isinstance(node, ast.Import | ast.ImportFrom | ast.Expr):
             nodes.append(node)
     for node in nodes:
-        for rule in sorted(set(IDS.findall(ast.get_source_segment(text, node) or ""))):
-            yield rule, range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        first, last = node.lineno, node.end_lineno or node.lineno
+        short = isinstance(node, ast.FunctionDef) and last - first < SHORT
+        for at in range(first, last + 1):
+            for rule in IDS.findall(lines[at - 1]):
+                yield rule, range(first, last + 1) if short else range(max(first, at - 2), min(last, at + 2) + 1)
 
 
 def places() -> dict[str, list[Mutant]]:
@@ -65,7 +77,8 @@ def places() -> dict[str, list[Mutant]]:
         if path.name != "terms.py":
             every = mutants(str(path), path.read_text(encoding="utf-8"))
             for rule, lines in cited(path):
-                found.setdefault(rule, []).extend(one for one in every if one.line in lines)
+                known = found.setdefault(rule, [])
+                known += [one for one in every if one.line in lines and one not in known]
     return found
 
 

@@ -67,6 +67,8 @@ link_levels: Final = Table(
     base.text("capacity_kind"),
     base.text("rule_version"),
     ms("made_ms"),
+    # Why, one flag a cause: [[cause, days], …]. Null: judged before causes were told.
+    base.text("causes", nullable=True),
 )
 
 level_changes: Final = Table(
@@ -185,5 +187,20 @@ model_figures: Final = Table(
     ms("recorded_ms"),
     Index("ix_model_figures_hardware_key", "hardware_key"),
     CheckConstraint("origin IN ('vendor', 'third-party', 'operator')", name="origin"),
+    **NEVER_REUSED,
+)
+
+# That a mobile plan runs out is told once a line and month, by whichever node comes first.
+mobile_warnings: Final = Table(
+    "mobile_warnings",
+    metadata,
+    id_column(),
+    reference("line_id", "contract_lines"),
+    base.text("month"),
+    base.text("stage"),
+    day("day", nullable=True),
+    ms("at_ms"),
+    Index("uq_mobile_warnings_line_id", "line_id", "month", "stage", unique=True),
+    CheckConstraint("stage IN ('running-out', 'run-out')", name="stage"),
     **NEVER_REUSED,
 )

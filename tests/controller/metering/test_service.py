@@ -124,7 +124,7 @@ async def test_one_wrong_line_and_nothing_is_imported_but_every_wrong_line_is_na
     ]
     assert refused.value.field == "line 290"
     async with place.traffic.read() as tx:
-        assert await traffic.changed_days(tx) == []
+        assert await traffic.changed_days(tx, 1 << 50) == []
 
 
 async def test_another_contractor_cannot_import_into_this_place(place: Place) -> None:

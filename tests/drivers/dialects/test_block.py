@@ -89,6 +89,11 @@ def test_a_new_policy_is_moved_to_its_place() -> None:
     ]
 
 
+def test_one_policy_that_goes_to_the_end_of_thousands_is_one_move() -> None:
+    first, *rest = range(1, 4000)
+    assert change(policies(first, *rest), policies(*rest, first)) == ["config firewall policy", "move 1 after 3999"]
+
+
 def test_the_order_of_addresses_and_of_members_is_no_difference() -> None:
     text = "config firewall addrgrp\nedit a\nset member {}\nnext\nedit b\nnext\nend"
     other = "config firewall addrgrp\nedit b\nnext\nedit a\nset member {}\nnext\nend"

@@ -60,6 +60,8 @@ def test_remediation_leads_from_any_config_to_any_other_and_back(d: Dialect, dat
     there = d.remediate(base, intent)
     assert d.canonical(d.apply(base, there)) == d.canonical(intent)
     reached = d.apply(base, there)
+    assert d.canonical(Tree(reached.nodes)) == d.canonical(reached), "what was told of it is what it reads as"
+    assert d.canonical(Tree(base.nodes)) == d.canonical(base), "and what it came from is as it was"
     assert d.canonical(d.apply(reached, d.remediate(reached, base))) == d.canonical(base)
 
 

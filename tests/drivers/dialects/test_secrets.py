@@ -238,3 +238,19 @@ def test_a_canonical_tree_is_not_taken_for_an_intent() -> None:
     intent = d.canonical(d.parse("line vty 0 4\n password 7 0822455D0A16"))
     with pytest.raises(BadInput, match="mask"):
         d.remediate(d.parse(""), intent)
+
+
+@pytest.mark.parametrize("key", ["\x00", "\x03", "\x1a", "\x7f"])
+@pytest.mark.parametrize("name", ["indented", "block", "statements", "key-value"])
+def test_a_control_character_is_never_typed_because_a_terminal_takes_it_for_a_key(name: str, key: str) -> None:
+    d = dialect(name)
+    said = {
+        "indented": "interface Loopback0\n description before{}after",
+        "block": "config system global\nset alias before{}after\nend",
+        "statements": "hostname before{}after",
+        "key-value": "hostname: before{}after",
+    }[name]
+    base = d.parse({"block": "", "key-value": "hostname: a"}.get(name, "hostname a"))
+    assert d.remediate(base, d.parse(said.replace("{}", "")))
+    with pytest.raises(BadInput, match=f"control character 0x{ord(key):02X}"):
+        d.remediate(base, d.parse(said.replace("{}", key)))
