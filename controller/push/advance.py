@@ -47,7 +47,7 @@ log: Final = logging.getLogger(__name__)
 _AUTHOR: Final = "push"
 _LOOK_S: Final = 5.0
 """How often a push that waits looks whether its adapter has come to another node."""
-_READS_APART_S: Final = 0.02
+_READS_APART_S: Final = 0.03
 """Many pushes that go on at the same time are read together; one alone never waits."""
 
 

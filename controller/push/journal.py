@@ -17,7 +17,7 @@ from controller.store.database import Database, Tx
 from controller.store.startups import Proof
 from inventory.plans import ConfigText, JournalRow, Verdict
 
-APART_S: Final = 0.01
+APART_S: Final = 0.03
 """Commits begin so far apart while more than one row waits; one alone never waits."""
 _RELEASED: Final[tuple[Kind, ...]] = ("running", "startup")
 
