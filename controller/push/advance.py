@@ -31,6 +31,7 @@ from drivers.sessions.permission import PERMIT, Permit, permitted
 from inventory.entitlement import Stop
 from inventory.errors import (
     AuthenticationFailed,
+    CommandRejected,
     FleetError,
     IdentityMismatch,
     NotFound,
@@ -321,9 +322,13 @@ class Advance:
     async def _read_back(self, current: _Push) -> _Outcome:
         contact = current.contact
         device = contact.device if contact.held else None
-        if device is None:
-            device = await self._connect(current)
-        reading = await device.read()
+        try:
+            if device is None:
+                device = await self._connect(current)
+            reading = await device.read()
+        except CommandRejected as error:
+            # It was not read, which is not the same as showing something else.
+            return _Outcome(Verdict.LOST, error.message)
         plan = current.plan
         digest = await self._planner.digest(plan.family, reading)
         if digest == plan.intent_digest:
