@@ -28,8 +28,10 @@ from inventory.slotrun import lengthened, run_of
 ATTEMPTS: Final = 5
 THREAD_FROM: Final = 200
 """With more readings of the unusual kind they are computed in a thread, so that the loop goes on."""
-SLICE: Final = 25
-"""Interfaces of the usual kind that are computed before the loop gets its turn: about 2 ms."""
+SLICE: Final = 100
+"""Readings of the usual kind that are computed before the loop gets its turn: about 3 ms."""
+LONGEST: Final = 1_000
+"""A longer series of one interface goes the other way, in the thread."""
 REMEMBERED: Final = 250_000
 """Interfaces whose newest readings are held in memory, some 300 bytes each; of others they are read."""
 
@@ -150,9 +152,11 @@ class Ingestor:
     ) -> list[int]:
         """Runs into the days; the interfaces that need the other way. In slices, so that the loop goes on."""
         unusual = []
-        for count, (number, readings) in enumerate(offered.items(), 1):
-            before = newest.get(number, ())
-            changed = None if len(before) > 1 else _lengthened(number, readings, before, days, oldest_ms)
+        computed = 0
+        for number, readings in offered.items():
+            before, changed = newest.get(number, ()), None
+            if len(before) < 2 and len(readings) <= LONGEST:
+                changed = _lengthened(number, readings, before, days, oldest_ms)
             if changed is None:
                 unusual.append(number)
             else:
@@ -160,7 +164,9 @@ class Ingestor:
                 batch.kept += [traffic.reading_row(number, reading) for reading in readings]
                 batch.newest[number] = (readings[-1],)
                 batch.told += len(readings)
-            if not count % SLICE:
+            computed += len(readings)
+            if computed >= SLICE:
+                computed = 0
                 await asyncio.sleep(0)
         return unusual
 

@@ -19,7 +19,7 @@ from controller.metering.drafting import Drafter
 from controller.metering.ingest import Added, Ingestor, Interface
 from controller.metering.mobile import MobileUse
 from controller.metering.mobilewatch import MobileWatch
-from controller.metering.settling import AT_ONCE, Restarts, Settler
+from controller.metering.settling import Restarts, Settler
 from controller.phonehome.beats import Batch
 from controller.store import beats, linkports, links, traffic
 from controller.store.database import Database
@@ -38,6 +38,8 @@ AT_ONCE_FOLDED: Final = 500
 FOLD_MS: Final = 240_000
 SETTLE_S: Final = 15.0
 """Seconds after which heartbeats that are durable have become readings and slots."""
+MANY_WAIT: Final = 10_000
+"""With so many of them that is not waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,12 @@ class MeteringService:
             log.exception("polled counters were not folded into slots")
 
     async def fold(self) -> Added:
-        """Make slots of all polled readings that wait, in portions, so that others get their turn."""
+        """Make slots of all polled readings that wait, in portions, so that others get their turn.
+
+        When it returns, those that an earlier fold has taken are in slots, too.
+        """
+        if self._folding is not None and self._folding is not asyncio.current_task():
+            await asyncio.wait([self._folding])
         waiting, self._polled = self._polled, {}
         self._folded_ms = self._clock.monotonic_ms()
         total = Added(0, 0, 0)
@@ -253,7 +260,7 @@ class MeteringService:
             await self.settle()
             for _ in range(round(SETTLE_S)):
                 await self._clock.wait(1.0)
-                if self._settler.waiting >= AT_ONCE:
+                if self._settler.waiting >= MANY_WAIT:
                     break
 
     async def run(self) -> None:

@@ -6,9 +6,10 @@ crash between keeping and settling costs nothing: the next start settles what wa
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -23,11 +24,27 @@ from controller.store.linkports import Port
 from controller.store.traffic import Kept, TrafficDatabase
 from drivers.arms import heartbeat
 
-AT_ONCE: Final = 10_000
-"""Heartbeats settled in one transaction."""
+AT_ONCE: Final = 2_500
+"""Heartbeats settled in one transaction: some 20,000 readings at most."""
 CLOCK_STEP_MS: Final = 1_000
 """Wall and monotonic clock may drift apart by so much between two heartbeats before it counts as a step."""
 RESTARTS_KEPT: Final = 8
+
+
+SLICE: Final = 100
+"""Heartbeats that are computed before the loop gets its turn: about 2 ms."""
+
+Content = tuple[int, int]
+"""Adapter, and what `mark` says of its statistics."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A heartbeat, the run that received it, and its content; None: it has no statistics."""
+
+    run: str
+    beat: Beat
+    content: Content | None
 
 
 @dataclass(slots=True)
@@ -153,30 +170,34 @@ class Settler:
             nonlocal copies, again
             async with self._traffic.read() as tx:
                 batches[:] = await rows.unsettled(tx, self._run, self._clock.now_ms(), at_most=AT_ONCE)
-                told = [(one.run, beat) for one in batches for beat in unpacked(one.packed)]
-                marked = {(beat.adapter_id, mark(beat.content)) for _, beat in told if beat.content} if again else set()
-                known = await rows.heard(tx, marked)
-            new, contents = _once(told, known)
+            told = [one async for one in _told(batches)]
+            known: set[Content] = set()
+            if again:
+                async with self._traffic.read() as tx:
+                    known = await rows.heard(tx, {one.content for one in told if one.content is not None})
+            new = [one async for one in _once(told, known)]
             copies, again = len(told) - len(new), True
-            return await self._taken(batches, new, contents)
+            return await self._taken(batches, new)
 
         added = await self._ingestor.take(offered)
         self._clocks.commit()
         self.waiting -= sum(one.count for one in batches if one.run == self._run)
         return replace(added, duplicates=added.duplicates + copies) if batches else None
 
-    async def _taken(
-        self, batches: Sequence[KeptBatch], new: Sequence[tuple[str, Beat]], contents: Collection[tuple[int, int]]
-    ) -> Taken:
+    async def _taken(self, batches: Sequence[KeptBatch], new: Sequence[_Told]) -> Taken:
         self._clocks.begin()
-        links_of = await self._links({beat.entry_id for _, beat in new if beat.entry_id is not None})
+        links_of = await self._links({one.beat.entry_id for one in new if one.beat.entry_id is not None})
         readings: dict[Interface, list[Kept]] = {}
         latest: dict[tuple[int, int], KeptStatistics] = {}
-        for run, beat in new:
-            self._read(run, beat, links_of, readings)
+        for number, one in enumerate(new, 1):
+            beat = one.beat
+            self._read(one.run, beat, links_of, readings)
             if beat.content:
                 place = (beat.adapter_id, beat.received_ms // rows.PERIOD_MS)
                 latest[place] = KeptStatistics(beat.adapter_id, beat.received_ms, beat.entry_id, beat.content)
+            if not number % SLICE:
+                await asyncio.sleep(0)
+        contents = {one.content for one in new if one.content is not None}
 
         async def beside(tx: Tx) -> None:
             await rows.forget(tx, [one.id for one in batches])
@@ -224,20 +245,26 @@ def mark(content: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big", signed=True)
 
 
-def _once(
-    told: Sequence[tuple[str, Beat]], known: Collection[tuple[int, int]]
-) -> tuple[list[tuple[str, Beat]], set[tuple[int, int]]]:
-    """Heartbeats whose content was not counted yet, each content once; and those contents by adapter.
+async def _told(batches: Sequence[KeptBatch]) -> AsyncIterator[_Told]:
+    """The heartbeats of batches, in order."""
+    for batch in batches:
+        for number, beat in enumerate(unpacked(batch.packed), 1):
+            yield _Told(batch.run, beat, (beat.adapter_id, mark(beat.content)) if beat.content else None)
+            if not number % SLICE:
+                await asyncio.sleep(0)
+
+
+async def _once(told: Sequence[_Told], known: Collection[Content]) -> AsyncIterator[_Told]:
+    """Heartbeats whose content was not counted yet, each content once.
 
     One without statistics is always alike, and is a sign of life only.
     """
-    new: list[tuple[str, Beat]] = []
-    contents: set[tuple[int, int]] = set()
-    for run, beat in told:
-        if beat.content:
-            key = (beat.adapter_id, mark(beat.content))
-            if key in known or key in contents:
-                continue
-            contents.add(key)
-        new.append((run, beat))
-    return new, contents
+    seen = set(known)
+    for number, one in enumerate(told, 1):
+        if one.content is None:
+            yield one
+        elif one.content not in seen:
+            seen.add(one.content)
+            yield one
+        if not number % SLICE:
+            await asyncio.sleep(0)

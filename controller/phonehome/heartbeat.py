@@ -184,7 +184,10 @@ class HeartbeatReceiver:
             self._refuse(sender, MALFORMED, source, received_ms)
             return
         intact = heartbeat.intact(datagram)
-        if not any(heartbeat.proven(datagram, key) for key in sender.keys):
+        for key in sender.keys:
+            if heartbeat.proven(datagram, key):
+                break
+        else:
             self._refuse(sender, WRONG_KEY if intact else _spoilt(datagram), source, received_ms)
             return
         if not intact:

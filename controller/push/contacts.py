@@ -51,8 +51,9 @@ class ContactBook:
     async def _reached(
         self, adapter: Adapter, known: ssh.SshContact | None, device: CommandLineDevice, identity: Identity, by: By
     ) -> None:
-        standing = known is not None and known.stage is Contact.READY and known.last_seen_ms is not None
-        if standing and known is not None and by.at_ms - (known.last_seen_ms or 0) < FRESH_MS:
+        standing = known is not None and known.stage is Contact.READY
+        seen_ms = known.last_seen_ms if known is not None and standing else None
+        if seen_ms is not None and by.at_ms - seen_ms < FRESH_MS and adapter.life is not Life.INSTALLED:
             return
         everything = Scope.everything()
         firmware = f"{identity.model} {identity.version}".strip()

@@ -20,7 +20,7 @@ from gufo.snmp.aio import SnmpSession
 from sqlalchemy import insert
 
 from controller.clock import SystemClock
-from controller.main import Daemon
+from controller.main import Daemon, settle_heap
 from controller.metering.percentiles import month_of
 from controller.metering.service import MeteringService, PolledReading
 from controller.settings import ApiSettings, ArmsSettings, Settings
@@ -166,11 +166,12 @@ async def readings(folder: Path, per_s: int, seconds: float) -> list[Figure]:
     daemon = await Daemon.open(settings)
     try:
         await daemon.start()
+        settle_heap()
         key = (folder / "admin.key").read_text().strip()
         asking = Child(_ask, daemon.api_port, key, seconds, other)
         await asking.hear()  # the first answers build what they need
         used = time.process_time()
-        taken = await _feed(daemon.metering, daemon.clock.now_ms(), per_s, seconds)
+        taken, after_s = await _feed(daemon.metering, daemon.clock.now_ms(), per_s, seconds)
         used = time.process_time() - used
         asked = sorted(await asking.hear())
         await asking.end()
@@ -179,14 +180,18 @@ async def readings(folder: Path, per_s: int, seconds: float) -> list[Figure]:
         os.sched_setaffinity(0, everywhere)
     p50, p99 = (asked[int(len(asked) * share)] * 1000 if asked else float("nan") for share in (0.5, 0.99))
     name = (
-        f"readings rolled up into slot-days at {per_s}/s for {seconds:.0f} s, {used / seconds:.2f} cores used, "
+        f"readings rolled up into slot-days at {per_s}/s for {seconds:.0f} s, "
+        f"{used / (seconds + after_s):.2f} cores used, the last in its slot after {after_s:.1f} s more, "
         f"API p50 {p50:.1f} ms, p99 {p99:.1f} ms,"
     )
     return [Figure(name, taken, "/s", "asked for", per_s)]
 
 
-async def _feed(metering: MeteringService, now_ms: int, per_s: int, seconds: float) -> float:
-    """Offer a second's readings each second, each interface once a minute; readings per second until all are slots."""
+async def _feed(metering: MeteringService, now_ms: int, per_s: int, seconds: float) -> tuple[float, float]:
+    """Offer a second's readings each second, each interface once a minute.
+
+    Returns readings a second that were taken, and the seconds until those that still waited then were in slots, too.
+    """
     start_ms = now_ms - 3_600_000
     count = 0.0
     begun = time.perf_counter()
@@ -200,9 +205,10 @@ async def _feed(metering: MeteringService, now_ms: int, per_s: int, seconds: flo
         await metering.ingest_polled(batch)
         count += len(batch)
         await asyncio.sleep(max(0.0, begun + second + 1 - time.perf_counter()))
-    await metering.fold()
     took = max(time.perf_counter() - begun, seconds)
-    return count / took
+    ended = time.perf_counter()
+    await metering.fold()
+    return count / took, time.perf_counter() - ended
 
 
 def _ask(pipe: Connection, port: int, key: str, seconds: float, core: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,11 +11,13 @@ import pytest
 
 from controller.metering import ingest
 from controller.metering.ingest import Ingestor, Interface
+from controller.metering.service import AT_ONCE_FOLDED, PolledReading
 from controller.store import traffic as rows
 from controller.store.traffic import Kept, TrafficDatabase
 from inventory.slotday import DAY_MS, window
 from inventory.timeslots import SLOT_MS, SlotSeries
 from tests.clock import ManualClock
+from tests.controller.metering.conftest import Place
 
 PORT_BPS = 1_000_000_000
 
@@ -88,18 +91,23 @@ async def test_what_continues_and_what_does_not_leaves_the_same_bytes_whichever_
     random_ = random.Random(seed)
     start_ms = clock.now_ms() - DAY_MS
     told = offers(random_, start_ms)
-    await take(Ingestor(traffic, clock, heartbeat_interval_ms=60_000), told)
+    await take(traffic, clock, told)
     usual = await kept(traffic, range(1, 6))
     monkeypatch.setattr(ingest, "_lengthened", lambda *_: None)
     later = [{(entry + 5, name): kept for (entry, name), kept in offer.items()} for offer in told]
-    await take(Ingestor(traffic, clock, heartbeat_interval_ms=60_000), later)
+    await take(traffic, clock, later)
     assert usual == await kept(traffic, range(6, 11))
 
 
-async def take(ingestor: Ingestor, told: Sequence[Mapping[Interface, Sequence[Kept]]]) -> None:
-    """All of it, in order."""
-    for offer in told:
+async def take(
+    database: TrafficDatabase, clock: ManualClock, told: Sequence[Mapping[Interface, Sequence[Kept]]]
+) -> None:
+    """All of it, in order; now and then the process begins anew and remembers nothing."""
+    ingestor = Ingestor(database, clock, heartbeat_interval_ms=60_000)
+    for number, offer in enumerate(told, 1):
         await ingestor.add(offer)
+        if not number % 7:
+            ingestor = Ingestor(database, clock, heartbeat_interval_ms=60_000)
 
 
 @pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
@@ -140,3 +148,21 @@ async def test_what_is_remembered_of_interfaces_is_bounded_and_read_again(
     assert len(ingestor._newest) <= 2
     found = await slots(traffic, first.t_ms, first.t_ms + SLOT_MS)
     assert found.known == (200,)
+
+
+async def test_whoever_stops_waits_for_the_fold_that_is_under_way(place: Place) -> None:
+    """Of a large fleet polls are folded beside the polling; what a fold has taken waits nowhere else."""
+    fleet = range(1, AT_ONCE_FOLDED + 2)
+    start_ms = place.clock.now_ms()
+    for octets in (0, 5_000):
+        one = Kept(place.clock.now_ms(), octets, octets, "snmp", speed_bps=PORT_BPS, adapter_id=1)
+        await place.metering.ingest_polled([PolledReading(1, entry, "ge0", one) for entry in fleet])
+        place.clock.advance(241)
+    await place.metering.ingest_polled([])
+    await asyncio.sleep(0)
+    await place.metering.fold()
+    async with place.traffic.read() as tx:
+        ids = await rows.interface_ids(tx, [(entry, "ge0") for entry in fleet])
+        days = await rows.slot_days_of(tx, [(number, start_ms - start_ms % DAY_MS) for number in ids.values()])
+    assert {sum(kept.day.into.known) for kept in days.values()} == {5_000}
+    assert len(days) == len(fleet)
