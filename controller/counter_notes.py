@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from controller.store import alarms, counteragents, links, maintenance
+from controller.store import alarms, counteragents, equipment, links, maintenance
 from controller.store.counteragents import Source
 from controller.store.database import Tx
 from inventory.countersources import SourceState
@@ -50,7 +50,7 @@ async def of_link(tx: Tx, link: Link, now_ms: int) -> list[Fact]:
             rates = (f"{bps / 1e6:g} Mbit/s {way}" for way, bps in (("down", one.down_bps), ("up", one.up_bps)) if bps)
             words = f"behaves as if limited near {', '.join(rates)}: enter the line rate"
             found.append(Fact(now_ms, words, "learned ceiling", "MPC-19"))
-    seated = await links.equipment(tx, link.entry_id)
+    seated = await equipment.seated(tx, link.entry_id)
     if seated is not None:
         found += (await of_adapters(tx, [seated.adapter_id], now_ms)).get(seated.adapter_id, [])
     return found

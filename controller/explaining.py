@@ -251,9 +251,13 @@ def _config(known: _Known, adapter: Adapter, seat: Placement | None) -> tuple[Co
         return ConfigState.NONE, None
     if truth is None or truth.seen_ms < seat.from_ms:
         return ConfigState.UNKNOWN, None
-    if wanted is None or wanted.digest == truth.digest:
-        return ConfigState.IN_SYNC, truth.seen_ms
-    return ConfigState.DIFFERS, truth.seen_ms
+    if wanted is not None and wanted.digest != truth.digest:
+        return ConfigState.DIFFERS, truth.seen_ms
+    working = known.configs.get((seat.slot_id, "working"))
+    newer = working is not None and (wanted is None or working.at_ms > wanted.at_ms)
+    if working is not None and newer and working.digest != truth.digest:
+        return ConfigState.UNPUSHED, working.at_ms
+    return ConfigState.IN_SYNC, truth.seen_ms
 
 
 def plan(found: Plan, standing: PlanStanding, moved: str) -> Explanation:
@@ -308,12 +312,12 @@ def _key(found: Operation) -> str:
     return f"operation {found.id} ({found.kind})"
 
 
-async def link(tx: Tx, daemon: Daemon, found: Link) -> Explanation:
-    """Explanation of one link. The caller has checked its scope."""
-    return explain.explain_link(await _link_facts(tx, daemon, found))
+async def link(tx: Tx, daemon: Daemon, scope: Scope, found: Link) -> Explanation:
+    """Explanation of one link. The caller has checked its scope; a contractor is told of no draft."""
+    return explain.explain_link(await _link_facts(tx, daemon, scope, found))
 
 
-async def _link_facts(tx: Tx, daemon: Daemon, found: Link) -> LinkFacts:
+async def _link_facts(tx: Tx, daemon: Daemon, scope: Scope, found: Link) -> LinkFacts:
     today = tokyo_day(daemon.clock.now_ms())
     states = await link_rows.levels(tx, found.id)
     worst = max(states, key=lambda one: one.level, default=None)
@@ -322,7 +326,7 @@ async def _link_facts(tx: Tx, daemon: Daemon, found: Link) -> LinkFacts:
     open_ones = [
         one
         for state in ("draft", "sent")
-        for one in await proposals.page(tx, Scope.everything(), state=state, entry_id=found.entry_id)
+        for one in await proposals.page(tx, scope, state=state, entry_id=found.entry_id)
     ]
     valid_day = worst.valid_day if worst else None
     return LinkFacts(
@@ -333,10 +337,18 @@ async def _link_facts(tx: Tx, daemon: Daemon, found: Link) -> LinkFacts:
         stale=valid_day is None or (today - valid_day).days > STALE_DAYS,
         capacity_kind=None if capacity is None else capacity.kind.value,
         capacity="" if capacity is None else _rate(capacity),
-        busy="" if worst is None else f"direction {worst.direction.value} since {worst.since_day.isoformat()}",
+        busy=""
+        if worst is None
+        else f"direction {worst.direction.value} since {worst.since_day.isoformat()}{_why(worst)}",
         proposal=str(open_ones[0].id) if open_ones else None,
+        for_contractor=scope.contractor_id is not None,
         notes=tuple(await counter_notes.of_link(tx, found, daemon.clock.now_ms())),
     )
+
+
+def _why(state: link_rows.LinkLevel) -> str:
+    """The causes of a level, in words."""
+    return f", by {', '.join(one.cause.value for one in state.causes)}" if state.causes else ""
 
 
 def _in_force(capacity: Capacity, today: date) -> bool:

@@ -88,7 +88,11 @@ class Daemon:
         self.clock = SystemClock(settings.pace)
         self.started_ms = self.clock.now_ms()
         self.metering = MeteringService(
-            db, traffic, self.clock, heartbeat_interval_s=settings.arms.heartbeat_interval_s
+            db,
+            traffic,
+            self.clock,
+            heartbeat_interval_s=settings.arms.heartbeat_interval_s,
+            line_offers_bps=settings.metering.line_offers_bps,
         )
         self.poller = CounterPoller(
             db,
@@ -138,7 +142,15 @@ class Daemon:
             node=held.node_id,
             reach=self.reach,
         )
-        self.truth = TruthReader(db, keyring, self.clock, self.reach, self.planner, busy=lambda: self.phonehome.crowded)
+        self.truth = TruthReader(
+            db,
+            keyring,
+            self.clock,
+            self.reach,
+            self.planner,
+            busy=lambda: self.phonehome.crowded,
+            node=held.node_id,
+        )
         self.shapes = ShapeLearner(db, keyring, self.clock, self.planner)
         self.node = held
         self.reports = ReportService(
@@ -204,6 +216,7 @@ class Daemon:
         self._loop("heartbeats to slots", self.metering.run_settling)
         self._loop("ssh watch", self.identifier.watch)
         self._loop("truth", self.truth.run)
+        self._loop("truth for other nodes", self.truth.run_for_others)
         self._loop("shapes", self.shapes.run)
         self._loop("event publisher", self._publish)
         self._loop("calendar", self._calendar)

@@ -55,7 +55,7 @@ def _listed(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
+def _each_once(values: tuple[str | int, ...]) -> tuple[str | int, ...]:
     if len(set(values)) != len(values):
         raise ValueError("a value stands there twice")
     return values
@@ -74,6 +74,7 @@ _Each = AfterValidator(_each_once)
 Addresses = Annotated[tuple[Address, ...], BeforeValidator(_listed), _Each]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_listed), _Each]
 PushMethods = Annotated[tuple[PushMethod, ...], BeforeValidator(_listed), Field(min_length=1), _Each]
+LineRate = Annotated[int, Field(gt=0, le=10**13)]
 PortRange = Annotated[str, AfterValidator(_port_range)]
 
 
@@ -149,6 +150,9 @@ told to come back (301) when their turn is not within 20 s (architecture §6).""
     """Connections open at once; 0: all that the limit of open files leaves, less a reserve. Never more than that."""
     unproven_per_source: Annotated[int, Field(ge=8)] = 500
     """Connections from one IPv4 address or IPv6 /64 that have not yet shown an adapter's key."""
+    locations: Path | None = None
+    """Text of `network,country` lines, such as `192.0.2.0/24,JP`: adapters that may not leave Japan and phone home \
+from elsewhere are flagged (MPC-10.1, SMF-9.1); empty: the check is off."""
     push_methods: PushMethods = ("https-tunnel", "https-simple")
     """Push methods in our order; an adapter is told those that it offers itself."""
     push_ports: PortRange = "10443"
@@ -191,6 +195,10 @@ class MeteringSettings(_Section):
     """Seconds between two polls of one adapter."""
     report_directory: Path | None = None
     """Where reports are written; empty: `reports/` in the data directory."""
+    line_offers_bps: Annotated[tuple[LineRate, ...], BeforeValidator(_listed), _Each] = ()
+    """Line rates that can be ordered, in bit/s: a proposal names the smallest that suffices; empty: the need alone."""
+    proposal_valid_days: Annotated[int, Field(ge=1, le=3650)] = 60
+    """Days that a proposal can be accepted after it was sent, unless the sender names another last day."""
 
 
 class MailSettings(_Section):

@@ -51,6 +51,8 @@ class CommandLineDevice(ABC):
     order = SSH_ORDER
     distribution_id: str | None = None
     """On record for software routers, which show it in place of a serial number (devices-seil §6.2)."""
+    on_contact: Callable[[Identity | DeviceError], Awaitable[None]] | None = None
+    """Told how each attempt to identify it went."""
 
     def __init__(
         self,
@@ -87,7 +89,15 @@ class CommandLineDevice(ABC):
 
     async def identify(self) -> Identity:
         """See `push.Device.identify`."""
-        return await self._identify(await self._open())
+        try:
+            identity = await self._identify(await self._open())
+        except DeviceError as error:
+            if self.on_contact is not None:
+                await self.on_contact(error)
+            raise
+        if self.on_contact is not None:
+            await self.on_contact(identity)
+        return identity
 
     async def read(self) -> ConfigText:
         """See `push.Device.read`. An incomplete reading is tried once more, on a new session."""

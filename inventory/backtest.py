@@ -6,7 +6,7 @@ Figures are judged as they stand now: a week that late data corrected is taken a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from statistics import median
 from typing import Final
@@ -57,10 +57,24 @@ class Record:
         """Median days of warning."""
         return median(self.lead_days) if self.lead_days else None
 
+    def rounded(self) -> Record:
+        """The same with the counts rounded to 5: what may be told of a group."""
+        return replace(
+            self,
+            origins=rounded_to_5(self.origins),
+            warnings=rounded_to_5(self.warnings),
+            came_true=rounded_to_5(self.came_true),
+        )
+
     @property
     def false_per_100_months(self) -> float | None:
         """Warnings that did not come true, in a hundred months of one link."""
         return 100 * (self.warnings - self.came_true) / self.link_months if self.link_months else None
+
+
+def rounded_to_5(count: int) -> int:
+    """A count of others' as it may be told (SMF-17, §7.7)."""
+    return (count + 2) // 5 * 5
 
 
 def run(first_monday: date, weekly_bps: Sequence[float | None], capacity_bps: float) -> Record:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, replace
+from enum import IntEnum, StrEnum
 
 BUSY_SLOTS = 12
 BUSY_KNOWN = 10
@@ -25,6 +25,27 @@ class Level(IntEnum):
     WATCH = 1
     CONGESTED = 2
     CRITICAL = 3
+
+
+class Cause(StrEnum):
+    """Why a direction has its level: one flag a cause."""
+
+    BUSY_HOUR = "busy-hour"
+    """Volume: the mean of the busiest hour."""
+    FULL_SLOTS = "full-slots"
+    """Volume: slots at 90 or 95 % and more."""
+    DROPS = "drops"
+    """Packets thrown away: bursts, whatever the mean."""
+    BURSTS = "bursts"
+    """What the spread of the rate asks for inside the slots (§5.2); watch at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class CauseFlag:
+    """One cause of a level, and on how many of the last seven valid days it alone was enough for it."""
+
+    cause: Cause
+    days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +178,39 @@ def _next_state(state: Level, recent: Sequence[tuple[int, int]]) -> Level:
     if up < state and len(recent) >= WINDOW_DAYS:
         return Level(max(up, min(state, max(held for _, held in recent))))
     return state
+
+
+def cause_flags(
+    days: Sequence[DayFigures], level: Level, ceiling: int = Level.CRITICAL, rules: LevelRules = DEFAULT_RULES
+) -> tuple[CauseFlag, ...]:
+    """The causes of the level that a history has come to, one flag each, the most frequent first; none for calm.
+
+    A cause counts on each of the last seven valid days on which it alone reaches the level; where no day reaches it
+    any more, on each that still holds it.
+    """
+    if level is Level.CALM:
+        return ()
+    recent = [day for day in days if day.valid][-WINDOW_DAYS:]
+    for judge in (day_class, day_holds):
+        counts = {
+            cause: sum(min(judge(_alone(day, cause), rules), ceiling) >= level for day in recent) for cause in Cause
+        }
+        if any(counts.values()):
+            found = [CauseFlag(cause, number) for cause, number in counts.items() if number]
+            return tuple(sorted(found, key=lambda flag: -flag.days))
+    return ()
+
+
+def _alone(day: DayFigures, cause: Cause) -> DayFigures:
+    """The day as if nothing but one cause had been looked at."""
+    return replace(
+        day,
+        busy_util=day.busy_util if cause is Cause.BUSY_HOUR else None,
+        hot90=day.hot90 if cause is Cause.FULL_SLOTS else 0,
+        hot95=day.hot95 if cause is Cause.FULL_SLOTS else 0,
+        drop_slots=day.drop_slots if cause is Cause.DROPS else 0,
+        c_req=day.c_req if cause is Cause.BURSTS else 0.0,
+    )
 
 
 def required_capacity_bps(

@@ -160,6 +160,8 @@ class Book:
     """Of each line its values with their first day, ascending."""
     groups: Mapping[int, int | None]
     """Mobile access → its group."""
+    on: Mapping[int, int | None]
+    """Option → what it is bound to then, or was when it ended."""
 
 
 def fold(lines: Iterable[BookLine], events: Sequence[BookEvent], until: date) -> Book:
@@ -177,6 +179,10 @@ def fold(lines: Iterable[BookLine], events: Sequence[BookEvent], until: date) ->
         tuple(folding.steps),
         {line: tuple(found) for line, found in folding.values.items()},
         folding.groups,
+        {
+            number: one.bound_to(min(until, folding.contracts[number].effective or until))
+            for number, one in folding.lines.items()
+        },
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from inventory.contracts import Contract, State
-from inventory.entitlement import stop_of
+from inventory.entitlement import Stop, stop_of
 from inventory.explain import Explanation, Fact
 
 _NEXT = {
@@ -35,8 +35,21 @@ class LineStep:
     corrected: bool = False
 
 
-def explain_line(key: str, kind: str, contract: Contract, steps: tuple[LineStep, ...]) -> Explanation:
-    """State of a line or option; each step with its rule. Two different states never read the same."""
+_NEXT_ALONE = "Apply for what it lacks, or give notice for it."
+
+
+def explain_line(
+    key: str,
+    kind: str,
+    contract: Contract,
+    steps: tuple[LineStep, ...],
+    carried: Stop | None = None,
+    lacks: Stop | None = None,
+) -> Explanation:
+    """State of a line or option; each step with its rule. Two different states never read the same.
+
+    `carried`: why an option gives no service although it would by itself. `lacks`: what it can do nothing without.
+    """
     said = [f"{key} ({kind}) is {contract.state}"]
     if contract.state is State.TERMINATING and contract.suspended:
         said.append("marked suspended")
@@ -45,9 +58,11 @@ def explain_line(key: str, kind: str, contract: Contract, steps: tuple[LineStep,
     if contract.effective is not None:
         said.append(f"its last day of service is {contract.effective}, by {contract.cause}")
     said += [f"{one.what} becomes {one.value} on {one.first_day}" for one in contract.pending]
-    stop = stop_of(key, contract)
+    stop = stop_of(key, contract) or carried
     if stop is not None:
         said.append(f"not in service: {stop}")
+    if lacks is not None:
+        said.append(str(lacks))
     facts = tuple(
         Fact(
             one.recorded_ms,
@@ -59,4 +74,6 @@ def explain_line(key: str, kind: str, contract: Contract, steps: tuple[LineStep,
         )
         for one in steps
     )
-    return Explanation(key, contract.state.value, "; ".join(said), facts, _NEXT[contract.state])
+    state = State.SUSPENDED if carried and contract.entitled else contract.state
+    following = _NEXT_ALONE if lacks is not None and state is State.ACTIVE else _NEXT[state]
+    return Explanation(key, contract.state.value, "; ".join(said), facts, following)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
 from inventory.catalogue import CLASSES, DeviceClass, Line, Service, is_model, offered
 from inventory.optionrules import MIN_PACKS_GB, MOBILE_PLANS
@@ -72,6 +72,7 @@ class InvoiceAddressee:
     approved: bool
 
 
+_Key = TypeVar("_Key", str, tuple[str, str])
 Item = ManagementLine | AdapterLine | SendBack | MobileAccess | PacketGroup | UltraFirewall | InvoiceAddressee
 
 
@@ -82,6 +83,8 @@ class Obstacle:
     rule: str
     words: str
     next_step: str
+    at: int | None = None
+    """Which of the items that are wanted; None: the whole of them."""
 
 
 _OPTIONS_OF: Final[dict[Service, tuple[type, ...]]] = {
@@ -103,21 +106,27 @@ def obstacles(service: Service, holds: Sequence[Item], wants: Sequence[Item]) ->
     every = (*holds, *wants)
     adapters = {item.name: item for item in every if isinstance(item, AdapterLine)}
     found: list[Obstacle] = []
-    for item in wants:
-        match item:
-            case ManagementLine():
-                found += _management(service, item)
-            case AdapterLine():
-                found += _adapter(service, item, every)
-            case InvoiceAddressee():
-                found += _addressee(service, item, every)
-            case _:
-                found += _option(service, item, adapters, every)
-    found += _names(every)
+    for at, item in enumerate(wants):
+        found += [replace(one, at=at) for one in _of_item(service, item, adapters, every)]
+    found += _names(holds, wants)
     found += _once(service, holds, wants)
     if service == "mpc" and not all(isinstance(item, InvoiceAddressee) for item in wants):
         found += _both_kinds(every)
     return tuple(found)
+
+
+def _of_item(
+    service: Service, item: Item, adapters: dict[str, AdapterLine], every: Sequence[Item]
+) -> Iterable[Obstacle]:
+    match item:
+        case ManagementLine():
+            return _management(service, item)
+        case AdapterLine():
+            return _adapter(service, item, every)
+        case InvoiceAddressee():
+            return _addressee(service, item, every)
+        case _:
+            return _option(service, item, adapters, every)
 
 
 def _management(service: Service, line: ManagementLine) -> Iterator[Obstacle]:
@@ -208,20 +217,30 @@ def _firewall(line: AdapterLine | None, on: str) -> Iterator[Obstacle]:
         yield Obstacle("SMF-A1", f"{line.model} is not designated for Ultra Firewall", "Choose a designated model.")
 
 
-def _names(every: Sequence[Item]) -> Iterator[Obstacle]:
+def _names(holds: Sequence[Item], wants: Sequence[Item]) -> Iterator[Obstacle]:
     """Two lines of one name cannot be told apart by the options that hang on them."""
-    names = [item.name for item in every if isinstance(item, AdapterLine | PacketGroup)]
-    for name in sorted({one for one in names if names.count(one) > 1}):
-        yield Obstacle("MPC-4", f"the name {name} stands twice", "Give each line a name of its own.")
+    held = [item.name for item in holds if isinstance(item, AdapterLine | PacketGroup)]
+    asked = [(at, item.name) for at, item in enumerate(wants) if isinstance(item, AdapterLine | PacketGroup)]
+    for at, name in _again(held, asked):
+        yield Obstacle("MPC-4", f"the name {name} stands twice", "Give each line a name of its own.", at)
 
 
 def _once(service: Service, holds: Sequence[Item], wants: Sequence[Item]) -> Iterator[Obstacle]:
     """The unit of these options is one adapter (SMF-4.2, MPC-9.2): it has each of them once."""
-    held = [(type(item), item.on) for item in holds if isinstance(item, _ON_AN_ADAPTER)]
-    asked = [(type(item), item.on) for item in wants if isinstance(item, _ON_AN_ADAPTER)]
-    for of, on in sorted({one for one in asked if (held + asked).count(one) > 1}, key=str):
-        rule = "SMF-4.2" if service == "smfsx" else "MPC-9.2"
-        yield Obstacle(rule, f"{_NAMES[of]} stands twice on {on}", "Order it once for each adapter.")
+    held = [(_NAMES[type(item)], item.on) for item in holds if isinstance(item, _ON_AN_ADAPTER)]
+    asked = [(at, (_NAMES[type(item)], item.on)) for at, item in enumerate(wants) if isinstance(item, _ON_AN_ADAPTER)]
+    rule = "SMF-4.2" if service == "smfsx" else "MPC-9.2"
+    for at, (name, on) in _again(held, asked):
+        yield Obstacle(rule, f"{name} stands twice on {on}", "Order it once for each adapter.", at)
+
+
+def _again(held: Sequence[_Key], asked: Sequence[tuple[int, _Key]]) -> Iterator[tuple[int, _Key]]:
+    """What is asked for and was there before: held, or asked for earlier."""
+    seen = set(held)
+    for at, key in asked:
+        if key in seen:
+            yield at, key
+        seen.add(key)
 
 
 def _both_kinds(every: Sequence[Item]) -> Iterator[Obstacle]:

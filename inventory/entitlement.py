@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from inventory.contracts import Cause, Contract, State
+from inventory.contracts import FINAL, Cause, Contract, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,34 @@ class Stop:
         return f"{self.words} ({self.rule})"
 
 
+_NOT_IN_FORCE = FINAL | {State.APPLIED}
 _ENDINGS = {
     Cause.ABOLITION: ("SMF-22", "SMF-22"),
     Cause.PROVIDER: ("SMF-23.1", "SMF-23.1"),
     Cause.DEPENDENCY: ("MPC-6.5", "SMF-23.3"),
     Cause.NOTICE: ("MPC-14", "SMF-23.2"),
 }
+
+
+def lack_of(contract: Contract, every: Iterable[Contract], *, guest: bool = False) -> Stop | None:
+    """What an mpc line that goes on can no longer do because the last one of the other kind has ended; nobody refuses
+    that end, and fees go on (MPC-6.1, service-terms §3).
+
+    `every`: all lines of its contractor. `guest`: it uses another contractor's management (MPC-6.2).
+    """
+    if contract.service != "mpc" or contract.state in _NOT_IN_FORCE:
+        return None
+    kinds = {one.kind for one in every if one.service == "mpc" and one.state not in _NOT_IN_FORCE}
+    if contract.kind == "management" and "adapter" not in kinds:
+        return Stop("MPC-6.1", "no adapter line is left, so that there is nothing to control; its fees go on")
+    if contract.kind == "adapter" and not guest and "management" not in kinds:
+        return Stop("MPC-6.1", "no management is left, so that its adapter cannot be controlled; its fees go on")
+    return None
+
+
+def stop_with(of: str) -> Stop:
+    """Why an option gives no service while what it is on, a line or a management, is suspended (SMF-21)."""
+    return Stop("SMF-21", f"{of}, which it is on, is suspended")
 
 
 def stop_of(key: str, contract: Contract) -> Stop | None:

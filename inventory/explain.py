@@ -56,6 +56,7 @@ class ConfigState(StrEnum):
     UNKNOWN = "unknown"
     IN_SYNC = "in-sync"
     DIFFERS = "differs"
+    UNPUSHED = "unpushed"
     PUSHING = "pushing"
 
 
@@ -183,7 +184,10 @@ _STAGES: Final = {
 }
 _SSH: Final = {
     Contact.NEVER_SEEN: ("has never been reached", "Check address, port and credential, then identify it."),
-    Contact.REFUSED: ("was reached and refused us", "Clear the reason of the refusal, then identify it again."),
+    Contact.REFUSED: (
+        "was reached and refused us",
+        "Clear the reason of the refusal and identify it again; a credential is not tried again before that.",
+    ),
     Contact.READY: ("was reached and identified", ""),
     Contact.SILENT: ("no longer answers", "Check power and line; promote a standby if one is ready."),
 }
@@ -192,6 +196,7 @@ _CONFIG: Final = {
     ConfigState.UNKNOWN: ("its running config has not been read yet", "Make a plan; that reads the device."),
     ConfigState.IN_SYNC: ("it runs the config of its place", ""),
     ConfigState.DIFFERS: ("its running config differs from that of its place", "Make a plan and look at the diff."),
+    ConfigState.UNPUSHED: ("the working config of its place was not pushed yet", "Make a plan and look at the diff."),
     ConfigState.PUSHING: ("a push to it is under way", "Follow the push."),
 }
 _LIVES: Final = {
@@ -241,6 +246,7 @@ def standing(facts: AdapterFacts) -> str:
     return {
         ConfigState.IN_SYNC: "ok",
         ConfigState.DIFFERS: "drifted",
+        ConfigState.UNPUSHED: "to be pushed",
         ConfigState.PUSHING: "pushing",
         ConfigState.NONE: "without config",
         ConfigState.UNKNOWN: "unread",
@@ -411,6 +417,8 @@ class LinkFacts:
     proposal: str | None = None
     notes: tuple[Fact, ...] = ()
     """What else is to be known of it: a saturation alarm, maintenance, how its counters are read."""
+    for_contractor: bool = False
+    """Whether the reader is the contractor, who decides what was sent and sees no draft."""
 
 
 def explain_link(facts: LinkFacts) -> Explanation:
@@ -424,6 +432,8 @@ def explain_link(facts: LinkFacts) -> Explanation:
         then = "Find out why no valid day was measured for five days."
     else:
         word, then = _LEVELS[facts.level], _LEVEL_NEXT[facts.level]
+        if facts.for_contractor and facts.level >= 2:
+            then = "The provider looks at it, and proposes what helps."
     if facts.proposal and word in ("congested", "critical"):
         then = f"Review proposal {facts.proposal}."
     chain = [

@@ -21,6 +21,7 @@ class IncidentKind(StrEnum):
     SILENCE = "silence"
     CERTIFICATE = "certificate"
     MODULE = "module"
+    ABROAD = "abroad"
 
     @property
     def sentence(self) -> str:
@@ -57,6 +58,11 @@ _WORDS: Final[Mapping[IncidentKind, tuple[str, str]]] = {
     IncidentKind.MODULE: (
         "An adapter does not run the module versions that its entry wants.",
         "Compare wanted and reported versions; the version must be one that the adapter can fetch.",
+    ),
+    IncidentKind.ABROAD: (
+        "An adapter that may not be used outside Japan phones home from an address that is elsewhere.",
+        "Ask the contractor where it is: there is no consent to use outside Japan (MPC-10.1, SMF-9.1). "
+        "An address is a hint only; close the incident when it is at home.",
     ),
 }
 

@@ -60,9 +60,12 @@ def require_cost(unit: Unit, what: Liability, cost_yen: int | None) -> None:
         raise BadInput(
             f"the price list has the {what} charge", field="cost_yen", rule=rule, next_step="Leave the cost out."
         )
-    if not listed and cost_yen is None:
+    if not listed and (cost_yen is None or cost_yen < 0):
         raise BadInput(
-            "the actual cost is missing", field="cost_yen", rule=rule, next_step="Give what it has cost, in whole yen."
+            "the actual cost is missing, or below 0",
+            field="cost_yen",
+            rule=rule,
+            next_step="Give what it has cost, in whole yen.",
         )
 
 

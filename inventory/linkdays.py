@@ -13,8 +13,10 @@ from statistics import variance
 from inventory.congestion import (
     BUSY_SLOTS,
     DEFAULT_RULES,
+    CauseFlag,
     DayFigures,
     Level,
+    cause_flags,
     day_class,
     day_figures,
     levels,
@@ -105,6 +107,8 @@ class Verdict:
     """Of the present history."""
     capacity_kind: CapacityKind
     changes: tuple[Change, ...]
+    causes: tuple[CauseFlag, ...] = ()
+    """Of the level, one flag each."""
 
 
 def direction_series(
@@ -292,7 +296,9 @@ def judge_run(days: Sequence[LinkDay]) -> Verdict | None:
                 changes.append(Change(day.day, state, level))
                 state, since = level, day.day
     valid = [day.day for day in history if day.figures.valid]
-    return Verdict(state, since, valid[-1] if valid else None, len(valid), _history(history[-1])[0], tuple(changes))
+    kind = _history(history[-1])[0]
+    causes = cause_flags([day.figures for day in history], state, CEILINGS[kind])
+    return Verdict(state, since, valid[-1] if valid else None, len(valid), kind, tuple(changes), causes)
 
 
 def _history(day: LinkDay) -> tuple[CapacityKind, int, date]:
@@ -316,6 +322,10 @@ def evidence(days: Sequence[LinkDay], change: Change) -> dict[str, object]:
             "nominal_bps": capacity.nominal_bps,
             "used_bps": capacity.used_bps,
         },
+        "causes": [
+            {"cause": one.cause.value, "days": one.days}
+            for one in cause_flags([day.figures for day in history], change.after or change.before, capacity.ceiling)
+        ],
         "days": [
             {
                 "day": day.day.isoformat(),

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, Literal
 
-from inventory.errors import BadInput
+from inventory.calendar import tokyo_day
+from inventory.deadlines import require_notice
+from inventory.errors import BadInput, RuleViolation
 from inventory.periods import moment_at
 from inventory.timeslots import SLOT_MS
 
@@ -18,6 +21,17 @@ AFTER_MS: Final = 30 * 60_000
 LONGEST_MS: Final = 400 * 86_400_000
 DAY_MINUTES: Final = 1_440
 Kind = Literal["maintenance", "bulk"]
+Work = Literal["planned", "fault"]
+"""Why a service is interrupted (SMF-20)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """A window in which the service itself is interrupted: when those affected were notified, and of what work."""
+
+    work: Work
+    notified: date | None
+    emergency: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,8 @@ class MaintenanceWindow:
     created_ms: int
     cancelled_ms: int | None
     version: int
+    interruption: Interruption | None = None
+    """What was notified of it (SMF-20); None: the service goes on, levels are only not judged."""
 
     def covers(self, t_ms: int, zone: str) -> bool:
         """Whether an instant lies in it."""
@@ -63,6 +79,25 @@ def require_window(start_ms: int, end_ms: int, daily_min: tuple[int, int] | None
     if daily_min is not None and (not all(0 <= one <= DAY_MINUTES for one in daily_min) or len(set(daily_min)) == 1):
         raise BadInput(
             "the daily hours are two different times of day", field="daily", next_step="Write them as 02:00-02:45."
+        )
+
+
+def require_notified(kind: Kind, start_ms: int, reason: str, found: Interruption) -> None:
+    """An interruption is notified with its reason and period: planned work at least 14 days before the Tokyo day on
+    which it begins, a fault before it begins, an emergency at any time (SMF-20). Raises RuleViolation, BadInput."""
+    if kind != "maintenance":
+        raise BadInput("only maintenance interrupts the service", field="work", next_step="Leave the work out.")
+    day = tokyo_day(start_ms)
+    if not reason.strip():
+        raise BadInput("an interruption has a reason", field="reason", rule="SMF-20", next_step="Say why.")
+    if found.notified is not None and found.work == "planned":
+        require_notice("planned-interruption", day, found.notified, emergency=found.emergency)
+    elif not found.emergency and (found.notified is None or found.notified > day):
+        raise RuleViolation(
+            "an interruption is notified before it begins",
+            rule="SMF-20",
+            field="notified",
+            next_step="Notify those affected and give the day, or record the emergency.",
         )
 
 

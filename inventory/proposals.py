@@ -16,6 +16,10 @@ LATE_MAX_DAYS = 180
 DECLINED_REST_DAYS = 90
 CAPACITY_REST_DAYS = 28
 ENDING_DAYS = 60
+REVIEW_DAYS = 7
+"""An open proposal stands so long before newer evidence may replace it: a remedy near a limit would change daily."""
+ORDERED_DAYS = 180
+"""How long an accepted proposal keeps its place quiet while nothing of what it asks for has been done."""
 LINE_SHARE = 0.85
 PORT_SHARE = 0.90
 MODEL_DERATE = 0.60
@@ -94,6 +98,8 @@ class Circumstances:
     """Of the entry's management."""
     ends: date | None = None
     """Last day of service of the entry's management, once it is known."""
+    ordered: date | None = None
+    """Day of the acceptance of a proposal that was not carried out yet."""
 
 
 def silence(place: Circumstances, today: date) -> str | None:
@@ -108,7 +114,58 @@ def silence(place: Circumstances, today: date) -> str | None:
         return "suspended"
     if place.ends is not None and (place.ends - today).days <= ENDING_DAYS:
         return "ending"
+    if place.ordered is not None and (today - place.ordered).days <= ORDERED_DAYS:
+        return "ordered"
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a proposal rests on; when it changes, the proposal is about something that is no more."""
+
+    capacity_kind: str
+    capacity_bps: int
+    """As it is used, not as it is printed."""
+    model: str
+    """The model that sits there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A recommendation as it is compared with a newer one."""
+
+    kind: str
+    model: str | None
+    line_rate_bps: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An open proposal, as the daily look finds it."""
+
+    drafted: date
+    basis: Basis
+    advice: Advice
+
+
+def outdated(
+    standing: Standing, today: date, *, basis: Basis | None, verdict: Verdict, stale: bool, advice: Advice | None
+) -> str | None:
+    """Why an open proposal is superseded today (service-terms §8: newer evidence, the line ends); None: it stands.
+
+    `basis` None: nobody sits there. `verdict` is what the checks say as if none were open, `advice` the remedy they
+    lead to; where too little is measured to judge (`stale`), it stands.
+    """
+    if basis is None:
+        return "no-adapter"
+    if basis.model != standing.basis.model:
+        return "model-changed"
+    if basis != standing.basis:
+        return "capacity-changed"
+    if verdict.reason == "ending" or (verdict.reason in ("not-congested", "fits") and not stale):
+        return verdict.reason
+    old = (today - standing.drafted).days >= REVIEW_DAYS
+    return "newer-evidence" if old and advice is not None and advice != standing.advice else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from statistics import median
 
+from inventory.backtest import Record
 from inventory.congestion import DEFAULT_RULES
 from inventory.forecast import NoDate, Outlook
 from inventory.linkdays import LinkDay
@@ -27,6 +28,24 @@ _SOURCES = {
 
 
 @dataclass(frozen=True, slots=True)
+class TrackRecord:
+    """How warnings like this one came true, as it may be told: counts of others are rounded to 5 (§7.7)."""
+
+    of: str
+    """`link`: its own; `group`: comparable links; `fleet`: all links."""
+    warnings: int
+    came_true: int
+    median_days_ahead: float | None
+    origins: int
+
+    @classmethod
+    def told(cls, found: Record, of: str) -> TrackRecord:
+        """Of a link's own record every count, of others' none that a single contractor could be told by."""
+        shown = found if of == "link" else found.rounded()
+        return cls(of, shown.warnings, shown.came_true, found.median_lead_days, shown.origins)
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything the text rests on; `days` are those of the present capacity, in order."""
 
@@ -41,6 +60,8 @@ class Facts:
     remedy: Remedy
     money: Money | None = None
     """None: no contract line would end, or a price is missing; then the text is silent about money."""
+    record: TrackRecord | None = None
+    """None: neither the link nor a group has enough of one."""
 
 
 def mbps(bps: float) -> str:
@@ -70,7 +91,19 @@ def sentence(facts: Facts) -> str:
     parts.append(_recommendation(facts))
     if facts.money:
         parts += _money(facts.money)
+    if facts.record:
+        parts.append(_backtest(facts.record))
     return " ".join(parts)
+
+
+_OF = {"link": "on this link", "group": "on comparable links", "fleet": "on all links"}
+
+
+def _backtest(found: TrackRecord) -> str:
+    if not found.warnings:
+        return f"Back-test: no such warning {_OF[found.of]} in {found.origins} trials."
+    ahead = "" if found.median_days_ahead is None else f", median {found.median_days_ahead:.0f} days ahead"
+    return f"Back-test: of {found.warnings} such warnings {_OF[found.of]} {found.came_true} came true{ahead}."
 
 
 def _interval(p95: Interval) -> str:
@@ -184,6 +217,7 @@ def evidence(facts: Facts) -> dict[str, object]:
             "derate": facts.need.derate,
         },
         "money": money_facts(facts.money) if facts.money else None,
+        "backtest": asdict(facts.record) if facts.record else None,
         "current": {"model": facts.current.model, "figures_bps": dict(facts.current.figures_bps)},
         "remedy": {
             "kind": facts.remedy.kind.value,

@@ -11,7 +11,7 @@ from inventory.links import USED_PERCENT, CapacityKind, Direction
 from inventory.metering import rate_bps
 from inventory.proposalmoney import Money
 from inventory.proposals import LINE_SHARE, RemedyKind
-from inventory.proposaltext import SHOWN_DAYS, WEEK, Facts, mbps
+from inventory.proposaltext import SHOWN_DAYS, WEEK, Facts, TrackRecord, mbps
 
 _SOURCES = {
     CapacityKind.LINE: "運用者が登録した回線速度",
@@ -51,7 +51,19 @@ def sentence_ja(facts: Facts) -> str:
     parts.append(_recommendation(facts))
     if facts.money:
         parts += _money(facts.money)
+    if facts.record:
+        parts.append(_backtest(facts.record))
     return "".join(parts)
+
+
+_OF = {"link": "この回線", "group": "同種の回線", "fleet": "全回線"}
+
+
+def _backtest(found: TrackRecord) -> str:
+    if not found.warnings:
+        return f"過去の検証：{_OF[found.of]}では{found.origins}回の試行で同様の予告なし。"
+    ahead = "" if found.median_days_ahead is None else f"、予告は中央値で{found.median_days_ahead:.0f}日前"
+    return f"過去の検証：{_OF[found.of]}での同様の予告{found.warnings}件のうち{found.came_true}件が的中{ahead}。"
 
 
 def _recommendation(facts: Facts) -> str:

@@ -6,9 +6,10 @@ imported twice change nothing. Exact increments narrow the uncertain ones they f
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from inventory.counters import Flag, Increment
@@ -21,6 +22,7 @@ HEAD_BYTES = 2
 """Format and width, before the counts of both directions."""
 _FLAGS = tuple(Flag)
 _BIT = {flag: 1 << number for number, flag in enumerate(_FLAGS)}
+_TAIL = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
 
 Stretch = tuple[int, int]
 """Begin and end of a stretch of time, in milliseconds UTC."""
@@ -301,8 +303,17 @@ def encode(day: SlotDay) -> bytes:
             for d in directions
         ],
     }
-    tail = json.dumps(rest, separators=(",", ":"), sort_keys=True).encode()
-    return struct.pack("<Bc", FORMAT, width.encode()) + struct.pack(f"<{2 * SLOTS}{width}", *counts) + tail
+    return struct.pack("<Bc", FORMAT, width.encode()) + struct.pack(f"<{2 * SLOTS}{width}", *counts) + tail_text(rest)
+
+
+def tail_text(rest: Mapping[str, object]) -> bytes:
+    """What stands behind the counts of a blob, always written alike."""
+    return _TAIL.encode(rest).encode()
+
+
+def bit_of(flag: Flag) -> int:
+    """The bit of a flag in the marks of a slot."""
+    return _BIT[flag]
 
 
 def layout_of(blob: bytes) -> int:
@@ -311,6 +322,41 @@ def layout_of(blob: bytes) -> int:
     if version != FORMAT or width not in (b"I", b"Q"):
         raise ValueError(f"slot-day format {version} with width {width!r} is not known")
     return 4 if width == b"I" else 8
+
+
+def part_digest(start_ms: int, blob: bytes, begin_ms: int, end_ms: int) -> bytes:
+    """Digest of all that a kept day says of [begin_ms, end_ms), on the grid: what comes after it changes nothing of it.
+
+    Equal digests mean equal figures of that stretch. Raises ValueError for an unknown format.
+    """
+    width = layout_of(blob)
+    first, after = max(0, (begin_ms - start_ms) // SLOT_MS), min(SLOTS, (end_ms - start_ms) // SLOT_MS)
+    told = json.loads(blob[HEAD_BYTES + 2 * SLOTS * width :])
+    found = hashlib.blake2b(repr((width, first, after, told["origins"])).encode(), digest_size=16)
+    begin, end = first * SLOT_MS, after * SLOT_MS
+    for number, one in enumerate(told["directions"]):
+        at = HEAD_BYTES + number * SLOTS * width
+        found.update(blob[at + first * width : at + after * width])
+        pending = [p for p in one["pending"] if p[0] < start_ms + end and start_ms + begin < p[1]]
+        # What is uncertain reaches out of the stretch: how much of its time is backed there counts, too.
+        lower = min([begin, *(p[0] - start_ms for p in pending)])
+        upper = max([end, *(p[1] - start_ms for p in pending)])
+        spans = [(max(a, lower), min(b, upper)) for a, b in one["spans"] if a < upper and lower < b]
+        marks, drops = (_slice(one.get(name, ()), first, after) for name in ("marks", "drops"))
+        found.update(repr((spans, pending, marks, drops, one.get("packets", [])[first:after])).encode())
+    return found.digest()
+
+
+def _slice(runs: Iterable[Sequence[int]], first: int, after: int) -> list[list[int]]:
+    """Run lengths of the slots [first, after)."""
+    found: list[list[int]] = []
+    at = 0
+    for value, count in runs:
+        inside = min(at + count, after) - max(at, first)
+        if inside > 0:
+            found.append([value, inside])
+        at += count
+    return found
 
 
 def decode(start_ms: int, blob: bytes) -> SlotDay:

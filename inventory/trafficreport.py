@@ -37,6 +37,7 @@ class OpenProposal:
     model: str | None
     monthly_delta_yen: int | None
     text: str
+    text_ja: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ def _proposal(open_one: OpenProposal) -> Json:
         "model": open_one.model,
         "monthly_delta_yen": open_one.monthly_delta_yen,
         "text": open_one.text,
+        "text_ja": open_one.text_ja,
     }
 
 

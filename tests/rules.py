@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from inventory.terms import RULES
 
 ROOT: Final = Path(__file__).parent.parent
 PAGE: Final = ROOT / "docs" / "terms.md"
-_ID: Final = re.compile(r"\b(?:MPC|SMF)-(?:S\d{4}-\d\d\.\d|A?\d+(?:\.\d+)?(?:\([0-9a-z]+\))*)")
+IDS: Final = re.compile(r"\b(?:MPC|SMF)-(?:S\d{4}-\d\d\.\d|A?\d+(?:\.\d+)?(?:\([0-9a-z]+\))*)")
 
 HEAD: Final = """# The service terms in the code
 
@@ -42,7 +42,15 @@ def _marks(tree: ast.Module) -> Iterator[tuple[str, str]]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for mark in node.decorator_list:
                 if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.rule":
-                    yield from ((node.name, str(ast.literal_eval(id_))) for id_ in mark.args)
+                    yield from ((node.name, id_) for id_ in _ids(mark.args))
+
+
+def _ids(arguments: Sequence[ast.expr]) -> Iterator[str]:
+    for one in arguments:
+        if isinstance(one, ast.Starred):
+            yield from (str(id_) for id_ in ast.literal_eval(one.value))
+        else:
+            yield str(ast.literal_eval(one))
 
 
 def named() -> dict[str, list[str]]:
@@ -51,7 +59,7 @@ def named() -> dict[str, list[str]]:
     for folder in ("inventory", "drivers", "controller"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             if path.name != "terms.py":
-                for id_ in sorted(set(_ID.findall(path.read_text(encoding="utf-8")))):
+                for id_ in sorted(set(IDS.findall(path.read_text(encoding="utf-8")))):
                     found.setdefault(id_, []).append(str(path.relative_to(ROOT)))
     return found
 
@@ -62,7 +70,8 @@ def page() -> str:
     lines = []
     for id_, words in RULES.items():
         where = ", ".join(f"`{one}`" for one in modules.get(id_, [])[:3]) or "–"
-        by = ", ".join(f"`{one}`" for one in tests.get(id_, [])[:2]) or "*open*"
+        own = sorted(tests.get(id_, []), key=lambda one: not one.startswith("inventory/"))
+        by = ", ".join(f"`{one}`" for one in own[:3]) or "*open*"
         lines.append(f"| {id_} | {words} | {where} | {by} |")
     count = sum(id_ in tests for id_ in RULES)
     return HEAD + "\n".join(lines) + f"\n\n{count} of {len(RULES)} rules are shown by a test.\n"

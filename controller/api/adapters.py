@@ -28,7 +28,7 @@ from controller.api.schemas import (
     Tick,
 )
 from controller.api.state import acting, daemon_of, number
-from controller.store import adapters, checklist, endpoints, occupancy, slots
+from controller.store import adapters, checklist, endpoints, occupancy, slots, ssh
 from controller.store.database import Tx
 from controller.store.rows import require_version
 from controller.store.scope import By, Scope
@@ -80,6 +80,9 @@ async def register(body: NewAdapter, request: Request, caller: Operator, once: O
 
     answer = await once.commit(work)
     daemon.phonehome.provisioned()
+    if body.endpoint is not None:
+        async with daemon.db.read() as tx:
+            daemon.identifier.wanted((await _find(tx, caller.scope, body.serial_number)).id)
     return answer
 
 
@@ -266,8 +269,10 @@ async def change_endpoint(
         await endpoints.put(
             tx, caller.scope, acting(request, caller), found.id, endpoint=endpoint_of(body), keyring=daemon.keyring
         )
+        await ssh.endpoint_changed(tx, found.id, daemon.clock.now_ms())
         view = await _endpoint(tx, daemon, caller.scope, found)
         changed = await _find(tx, caller.scope, serial)
+    daemon.identifier.wanted(found.id)
     tag(response, changed.version)
     return view
 

@@ -36,6 +36,7 @@ from controller.api import (
     maintenance,
     metrics,
     mobile,
+    modelfigures,
     models,
     operations,
     outages,
@@ -99,6 +100,7 @@ NOUNS = (
     incidents,
     events,
     models,
+    modelfigures,
     api_keys,
 )
 DESCRIPTION = """Fleet controller for routers. Every refusal is a problem (RFC 9457): code, rule, field and next step.

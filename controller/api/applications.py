@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Literal
 
@@ -104,11 +105,13 @@ class ObstacleView(BaseModel):
     rule: str
     words: str
     next_step: str
+    line: str | None = Field(description="The line that it is about; none: the application as a whole.")
 
     @classmethod
-    def of(cls, one: Obstacle) -> ObstacleView:
+    def of(cls, one: Obstacle, lines: Sequence[ContractView]) -> ObstacleView:
         """View of a value."""
-        return cls(rule=one.rule, words=one.words, next_step=one.next_step)
+        line = None if one.at is None else lines[one.at].key
+        return cls(rule=one.rule, words=one.words, next_step=one.next_step, line=line)
 
 
 class ApplicationView(BaseModel):
@@ -268,5 +271,5 @@ async def _detail(tx: Tx, found: Application, day: date) -> ApplicationDetail:
         **ApplicationView.of(found).model_dump(),
         form=found.form,
         lines=lines,
-        obstacles=[ObstacleView.of(one) for one in against],
+        obstacles=[ObstacleView.of(one, lines) for one in against],
     )

@@ -24,7 +24,7 @@ from controller.api.schemas import (
 )
 from controller.api.state import acting, daemon_of, number
 from controller.keyring import Keyring
-from controller.store import contracts, contractsteps, groupchange, occupancy
+from controller.store import contracts, contractsteps, entitlement, groupchange, occupancy
 from controller.store.contracts import ContractLine, EventRow, Standing
 from controller.store.database import Tx
 from controller.store.scope import By, Scope
@@ -34,7 +34,7 @@ from inventory.contractbook import event_of
 from inventory.contractevents import ChangeOption, ContractEvent
 from inventory.contracts import ContractStep, allowed
 from inventory.contractwords import LineStep, explain_line
-from inventory.entitlement import stop_of
+from inventory.entitlement import Stop, stop_of
 from inventory.errors import BadInput
 from inventory.fees import Kind
 from inventory.slots import show_key
@@ -58,6 +58,11 @@ class StopView(BaseModel):
     rule: str
     words: str
 
+    @classmethod
+    def of(cls, stop: Stop) -> StopView:
+        """View of a value."""
+        return cls(rule=stop.rule, words=stop.words)
+
 
 class ContractView(BaseModel):
     """A contract line or option as it stood at the end of the day asked for."""
@@ -78,6 +83,7 @@ class ContractView(BaseModel):
     suspended: bool
     entitled: bool
     stop: StopView | None = Field(description="Why it gives no service now.")
+    lacks: StopView | None = Field(description="What it can do nothing without, though its fees go on (MPC-6.1).")
     applied: date
     concluded: date | None
     billing_start: date | None
@@ -89,11 +95,11 @@ class ContractView(BaseModel):
     allowed: list[str] = Field(description="Events that its state knows.")
 
     @classmethod
-    def of(cls, found: Standing, serials: Mapping[int, str]) -> ContractView:
-        """View of a value."""
+    def of(cls, found: Standing, serials: Mapping[int, str], carried: Stop | None) -> ContractView:
+        """View of a value; `carried`: why an option gives no service although it would by itself."""
         line, contract = found.line, found.contract
         management = found.managements[-1] if found.managements else line.management_id
-        stop = stop_of(line.key, contract)
+        stop = stop_of(line.key, contract) or carried
         return cls(
             key=line.key,
             application=line.application_id,
@@ -101,16 +107,17 @@ class ContractView(BaseModel):
             service=line.service,
             kind=line.kind,
             name=line.name,
-            on=None if line.on_line_id is None else show_key("L", line.on_line_id),
+            on=None if found.on_line_id is None else show_key("L", found.on_line_id),
             group=None if found.group_line_id is None else show_key("L", found.group_line_id),
             management=None if management is None else show_key("M", management),
             units=[serials[one] for one in found.adapters],
             model=line.wanted.model,
             device_class=line.wanted.device_class,
             state=contract.state.value,
-            suspended=contract.suspended,
-            entitled=contract.entitled,
-            stop=None if stop is None else StopView(rule=stop.rule, words=stop.words),
+            suspended=contract.suspended or carried is not None,
+            entitled=contract.entitled and carried is None,
+            stop=None if stop is None else StopView.of(stop),
+            lacks=None if found.lacks is None else StopView.of(found.lacks),
             applied=contract.applied,
             concluded=contract.concluded,
             billing_start=contract.billing_start,
@@ -262,14 +269,17 @@ async def explain_contract(key: LineKey, request: Request, caller: Viewer) -> Ex
     daemon = daemon_of(request)
     async with daemon.db.read() as tx:
         line = await contracts.line(tx, caller.scope, number(key, "L"))
-        (found,) = await contracts.standing(tx, [line], tokyo_day(daemon.clock.now_ms()))
+        today = tokyo_day(daemon.clock.now_ms())
+        (found,) = await contracts.standing(tx, [line], today)
         rows = await contracts.events(tx, caller.scope, line.id)
+        carried = await entitlement.carried(tx, [found], today)
     corrected = {one.corrects_id for one in rows}
     steps = tuple(
         LineStep(row.recorded_ms, row.day, row.name, row.rule, row.actor, row.alert, row.id in corrected)
         for row in rows
     )
-    return ExplanationView.of(explain_line(line.key, line.kind, found.contract, steps))
+    told = explain_line(line.key, line.kind, found.contract, steps, carried.get(line.id), found.lacks)
+    return ExplanationView.of(told)
 
 
 @router.get("/contracts/{key}/events")
@@ -406,7 +416,9 @@ async def _views(
 ) -> list[ContractView]:
     found = await contracts.standing(tx, wanted, day, known_at_ms=known_at_ms)
     units = await occupancy.named(tx, [number for one in found for number in one.adapters])
-    return [ContractView.of(one, {number: unit.serial.shown for number, unit in units.items()}) for one in found]
+    serials = {number: unit.serial.shown for number, unit in units.items()}
+    carried = await entitlement.carried(tx, found, day, known_at_ms=known_at_ms)
+    return [ContractView.of(one, serials, carried.get(one.line.id)) for one in found]
 
 
 async def views_of_application(tx: Tx, application_id: int, day: date) -> list[ContractView]:

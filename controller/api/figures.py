@@ -111,8 +111,9 @@ class RecordView(BaseModel):
 
     @classmethod
     def of_record(cls, record: Record, of: str) -> RecordView:
-        """View of a value."""
+        """View of a value; counts of others are rounded to 5 (SMF-17)."""
         shown = [(weeks, record.mae(weeks)) for weeks in HORIZONS]
+        record = record if of == "link" else record.rounded()
         return cls(
             of=of,
             origins=record.origins,

@@ -23,6 +23,7 @@ from controller.store.links import ChangedLink, LevelChange, LinkLevel, NewLink
 from inventory.errors import BadInput
 from inventory.linkdays import LinkDay, direction_series
 from inventory.links import Capacity, CapacityKind, Direction, Link, LinkRole, Member
+from inventory.metering import RULE_VERSION
 from inventory.periods import TOKYO, Span, day_start_ms, zone_of
 from inventory.slots import show_key
 
@@ -115,7 +116,7 @@ class CapacityView(BaseModel):
     kind: str
     down_bps: int | None
     up_bps: int | None
-    valid_from: date
+    valid_from: date | None = Field(description="null: as far back as readings go.")
     valid_to: date | None
     actor: str
     reason: str
@@ -127,11 +128,18 @@ class CapacityView(BaseModel):
             kind=capacity.kind.value,
             down_bps=capacity.down_bps,
             up_bps=capacity.up_bps,
-            valid_from=capacity.valid_from,
+            valid_from=None if capacity.valid_from == date.min else capacity.valid_from,
             valid_to=capacity.valid_to,
             actor=capacity.actor,
             reason=capacity.reason,
         )
+
+
+class CauseView(BaseModel):
+    """One cause of a level."""
+
+    cause: str = Field(description="busy-hour, full-slots, drops (packets thrown away), bursts (inside the slots).")
+    days: int = Field(description="Of the last seven valid days, those on which it alone was enough for the level.")
 
 
 class LevelView(BaseModel):
@@ -144,6 +152,7 @@ class LevelView(BaseModel):
     judged_day: date
     valid_days: int
     capacity_kind: str
+    causes: list[CauseView] = Field(description="One flag a cause, the most frequent first; none for calm.")
     rule_version: str
 
     @classmethod
@@ -157,6 +166,7 @@ class LevelView(BaseModel):
             judged_day=state.judged_day,
             valid_days=state.valid_days,
             capacity_kind=state.capacity_kind.value,
+            causes=[CauseView(cause=one.cause.value, days=one.days) for one in state.causes],
             rule_version=state.rule_version,
         )
 
@@ -257,6 +267,7 @@ class SlotsView(BaseModel):
 
     start: datetime
     step_s: int = 300
+    rule_version: str = RULE_VERSION
     down: DirectionSlots
     up: DirectionSlots
 
@@ -424,7 +435,7 @@ async def explain_link(link_id: Number, request: Request, caller: Viewer) -> Exp
     daemon = daemon_of(request)
     async with daemon.db.read() as tx:
         found = await links.get(tx, caller.scope, link_id)
-        return ExplanationView.of(await explaining.link(tx, daemon, found))
+        return ExplanationView.of(await explaining.link(tx, daemon, caller.scope, found))
 
 
 def _require_days(first: date, after: date, most: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import date, datetime, time
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from controller.api.auth import Operator, Viewer
+from controller.api.contracts import DayText, day_of
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.preconditions import IfMatch, tag
@@ -18,7 +19,8 @@ from controller.main import Daemon
 from controller.store import links, maintenance
 from controller.store.database import Tx
 from controller.store.scope import Scope
-from inventory.maintenance import AFTER_MS, MaintenanceWindow
+from inventory.errors import BadInput
+from inventory.maintenance import AFTER_MS, Interruption, MaintenanceWindow
 from inventory.periods import instant_ms
 from inventory.slots import show_key
 
@@ -45,6 +47,23 @@ class NewWindow(Body):
         ),
     ] = None
     reason: Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f]*$")] = ""
+    work: Annotated[
+        Literal["planned", "fault"] | None,
+        Field(description="The service itself is interrupted in it: by planned work, or to repair a fault (SMF-20)."),
+    ] = None
+    notified: Annotated[
+        DayText | None,
+        Field(description="Day of the notice to those affected; of planned work 14 days before, or it is refused."),
+    ] = None
+    emergency: Annotated[bool, Field(description="Urgent and unavoidable: no notice is needed.")] = False
+
+    def interruption(self) -> Interruption | None:
+        """What was notified of it. Raises BadInput for a notice of nothing."""
+        if self.work is None:
+            if self.notified is not None or self.emergency:
+                raise BadInput("a notice is of planned work or a fault", field="work", next_step="Say which.")
+            return None
+        return Interruption(self.work, day_of(self.notified, "notified"), self.emergency)
 
 
 class WindowView(BaseModel):
@@ -57,6 +76,9 @@ class WindowView(BaseModel):
     end: datetime
     daily: str | None
     reason: str
+    work: str | None = Field(description="Why the service is interrupted; none: it goes on.")
+    notified: date | None
+    emergency: bool
     actor: str
     created_at: datetime
     cancelled_at: datetime | None
@@ -73,6 +95,9 @@ class WindowView(BaseModel):
             end=instant(found.end_ms),
             daily=None if found.daily_min is None else "-".join(map(_clock, found.daily_min)),
             reason=found.reason,
+            work=None if found.interruption is None else found.interruption.work,
+            notified=None if found.interruption is None else found.interruption.notified,
+            emergency=found.interruption is not None and found.interruption.emergency,
             actor=found.actor,
             created_at=instant(found.created_ms),
             cancelled_at=None if found.cancelled_ms is None else instant(found.cancelled_ms),
@@ -97,6 +122,7 @@ async def create_window(body: NewWindow, request: Request, caller: Operator, onc
     daily = (_minutes(first), _minutes(last)) if body.daily else None
     start_ms, end_ms = instant_ms(body.start), instant_ms(body.end)
     entry_id = None if body.entry is None else number(body.entry, "E", "entry")
+    interruption = body.interruption()
 
     async def work(tx: Tx) -> WindowView:
         made = await maintenance.add(
@@ -109,6 +135,7 @@ async def create_window(body: NewWindow, request: Request, caller: Operator, onc
             end_ms=end_ms,
             daily_min=daily,
             reason=body.reason,
+            interruption=interruption,
         )
         return WindowView.of(made)
 

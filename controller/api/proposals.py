@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -16,7 +17,8 @@ from controller.api.state import acting, daemon_of, number
 from controller.store import links, proposalfacts, proposals
 from controller.store.proposalfacts import Check
 from controller.store.proposals import ChangeOrder, Proposal, State, Step
-from inventory.errors import NotFound
+from inventory.calendar import tokyo_day
+from inventory.errors import BadInput, NotAllowed, NotFound
 from inventory.slots import show_key
 
 router = APIRouter(tags=["proposals"])
@@ -41,7 +43,11 @@ class ProposalView(BaseModel):
     evidence: dict[str, object]
     rule_version: str
     created_at: datetime
-    decided_at: datetime | None
+    sent_at: datetime | None
+    valid_until: date | None = Field(
+        description="Last day on which it can be accepted, in Tokyo; null before it is sent."
+    )
+    decided_at: datetime | None = Field(description="When it came to its last state; null while it is open.")
     actor: str | None
     version: int
 
@@ -63,6 +69,8 @@ class ProposalView(BaseModel):
             evidence=dict(proposal.evidence),
             rule_version=proposal.rule_version,
             created_at=instant(proposal.created_ms),
+            sent_at=None if proposal.sent_ms is None else instant(proposal.sent_ms),
+            valid_until=proposal.valid_until,
             decided_at=None if proposal.decided_ms is None else instant(proposal.decided_ms),
             actor=proposal.actor,
             version=proposal.version,
@@ -70,10 +78,17 @@ class ProposalView(BaseModel):
 
 
 class Decision(Body):
-    """Where a proposal goes. A draft is sent, declined, expired or superseded; only a sent one is accepted."""
+    """Where a proposal goes. A draft is sent, declined, expired or superseded; only a sent one is accepted.
+
+    The daily check expires what was not answered in time and supersedes what newer evidence contradicts.
+    """
 
     state: Literal["sent", "accepted", "declined", "expired", "superseded"]
     reason: str = Field(default="", max_length=500, description="Why; kept with the step.")
+    valid_until: date | None = Field(
+        default=None,
+        description="With sent: the last day of its acceptance; left out: metering.proposal_valid_days on.",
+    )
 
 
 class StepView(BaseModel):
@@ -136,7 +151,8 @@ class CheckView(BaseModel):
     reason: str = Field(
         description="Why something was proposed (level, forecast), or why not: open-proposal, capacity-not-known, "
         "not-enough-data, not-congested, declined, lan-side, grade-c, capacity-changed, suspended, ending, no-adapter, "
-        "fits, device-figure-unknown, no-model-suffices."
+        "ordered, fits, device-figure-unknown, no-model-suffices; why an open one was superseded: model-changed, "
+        "newer-evidence; for a contractor while a draft is not sent: under-review."
     )
     checked_at: datetime
 
@@ -190,13 +206,14 @@ async def list_proposal_steps(proposal_id: Number, request: Request, caller: Vie
 async def read_proposal_check(link_id: Number, request: Request, caller: Viewer) -> CheckView:
     """Why a link has or has not got a proposal, as its last daily look said."""
     async with daemon_of(request).db.read() as tx:
-        await links.get(tx, caller.scope, link_id)
+        link = await links.get(tx, caller.scope, link_id)
         found = await proposalfacts.check(tx, link_id)
+        hidden = caller.scope.contractor_id is not None and await proposals.has_draft(tx, link.entry_id)
     if found is None:
         raise NotFound(
             f"link {link_id} was not looked at yet", next_step="It is looked at once a day is closed for it."
         )
-    return CheckView.of(found)
+    return CheckView.of(replace(found, proposed=False, reason="under-review") if hidden else found)
 
 
 @router.get("/change-orders")
@@ -219,10 +236,30 @@ async def decide_proposal(
     proposal_id: Number, body: Decision, request: Request, response: Response, caller: Operator, seen: IfMatch
 ) -> ProposalView:
     """Move a proposal on. Acceptance makes a change order; nothing changes by itself."""
-    by = acting(request, caller)
-    async with daemon_of(request).db.write() as tx:
+    by, daemon = acting(request, caller), daemon_of(request)
+    if caller.scope.contractor_id is not None and body.state not in ("accepted", "declined"):
+        raise NotAllowed(
+            f"a contractor accepts or declines; {body.state} is the provider's",
+            next_step="Answer with accepted or declined.",
+        )
+    today = tokyo_day(by.at_ms)
+    valid_until = body.valid_until or today + timedelta(days=daemon.settings.metering.proposal_valid_days)
+    if body.valid_until is not None and (body.state != "sent" or body.valid_until < today):
+        raise BadInput(
+            "a last day goes with sent, and is not over",
+            field="valid_until",
+            next_step="Leave it out, or name a day from today on.",
+        )
+    async with daemon.db.write() as tx:
         found = await proposals.decide(
-            tx, caller.scope, by, proposal_id, state=body.state, if_version=seen, reason=body.reason
+            tx,
+            caller.scope,
+            by,
+            proposal_id,
+            state=body.state,
+            if_version=seen,
+            reason=body.reason,
+            valid_until=valid_until,
         )
     tag(response, found.version)
     return ProposalView.of(found)

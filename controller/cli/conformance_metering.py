@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from controller.cli import metering_kinds
@@ -18,6 +18,8 @@ from inventory.timeslots import OPEN_OCTETS
 
 Json = metering_kinds.Json
 
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What a file that is no vector file raises while it is read."""
 EXPLANATIONS = ("brute_force", "true_date", "tolerance_days")
 """Keys of an expectation that explain it and are not part of an output; so is every `wrong_…`."""
 
@@ -32,57 +34,93 @@ def run_metering(files: Iterable[Path]) -> Iterator[CaseResult]:
 
 
 def _read(path: Path) -> Mapping[str, Json]:
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once_each, parse_constant=_no_number)
     if not isinstance(found, dict):
         raise TypeError("the file holds no JSON object")
     return found
 
 
+def _once_each(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    """An object. A name that stands twice would silently drop what stood under the first."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        case = f", the case {found['id']!r}" if "id" in found else ""
+        raise ValueError(f"the name {twice!r} stands twice in one object{case}")
+    return found
+
+
+def _no_number(name: str) -> Json:
+    raise ValueError(f"{name} is no number of JSON")
+
+
 def _indexed(index: Path) -> Iterator[CaseResult]:
     try:
-        listed = _read(index)["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        yield CaseResult(index.name, False, f"expected a list of files got {error!r}")
+        listed = [(str(one["file"]), str(one["sha256"]), one.get("cases")) for one in _read(index)["files"]]
+    except UNREADABLE as error:
+        yield CaseResult(index.name, False, f"expected a list of files got {_told(error)}")
         return
-    for entry in listed:
-        path = index.parent / str(entry["file"])
+    for name, sha256, count in listed:
+        path = index.parent / name
         try:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError as error:
-            yield CaseResult(path.name, False, f"expected a file got {error}")
+        except (OSError, ValueError) as error:
+            yield CaseResult(name, False, f"expected a file got {error}")
             continue
-        if digest != entry["sha256"]:
-            yield CaseResult(path.name, False, f"expected sha256 {entry['sha256']} got {digest}")
+        if digest != sha256:
+            yield CaseResult(path.name, False, f"expected sha256 {sha256} got {digest}")
             continue
         results = list(_file(path))
-        if "cases" in entry and len(results) != entry["cases"]:
-            yield CaseResult(path.name, False, f"expected {entry['cases']} cases got {len(results)}")
+        if count is not None and len(results) != count:
+            yield CaseResult(path.name, False, f"expected {count} cases got {len(results)}")
         yield from results
 
 
 def _file(path: Path) -> Iterator[CaseResult]:
     try:
         content = _read(path)
-        kind, cases = content["kind"], list(content["cases"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        yield CaseResult(path.name, False, f"expected a vector file got {error!r}")
+        kind, cases = content["kind"], content["cases"]
+    except UNREADABLE as error:
+        yield CaseResult(path.name, False, f"expected a vector file got {_told(error)}")
         return
-    judge = metering_kinds.KINDS.get(str(kind))
-    if judge is None:
+    if not isinstance(kind, str) or kind not in metering_kinds.KINDS:
         yield CaseResult(path.name, False, f"expected a known kind got {kind!r}")
         return
+    if not isinstance(cases, list) or not cases:
+        yield CaseResult(path.name, False, "expected a list of cases got none")
+        return
+    seen: set[str] = set()
     for number, case in enumerate(cases, 1):
-        yield _case(f"{path.name} case {number}", case, judge)
+        result = _case(f"{path.name} case {number}", case, kind)
+        if result.ok and result.id in seen:
+            result = CaseResult(result.id, False, "expected an id of its own got one that stands twice")
+        seen.add(result.id)
+        yield result
 
 
-def _case(fallback_id: str, case: Mapping[str, Json], judge: Callable[[Mapping[str, Json]], Json]) -> CaseResult:
-    name = str(case.get("id", fallback_id)) if isinstance(case, dict) else fallback_id
+def _told(error: Exception) -> str:
+    return f"no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
+
+
+def _case(fallback_id: str, case: Json, kind: str) -> CaseResult:
+    if not isinstance(case, dict) or not isinstance(case.get("id", ""), str):
+        return CaseResult(fallback_id, False, "expected a case with an id got something else")
+    name = case.get("id", fallback_id)
+    expected = case.get("expected")
+    if not isinstance(expected, dict):
+        return CaseResult(name, False, "expected an object under expected got none")
+    wanted = {k: v for k, v in expected.items() if k not in EXPLANATIONS and not k.startswith("wrong_")}
+    if not wanted:
+        return CaseResult(name, False, "expected something to compare got explanations only")
+    if "input" not in case:
+        return CaseResult(name, False, "expected an input got none")
     try:
-        expected = case["expected"]
-        got = judge(case["input"])
-        wanted = {k: v for k, v in expected.items() if k not in EXPLANATIONS and not k.startswith("wrong_")}
+        got = metering_kinds.judge(kind, case["input"])
         wrong = [k for k, v in wanted.items() if k not in got or not agrees(v, got[k])]
-    except (FleetError, ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
+    except FleetError as error:
+        return CaseResult(name, False, f"expected an answer got {error.message}")
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
         return CaseResult(name, False, f"expected an answer got {error!r}")
     if not wrong:
         return CaseResult(name, True)

@@ -106,7 +106,7 @@ def _listed(found: list[Json], columns: tuple[str, ...], as_json: bool) -> None:
 
 
 def _windows(group: typer.Typer) -> None:
-    columns = ("id", "entry", "kind", "start", "end", "daily", "reason", "cancelled_at")
+    columns = ("id", "entry", "kind", "start", "end", "daily", "reason", "notified", "cancelled_at")
 
     @group.command("add")
     def add(
@@ -116,12 +116,18 @@ def _windows(group: typer.Typer) -> None:
         kind: Annotated[str, typer.Option(help="maintenance, or bulk: full on purpose.")] = "maintenance",
         daily: Annotated[str | None, typer.Option(help="Only these hours of each day, such as 02:00-02:45.")] = None,
         reason: Annotated[str, typer.Option(help="Why.")] = "",
+        work: Annotated[
+            str | None, typer.Option(help="planned or fault: the service itself is interrupted (SMF-20).")
+        ] = None,
+        notified: Annotated[str | None, typer.Option(help="Day on which those affected were notified of it.")] = None,
+        emergency: Annotated[bool, typer.Option("--emergency", help="It needs no notice.")] = False,
         url: Url = HERE,
         key_file: KeyFile = ADMIN_KEY,
         as_json: AsJson = False,
     ) -> None:
         """Enter a window: levels are not judged in it, nor in the half hour after."""
-        body = {"entry": entry, "kind": kind, "start": start, "end": end, "daily": daily, "reason": reason}
+        body: Json = {"entry": entry, "kind": kind, "start": start, "end": end, "daily": daily, "reason": reason}
+        body |= {"work": work, "notified": notified, "emergency": emergency}
         made = api(url, key_file).post("/maintenance-windows", body)
         if as_json:
             show_json(made)

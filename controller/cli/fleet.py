@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from controller.cli import booting
+from controller.cli import booting, people, reaching
 from controller.cli.client import Api, at
 from controller.cli.options import ADMIN_KEY, HERE, AsJson, KeyFile, Url, api
-from controller.cli.output import out, show_fields, show_json, show_table
+from controller.cli.output import out, show_fields, show_json, show_table, show_told
 from inventory.errors import BadInput
 
 Serial = Annotated[str, typer.Argument(help="Serial number.")]
@@ -34,10 +33,12 @@ def register(app: typer.Typer) -> None:
         app.add_typer(group, name=noun)
         _reading(group, noun)
     _contracts(groups["contractor"], groups["management"])
+    people.register_suspension(groups["management"])
     _places(groups["entry"])
     _spares(groups["standby"])
     _adapters(groups["adapter"])
     booting.register(groups["adapter"], groups["entry"])
+    reaching.register(groups["adapter"])
     _explaining(app)
 
 
@@ -63,16 +64,7 @@ def show(value: dict[str, object], as_json: bool) -> None:
 
 def explained(connection: Api, path: str, as_json: bool) -> None:
     """An explanation: the sentence, the chain of facts, the next action."""
-    told = connection.get(path)
-    if as_json:
-        show_json(told)
-        return
-    out.print(f"{told['subject']}: {told['word']}", markup=False)
-    out.print(told["summary"], markup=False)
-    for fact in told["facts"]:
-        rule = f" [{fact['rule']}]" if fact["rule"] else ""
-        out.print(f"  {fact['at']}  {fact['text']}  ({fact['source']}){rule}", markup=False)
-    out.print(f"→ {told['next_action']}", markup=False)
+    show_told(connection.get(path), as_json)
 
 
 def _reading(group: typer.Typer, noun: str) -> None:
@@ -224,8 +216,7 @@ def _adapters(group: typer.Typer) -> None:
             "distribution_id": distribution_id,
         }
         if host is not None:
-            password = typer.prompt("Password", hide_input=True) if sys.stdin.isatty() else _password()
-            body["endpoint"] = {"host": host, "port": port, "username": username, "password": password}
+            body["endpoint"] = {"host": host, "port": port, "username": username, "password": reaching.password()}
         if management is not None:
             body["place"] = {"management": management, "slot": "standby" if standby else "entry"}
         show(api(url, key_file).post("/adapters", body), as_json)
@@ -312,7 +303,3 @@ def _explaining(app: typer.Typer) -> None:
             show_json(found)
         else:
             show_table(found, ("id", "claimed", "source", "reason", "count", "first_at", "last_at"))
-
-
-def _password() -> str:
-    return os.environ.get("KAJITORI_PASSWORD", "")

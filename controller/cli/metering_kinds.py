@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
 
+from controller.cli.metering_shapes import SHAPES
 from inventory import congestion, counters, forecast, metering, periods, proposals, reporting, timeslots
 
 Json = Any
@@ -250,6 +251,7 @@ def trigger(given: Input) -> Json:
             open_proposal=given["open_proposal"],
             declined_days_ago=given["declined_days_ago"],
             level_when_declined=given["level_when_declined"],
+            silence=given.get("silence"),
         )
     )
     return {"propose": verdict.propose, "reason": verdict.reason}
@@ -348,7 +350,7 @@ def _offer(given: Input) -> proposals.ModelOffer:
     )
 
 
-KINDS: Mapping[str, Callable[[Input], Json]] = {
+_JUDGES: Mapping[str, Callable[[Input], Json]] = {
     "delta": delta,
     "outlier": outlier,
     "heartbeat-rate": heartbeat_rate,
@@ -369,3 +371,12 @@ KINDS: Mapping[str, Callable[[Input], Json]] = {
     "schedule": schedule,
     "proposal": proposal,
 }
+
+
+def judge(kind: str, given: Json) -> Json:
+    """The output for a case's input. Raises BadInput that names the place of what is not as it must be."""
+    SHAPES[kind](given, "")
+    return _JUDGES[kind](given)
+
+
+KINDS = frozenset(_JUDGES)

@@ -35,6 +35,19 @@ def show_fields(value: Mapping[str, Any]) -> None:
         out.print(f"{name.replace('_', ' '):<{width}}  {_cell(field)}", markup=False)
 
 
+def show_told(told: Mapping[str, Any], as_json: bool) -> None:
+    """An explanation: the sentence, the chain of facts, the next action."""
+    if as_json:
+        show_json(told)
+        return
+    out.print(f"{told['subject']}: {told['word']}", markup=False)
+    out.print(told["summary"], markup=False)
+    for fact in told["facts"]:
+        rule = f" [{fact['rule']}]" if fact["rule"] else ""
+        out.print(f"  {fact['at']}  {fact['text']}  ({fact['source']}){rule}", markup=False)
+    out.print(f"→ {told['next_action']}", markup=False)
+
+
 def complain(what: str, next_step: str = "") -> None:
     """A refusal: what is wrong, then what to do."""
     err.print(f"kajitori: {what}", markup=False)

@@ -76,10 +76,11 @@ def _links(group: typer.Typer) -> None:
                 "direction": one["level"]["direction"],
                 "level": LEVELS[one["level"]["level"]],
                 "since": one["level"]["since"],
+                "causes": ", ".join(each["cause"] for each in one["level"]["causes"]),
             }
             for one in found
         ]
-        _listed(rows, ("link", "entry", "interface", "direction", "level", "since"), as_json)
+        _listed(rows, ("link", "entry", "interface", "direction", "level", "since", "causes"), as_json)
 
 
 def _proposals(group: typer.Typer) -> None:

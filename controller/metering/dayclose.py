@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from controller.clock import Clock
 from controller.metering import outlooks
 from controller.metering.series import KeptPorts, kept_ports, series_of
-from controller.store import events, links, maintenance, months, reports, traffic
+from controller.store import events, linkports, links, maintenance, months, reports, traffic
 from controller.store.database import Database
 from controller.store.events import NewEvent
 from controller.store.links import LevelChange, LinkLevel
 from controller.store.scope import By, Scope
-from controller.store.traffic import TrafficDatabase
+from controller.store.traffic import KeptBlob, TrafficDatabase
 from inventory import linkdays, linkmonths
 from inventory.linkdays import LinkDay
 from inventory.linkmonths import LinkMonth, plateau_bps
@@ -22,7 +23,7 @@ from inventory.links import Capacity, CapacityKind, Direction, Link, governing
 from inventory.maintenance import MaintenanceWindow, left_out
 from inventory.metering import RULE_VERSION
 from inventory.periods import TOKYO, Period, day_of, day_start_ms, span_of
-from inventory.slotday import DAY_MS
+from inventory.slotday import DAY_MS, day_start, part_digest
 from inventory.timeslots import SLOT_MS
 
 FINAL_AFTER_MS = 900_000
@@ -31,6 +32,11 @@ HISTORY_DAYS = 400
 PLATEAU_DAYS = 30
 RECENT_DAYS = 3
 """Older days wait for no neighbour any more, whatever their zone."""
+AT_ONCE = 50
+"""Links whose changed slot-days are read together."""
+
+_SlotDay = tuple[int, int]
+"""Interface and UTC midnight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +54,34 @@ class DayCloser:
         self._database = database
         self._traffic = traffic_database
         self._clock = clock
-        self._made: dict[tuple[int, date], set[tuple[int, int, int]]] = {}
+        self._made: dict[tuple[int, date], dict[_SlotDay, bytes]] = {}
+        """Of days that were made: the digest of their part of each slot-day. The slot-day of a local day that is over
+        goes on changing, for the next one has begun in it."""
 
     async def close(self) -> int:
         """Figures of all link-days that are final and stale; how many were made (a direction is not a day)."""
         made = 0
-        for changed in await self._changed():
-            made += await self._close_link(changed)
+        waiting = await self._changed()
+        for first in range(0, len(waiting), AT_ONCE):
+            some = waiting[first : first + AT_ONCE]
+            async with self._traffic.read() as tx:
+                # Before the figures: what changes in between is looked at again next time.
+                blobs = await traffic.slot_blobs_of(tx, [day[:2] for changed in some for day in changed.days])
+            for changed in some:
+                made += await self._close_link(changed, blobs)
         recent = day_of(self._clock.now_ms(), TOKYO) - timedelta(days=RECENT_DAYS)
-        self._made = {key: revisions for key, revisions in self._made.items() if key[1] >= recent}
+        self._made = {key: parts for key, parts in self._made.items() if key[1] >= recent}
         return made
 
     async def _changed(self) -> list[_Changed]:
+        async with self._database.read() as tx:
+            zones = await linkports.zones(tx)
+        if not zones:
+            return []
+        now_ms = self._clock.now_ms()
         async with self._traffic.read() as tx:
-            rows = await traffic.changed_days(tx)
+            # The slot-days of today are of interest once a local day has ended in them; until then they are many.
+            rows = await traffic.changed_days(tx, max(_newest_final(zone, now_ms) for zone in zones))
         async with self._database.read() as tx:
             known = await links.by_interface(tx, Scope.everything(), {(row.entry_id, row.name) for row in rows})
         days: dict[int, list[tuple[int, int, int, bool]]] = {}
@@ -73,29 +93,33 @@ class DayCloser:
                 days.setdefault(link.id, []).append((row.interface_id, row.start_ms, row.revision, row.again))
         return [_Changed(of_number[number], tuple(sorted(mine))) for number, mine in sorted(days.items())]
 
-    async def _close_link(self, changed: _Changed) -> int:
+    async def _close_link(self, changed: _Changed, blobs: Mapping[_SlotDay, KeptBlob]) -> int:
         link, now_ms = changed.link, self._clock.now_ms()
-        stale: dict[date, set[tuple[int, int, int]]] = {}
+        stale: dict[date, dict[_SlotDay, bytes]] = {}
         rejudged: set[date] = set()
         finished = []
         for interface_id, start, revision, again in changed.days:
             overlapped = _local_days(start, link.zone)
+            kept = blobs.get((interface_id, start))
+            if kept is None:
+                continue  # forgotten meanwhile, since it is 400 days old
             for day in overlapped:
                 if _is_final(day, link.zone, now_ms):
-                    stale.setdefault(day, set()).add((interface_id, start, revision))
+                    span = (day_start_ms(day, link.zone), day_start_ms(day + timedelta(days=1), link.zone))
+                    stale.setdefault(day, {})[interface_id, start] = part_digest(start, kept.slots, *span)
                     rejudged |= {day} if again else set()
             if _is_final(overlapped[-1], link.zone, now_ms):
                 finished.append((interface_id, start, revision))
-        # A day that was made from these very revisions waits only for its neighbour to be final.
         todo = [
             day
-            for day, made in sorted(stale.items())
-            if day in rejudged or not made <= self._made.get((link.id, day), set())
+            for day, parts in sorted(stale.items())
+            if day in rejudged or not _same(parts, self._made.get((link.id, day), {}))
         ]
         made = 0
         if todo:
             made = await self._make(link, todo)
-            self._made.update({(link.id, day): stale[day] for day in todo})
+        for day, parts in stale.items():
+            self._made.setdefault((link.id, day), {}).update(parts)
         if finished:
             async with self._traffic.write() as tx:
                 await traffic.mark_closed(tx, finished)
@@ -198,6 +222,7 @@ class DayCloser:
                     verdict.capacity_kind,
                     RULE_VERSION,
                     now_ms,
+                    verdict.causes,
                 )
                 await links.put_level(tx, state)
                 for change in verdict.changes:
@@ -207,6 +232,11 @@ class DayCloser:
                     )
                     if await links.add_change(tx, row):
                         await events.record(tx, _event(link, row))
+
+
+def _same(parts: Mapping[_SlotDay, bytes], made: Mapping[_SlotDay, bytes]) -> bool:
+    """Whether a day was made from these very parts of its slot-days."""
+    return all(made.get(key) == digest for key, digest in parts.items())
 
 
 def _local_days(start_ms: int, zone: str) -> list[date]:
@@ -219,6 +249,14 @@ def _is_final(day: date, zone: str, now_ms: int) -> bool:
     return now_ms >= day_start_ms(day + timedelta(days=1), zone) + FINAL_AFTER_MS
 
 
+def _newest_final(zone: str, now_ms: int) -> int:
+    """Begin of the newest UTC day in which a local day has ended that is final."""
+    start_ms = day_start(now_ms)
+    while not _is_final(_local_days(start_ms, zone)[0], zone, now_ms):
+        start_ms -= DAY_MS
+    return start_ms
+
+
 def _event(link: Link, change: LevelChange) -> NewEvent:
     facts = {
         "link": link.id,
@@ -227,6 +265,7 @@ def _event(link: Link, change: LevelChange) -> NewEvent:
         "day": change.day.isoformat(),
         "before": int(change.before),
         "after": int(change.after),
+        "causes": [one["cause"] for one in change.evidence["causes"]],
     }
     return NewEvent("link.level", change.recorded_ms, entry_id=link.entry_id, facts=facts)
 

@@ -2,29 +2,41 @@
 
 Idempotent: the same readings again, in any order, change nothing. One ingestion at a time in a process; between
 processes the revision of a slot-day decides, and the loser reads again.
+
+Two ways, one result. What continues an interface without a hole, as nearly all readings do, is a run that is written
+into the slot-day as it is kept (`slotrun`). All else is unpacked, added and packed (`slotday`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
 
 from controller.clock import Clock
-from controller.metering.pairing import paired
+from controller.metering.pairing import is_plain, paired, plain_pairs
 from controller.store import traffic
 from controller.store.database import Tx
-from controller.store.traffic import Kept, KeptDay, TrafficDatabase
-from inventory.counters import Flag, Increment
+from controller.store.traffic import Kept, KeptBlob, KeptDay, TrafficDatabase
+from inventory.counters import MEASURED_MAX_MS, PAIR_MAX_MS, Flag, Increment
 from inventory.errors import Conflict, StaleVersion
-from inventory.slotday import DAY_MS, DirectionDay, add, days_touched
+from inventory.slotday import DAY_MS, DirectionDay, add, day_start, days_touched
+from inventory.slotrun import lengthened, run_of
 
-ATTEMPTS = 5
-THREAD_FROM = 200
-"""A batch with more readings is computed in a thread, so that the loop goes on."""
+ATTEMPTS: Final = 5
+THREAD_FROM: Final = 200
+"""With more readings of the unusual kind they are computed in a thread, so that the loop goes on."""
+SLICE: Final = 25
+"""Interfaces of the usual kind that are computed before the loop gets its turn: about 2 ms."""
+REMEMBERED: Final = 250_000
+"""Interfaces whose newest readings are held in memory, some 300 bytes each; of others they are read."""
 
 Interface = tuple[int, str]
 """Entry and name: an interface is never identified by its index."""
+Day = tuple[int, int]
+"""Interface and UTC midnight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +58,7 @@ class Taken:
 
 @dataclass(slots=True)
 class _Work:
-    """One interface's share of a batch."""
+    """One interface's share of a batch, where it is of the unusual kind."""
 
     interface_id: int
     new: list[Kept]
@@ -54,12 +66,18 @@ class _Work:
     increments: tuple[list[Increment], list[Increment]] = field(default_factory=lambda: ([], []))
     """Of the two directions, in and out."""
     days: dict[int, KeptDay] = field(default_factory=dict)
-    changed: Sequence[KeptDay] = ()
+    changed: Sequence[KeptBlob] = ()
 
-    def told(self, oldest_ms: int) -> int:
-        """How many readings told something: a reading so old that its copy is forgotten did so if its day changed."""
-        days = {kept.day.start_ms for kept in self.changed}
-        return sum(1 for r in self.new if r.t_ms >= oldest_ms or r.t_ms - r.t_ms % DAY_MS in days)
+
+@dataclass(slots=True)
+class _Batch:
+    """What is to be written, and what is remembered once it is."""
+
+    changed: list[KeptBlob] = field(default_factory=list)
+    kept: list[tuple[object, ...]] = field(default_factory=list)
+    """Rows of readings."""
+    newest: dict[int, Sequence[Kept]] = field(default_factory=dict)
+    told: int = 0
 
 
 class Ingestor:
@@ -70,8 +88,9 @@ class Ingestor:
         self._clock = clock
         self._interval_ms = heartbeat_interval_ms
         self._ids: dict[Interface, int] = {}
-        self._last: dict[int, Sequence[Kept]] = {}
-        """The two newest of each interface: the outlier rule looks at three in a row."""
+        self._newest: dict[int, Sequence[Kept]] = {}
+        """The newest of each interface, and the one before where that pair is not plain (the outlier rule looks at
+        three in a row). Not used where other nodes add readings, too."""
         self._one_at_a_time = asyncio.Lock()
 
     async def add(self, readings: Mapping[Interface, Sequence[Kept]]) -> Added:
@@ -92,53 +111,110 @@ class Ingestor:
                 try:
                     return await self._attempt(await offered())
                 except StaleVersion:
-                    self._last.clear()
+                    self._newest.clear()
         raise Conflict("other nodes keep changing the same slot-days", next_step="Send the readings again.")
 
     async def _attempt(self, taken: Taken) -> Added:
-        readings = taken.readings
-        if not readings and taken.beside is None:
+        if not taken.readings and taken.beside is None:
             return Added(0, 0, 0)
-        await self._know(readings)
+        await self._know(taken.readings)
+        offered = {self._ids[name]: readings for name, readings in taken.readings.items() if readings}
         async with self._database.read() as tx:
-            strange = {self._ids[name] for name in readings} - self._last.keys()
-            bare = strange - await traffic.with_readings(tx, strange)
-            works = [
-                await self._gather(tx, self._ids[name], kept, self._ids[name] in bare)
-                for name, kept in readings.items()
-                if kept
-            ]
-        works = [work for work in works if work.new]
-        total = sum(len(kept) for kept in readings.values())
-        new = sum(len(work.new) for work in works)
-        await self._compute(new, _pair_up, works)
-        async with self._database.read() as tx:
-            await _days(tx, works)
-        await self._compute(new, _add_up, works)
+            # Days before readings: who commits between the two reads makes the days stale, and this attempt with them.
+            days = await traffic.slot_blobs_of(tx, _days_of(offered))
+            newest = await self._newest_of(tx, offered.keys())
         now_ms = self._clock.now_ms()
         oldest_ms = now_ms - traffic.READINGS_KEPT_MS
+        batch = _Batch()
+        unusual = await self._usual(offered, newest, days, oldest_ms, batch)
+        if unusual:
+            await self._unusual({number: offered[number] for number in unusual}, newest, oldest_ms, batch)
         async with self._database.write() as tx:
-            await traffic.save_slot_days(tx, [kept for work in works for kept in work.changed], now_ms)
-            await traffic.keep_readings(
-                tx,
-                (
-                    (work.interface_id, r)
-                    for work in works
-                    for r in work.new
-                    if r.t_ms >= oldest_ms or r is work.series[-1]
-                ),
-            )
+            await traffic.save_slot_days(tx, batch.changed, now_ms)
+            await traffic.keep_readings(tx, batch.kept)
             if taken.beside is not None:
                 await taken.beside(tx)
-        self._last.update({work.interface_id: work.series[-2:] for work in works if len(work.series) > 1})
-        told = sum(work.told(oldest_ms) for work in works)
-        return Added(told, total - told, sum(len(work.changed) for work in works))
+        self._remember(batch.newest)
+        total = sum(len(readings) for readings in offered.values())
+        return Added(batch.told, total - batch.told, len(batch.changed))
 
-    async def _compute(self, size: int, step: Callable[[list[_Work], int], None], works: list[_Work]) -> None:
-        if size > THREAD_FROM:
-            await asyncio.to_thread(step, works, self._interval_ms)
-        else:
-            step(works, self._interval_ms)
+    # --- the usual way ----------------------------------------------------------------------------------------------
+
+    async def _usual(
+        self,
+        offered: Mapping[int, Sequence[Kept]],
+        newest: Mapping[int, Sequence[Kept]],
+        days: Mapping[Day, KeptBlob],
+        oldest_ms: int,
+        batch: _Batch,
+    ) -> list[int]:
+        """Runs into the days; the interfaces that need the other way. In slices, so that the loop goes on."""
+        unusual = []
+        for count, (number, readings) in enumerate(offered.items(), 1):
+            before = newest.get(number, ())
+            changed = None if len(before) > 1 else _lengthened(number, readings, before, days, oldest_ms)
+            if changed is None:
+                unusual.append(number)
+            else:
+                batch.changed += changed
+                batch.kept += [traffic.reading_row(number, reading) for reading in readings]
+                batch.newest[number] = (readings[-1],)
+                batch.told += len(readings)
+            if not count % SLICE:
+                await asyncio.sleep(0)
+        return unusual
+
+    async def _newest_of(self, tx: Tx, numbers: Collection[int]) -> Mapping[int, Sequence[Kept]]:
+        known = {} if self._database.shared else self._newest
+        strange = [number for number in numbers if number not in known]
+        found = {number: _telling(kept) for number, kept in (await traffic.newest_readings(tx, strange)).items()}
+        return found if len(strange) == len(numbers) else {n: known[n] for n in numbers if n in known} | found
+
+    def _remember(self, newest: Mapping[int, Sequence[Kept]]) -> None:
+        if self._database.shared:
+            return
+        for number, kept in newest.items():
+            self._newest.pop(number, None)  # so that the first of them is the one that was heard least lately
+            self._newest[number] = kept
+        while len(self._newest) > REMEMBERED:
+            del self._newest[next(iter(self._newest))]
+
+    # --- the other way ----------------------------------------------------------------------------------------------
+
+    async def _unusual(
+        self,
+        offered: Mapping[int, Sequence[Kept]],
+        newest: Mapping[int, Sequence[Kept]],
+        oldest_ms: int,
+        batch: _Batch,
+    ) -> None:
+        async with self._database.read() as tx:
+            seen = await traffic.slot_revisions_of(tx, _days_around(offered)) if self._database.shared else {}
+            gathered = [
+                await self._gather(tx, number, kept, newest.get(number, ())) for number, kept in offered.items()
+            ]
+        works = [work for work in gathered if work.new]
+        new = sum(len(work.new) for work in works)
+        await _compute(new, partial(_pair_up, works, self._interval_ms))
+        async with self._database.read() as tx:
+            await _days(tx, works)
+        for work in works:
+            for start_ms, kept in work.days.items():
+                if seen.get((work.interface_id, start_ms), kept.revision) != kept.revision:
+                    raise StaleVersion("another node changed a slot-day meanwhile", next_step="Read it again.")
+        await _compute(new, partial(_add_up, works))
+        for work in works:
+            batch.changed += work.changed
+            batch.kept += [
+                traffic.reading_row(work.interface_id, r)
+                for r in work.new
+                if r.t_ms >= oldest_ms or r is work.series[-1]
+            ]
+            if len(work.series) > 1:
+                batch.newest[work.interface_id] = _telling(work.series[-2:])
+            # A reading so old that its copy is forgotten told something if its day changed.
+            days = {kept.start_ms for kept in work.changed}
+            batch.told += sum(1 for r in work.new if r.t_ms >= oldest_ms or day_start(r.t_ms) in days)
 
     async def _know(self, names: Iterable[Interface]) -> None:
         missing = [name for name in names if name not in self._ids]
@@ -147,23 +223,79 @@ class Ingestor:
                 await traffic.add_interfaces(tx, missing)
                 self._ids.update(await traffic.interface_ids(tx, missing))
 
-    async def _gather(self, tx: Tx, interface_id: int, readings: Sequence[Kept], bare: bool) -> _Work:
-        """The readings that are new, among their kept neighbours, by time. `bare`: it has no kept ones at all."""
+    async def _gather(self, tx: Tx, number: int, readings: Sequence[Kept], newest: Sequence[Kept]) -> _Work:
+        """The readings that are new, among their kept neighbours, by time. Without a `newest` it has no kept ones."""
         first: dict[int, Kept] = {}
         for reading in readings:
             first.setdefault(reading.t_ms, reading)
-        last = self._last.get(interface_id)
-        around: list[Kept] = []
-        if last is not None and last[-1].t_ms < min(first):
-            around = list(last)
-        elif not bare:
-            around = await traffic.readings_around(tx, interface_id, min(first), max(first))
+        around = newest
+        if newest and newest[-1].t_ms >= min(first):
+            around = await traffic.readings_around(tx, number, min(first), max(first))
         kept = {r.t_ms: r for r in around}
         followed = {r.follows_ms for r in first.values() if r.follows_ms is not None} - kept.keys() - first.keys()
         if followed:
-            kept.update({r.t_ms: r for r in await traffic.readings_at(tx, interface_id, followed)})
+            kept.update({r.t_ms: r for r in await traffic.readings_at(tx, number, followed)})
         new = [first[t_ms] for t_ms in sorted(first) if t_ms not in kept]
-        return _Work(interface_id, new, sorted([*kept.values(), *new], key=lambda r: r.t_ms))
+        return _Work(number, new, sorted([*kept.values(), *new], key=lambda r: r.t_ms))
+
+
+async def _compute(readings: int, step: Callable[[], None]) -> None:
+    if readings > THREAD_FROM:
+        await asyncio.to_thread(step)
+    else:
+        step()
+
+
+def _telling(newest: Sequence[Kept]) -> Sequence[Kept]:
+    """What the next reading must know of the two newest: the one before the last only if that pair is not plain."""
+    return newest[-1:] if len(newest) == 1 or is_plain(newest[-2], newest[-1]) else newest
+
+
+def _days_of(offered: Mapping[int, Sequence[Kept]]) -> list[Day]:
+    """Every slot-day that runs of these readings may touch."""
+    return [
+        (number, start_ms)
+        for number, readings in offered.items()
+        for start_ms in range(
+            day_start(min(r.t_ms for r in readings) - MEASURED_MAX_MS), max(r.t_ms for r in readings), DAY_MS
+        )
+    ]
+
+
+def _days_around(offered: Mapping[int, Sequence[Kept]]) -> list[Day]:
+    """Every slot-day that pairs of these readings and their neighbours may touch."""
+    return [
+        (number, start_ms)
+        for number, readings in offered.items()
+        for start_ms in range(
+            day_start(min(r.t_ms for r in readings) - PAIR_MAX_MS), max(r.t_ms for r in readings) + PAIR_MAX_MS, DAY_MS
+        )
+    ]
+
+
+def _lengthened(
+    number: int, readings: Sequence[Kept], before: Sequence[Kept], days: Mapping[Day, KeptBlob], oldest_ms: int
+) -> list[KeptBlob] | None:
+    """The days that the readings change, where they are of the usual kind; None where they are not."""
+    source = readings[0].source
+    if readings[0].t_ms < oldest_ms or any(r.source != source for r in readings):
+        return None
+    pairs = plain_pairs(before[-1] if before else None, readings)
+    if pairs is None:
+        return None
+    if not pairs:
+        return []
+    run = run_of(pairs)
+    changed = []
+    for start_ms in run.days:
+        kept = days.get((number, start_ms))
+        if kept is not None and kept.closed:
+            return None  # late data for a day that figures were made from leave a mark (§2.4)
+        slots = lengthened(kept.slots if kept else None, start_ms, run, source)
+        if slots is None:
+            return None
+        changed.append(KeptBlob(number, start_ms, kept.revision if kept else 0, closed=False, slots=slots))
+    return changed
 
 
 def _pair_up(works: list[_Work], interval_ms: int) -> None:
@@ -171,7 +303,7 @@ def _pair_up(works: list[_Work], interval_ms: int) -> None:
         work.increments = paired(work.series, {r.t_ms for r in work.new}, interval_ms)
 
 
-def _add_up(works: list[_Work], interval_ms: int) -> None:
+def _add_up(works: list[_Work]) -> None:
     for work in works:
         speeds = {r.speed_bps for r in work.series if r.speed_bps}
         changed: set[int] = set()
@@ -181,7 +313,7 @@ def _add_up(works: list[_Work], interval_ms: int) -> None:
             changed |= add(days, marked, max(speeds, default=None))
         for start in changed:
             work.days[start].day.origins.update(_origins(work, start))
-        work.changed = [work.days[start] for start in sorted(changed)]
+        work.changed = [KeptBlob.of(work.days[start]) for start in sorted(changed)]
 
 
 def _origins(work: _Work, start_ms: int) -> set[str]:

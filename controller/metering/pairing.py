@@ -8,6 +8,7 @@ from typing import Final
 
 from controller.store.traffic import Kept
 from inventory.counters import (
+    MEASURED_MAX_MS,
     PAIR_MAX_MS,
     Flag,
     Increment,
@@ -15,8 +16,10 @@ from inventory.counters import (
     Reading,
     is_outlier,
     pair,
+    plausible_octets,
     rate_pair,
 )
+from inventory.slotrun import Counted
 
 DIRECTIONS: Final = (0, 1)
 """In and out."""
@@ -42,6 +45,64 @@ def paired(series: Sequence[Kept], fresh: Collection[int], interval_ms: int) -> 
             before = a if b.follows_ms is None else at.get(b.follows_ms)
             found[direction].extend(_marked(between(before, b, interval_ms)[direction], marks))
     return found
+
+
+def plain_pairs(last: Kept | None, readings: Sequence[Kept]) -> list[Counted] | None:
+    """What readings that come after `last`, by time, tell where every pair is `measured` and marked with nothing else.
+
+    None where one is not, or the readings are not in order: `paired` says what they tell. It is the same for these.
+    """
+    found = []
+    for b in readings:
+        if last is not None:
+            if not is_plain(last, b):
+                return None
+            packets = drops = None
+            if (
+                last.out_packets is not None
+                and b.out_packets is not None
+                and last.out_drops is not None
+                and b.out_drops is not None
+                and b.out_packets >= last.out_packets
+                and b.out_drops >= last.out_drops
+            ):
+                packets, drops = b.out_packets - last.out_packets, b.out_drops - last.out_drops
+            found.append(
+                Counted(
+                    last.t_ms,
+                    b.t_ms,
+                    b.in_octets - last.in_octets,
+                    b.out_octets - last.out_octets,
+                    packets,
+                    drops,
+                )
+            )
+        elif b.clock_stepped or b.shadowed:
+            return None
+        last = b
+    return found
+
+
+def is_plain(a: Kept, b: Kept) -> bool:
+    """Whether a pair of neighbours is `measured` by rule 7, exactly, in both directions, without any mark."""
+    length_ms = b.t_ms - a.t_ms
+    if not 0 < length_ms <= MEASURED_MAX_MS or b.counter_bits != 64 or not _same_counter(a, b):
+        return False
+    if b.rates or b.clock_stepped or b.shadowed or a.shadowed or b.restarted_at_ms is not None:
+        return False
+    if a.uptime_cs is not None and b.uptime_cs is not None:
+        ran_ms = (b.uptime_cs - a.uptime_cs) * 10
+        if ran_ms < 0 or abs(ran_ms - length_ms) > max(CLOCK_SLACK_MS, length_ms // 100):
+            return False
+        if b.uptime_cs * 10 + 5_000 < length_ms:
+            return False
+    if a.discontinuity is not None and b.discontinuity is not None and a.discontinuity != b.discontinuity:
+        return False
+    into, out = b.in_octets - a.in_octets, b.out_octets - a.out_octets
+    if into < 0 or out < 0 or (a.up is False and b.up is False and (into or out)):
+        return False
+    allow = plausible_octets(_speed(a, b), length_ms)
+    return allow is None or (into <= allow and out <= allow)
 
 
 def _add(found: Increments, a: Kept | None, b: Kept, interval_ms: int) -> None:

@@ -18,9 +18,9 @@ from sqlalchemy import and_, select
 from controller.store import traffic_tables as t
 from controller.store.traffic import TrafficDatabase
 from inventory.counters import Flag, Increment
-from inventory.metering import Interval, p95_interval
+from inventory.metering import Interval, p95, p95_interval
 from inventory.slotday import DAY_MS, HEAD_BYTES, SLOTS, group_of, joined, layout_of
-from inventory.timeslots import OPEN_OCTETS, SLOT_MS, Group, Uncertain, uncertain, window_slots
+from inventory.timeslots import OPEN_OCTETS, SLOT_MS, Group, Uncertain, shown, uncertain, window_slots
 
 AT_ONCE: Final = 100
 """Interfaces that are read together: about 15 MB of a month."""
@@ -76,27 +76,44 @@ async def month_of(
 def percentile(rows: Rows, start_ms: int, end_ms: int, speed_bps: int | None) -> tuple[Interval, Interval]:
     """Intervals of in and out of one interface over [start_ms, end_ms)."""
     n = window_slots(start_ms, end_ms)
-    known = np.zeros((2, n), dtype=np.int64)
+    known = _known(rows, start_ms, n)
     missing_ms = np.full((2, n), SLOT_MS, dtype=np.int64)
     uncertain_parts: list[tuple[int, int, dict[str, Any]]] = []
     for day_ms, blob in rows:
-        first = (day_ms - start_ms) // SLOT_MS
-        begin, end = max(0, first), min(n, first + SLOTS)
-        width = layout_of(blob)
-        counts = np.frombuffer(blob, dtype=f"<u{width}", count=2 * SLOTS, offset=HEAD_BYTES).reshape(2, SLOTS)
-        known[:, begin:end] = counts[:, begin - first : end - first]
-        tail = blob[HEAD_BYTES + 2 * SLOTS * width :]
-        if tail.count(WHOLE_DAY) == 2:
-            missing_ms[:, begin:end] = 0
+        if blob.count(WHOLE_DAY, HEAD_BYTES + 2 * SLOTS * layout_of(blob)) == 2:
+            first = (day_ms - start_ms) // SLOT_MS
+            missing_ms[:, max(0, first) : first + SLOTS] = 0
         else:
-            told = json.loads(tail)["directions"]
+            told = json.loads(blob[HEAD_BYTES + 2 * SLOTS * layout_of(blob) :])["directions"]
             uncertain_parts += [(direction, day_ms, one) for direction, one in enumerate(told)]
     directions = []
     for direction in (0, 1):
         mine = [(day_ms, one) for number, day_ms, one in uncertain_parts if number == direction]
-        groups = _groups(mine, missing_ms[direction], start_ms, speed_bps)
+        groups = _groups(mine, missing_ms[direction], start_ms, speed_bps) if mine else []
         directions.append(_interval(known[direction], missing_ms[direction], groups, speed_bps))
     return directions[0], directions[1]
+
+
+def _known(rows: Rows, start_ms: int, n: int) -> Octets:
+    """Certain octets of both directions, slot by slot."""
+    end = HEAD_BYTES + 2 * SLOTS * 4
+    if all(layout_of(blob) == 4 for _, blob in rows):
+        together = b"".join([blob[HEAD_BYTES:end] for _, blob in rows])
+        days = np.frombuffer(together, dtype="<u4").reshape(len(rows), 2, SLOTS)
+    else:
+        days = np.stack([_counts(blob) for _, blob in rows])
+    known = np.zeros((2, n), dtype=np.int64)
+    for (day_ms, _), counts in zip(rows, days, strict=True):
+        first = (day_ms - start_ms) // SLOT_MS
+        begin, after = max(0, first), min(n, first + SLOTS)
+        known[:, begin:after] = counts[:, begin - first : after - first]
+    return known
+
+
+def _counts(blob: bytes) -> Octets:
+    width = layout_of(blob)
+    counts = np.frombuffer(blob, dtype=f"<u{width}", count=2 * SLOTS, offset=HEAD_BYTES)
+    return counts.reshape(2, SLOTS).astype(np.int64)
 
 
 def _groups(
@@ -135,7 +152,15 @@ def _take(missing_ms: Octets, begin_ms: int, end_ms: int) -> None:
 
 
 def _interval(known: Octets, missing_ms: Octets, groups: list[Uncertain], speed_bps: int | None) -> Interval:
-    for index in np.flatnonzero(missing_ms > 0):
-        room = OPEN_OCTETS if speed_bps is None else speed_bps * int(missing_ms[index]) // 8_000
-        groups.append(Uncertain((int(index),), (room,), 0, room))
+    untouched = np.flatnonzero(missing_ms > 0)
+    if not groups:  # with free gaps only two selections are exact, and without any one of them is enough (§3.2)
+        low = highest = p95(known)
+        if untouched.size:
+            high = known.copy()
+            high[untouched] += OPEN_OCTETS if speed_bps is None else speed_bps * missing_ms[untouched] // 8_000
+            highest = p95(high)
+        return Interval(low, shown(highest))
+    for index in untouched:
+        octets = OPEN_OCTETS if speed_bps is None else speed_bps * int(missing_ms[index]) // 8_000
+        groups.append(Uncertain((int(index),), (octets,), 0, octets))
     return p95_interval(known, groups)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from itertools import islice
 from typing import Final
 
@@ -16,15 +17,19 @@ from controller.metering.alarms import AlarmChange, AlarmWatch
 from controller.metering.dayclose import DayCloser
 from controller.metering.drafting import Drafter
 from controller.metering.ingest import Added, Ingestor, Interface
+from controller.metering.mobile import MobileUse
+from controller.metering.mobilewatch import MobileWatch
 from controller.metering.settling import AT_ONCE, Restarts, Settler
 from controller.phonehome.beats import Batch
-from controller.store import beats, links, traffic
+from controller.store import beats, linkports, links, traffic
 from controller.store.database import Database
 from controller.store.proposals import Proposal
 from controller.store.scope import By, Scope
 from controller.store.traffic import Kept, TrafficDatabase
 from drivers.sessions.counting import FoundInterface
+from inventory.calendar import tokyo_day
 from inventory.saturation import DEFAULT_ALARM, AlarmRules
+from inventory.slotday import day_start
 
 log = structlog.get_logger()
 
@@ -69,6 +74,7 @@ class MeteringService:
         heartbeat_interval_s: int = 60,
         tick_s: float = 300.0,
         alarm: AlarmRules = DEFAULT_ALARM,
+        line_offers_bps: Sequence[int] = (),
     ) -> None:
         self._database = database
         self._traffic = traffic_database
@@ -76,13 +82,16 @@ class MeteringService:
         self._tick_s = tick_s
         self._ingestor = Ingestor(traffic_database, clock, heartbeat_interval_ms=heartbeat_interval_s * 1000)
         self._closer = DayCloser(database, traffic_database, clock)
-        self._drafter = Drafter(database, traffic_database, clock)
+        self._drafter = Drafter(database, traffic_database, clock, line_offers_bps=line_offers_bps)
+        self._mobile = MobileWatch(database, traffic_database, clock)
+        self._mobile_day: date | None = None
         self._restarts = Restarts()
         self._settler = Settler(database, traffic_database, clock, self._ingestor, self._restarts)
         self._alarms = AlarmWatch(
             database, traffic_database, clock, rules=alarm, interval_ms=heartbeat_interval_s * 1000
         )
         self._past_changed = asyncio.Event()
+        self._pruned_day_ms: int | None = None
         self._polled: dict[Interface, list[Kept]] = {}
         self._folded_ms = clock.monotonic_ms()
         self._folding: asyncio.Task[None] | None = None
@@ -107,6 +116,7 @@ class MeteringService:
             readings[name].append(replace(line.reading, speed_bps=speed))
         added = await self._ingestor.add(readings) if found else Added(0, 0, 0)
         if added.slot_days:
+            self._mobile_day = None
             self._past_changed.set()
         times = [line.reading.t_ms for line in found]
         return ImportReport(
@@ -170,11 +180,14 @@ class MeteringService:
 
     async def _add_polled(self, found: dict[Interface, list[Kept]]) -> Added:
         async with self._database.read() as tx:
-            known = await links.by_interface(tx, Scope.everything(), found)
-        for name, link in known.items():
-            speed = next((port.port_speed_bps for port in link.ports if port.interface == name[1]), None)
-            if speed and name in found:
-                found[name] = [replace(kept, speed_bps=speed) for kept in found[name]]
+            ports = await linkports.of_entries(tx, {entry_id for entry_id, _ in found})
+        for port in ports:
+            name = (port.entry_id, port.interface)
+            if port.speed_bps and name in found:
+                found[name] = [
+                    kept if kept.speed_bps == port.speed_bps else replace(kept, speed_bps=port.speed_bps)
+                    for kept in found[name]
+                ]
         return await self._ingestor.add(found)
 
     async def ports_found(self, entry_id: int, found: Sequence[FoundInterface]) -> None:
@@ -209,6 +222,15 @@ class MeteringService:
     async def draft_proposals(self) -> list[Proposal]:
         """Check each congested place once and draft what it needs."""
         return await self._drafter.draft_all()
+
+    async def warn_of_mobile_plans(self) -> list[MobileUse]:
+        """Tell of plans that run out this month, once each; a look a day, and one after each import."""
+        today = tokyo_day(self._clock.now_ms())
+        if self._mobile_day == today:
+            return []
+        told = await self._mobile.check()
+        self._mobile_day = today
+        return told
 
     async def check_alarms(self) -> list[AlarmChange]:
         """Look at the last steps of every link; the saturation alarms that were raised or cleared."""
@@ -247,9 +269,14 @@ class MeteringService:
 
     async def tick(self) -> None:
         """One round of `run`."""
+        await self._drafter.expire()
         if await self.close_days():
             await self.draft_proposals()
+            await self.warn_of_mobile_plans()
+        now_ms = self._clock.now_ms()
         async with self._traffic.write() as tx:
-            await traffic.prune_readings(tx, self._clock.now_ms())
-            await traffic.prune_slot_days(tx, self._clock.now_ms())
-            await beats.prune_heard(tx, self._clock.now_ms())
+            await traffic.prune_readings(tx, now_ms)
+            await beats.prune_heard(tx, now_ms)
+            if day_start(now_ms) != self._pruned_day_ms:
+                await traffic.prune_slot_days(tx, now_ms)
+        self._pruned_day_ms = day_start(now_ms)

@@ -16,13 +16,12 @@ from controller.clock import Clock
 from controller.metering.ingest import Added, Ingestor, Interface, Taken
 from controller.phonehome.beats import Batch, Beat, unpacked
 from controller.store import beats as rows
-from controller.store import links
+from controller.store import linkports
 from controller.store.beats import KeptBatch, KeptStatistics
 from controller.store.database import Database, Tx
-from controller.store.scope import Scope
+from controller.store.linkports import Port
 from controller.store.traffic import Kept, TrafficDatabase
 from drivers.arms import heartbeat
-from inventory.links import Member
 
 AT_ONCE: Final = 10_000
 """Heartbeats settled in one transaction."""
@@ -187,7 +186,7 @@ class Settler:
         return Taken(readings, beside if batches else None)
 
     def _read(
-        self, run: str, beat: Beat, known: Mapping[tuple[int, int], Member], into: dict[Interface, list[Kept]]
+        self, run: str, beat: Beat, known: Mapping[tuple[int, int], Port], into: dict[Interface, list[Kept]]
     ) -> None:
         step, restarted_ms = self._clocks.judge(run, beat)
         if beat.entry_id is None:
@@ -203,7 +202,7 @@ class Settler:
                     source="heartbeat",
                     rates=rates,
                     restarted_at_ms=restarted_ms,
-                    speed_bps=port.port_speed_bps if port else None,
+                    speed_bps=port.speed_bps if port else None,
                     adapter_id=beat.adapter_id,
                     clock_stepped=step is not None,
                     follows_ms=step.follows_ms if step else None,
@@ -212,14 +211,12 @@ class Settler:
                 )
             )
 
-    async def _links(self, entry_ids: Collection[int]) -> Mapping[tuple[int, int], Member]:
+    async def _links(self, entry_ids: Collection[int]) -> Mapping[tuple[int, int], Port]:
         if not entry_ids:
             return {}
         async with self._database.read() as tx:
-            found = await links.of_entries(tx, Scope.everything(), entry_ids)
-        return {
-            (link.entry_id, port.ifindex): port for link in found for port in link.ports if port.ifindex is not None
-        }
+            found = await linkports.of_entries(tx, entry_ids)
+        return {(port.entry_id, port.ifindex): port for port in found if port.ifindex is not None}
 
 
 def mark(content: bytes) -> int:

@@ -99,7 +99,7 @@ class Carrier:
             look_s=limits.look_s,
             answer_s=limits.answer_s or answer_within_s(OperationKind.CHECK_TRANSACTION),
         )
-        self._node = node
+        self._node = node if database.dialect == "postgresql" else None
         reach = reach or FleetReach(database, keyring, clock, link)
         self._lines = LineAsker(database, clock, reach, return_s=limits.return_s, look_s=limits.look_s)
         self._slots = asyncio.Semaphore(limits.at_once)
@@ -277,7 +277,15 @@ class Carrier:
         settled = await self._settler.settle(operation)
         if isinstance(settled, Request):
             return await self._finish(operation, settled.transaction_result, settled)
+        if settled.state is OperationState.UNKNOWN and await self._is_elsewhere(operation):
+            return await self._read(operation.id)  # the node that the adapter came to settles it
         return await self._end(operation, settled.state, settled.said)
+
+    async def _is_elsewhere(self, operation: Operation) -> bool:
+        if self._node is None:
+            return False
+        async with self._database.read() as tx:
+            return not await operations.belongs_to(tx, operation, self._node)
 
     async def _finish(self, operation: Operation, code: int | None, message: Request | Response) -> Operation:
         """Store the result, secrets masked, and the outcome that its codes make."""

@@ -163,6 +163,8 @@ class OperationService:
 
     async def dispatch(self) -> None:
         """Begin with each adapter's next operation, if it has no task yet. Repeatable at any moment."""
+        if self._node is not None:
+            await self._take_over(self._node)
         async with self._database.read() as tx:
             found = await operations.unfinished(tx, node=self._node)
         for operation in sorted(found, key=lambda one: (one.state not in HOLDING, one.id)):
@@ -186,6 +188,8 @@ class OperationService:
 
     async def _take_up(self) -> None:
         """After a restart: whatever was sent is never sent again, it is settled."""
+        if self._node is not None:
+            await self._take_over(self._node)
         async with self._database.write() as tx:
             for operation in await operations.unfinished(tx, node=self._node):
                 if operation.id in self._tasks:
@@ -194,6 +198,17 @@ class OperationService:
                     said = "the daemon was restarted before the answer or the result came"
                     step = Change(OperationState.SETTLING, said, self._clock.now_ms())
                     await operations.change(tx, self._keyring, operation, step)
+
+    async def _take_over(self, node: str) -> None:
+        """What a node has sent that is dead now: its answer is lost, so it is settled, and ends as unknown at the
+        latest when the adapter could not be asked for as long as that may take."""
+        async with self._database.read() as tx:
+            lost = await operations.orphaned(tx, node)
+        for operation in lost:
+            said = "the node that had sent it is gone, and the answer or the result with it"
+            async with self._database.write() as tx:
+                step = Change(OperationState.SETTLING, said, self._clock.now_ms())
+                await operations.change(tx, self._keyring, operation, step)
 
     async def _carry_out(self, operation: Operation) -> None:
         with self._taken(operation):

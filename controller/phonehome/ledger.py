@@ -33,10 +33,12 @@ EVENTS_OF_ONE: Final = 100
 class Ledger:
     """Takes notes at once and writes them a little later, in the order of the contacts' last word."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, node: str | None = None) -> None:
+        """`node`: what is noted of its tunnels does not touch those of other nodes."""
         self._database = database
         self._clock = clock
-        self._batch = rows.Batch()
+        self._node = node
+        self._batch = rows.Batch(node=node)
         self._events: list[NewEvent] = []
         self._allowed: dict[int, tuple[float, int]] = {}
         self._wake = asyncio.Event()
@@ -144,7 +146,7 @@ class Ledger:
         """Write what has been noted so far. A batch that cannot be written is kept for the next time."""
         async with self._writing:
             self._wake.clear()
-            batch, self._batch = self._batch, rows.Batch()
+            batch, self._batch = self._batch, rows.Batch(node=self._node)
             noted, self._events = self._events, []
             if not batch and not noted:
                 return

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Final
 
 from controller.phonehome.context import Context
 from controller.phonehome.peer import Path, Peer
+from controller.store.whereabouts import node_with
 from drivers.arms.messages import Request, Response
 from drivers.arms.results import SUCCESS
 from drivers.sessions.arms import refusal
@@ -14,7 +16,10 @@ from drivers.sessions.permission import permitted
 from inventory.adapters import SerialNumber
 from inventory.admission import Door, admit
 from inventory.contacts import ArmsIdentity
-from inventory.errors import IdentityMismatch, Unreachable
+from inventory.errors import IdentityMismatch, OutcomeUnknown, Unreachable
+
+AWAY_LOOK_S: Final = 5.0
+"""How often whoever waits for a result looks whether the adapter has come to another node."""
 
 
 class PushLink:
@@ -77,7 +82,30 @@ class PushLink:
         again instead of finishing a configure.
         """
         peer = await self._peer(serial)
-        return await peer.wait_done(transaction_id, timeout_s=self._real_s(timeout_s))
+        waiting = asyncio.ensure_future(peer.wait_done(transaction_id, timeout_s=self._real_s(timeout_s)))
+        try:
+            while not (await asyncio.wait({waiting}, timeout=AWAY_LOOK_S / self._context.clock.pace))[0]:
+                await self._require_not_elsewhere(peer)
+            return waiting.result()
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+    async def _require_not_elsewhere(self, peer: Peer) -> None:
+        """The result of an adapter that has come to another node comes there; whoever reads it back does so there."""
+        database = self._context.database
+        if peer.has_tunnel or database.dialect != "postgresql":
+            return
+        async with database.read() as tx:
+            node = await node_with(tx, peer.identity.adapter_id)
+        if node not in {None, self._context.node}:
+            serial = str(peer.identity.serial)
+            raise OutcomeUnknown(
+                f"{serial}: it came back to node {node} before its result came here",
+                serial=serial,
+                step="wait-done",
+                next_step="Read the device back before anything else is sent.",
+            )
 
     async def acknowledge(self, serial: str, transaction_id: int) -> None:
         """Our 100 to a configure-done: the adapter keeps the change.

@@ -140,9 +140,7 @@ class Renewal:
         stored = await context.identity(distribution_id)
         former = None if stored is None or stored.certificate is None else serial_number(stored.certificate)
         pair = await asyncio.to_thread(context.pki.issue, distribution_id, now_ms=now_ms)
-        await (
-            context.ledger.flush()
-        )  # a pull of this moment is on record before it is decided which one the adapter has
+        await context.ledger.flush()  # a pull of this moment is on record before it is decided which one it has
         async with context.database.write() as tx:
             await arms_keys.put_certificate(
                 tx,
@@ -154,5 +152,6 @@ class Renewal:
                 made_ms=now_ms,
                 until_ms=read(pair.certificate).not_after_ms,
                 serial=serial_number(pair.certificate),
+                known=None if stored is None else stored.certificate_serial,
                 former=former,
             )

@@ -11,7 +11,9 @@ from typing import Final, Literal
 
 from controller.phonehome.context import Context
 from controller.phonehome.heartbeat import HeartbeatReceiver
+from controller.phonehome.peer import Path
 from controller.phonehome.senders import grace_ms
+from controller.phonehome.tunnel import Tunnel
 from controller.phonehome.undisturbed import undisturbed
 from controller.store import arms_keys, pushes
 from controller.store import phonehome as rows
@@ -38,6 +40,8 @@ class Rotations:
         self._open: set[int] = set()
         self._asked: dict[int, frozenset[int | None]] = {}
         """Adapters that were asked to pull, and for which rotations."""
+        self._asking: set[int] = set()
+        """Those that have not answered yet."""
         self._put_out: dict[int, int | None] = {}
         self._wake = asyncio.Event()
 
@@ -100,6 +104,8 @@ class Rotations:
             wanted = _wanted(identity, certificates[adapter_id])
             if wanted is not None:
                 self._ask(identity, wanted, certificates[adapter_id])
+            if adapter_id not in self._asking and not certificates[adapter_id].making:
+                self._put_out_replaced(identity)
 
     async def _identity(self, adapter_id: int) -> ArmsIdentity | None:
         async with self._context.database.read() as tx:
@@ -124,11 +130,24 @@ class Rotations:
             if has_certificate:
                 await arms_keys.certificate_settled(tx, identity.adapter_id, certificate)
 
-    def _put(self, identity: ArmsIdentity, why: str) -> None:
+    def _put_out_replaced(self, identity: ArmsIdentity) -> None:
+        """A certificate that was ended at once may be in wrong hands, and the tunnel that it opened with it. The
+        adapter is asked to pull first, over that tunnel: one that is merely cut tries to open it for ever (§7)."""
+        stands = identity.certificate_serials
+        peer = self._context.peers.get(identity.adapter_id)
+        if peer is None or peer.configuring or not stands:
+            return
+        for path in list(peer.paths.values()):
+            if isinstance(path, Tunnel) and path.certificate_serial not in {None, *stands}:
+                self._put(identity, "the certificate that opened its tunnel was replaced", path)
+
+    def _put(self, identity: ArmsIdentity, why: str, only: Path | None = None) -> None:
         """Out of its tunnels: one that was opened with an old key would never learn that the key has ended. Where we
         dial it stays as it is: that way it is told."""
         peer = self._context.peers.get(identity.adapter_id)
         tunnels = [] if peer is None else [path for path in peer.paths.values() if path.method == "https-tunnel"]
+        if only is not None:
+            tunnels = [only]
         if peer is None or not tunnels:
             return
         self._context.ledger.event("phonehome.put-out", identity, reason=why)
@@ -146,9 +165,19 @@ class Rotations:
         ready = peer is not None and peer.ready.is_set() and not peer.configuring
         if ready and self._asked.get(identity.adapter_id) != reasons:
             self._asked[identity.adapter_id] = reasons
+            self._asking.add(identity.adapter_id)
             self._context.spawn(self._ask_one(identity, start), f"pull-config {identity.serial}")
 
     async def _ask_one(self, identity: ArmsIdentity, start: Literal["LS", "RS"]) -> None:
+        try:
+            asked = await self._ask_now(identity, start)
+        finally:
+            self._asking.discard(identity.adapter_id)
+        if asked:
+            self._put_out_replaced(identity)
+
+    async def _ask_now(self, identity: ArmsIdentity, start: Literal["LS", "RS"]) -> bool:
+        """False when nothing was sent."""
         async with self._context.database.read() as tx:
             held = await pushes.held(tx, [identity.adapter_id])
         asked = Request("pull-config", "", PullConfig(start))
@@ -157,11 +186,13 @@ class Rotations:
                 raise Unreachable("a push to it is under way", serial=identity.serial.shown, step="pull-config")
             await self._link.request(identity.serial.shown, asked, timeout_s=ANSWER_S)
         except Unreachable:
-            self._asked.pop(identity.adapter_id, None)  # nothing was sent; the next look asks again
+            self._asked.pop(identity.adapter_id, None)  # the next look asks again
+            return False
         except FleetError as error:
             self._context.ledger.event("phonehome.not-asked-to-pull", identity, start=start, words=error.message)
         else:
             self._context.ledger.event("phonehome.asked-to-pull", identity, start=start)
+        return True
 
 
 def _wanted(identity: ArmsIdentity, certificate: CertificateRecord) -> Literal["LS", "RS"] | None:

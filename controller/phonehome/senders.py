@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
+from sqlalchemy import Connection
+
+from controller.keyring import Keyring
 from controller.phonehome.beats import Heard
 from controller.phonehome.context import Context
 from controller.store import phonehome as rows
+from controller.store.heartbeats import Standing, standings_whole
 from drivers.arms.ids import DistributionId
 from inventory.adapters import FINAL
 from inventory.contacts import ArmsIdentity
@@ -44,6 +49,8 @@ class Sender:
     keys: tuple[bytes, ...]
     """Passphrases that are believed, the newest first; two while one is rotated."""
     fresh_until_ms: float
+    standing: Standing = ()
+    """What all of this was read from."""
     source: str | None = None
     last_ms: int | None = None
     """When its last accepted heartbeat came."""
@@ -101,17 +108,23 @@ class Senders:
                 sender.fresh_until_ms = -math.inf
 
     async def look_up(self, ids: Sequence[bytes]) -> None:
-        """Ask the database for keys and places of these ids."""
+        """Ask the database for keys and places of these ids; of those that stand as before, for nothing else."""
         for begin in range(0, len(ids), AT_ONCE):
             texts = {str(DistributionId(id_)): id_ for id_ in ids[begin : begin + AT_ONCE]}
-            async with self._context.database.read() as tx:
-                found = await rows.by_distribution_ids(tx, self._context.keyring, list(texts))
+            known = {text: self.known[id_].standing for text, id_ in texts.items() if id_ in self.known}
+            looked = partial(_looked_up, keyring=self._context.keyring, ids=list(texts), known=known)
+            standings, found = await self._context.database.read_whole(looked)
             now_ms = self._context.clock.monotonic_ms()
-            admitted = {texts[one.distribution_id]: one for one in found if one.life not in FINAL}
-            for id_ in texts.values():
-                self._remember(id_, admitted.get(id_), now_ms)
+            admitted = {one.distribution_id: one for one in found if one.life not in FINAL}
+            for text, id_ in texts.items():
+                standing = standings.get(text)
+                sender = self.known.get(id_)
+                if sender is not None and standing is not None and standing == known.get(text):
+                    self._believe(sender, now_ms)
+                else:
+                    self._remember(id_, admitted.get(text), standing or (), now_ms)
 
-    def _remember(self, id_: bytes, identity: ArmsIdentity | None, now_ms: int) -> None:
+    def _remember(self, id_: bytes, identity: ArmsIdentity | None, standing: Standing, now_ms: int) -> None:
         if identity is None:
             self.known.pop(id_, None)
             if len(self.unknown) >= MAX_UNKNOWN:
@@ -119,10 +132,24 @@ class Senders:
             self.unknown[id_] = now_ms
             return
         self.unknown.pop(id_, None)
-        accepted = identity.passphrases.accepted(self._context.clock.now_ms(), grace_ms=self._grace_ms)
-        keys = tuple(one.reveal().encode() for one in accepted)
         sender = self.known.get(id_)
         if sender is None:
-            sender = self.known[id_] = Sender(identity, identity.adapter_id, 0, keys, 0.0)
-        sender.identity, sender.keys, sender.entry = identity, keys, identity.entry_id or 0
+            sender = self.known[id_] = Sender(identity, identity.adapter_id, 0, (), 0.0)
+        sender.identity, sender.standing, sender.entry = identity, standing, identity.entry_id or 0
+        self._believe(sender, now_ms)
+
+    def _believe(self, sender: Sender, now_ms: int) -> None:
+        """For a while; an old passphrase only until its grace is over."""
+        accepted = sender.identity.passphrases.accepted(self._context.clock.now_ms(), grace_ms=self._grace_ms)
+        sender.keys = tuple(one.reveal().encode() for one in accepted)
         sender.fresh_until_ms = now_ms + FRESH_MS
+
+
+def _looked_up(
+    connection: Connection, *, keyring: Keyring, ids: Sequence[str], known: Mapping[str, Standing]
+) -> tuple[dict[str, Standing], list[ArmsIdentity]]:
+    """How all of them stand, and the identities of those that stand otherwise than is known."""
+    # Standings first: what changes in between is looked up again next time.
+    standings = standings_whole(connection, ids)
+    changed = [text for text in ids if text in standings and standings[text] != known.get(text)]
+    return standings, rows.by_distribution_ids_whole(connection, keyring, changed) if changed else []

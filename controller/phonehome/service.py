@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.clock import Clock
 from controller.keyring import Keyring
-from controller.phonehome import importing
+from controller.phonehome import abroad, importing
 from controller.phonehome.beats import Batch, Keep
 from controller.phonehome.boots import Boots
 from controller.phonehome.certificates import Read, read
@@ -28,16 +28,18 @@ from controller.phonehome.ledger import Ledger
 from controller.phonehome.link import PushLink
 from controller.phonehome.listener import Crowd, Listener, room
 from controller.phonehome.loops import LoopGuard
+from controller.phonehome.peer import Path as Way
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.proof import Prover
 from controller.phonehome.renewal import Renewal
 from controller.phonehome.rotation import Rotations
 from controller.phonehome.silencewatch import SilenceWatch
+from controller.phonehome.simple import SimplePath
 from controller.phonehome.tunnel import Tunnel
 from controller.phonehome.undisturbed import undisturbed
 from controller.settings import ArmsSettings
-from controller.store import arms_keys
+from controller.store import arms_keys, whereabouts
 from controller.store import phonehome as rows
 from controller.store.database import Database
 from inventory.admission import Door, admit
@@ -83,7 +85,7 @@ class PhoneHome:
     ) -> None:
         self.pki = Pki.open(folder, now_ms=clock.now_ms())
         interval_ms = settings.heartbeat_interval_s * 1000 / clock.pace
-        ledger = Ledger(database, clock)
+        ledger = Ledger(database, clock, node)
         self._context = Context(
             settings=settings,
             clock=clock,
@@ -101,6 +103,8 @@ class PhoneHome:
         )
         self.link = PushLink(self._context)
         self.heartbeats = HeartbeatReceiver(self._context, keep)
+        locations = abroad.read(settings.locations)
+        self._abroad = None if locations is None else abroad.AbroadWatch(self._context, locations)
         self._silence = SilenceWatch(self._context, self.heartbeats.silence, interval_ms)
         self._listeners: list[Listener[Exchange]] = []
         self.crowd = Crowd(clock, at_most=room(settings.connections), per_source=settings.unproven_per_source)
@@ -158,6 +162,8 @@ class PhoneHome:
             (self.rotations.run, "rotations"),
         ):
             context.spawn(_again(work, name, context), f"phonehome {name}")
+        if self._abroad is not None:
+            context.spawn(_again(self._abroad.watch, "abroad", context), "phonehome abroad")
 
     async def stop(self) -> None:
         """Refuse new connections, end the tunnels in order, write what is noted."""
@@ -279,6 +285,29 @@ class PhoneHome:
             open_now = [adapter_id for adapter_id, peer in self._context.peers.items() if peer.paths]
             for start in range(0, len(open_now), SWEEP_AT_ONCE):
                 await undisturbed(self._compare(open_now[start : start + SWEEP_AT_ONCE]))
+            if self._context.database.dialect == "postgresql":
+                await undisturbed(self._put_on_record())
+
+    async def _put_on_record(self) -> None:
+        """An adapter with ways to several nodes is on record with one of them. Where that way has ended, or its node,
+        ours is put on record: what is asked of the adapter comes here then."""
+        usable = {adapter_id: peer for adapter_id, peer in self._context.peers.items() if peer.confirmed}
+        if not usable:
+            return
+        async with self._context.database.read() as tx:
+            unheld = await whereabouts.unheld(tx, list(usable))
+        for adapter_id in unheld:
+            for path in usable[adapter_id].confirmed:
+                self._context.ledger.contact(usable[adapter_id].identity, **self._on_record(path))
+
+    def _on_record(self, path: Way) -> dict[str, object]:
+        if isinstance(path, SimplePath):
+            return {
+                "push_endpoint": path.endpoint.url,
+                "push_result_url": path.result_url,
+                "node": self._context.node,
+            }
+        return {"tunnel_open": 1, "node": self._context.node}
 
     async def _compare(self, adapter_ids: Sequence[int]) -> None:
         """Look again at those that stand otherwise than when they were read last, by whichever process."""

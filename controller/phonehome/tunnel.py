@@ -107,6 +107,11 @@ class Tunnel:
         self._listen_for(self._silence_s / self._clock.pace)
         self._exchange.hand_over(self)
 
+    @property
+    def certificate_serial(self) -> str | None:
+        """Serial number in hex of the certificate that opened it; None if none was shown."""
+        return self._exchange.certificate_serial
+
     def _listen_for(self, seconds: float) -> None:
         self._silence = asyncio.get_running_loop().call_later(seconds, self._look)
 

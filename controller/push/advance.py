@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 from controller.clock import Clock
 from controller.keyring import Keyring
@@ -41,7 +42,11 @@ from inventory.errors import (
 )
 from inventory.plans import ConfigText, JournalRow, Phase, Plan, Push, PushState, Verdict
 
+log: Final = logging.getLogger(__name__)
+
 _AUTHOR: Final = "push"
+_LOOK_S: Final = 5.0
+"""How often a push that waits looks whether its adapter has come to another node."""
 _READS_APART_S: Final = 0.02
 """Many pushes that go on at the same time are read together; one alone never waits."""
 
@@ -102,8 +107,11 @@ class Advance:
         planner: Planner,
         *,
         permit: Permit | None = None,
+        node: str | None = None,
     ) -> None:
+        """`node`: a push whose adapter came back to another node is given to that one; None: this is the only one."""
         self._permit = permit
+        self._node = node if database.dialect == "postgresql" else None
         self._database = database
         self._keyring = keyring
         self._clock = clock
@@ -120,7 +128,8 @@ class Advance:
         self._stopping = False
 
     async def __call__(self, push_id: int) -> bool:
-        """Take the next transition of a push; True when it is finished. See `controller.engine.port.Advance`.
+        """Take the next transition of a push; True when it is finished, or another node goes on with it. See
+        `controller.engine.port.Advance`.
 
         Raises NotPermittedError when another node carries the push out now: nothing was sent or journalled since.
         """
@@ -164,8 +173,11 @@ class Advance:
             await self._end(current, action)
             return True
         wait_s = action.wait_s if isinstance(action, Enter | Reconcile) else 0.0
-        if await self._pause(push_id, wait_s):
-            return False
+        match await self._wait_for_turn(current, wait_s):
+            case "nudged":
+                return False
+            case "handed over":
+                return True
         await self._unless_stopping()
         with self._act():
             row = await self._intend(current, _state_of(action))
@@ -176,6 +188,28 @@ class Advance:
         await self._unless_stopping()
         with self._act():
             return await self._journal_outcome(current, row, await self._carry_out(action, current))
+
+    async def _wait_for_turn(self, current: _Push, wait_s: float) -> Literal["here", "nudged", "handed over"]:
+        """Wait, unless the adapter of a push that has lost its contact is at another node, or comes there meanwhile."""
+        while True:
+            if await self._hand_over(current):
+                return "handed over"
+            slice_s = wait_s if self._node is None else min(wait_s, _LOOK_S)
+            if await self._pause(current.push.id, slice_s):
+                return "nudged"
+            wait_s -= slice_s
+            if wait_s <= 0:
+                return "here"
+
+    async def _hand_over(self, current: _Push) -> bool:
+        """Nothing of this push is under way here: the node that the adapter came to goes on from the journal."""
+        if self._node is None or current.contact.held:
+            return False
+        async with self._database.write() as tx:
+            to = await pushes.hand_over(tx, current.push, self._node)
+        if to is not None:
+            log.info("push %s goes on at node %s, where its adapter is", current.push.id, to)
+        return to is not None
 
     async def _load(self, push_id: int) -> _Push:
         contact = self._contacts.get(push_id)

@@ -1,27 +1,27 @@
-"""Who answers at an adapter's endpoint: asked at registration, on request, and now and then.
+"""Who answers at an adapter's endpoint: asked when that is new, on request, and now and then.
 
-The serial number is proven before anything is ever written (architecture §1). The host key shown at the first contact
-is pinned; another serial number or host key later is quarantine, never an update of the record.
+The serial number is proven before anything is ever written (architecture §1). What is made of the answer stands in
+`controller.push.contacts`.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 import structlog
 
 from controller.clock import Clock
-from controller.push.reaching import FleetReach
-from controller.store import adapters, checklist, endpoints, entitlement, events, pushes, ssh
+from controller.push.reaching import DAEMON, FleetReach
+from controller.store import adapters, entitlement, pushes, ssh
 from controller.store.database import Database
-from controller.store.events import NewEvent
-from controller.store.scope import By, Scope
-from inventory.adapters import Adapter, Life, LifeEvent
-from inventory.errors import Conflict, DeviceError, IdentityMismatch, RuleViolation, Unreachable
-from inventory.explain import Contact
+from controller.store.scope import Scope
+from inventory.adapters import Adapter
+from inventory.errors import Conflict, DeviceError, RuleViolation
 
 log = structlog.get_logger(__name__)
 WATCH_S = 300.0
 """Seconds between two looks at every adapter on path `ssh`."""
-DAEMON = "daemon"
 
 
 class Identifier:
@@ -31,6 +31,8 @@ class Identifier:
         self._database = database
         self._clock = clock
         self._reach = reach
+        self._wanted: set[int] = set()
+        self._wake = asyncio.Event()
 
     async def identify(self, scope: Scope, adapter: Adapter, actor: str) -> None:
         """Connect, prove serial number and host key, record the contact; the first one puts it in service.
@@ -50,63 +52,43 @@ class Identifier:
             raise Conflict(
                 f"{adapter.serial} is in quarantine: {known.quarantine}", next_step="Look, then release it first."
             )
-        device = await self._reach.over_ssh(adapter)
+        device = await self._reach.over_ssh(adapter, actor=actor, again=True)
         try:
-            identity = await device.identify()
-        except IdentityMismatch as error:
-            await self._shut(adapter, error.message)
-            raise
-        except Unreachable as error:
-            await self._missed(adapter, known, error.message, refused=False)
-            raise
-        except DeviceError as error:
-            await self._missed(adapter, known, error.message, refused=True)
-            raise
+            await device.identify()
         finally:
             await device.close()
-        by = By(actor, self._clock.now_ms())
-        firmware = f"{identity.model} {identity.version}".strip()
-        async with self._database.write() as tx:
-            if device.host_key is not None:
-                await endpoints.pin_host_key(tx, Scope.everything(), by, adapter.id, device.host_key)
-            if device.certificate is not None:
-                await endpoints.pin_certificate(tx, Scope.everything(), by, adapter.id, device.certificate)
-            await ssh.reached(tx, adapter.id, serial=identity.serial, firmware=firmware, at_ms=by.at_ms)
-            if known is None or known.stage is not Contact.READY:
-                facts = {"serial_number": identity.serial, "firmware": firmware}
-                await events.record(tx, NewEvent("contact.reached", by.at_ms, adapter_id=adapter.id, facts=facts))
-            if adapter.life is Life.INSTALLED and not await checklist.missing(tx, Scope.everything(), adapter.id):
-                await adapters.set_life(tx, Scope.everything(), by, adapter.id, LifeEvent.FIRST_CONTACT)
+
+    def wanted(self, adapter_id: int) -> None:
+        """Where it is reached is new, and that is committed: it is looked at now."""
+        self._wanted.add(adapter_id)
+        self._wake.set()
 
     async def watch(self) -> None:
-        """Look at every seated adapter on path `ssh`, again and again, one at a time; never while a push holds it."""
+        """Look at every seated adapter on path `ssh`, again and again, one at a time; never while a push holds it, and
+        not at one that refused its credential. Those that are new are looked at when they are."""
         while True:
             async with self._database.read() as tx:
-                wanted = await ssh.to_watch(tx)
-            for adapter_id in wanted:
-                async with self._database.read() as tx:
-                    adapter = await adapters.get(tx, Scope.everything(), adapter_id)
-                try:
-                    await self.identify(Scope.everything(), adapter, DAEMON)
-                except (Conflict, RuleViolation, DeviceError) as error:
-                    log.info("ssh.not-identified", adapter=adapter.serial.shown, code=error.code, why=error.message)
-            await self._clock.wait(WATCH_S)
+                seated = await ssh.to_watch(tx)
+            await self._look(seated)
+            over = asyncio.ensure_future(self._clock.wait(WATCH_S))
+            try:
+                while not over.done():
+                    woken = asyncio.ensure_future(self._wake.wait())
+                    await asyncio.wait({over, woken}, return_when=asyncio.FIRST_COMPLETED)
+                    woken.cancel()
+                    self._wake.clear()
+                    new, self._wanted = self._wanted, set()
+                    async with self._database.read() as tx:
+                        seated = await ssh.to_watch(tx)
+                    await self._look([each for each in seated if each in new])
+            finally:
+                over.cancel()
 
-    async def _shut(self, adapter: Adapter, reason: str) -> None:
-        at_ms = self._clock.now_ms()
-        async with self._database.write() as tx:
-            await ssh.quarantined(tx, adapter.id, reason=reason, at_ms=at_ms)
-            facts = {"reason": reason}
-            await events.record(tx, NewEvent("contact.quarantined", at_ms, adapter_id=adapter.id, facts=facts))
-
-    async def _missed(self, adapter: Adapter, known: ssh.SshContact | None, reason: str, *, refused: bool) -> None:
-        at_ms = self._clock.now_ms()
-        if refused:
-            stage = Contact.REFUSED
-        else:
-            stage = Contact.SILENT if known is not None and known.last_seen_ms is not None else Contact.NEVER_SEEN
-        async with self._database.write() as tx:
-            await ssh.missed(tx, adapter.id, stage=stage, reason=reason, at_ms=at_ms)
-            if known is None or known.stage is not stage:
-                facts = {"reason": reason}
-                await events.record(tx, NewEvent(f"contact.{stage}", at_ms, adapter_id=adapter.id, facts=facts))
+    async def _look(self, adapter_ids: Sequence[int]) -> None:
+        for adapter_id in adapter_ids:
+            async with self._database.read() as tx:
+                adapter = await adapters.get(tx, Scope.everything(), adapter_id)
+            try:
+                await self.identify(Scope.everything(), adapter, DAEMON)
+            except (Conflict, RuleViolation, DeviceError) as error:
+                log.info("ssh.not-identified", adapter=adapter.serial.shown, code=error.code, why=error.message)

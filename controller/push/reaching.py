@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from controller.clock import Clock
 from controller.keyring import Keyring
-from controller.store import adapters, configs, endpoints, slots
+from controller.push.contacts import ContactBook
+from controller.store import adapters, configs, endpoints, slots, ssh
 from controller.store.database import Database
 from controller.store.scope import Scope
 from drivers import devices
 from drivers.device import CommandLineDevice
-from drivers.push import Device
+from drivers.push import Device, Identity
 from drivers.sessions.arms import ArmsLink
 from drivers.sessions.transcript import Transcript, nowhere
 from inventory.adapters import Adapter
-from inventory.errors import Conflict
+from inventory.errors import Conflict, DeviceError
 from inventory.plans import ConfigText
+
+DAEMON = "daemon"
+"""Who acts when nobody asked."""
 
 
 class FleetReach:
@@ -25,6 +29,7 @@ class FleetReach:
         self._keyring = keyring
         self._clock = clock
         self._link = link
+        self._book = ContactBook(database, clock)
 
     async def device_for(self, adapter_id: int) -> Device:
         """A device without any contact yet. Raises Conflict when the adapter has no endpoint, NotFound."""
@@ -51,13 +56,25 @@ class FleetReach:
             texts = [await configs.latest_text(tx, everything, self._keyring, place.slot_id, kind) for kind in kinds]
         return [text for text in texts if text is not None]
 
-    async def over_ssh(self, adapter: Adapter, transcript: Transcript = nowhere) -> CommandLineDevice:
-        """The same for an adapter with an endpoint, with what only a command line has: the host key it showed."""
+    async def over_ssh(
+        self, adapter: Adapter, transcript: Transcript = nowhere, *, actor: str = DAEMON, again: bool = False
+    ) -> CommandLineDevice:
+        """The same for an adapter with an endpoint, with what only a command line has: the host key it showed.
+
+        Raises Conflict while it is not known whether a credential that it refused is better now, unless it is to be
+        tried `again` or a push under way must know how the device stands.
+        """
         async with self._database.read() as tx:
             endpoint = await endpoints.get(tx, Scope.everything(), self._keyring, adapter.id)
+            refused = None if again else await ssh.suspect(tx, adapter.id)
         if endpoint is None:
             raise Conflict(f"{adapter.serial} has no endpoint", next_step="Give it an address and a credential first.")
-        return devices.over_ssh(
+        if refused is not None:
+            raise Conflict(
+                f"{adapter.serial} has refused its credential, which is not tried again by itself: {refused}",
+                next_step="Correct the credential of its endpoint, or have it tried once more: identify it.",
+            )
+        device = devices.over_ssh(
             adapter.model.family,
             endpoint,
             adapter.serial.shown,
@@ -65,3 +82,9 @@ class FleetReach:
             distribution_id=adapter.distribution_id,
             transcript=transcript,
         )
+
+        async def took(said: Identity | DeviceError) -> None:
+            await self._book.took(adapter, device, said, actor=actor)
+
+        device.on_contact = took
+        return device

@@ -15,6 +15,7 @@ from controller.engine.lease import NodeLease
 from controller.engine.port import Engine, Run
 from controller.keyring import Keyring
 from controller.push.advance import Advance
+from controller.push.afar import Afar
 from controller.push.decide import touched
 from controller.push.planning import Planner
 from controller.push.reach import Reach
@@ -101,9 +102,10 @@ class PushService:
         self._planner = planner
         self._policy = policy or Policy()
         permit = None if lease is None else lease.permit
-        self._advance = Advance(database, keyring, clock, reach, planner, permit=permit)
         self._lease = lease
         self._node_id = None if lease is None else lease.node_id
+        self._afar = Afar(database, keyring, clock, self._node_id)
+        self._advance = Advance(database, keyring, clock, reach, planner, permit=permit, node=self._node_id)
         self._active: set[int] = set()
         self._waiting_since_ms: dict[int, int] = {}
         self._defects: defaultdict[int, int] = defaultdict(int)
@@ -363,11 +365,13 @@ class PushService:
                 f"push {holder} is under way on this adapter", next_step="Wait until it is over, then plan again."
             )
         device = await self._reach.device_for(seat.adapter_id)
-        try:
-            await device.identify()
-            truth = await device.read()
-        finally:
-            await device.close()
+        truth = await self._afar.read(seat.adapter_id, entry_id)
+        if truth is None:
+            try:
+                await device.identify()
+                truth = await device.read()
+            finally:
+                await device.close()
         way = _way(device, endpoint, self._policy.source)
         computed = await self._planner.compute(device.family, truth, intent, way)
         now_ms = self._clock.now_ms()

@@ -15,11 +15,11 @@ from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.push.planning import Planner
 from controller.push.reach import Reach
-from controller.store import configs, entitlement, pushes, truths
+from controller.store import configs, entitlement, pushes, reading_requests, truths
 from controller.store.database import Database
 from controller.store.scope import Scope
 from controller.store.truths import Unread
-from inventory.errors import ConfigSyntax, Conflict, DeviceError
+from inventory.errors import ConfigSyntax, Conflict, DeviceError, FleetError
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +31,8 @@ BUSY_S: Final = 1.0
 AGAIN_MS: Final = 300_000
 """A place that could not be read is left alone for so long, in protocol time."""
 DAY_MS: Final = 86_400_000
+ASKED_S: Final = 0.5
+"""Real seconds between two looks for what other nodes ask."""
 
 
 class TruthReader:
@@ -45,14 +47,19 @@ class TruthReader:
         planner: Planner,
         *,
         busy: Callable[[], bool] = lambda: False,
+        node: str | None = None,
     ) -> None:
-        """`busy`: adapters wait to be served, so that nothing is read of its own accord."""
+        """`busy`: adapters wait to be served, so that nothing is read of its own accord. `node`: what other nodes have
+        a way to is left to them; None: this is the only one."""
+        self._node = node if database.dialect == "postgresql" else None
         self._database = database
         self._keyring = keyring
         self._clock = clock
         self._reach = reach
         self._planner = planner
         self._failed_ms: dict[int, int] = {}
+        self._asked: dict[int, asyncio.Task[None]] = {}
+        """Readings for other nodes that are under way, by the number of the request."""
         self._busy = busy
 
     async def run(self) -> None:
@@ -64,13 +71,46 @@ class TruthReader:
     async def look(self) -> int:
         """Read every place that wants it once; how many were read."""
         async with self._database.read() as tx:
-            unread = await truths.unread(tx, older_than_ms=self._clock.now_ms() - DAY_MS)
+            unread = await truths.unread(tx, older_than_ms=self._clock.now_ms() - DAY_MS, node=self._node)
             kept = await entitlement.stops(tx, [one.adapter_id for one in unread])
         wanted = [one for one in unread if one.adapter_id not in kept]
         patience_ms = AGAIN_MS / self._clock.pace
         now_ms = self._clock.monotonic_ms()
         due = iter([one for one in wanted if now_ms - self._failed_ms.get(one.adapter_id, -AGAIN_MS) >= patience_ms])
         return sum(await asyncio.gather(*(self._read_on(due) for _ in range(AT_ONCE))))
+
+    async def run_for_others(self) -> None:
+        """Read what other nodes ask for, until cancelled; with one node there is nothing to do."""
+        if self._node is None:
+            await asyncio.Event().wait()
+            return
+        while True:
+            await self.look_for_others(self._node)
+            await asyncio.sleep(ASKED_S)
+
+    async def look_for_others(self, node: str) -> None:
+        """Read what other nodes ask of this one now; see `controller.push.afar`."""
+        async with self._database.read() as tx:
+            asked = await reading_requests.asked_of(tx, node, self._clock.now_ms())
+        for number, place in asked:
+            if number not in self._asked:
+                self._asked[number] = asyncio.create_task(self._read_for(number, place), name=f"reading {number}")
+
+    async def _read_for(self, number: int, place: Unread) -> None:
+        try:
+            await self._answer(number, place)
+        finally:
+            self._asked.pop(number, None)
+
+    async def _answer(self, number: int, place: Unread) -> None:
+        code, said = None, ""
+        try:
+            if not await self._store(place):
+                code, said = Conflict.code, "the adapter has moved, or a push of it has begun"
+        except FleetError as error:
+            code, said = error.code, error.message
+        async with self._database.write() as tx:
+            await reading_requests.answer(tx, number, self._clock.now_ms(), code=code, said=said)
 
     async def _read_on(self, due: Iterator[Unread]) -> int:
         """One place after the other, as long as the node has nothing better to do; how many were read."""
@@ -91,7 +131,8 @@ class TruthReader:
         self._failed_ms.pop(place.adapter_id, None)
         return True
 
-    async def _store(self, place: Unread) -> None:
+    async def _store(self, place: Unread) -> bool:
+        """Read the place; whether what was read is its truth."""
         device = await self._reach.device_for(place.adapter_id)
         try:
             await device.identify()
@@ -102,7 +143,7 @@ class TruthReader:
         async with self._database.write() as tx:
             seat = await pushes.seat(tx, place.entry_id)
             if seat.adapter_id != place.adapter_id or await pushes.holder(tx, place.adapter_id) is not None:
-                return  # it moved, or a push began: this reading is no longer the place's truth
+                return False  # it moved, or a push began: this reading is no longer the place's truth
             await configs.put(
                 tx,
                 Scope.everything(),
@@ -115,3 +156,4 @@ class TruthReader:
                 reason="read after contact",
                 at_ms=self._clock.now_ms(),
             )
+        return True

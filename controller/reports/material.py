@@ -109,20 +109,12 @@ async def _link(
 
 
 def _open(drafted: Sequence[Proposal], asked: Asked) -> OpenProposal | None:
-    """The proposal of the place that was open, drafted in or after the period."""
-    found = [
-        one
-        for one in drafted
-        if one.created_ms <= asked.known_ms
-        and (one.decided_ms is None or one.decided_ms > asked.known_ms)
-        and one.created_ms >= asked.span.start_ms
-    ]
-    if not found:
-        return None
-    one = found[-1]
-    return OpenProposal(
-        one.id, "sent" if one.state != "draft" else "draft", one.kind, one.model, one.monthly_delta_yen, one.text
-    )
+    """The proposal that lay with the contractor then: sent, and not yet decided. Drafts are nobody's but ours."""
+    for one in reversed(drafted):
+        answered = one.decided_ms is not None and one.decided_ms <= asked.known_ms
+        if one.sent_ms is not None and one.sent_ms <= asked.known_ms and not answered:
+            return OpenProposal(one.id, "sent", one.kind, one.model, one.monthly_delta_yen, one.text, one.text_ja)
+    return None
 
 
 def _material(

@@ -49,6 +49,7 @@ def html_of(report: Report, sha256: str, language: Language) -> bytes:
         cell=lambda value, unit: page_cell(value, unit, zone, language),
         interval=lambda p95: _interval(p95, language),
         graph=lambda link, direction: _graph(link, direction, language),
+        proposal_text=lambda one: (one.get("text_ja") if language is Language.JAPANESE else None) or one["text"],
     )
     return text.encode()
 

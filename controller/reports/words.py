@@ -56,6 +56,7 @@ ENGLISH: Mapping[str, str] = {
     # Sentences of the first page.
     "level change": "{place}, {interface} ({direction}): {before} → {after} on {day}",
     "open proposal": "{place}, {interface}: open proposal {proposal}: {remedy}{model}{yen}",
+    "proposal text": "Proposal {proposal}: {text}",
     "not invoiced": "{place}, {interface}: grade {grade}, so a person decides before it is invoiced",
     "unmeasured": "{place}, {interface}: nothing was measured",
     "yen a month": " ({yen} yen a month)",
@@ -218,6 +219,7 @@ JAPANESE: Mapping[str, str] = {
     "zone": "時間帯",
     "level change": "{place} {interface}（{direction}）：{day} に {before} → {after}",
     "open proposal": "{place} {interface}：未決の提案 {proposal}：{remedy}{model}{yen}",
+    "proposal text": "提案 {proposal}：{text}",
     "not invoiced": "{place} {interface}：等級 {grade} のため、請求の前に担当者の判断が必要です",
     "unmeasured": "{place} {interface}：計測値がありません",
     "yen a month": "（月額 {yen} 円）",

@@ -225,11 +225,14 @@ async def put_certificate(
     made_ms: int,
     until_ms: int,
     serial: str,
+    known: str | None,
     former: str | None = None,
-) -> None:
+) -> bool:
     """Store the certificate of an adapter; its next config pull brings it, and until then the one that it has stands.
 
-    `serial` is its serial number, `former` that of the one stored now, which counts where none was remembered.
+    `serial` is its serial number, `known` the remembered one when it was begun: when that is another now, somebody else
+    has made one, which may be on its way to the adapter, and this one is dropped (False). `former` is the number of the
+    one stored now, which counts where none was remembered.
     """
     identity = arms_identities.c
     delivered = (
@@ -237,17 +240,20 @@ async def put_certificate(
     ).scalar_subquery()
     stored = func.coalesce(identity.certificate_serial, former)
     it_has = case((delivered == stored, stored), else_=identity.previous_certificate_serial)
-    await _set(
-        tx,
-        adapter_id,
-        certificate=certificate,
-        certificate_key_sealed=keyring.seal(key, context=context("certificate_key", adapter_id)),
-        certificate_authority=authority,
-        certificate_made_ms=made_ms,
-        certificate_until_ms=until_ms,
-        certificate_serial=serial,
-        previous_certificate_serial=func.coalesce(it_has, stored),
+    done = await tx.execute(
+        update(arms_identities)
+        .where(identity.adapter_id == adapter_id, identity.certificate_serial.is_not_distinct_from(known))
+        .values(
+            certificate=certificate,
+            certificate_key_sealed=keyring.seal(key, context=context("certificate_key", adapter_id)),
+            certificate_authority=authority,
+            certificate_made_ms=made_ms,
+            certificate_until_ms=until_ms,
+            certificate_serial=serial,
+            previous_certificate_serial=func.coalesce(it_has, stored),
+        )
     )
+    return bool(done.rowcount)
 
 
 async def certificates(tx: Tx, adapter_ids: Sequence[int]) -> dict[int, CertificateRecord]:

@@ -12,9 +12,9 @@ from typing import Final
 
 from sqlalchemy import delete, insert, select, tuple_, update
 
+from controller.store import bulk
 from controller.store import traffic_tables as t
 from controller.store.database import Tx
-from controller.store.traffic import upsert
 from inventory.errors import StaleVersion
 
 HEARD_KEPT_MS: Final = 3_600_000
@@ -92,13 +92,13 @@ async def heard(tx: Tx, contents: Collection[tuple[int, int]]) -> set[tuple[int,
     return found
 
 
+_COUNT_ONCE: Final = "INSERT INTO @heard (adapter_id, content, at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+
+
 async def count_once(tx: Tx, contents: Collection[tuple[int, int]], now_ms: int) -> None:
     """Note contents as counted. Raises StaleVersion if another node has just counted one of them: look again."""
-    if not contents:
-        return
-    rows = [{"adapter_id": one, "content": content, "at_ms": now_ms} for one, content in contents]
-    made = upsert(tx, t.heard).on_conflict_do_nothing().returning(t.heard.c.adapter_id)
-    if len((await tx.execute(made, rows)).all()) != len(rows):
+    rows = [(one, content, now_ms) for one, content in contents]
+    if await bulk.execute(tx, _COUNT_ONCE, rows) != len(rows):
         raise StaleVersion("another node has counted one of these heartbeats", next_step="Look again.")
 
 
@@ -107,28 +107,18 @@ async def prune_heard(tx: Tx, now_ms: int) -> None:
     await tx.execute(delete(t.heard).where(t.heard.c.at_ms < now_ms - HEARD_KEPT_MS))
 
 
+_PUT_STATISTICS: Final = (
+    "INSERT INTO @statistics AS kept (adapter_id, place, at_ms, entry_id, content) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT (adapter_id, place) DO UPDATE "
+    "SET at_ms = excluded.at_ms, entry_id = excluded.entry_id, content = excluded.content "
+    "WHERE excluded.at_ms >= kept.at_ms"
+)
+
+
 async def put_statistics(tx: Tx, told: Iterable[KeptStatistics]) -> None:
     """Keep the newest statistics of each adapter and period; a ring, so that their number is bounded."""
-    rows = [
-        {
-            "adapter_id": one.adapter_id,
-            "place": one.at_ms // PERIOD_MS % PERIODS,
-            "at_ms": one.at_ms,
-            "entry_id": one.entry_id,
-            "content": one.content,
-        }
-        for one in told
-    ]
-    if not rows:
-        return
-    made = upsert(tx, t.statistics)
-    newer = {name: made.excluded[name] for name in ("at_ms", "entry_id", "content")}
-    await tx.execute(
-        made.on_conflict_do_update(
-            index_elements=["adapter_id", "place"], set_=newer, where=made.excluded.at_ms >= t.statistics.c.at_ms
-        ),
-        rows,
-    )
+    rows = [(one.adapter_id, one.at_ms // PERIOD_MS % PERIODS, one.at_ms, one.entry_id, one.content) for one in told]
+    await bulk.execute(tx, _PUT_STATISTICS, rows)
 
 
 async def statistics(tx: Tx, adapter_id: int, since_ms: int) -> list[KeptStatistics]:

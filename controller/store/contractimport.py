@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from controller.keyring import Keyring
-from controller.store import applications, contracts, contractsteps
+from controller.store import applications, contractors, contracts, contractsteps
+from controller.store.contracts import ContractLine
 from controller.store.database import Database, Tx
 from controller.store.scope import By, Scope
 from inventory.adapters import SerialNumber
 from inventory.calendar import tokyo_day
 from inventory.contractfile import ImportApplication, ImportRow, column_of, parse
 from inventory.csvrows import RowFault, fault, refused
-from inventory.errors import FleetError
+from inventory.eligibility import Obstacle
+from inventory.errors import FleetError, NotFound
 from inventory.slots import show_key
 
 
@@ -35,6 +39,23 @@ class ContractImport:
     dry_run: bool
     touched: frozenset[int]
     """Adapters whose place or entitlement changed."""
+
+
+_COLUMNS: Final[Mapping[str, str]] = {
+    "MPC-2": "model",
+    "SMF-A1": "model",
+    "MPC-3.2": "standbys",
+    "MPC-6.2": "management",
+    "SMF-13": "management",
+    "MPC-6.5": "on",
+    "MPC-6.6": "on",
+    "MPC-6.8": "group",
+    "MPC-8": "entries",
+    "MPC-9.2(1)": "site",
+    "MPC-9.2(2)(i)": "plan",
+    "MPC-9.2(3)": "packs_gb",
+}
+"""Where in a row to look for what a rule of eligibility is about."""
 
 
 class _NotKept(Exception):
@@ -81,6 +102,7 @@ async def _take(
     """One application with its lines; what stands against it is added to `told`, and nothing of it is kept."""
     at: ImportRow = one.rows[0]
     try:
+        await _require_contractor(tx, scope, one)
         made = await applications.apply(
             tx,
             scope,
@@ -91,10 +113,14 @@ async def _take(
             form=one.form,
             items=[row.wanted for row in one.rows],
         )
+        lines = await contracts.of_application(tx, made.id)
+        against = await applications.against(tx, made, one.concluded, billing_start=one.billing_start)
+        if against:
+            told += [_against(found, lines, one) for found in against]
+            raise _NotKept
         _, touched = await applications.accept(
             tx, scope, keyring, by, made.id, billing_start=one.billing_start, day=one.concluded
         )
-        lines = await contracts.of_application(tx, made.id)
         taken = []
         for at in one.rows:
             line = next(line for line in lines if line.wanted == at.wanted)
@@ -110,6 +136,24 @@ async def _take(
         told.append(fault(at.row, error, _column(error, at)))
         raise _NotKept from None
     return taken, touched
+
+
+async def _require_contractor(tx: Tx, scope: Scope, one: ImportApplication) -> None:
+    try:
+        await contractors.get(tx, scope, one.contractor_id)
+    except NotFound as error:
+        error.field = "contractor"
+        raise
+
+
+def _against(found: Obstacle, lines: Sequence[ContractLine], one: ImportApplication) -> RowFault:
+    """An obstacle as the fault of the row that it is about; of the whole application, as that of its first row."""
+    at = one.rows[0]
+    if found.at is not None:
+        at = next(row for row in one.rows if row.wanted == lines[found.at].wanted)
+    column = _COLUMNS.get(found.rule)
+    named = column if column in at.row.cells else None
+    return RowFault(at.row.number, named, found.rule, found.words, found.next_step)
 
 
 def _column(error: FleetError, at: ImportRow) -> str | None:

@@ -22,6 +22,7 @@ from inventory.calendar import tokyo_day
 from inventory.catalogue import Service
 from inventory.contractbook import VOID, Book, BookEvent, BookLine, event_of, fold
 from inventory.contracts import Contract, State
+from inventory.entitlement import Stop, lack_of
 from inventory.fees import Kind
 from inventory.slots import show_key
 
@@ -63,6 +64,10 @@ class Standing:
     """The management of a management line; empty before it is accepted."""
     adapters: tuple[int, ...]
     """Units of an adapter line, the newest last."""
+    lacks: Stop | None
+    """What it can do nothing without since the last line of the other kind ended (MPC-6.1)."""
+    on_line_id: int | None
+    """What an option is bound to then: Ultra Firewall without a rental goes with its adapter (SMF-23.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +181,13 @@ async def book(
         # A later event had not happened; what it corrects has not happened either.
         later = (one.event is not None and one.event.day > asked_until for one in recorded)
         recorded = [replace(one, event=None) if late else one for one, late in zip(recorded, later, strict=True)]
-    homes = await _homes(tx, known, known_at_ms)
+    homes = await _homes(tx, known, known_at_ms, asked_until)
     lines = [replace(_book_line(one), homes=homes.get(one.id, ())) for one in known]
     return fold(lines, [one for one in recorded if one.id != without], as_of)
 
 
 async def _homes(
-    tx: Tx, known: Sequence[ContractLine], known_at_ms: int | None
+    tx: Tx, known: Sequence[ContractLine], known_at_ms: int | None, asked_until: date | None
 ) -> dict[int, tuple[tuple[date, int | None], ...]]:
     """Ultra Firewall without a rental → the lines of the managements that its adapter sat in, with the first day."""
     found: dict[int, tuple[tuple[date, int | None], ...]] = {}
@@ -202,7 +207,8 @@ async def _homes(
             )
             if known_at_ms is not None:
                 query = query.where(placements.c.from_ms <= known_at_ms)
-            found[one.id] = tuple((tokyo_day(row.from_ms), row.line_id) for row in await tx.execute(query))
+            seats = [(tokyo_day(row.from_ms), row.line_id) for row in await tx.execute(query)]
+            found[one.id] = tuple(one for one in seats if asked_until is None or one[0] <= asked_until)
     return found
 
 
@@ -220,12 +226,24 @@ async def standing(
         read = books[one.contractor_id]
         if one.id in read.contracts:
             of_management, of_adapter = linked.get(one.id, ((), ()))
-            found.append(
-                Standing(
-                    one, read.contracts[one.id], read.values[one.id], read.groups[one.id], of_management, of_adapter
-                )
-            )
+            found.append(standing_of(one, read, of_management, of_adapter))
     return found
+
+
+def standing_of(
+    line: ContractLine, read: Book, of_management: tuple[int, ...], of_adapter: tuple[int, ...]
+) -> Standing:
+    """A line as the book has it, with what it is linked to."""
+    return Standing(
+        line,
+        read.contracts[line.id],
+        read.values[line.id],
+        read.groups[line.id],
+        of_management,
+        of_adapter,
+        lack_of(read.contracts[line.id], read.contracts.values(), guest=line.management_id is not None),
+        read.on[line.id],
+    )
 
 
 async def links(tx: Tx, line_ids: Collection[int]) -> dict[int, tuple[tuple[int, ...], tuple[int, ...]]]:

@@ -156,9 +156,7 @@ async def _on_day(tx: Tx, scope: Scope, by: By, line_id: int, day: date, correct
         _require_correctable(await contracts.events(tx, scope, line_id), corrects)
     found = await contracts.book(tx, line.contractor_id, day, without=corrects)
     of_management, of_adapter = (await contracts.links(tx, [line.id])).get(line.id, ((), ()))
-    return Standing(
-        line, found.contracts[line.id], found.values[line.id], found.groups[line.id], of_management, of_adapter
-    )
+    return contracts.standing_of(line, found, of_management, of_adapter)
 
 
 def _require_correctable(known: list[EventRow], event_id: int) -> None:

@@ -5,15 +5,19 @@ A management or an adapter without a contract line is controlled as before; only
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 
 from sqlalchemy import func, select
 
+from controller.store import contracts
+from controller.store.contracts import Standing
 from controller.store.database import Tx
 from controller.store.rows import in_parts
 from controller.store.tables.contracts import control_stops, line_links
 from controller.store.tables.inventory import entries, placements, standbys, suspensions
-from inventory.entitlement import Stop
+from inventory.calendar import day_end_ms
+from inventory.entitlement import Stop, stop_with
 from inventory.errors import RuleViolation
 from inventory.slots import show_key
 
@@ -48,6 +52,52 @@ async def stops(tx: Tx, adapter_ids: Collection[int]) -> dict[int, Stop]:
             stop = by_adapter.get(adapter_id) or by_management.get(of.get(adapter_id, 0))
             if stop is not None:
                 found[adapter_id] = stop
+    return found
+
+
+async def carried(tx: Tx, found: Sequence[Standing], as_of: date, *, known_at_ms: int | None = None) -> dict[int, Stop]:
+    """Option → why it gives no service: the line that it is on, or the management its adapter sits in, is suspended
+    (service-terms §8). Options of which neither is are left out."""
+    wanted = {one.line.id: one.on_line_id for one in found if one.contract.entitled and one.on_line_id is not None}
+    lines = await contracts.by_number(tx, set(wanted.values()))
+    on = {one.line.id: one for one in await contracts.standing(tx, lines, as_of, known_at_ms=known_at_ms)}
+    at_ms = min(day_end_ms(as_of) - 1, known_at_ms or day_end_ms(as_of))
+    suspended = await _suspended_seats(tx, {one.adapters[-1] for one in on.values() if one.adapters}, at_ms)
+    told: dict[int, Stop] = {}
+    for option, line_id in wanted.items():
+        carrier = on.get(line_id)
+        if carrier is None:
+            continue
+        management = suspended.get(carrier.adapters[-1]) if carrier.adapters else None
+        if carrier.contract.suspended:
+            told[option] = stop_with(carrier.line.key)
+        elif management is not None:
+            told[option] = stop_with(show_key("M", management))
+    return told
+
+
+async def _suspended_seats(tx: Tx, adapter_ids: Collection[int], at_ms: int) -> dict[int, int]:
+    """Adapter → the management that it sat in at an instant, if that was suspended then."""
+    found: dict[int, int] = {}
+    for some in in_parts(adapter_ids):
+        rows = await tx.execute(
+            select(placements.c.adapter_id, suspensions.c.management_id)
+            .outerjoin(entries, entries.c.id == placements.c.entry_id)
+            .outerjoin(standbys, standbys.c.id == placements.c.standby_id)
+            .join(
+                suspensions,
+                suspensions.c.management_id == func.coalesce(entries.c.management_id, standbys.c.management_id),
+            )
+            .where(
+                placements.c.adapter_id.in_(some),
+                *(
+                    within
+                    for table in (placements, suspensions)
+                    for within in (table.c.from_ms <= at_ms, table.c.to_ms.is_(None) | (table.c.to_ms > at_ms))
+                ),
+            )
+        )
+        found |= {row.adapter_id: row.management_id for row in rows}
     return found
 
 

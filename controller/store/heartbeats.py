@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.store.database import Tx
 from controller.store.rows import in_parts
-from controller.store.tables.inventory import adapters, entries, placements
-from controller.store.tables.phonehome import arms_contacts, arms_refused_beats
+from controller.store.tables.inventory import adapters, entries, placements, standbys
+from controller.store.tables.phonehome import arms_contacts, arms_identities, arms_refused_beats
 from inventory.adapters import SerialNumber
 from inventory.contacts import RefusedBeats
 
@@ -50,6 +51,37 @@ async def whereabouts(tx: Tx) -> list[Whereabouts]:
         )
         for row in rows
     ]
+
+
+Standing = tuple[object, ...]
+"""What a heartbeat's sender is believed by, as it is kept: while it is the same, so are its keys, place and life."""
+
+_MANAGEMENT: Final = func.coalesce(entries.c.management_id, standbys.c.management_id)
+_STANDINGS: Final = (
+    select(
+        arms_identities.c.distribution_id,
+        arms_identities.c.adapter_id,
+        arms_identities.c.passphrase_sealed,
+        arms_identities.c.previous_passphrase_sealed,
+        arms_identities.c.passphrase_rotated_ms,
+        arms_identities.c.passphrase_delivered_ms,
+        adapters.c.serial_shown,
+        adapters.c.life,
+        placements.c.entry_id,
+        _MANAGEMENT,
+    )
+    .join(adapters, adapters.c.id == arms_identities.c.adapter_id)
+    .outerjoin(placements, (placements.c.adapter_id == adapters.c.id) & placements.c.to_ms.is_(None))
+    .outerjoin(entries, entries.c.id == placements.c.entry_id)
+    .outerjoin(standbys, standbys.c.id == placements.c.standby_id)
+    .where(arms_identities.c.distribution_id.in_(bindparam("distribution_ids", expanding=True)))
+)
+
+
+def standings_whole(connection: Connection, distribution_ids: Sequence[str]) -> dict[str, Standing]:
+    """How these senders stand, without anything that must be unsealed; for `Database.read_whole`."""
+    found = connection.execute(_STANDINGS, {"distribution_ids": list(distribution_ids)})
+    return {row[0]: tuple(row) for row in found.all()}
 
 
 async def count_refused(tx: Tx, noted: Mapping[tuple[int, str], RefusedBeats]) -> None:

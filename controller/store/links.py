@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row, Select, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from controller.store import audit
+from controller.store import audit, modelfigures
 from controller.store.database import Tx
 from controller.store.rows import in_parts
 from controller.store.scope import By, Scope
@@ -21,8 +21,8 @@ from controller.store.tables.inventory import adapters, entries, managements, pl
 from controller.store.tables.metering import level_changes, link_capacities, link_levels, links
 from controller.store.traffic import portions, upsert
 from inventory import catalogue
-from inventory.capacities import published, usual_traffic
-from inventory.congestion import Level
+from inventory.capacities import usual_traffic
+from inventory.congestion import Cause, CauseFlag, Level
 from inventory.errors import Conflict, NotFound, StaleVersion
 from inventory.links import Capacity, CapacityKind, Direction, Link, LinkRole, Member, require_members
 from inventory.periods import day_of
@@ -67,6 +67,8 @@ class LinkLevel:
     capacity_kind: CapacityKind
     rule_version: str
     made_ms: int
+    causes: tuple[CauseFlag, ...] = ()
+    """One flag each; empty for calm, and for what was judged before causes were told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +84,6 @@ class LevelChange:
     evidence: Mapping[str, Any]
     rule_version: str
     recorded_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Equipment:
-    """The adapter that sits in an entry."""
-
-    adapter_id: int
-    model_key: str
-    hardware: str
-    service: str
-    device_class: str | None
 
 
 def _visible(scope: Scope) -> Select[Any]:
@@ -353,9 +344,10 @@ async def capacities(tx: Tx, link_id: int) -> list[Capacity]:
 
 
 async def known_capacities(tx: Tx, link: Link) -> list[Capacity]:
-    """Capacities that were entered or learned and, where none was entered, the published figure of the seated model.
+    """Capacities that were entered or learned and, where none was entered, the known figure of the seated model.
 
-    The figure holds from the day on which the adapter took its place, so that a swap begins a new history.
+    The figure holds from the day on which the adapter took its place, so that a swap begins a new history. Of the first
+    adapter of a place it holds for the days before, too: what was imported of them is taken for its own.
     """
     found = await capacities(tx, link.id)
     if any(one.kind is CapacityKind.MODEL for one in found):
@@ -368,27 +360,16 @@ async def known_capacities(tx: Tx, link: Link) -> list[Capacity]:
             .where(placements.c.entry_id == link.entry_id, placements.c.to_ms.is_(None))
         )
     ).one_or_none()
-    known = None if row is None else published(row.hardware)
+    known = None if row is None else (await modelfigures.book(tx)).find(row.hardware, row.model)
     if row is None or known is None:
         return found
     bps = known.figures_bps.get(usual_traffic(catalogue.model(row.model).family))
     if not bps:
         return found
-    since = day_of(row.from_ms, link.zone)
-    return [*found, Capacity(CapacityKind.MODEL, round(bps), None, since, None, "published", known.source)]
-
-
-async def equipment(tx: Tx, entry_id: int) -> Equipment | None:
-    """The adapter seated in an entry now; None if it is empty."""
-    a = adapters.c
-    row = (
-        await tx.execute(
-            select(a.id, a.model, a.hardware, a.service, a.device_class)
-            .join(placements, placements.c.adapter_id == a.id)
-            .where(placements.c.entry_id == entry_id, placements.c.to_ms.is_(None))
-        )
-    ).one_or_none()
-    return None if row is None else Equipment(row.id, row.model, row.hardware, row.service, row.device_class)
+    p = placements.c
+    before = await tx.scalar(select(p.id).where(p.entry_id == link.entry_id, p.from_ms < row.from_ms).limit(1))
+    since = date.min if before is None else day_of(row.from_ms, link.zone)
+    return [*found, Capacity(CapacityKind.MODEL, round(bps), None, since, None, known.origin, known.source)]
 
 
 async def put_level(tx: Tx, state: LinkLevel) -> None:
@@ -402,6 +383,7 @@ async def put_level(tx: Tx, state: LinkLevel) -> None:
         "capacity_kind": state.capacity_kind.value,
         "rule_version": state.rule_version,
         "made_ms": state.made_ms,
+        "causes": json.dumps([[one.cause.value, one.days] for one in state.causes]),
     }
     statement = upsert(tx, link_levels).values(link_id=state.link_id, direction=state.direction.value, **values)
     await tx.execute(statement.on_conflict_do_update(index_elements=["link_id", "direction"], set_=values))
@@ -423,6 +405,7 @@ async def levels(tx: Tx, link_id: int) -> list[LinkLevel]:
             CapacityKind(row.capacity_kind),
             row.rule_version,
             row.made_ms,
+            tuple(CauseFlag(Cause(cause), days) for cause, days in json.loads(row.causes or "[]")),
         )
         for row in rows
     ]

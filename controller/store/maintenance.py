@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import date
 from typing import Any
 
 from sqlalchemy import insert, or_, select, update
@@ -17,7 +18,7 @@ from controller.store.tables.base import AnyRow
 from controller.store.tables.counting import maintenance_windows
 from controller.store.tables.inventory import entries, managements
 from inventory.errors import Conflict, NotAllowed
-from inventory.maintenance import Kind, MaintenanceWindow, require_window
+from inventory.maintenance import Interruption, Kind, MaintenanceWindow, require_notified, require_window
 
 _W = maintenance_windows.c
 
@@ -33,12 +34,16 @@ async def add(
     end_ms: int,
     daily_min: tuple[int, int] | None,
     reason: str,
+    interruption: Interruption | None = None,
 ) -> MaintenanceWindow:
     """Enter a window of an entry, or (None) of the whole fleet.
 
-    Raises BadInput for times that make none, NotFound for the entry, NotAllowed for the fleet's by a contractor.
+    `interruption`: the service itself is interrupted in it. Raises BadInput for times that make none, NotFound for the
+    entry, NotAllowed for the fleet's by a contractor, RuleViolation for a notice that comes too late (SMF-20).
     """
     require_window(start_ms, end_ms, daily_min)
+    if interruption is not None:
+        require_notified(kind, start_ms, reason, interruption)
     if entry_id is not None:
         await require_entry(tx, scope, entry_id)
     elif scope.contractor_id is not None:
@@ -51,6 +56,9 @@ async def add(
         "daily_from_min": None if daily_min is None else daily_min[0],
         "daily_to_min": None if daily_min is None else daily_min[1],
         "reason": reason,
+        "work": None if interruption is None else interruption.work,
+        "notified": None if interruption is None or interruption.notified is None else str(interruption.notified),
+        "emergency": None if interruption is None else int(interruption.emergency),
     }
     made = insert(maintenance_windows).values(**values, actor=by.actor, created_ms=by.at_ms, version=1)
     row = (await tx.execute(made.returning(maintenance_windows))).one()
@@ -145,4 +153,9 @@ def _window(row: AnyRow) -> MaintenanceWindow:
         row.created_ms,
         row.cancelled_ms,
         row.version,
+        None if row.work is None else Interruption(row.work, _day(row.notified), bool(row.emergency)),
     )
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)

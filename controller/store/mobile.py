@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import date
 
 from sqlalchemy import or_, select
 
 from controller.store import contracts, links
 from controller.store.database import Tx
-from controller.store.rows import in_parts
+from controller.store.rows import in_parts, insert_new
 from controller.store.scope import Scope
 from controller.store.tables.base import AnyRow
 from controller.store.tables.contracts import contract_lines, line_links
 from controller.store.tables.inventory import entries, placements, standbys
+from controller.store.tables.metering import mobile_warnings
+from inventory.calendar import Month
 from inventory.links import Link
 
 KINDS = ("mobile-access", "packet-share-group")
@@ -64,6 +67,18 @@ async def line_ids(
         )
         query = query.where(c.on_line_id.in_(select(line_links.c.line_id).where(line_links.c.adapter_id.in_(seated))))
     return list(await tx.scalars(query))
+
+
+async def warn(tx: Tx, line_id: int, month: Month, stage: str, day: date | None, at_ms: int) -> bool:
+    """Keep that a plan's end is told; whether it was not told before. The unique index decides, on any node."""
+    values = {
+        "line_id": line_id,
+        "month": str(month),
+        "stage": stage,
+        "day": day.isoformat() if day else None,
+        "at_ms": at_ms,
+    }
+    return await insert_new(tx, mobile_warnings, values) is not None
 
 
 async def sittings(tx: Tx, on_line_ids: Collection[int], start_ms: int) -> dict[int, list[Sitting]]:

@@ -24,8 +24,7 @@ from controller.store.scope import By, Scope
 from controller.store.tables.base import AnyRow, to_json
 from controller.store.tables.inventory import adapters
 from controller.store.tables.operations import operation_results, operation_steps, operations
-from controller.store.tables.phonehome import arms_contacts
-from controller.store.tables.system import nodes
+from controller.store.whereabouts import alive, elsewhere
 from inventory.operations import (
     FINAL,
     HOLDING,
@@ -159,7 +158,7 @@ async def parameters(tx: Tx, keyring: Keyring, operation_id: int) -> Parameters:
 async def unfinished(tx: Tx, *, node: str | None = None) -> list[Operation]:
     """Operations that are not over, oldest first: what the daemon has to carry out.
 
-    With `node` only those whose adapter that node has, or last had, a way to; and those that wait while no node has.
+    With `node` only those that fall to that node: see `controller.store.whereabouts`.
     """
     query = _shown().where(operations.c.finished_ms.is_(None)).order_by(operations.c.id)
     if node is not None:
@@ -173,19 +172,23 @@ async def belongs_to(tx: Tx, operation: Operation, node: str) -> bool:
 
 
 def _of_node(node: str) -> ColumnElement[bool]:
-    contact = arms_contacts.c
-    nobody = (contact.tunnel_open == 0) & contact.push_endpoint.is_(None)
-    here = select(contact.adapter_id).where(
-        or_(
-            contact.node.is_(None), contact.node == node, nobody & (operations.c.state == OperationState.WAITING.value)
-        ),
-        contact.adapter_id == operations.c.adapter_id,
-    )
-    line = select(adapters.c.id).where(adapters.c.id == operations.c.adapter_id, adapters.c.path == "ssh")
-    # Who has sent on a command line settles it, unless that node is dead: then any that is alive.
-    dead = operations.c.node_id.not_in(select(nodes.c.node_id))
-    ours = or_(operations.c.node_id.is_(None), operations.c.node_id == node, dead)
-    return or_(here.correlate(operations).exists(), and_(ours, line.correlate(operations).exists()))
+    # What hangs on a connection stays with the node that has sent it, unless that node is dead; what waits or is to be
+    # settled goes where the adapter is. While no node has it, each may try: the first that gets it goes on.
+    free = operations.c.state.in_((OperationState.WAITING.value, OperationState.SETTLING.value))
+    orphaned = or_(operations.c.node_id.is_(None), ~alive(operations.c.node_id))
+    near = ~elsewhere(operations.c.adapter_id, node)
+    over_arms = or_(and_(free, near), and_(~free, or_(operations.c.node_id == node, and_(orphaned, near))))
+    on_a_line = or_(orphaned, operations.c.node_id == node)
+    return or_(and_(adapters.c.path != "ssh", over_arms), and_(adapters.c.path == "ssh", on_a_line))
+
+
+async def orphaned(tx: Tx, node: str) -> list[Operation]:
+    """Operations that a node had sent which is dead now, and that it falls to `node` to settle."""
+    lost = operations.c.state.in_((OperationState.SENDING.value, OperationState.RUNNING.value))
+    sent = and_(operations.c.node_id.is_not(None), operations.c.node_id != node, ~alive(operations.c.node_id))
+    near = and_(adapters.c.path != "ssh", ~elsewhere(operations.c.adapter_id, node))
+    query = _shown().where(lost, sent, near).order_by(operations.c.id)
+    return [_operation(row) for row in await tx.execute(query)]
 
 
 async def count_open(tx: Tx, adapter_id: int) -> int:

@@ -30,7 +30,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from controller.keyring import Keyring, new_key
-from controller.store import boots, heartbeats, startups
+from controller.store import boots, bulk, heartbeats, startups
 from controller.store.database import Tx
 from controller.store.scope import Scope
 from controller.store.startups import Proof
@@ -50,7 +50,7 @@ from controller.store.tables.push import device_locks
 from inventory import onboarding
 from inventory.adapters import Life, SerialNumber
 from inventory.admission import Place
-from inventory.catalogue import model
+from inventory.catalogue import DeviceClass, Service, model
 from inventory.contacts import ArmsIdentity, Claim, ContactRecord, RefusedBeats
 from inventory.errors import BadInput, Conflict, NotFound
 from inventory.explain import Contact
@@ -349,6 +349,36 @@ async def contact(tx: Tx, scope: Scope, adapter_id: int) -> ContactRecord:
     return _contact(row)
 
 
+@dataclass(frozen=True, slots=True)
+class SeenAt:
+    """From where an adapter was last in contact."""
+
+    adapter_id: int
+    serial: str
+    service: Service
+    device_class: DeviceClass | None
+    source: str
+    seen_ms: int
+
+
+async def seen_since(tx: Tx, since_ms: int) -> list[SeenAt]:
+    """Adapters that were in contact since an instant, with their last source; for the daemon itself."""
+    query = (
+        select(
+            adapters.c.id,
+            adapters.c.serial_shown,
+            adapters.c.service,
+            adapters.c.device_class,
+            arms_contacts.c.source,
+            arms_contacts.c.last_seen_ms,
+        )
+        .join(arms_contacts, arms_contacts.c.adapter_id == adapters.c.id)
+        .where(arms_contacts.c.last_seen_ms >= since_ms, arms_contacts.c.source.is_not(None))
+        .order_by(adapters.c.id)
+    )
+    return [SeenAt(*row) for row in await tx.execute(query)]
+
+
 async def contacts(tx: Tx, adapter_ids: Iterable[int] | None = None) -> list[ContactRecord]:
     """The contacts of these adapters, or of all; for the daemon itself."""
     query = select(arms_contacts)
@@ -376,7 +406,9 @@ class Batch:
     """What has been noted since the last write; merged, so that a storm costs a row per adapter."""
 
     contacts: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """Changed columns of `arms_contacts` by adapter."""
+    """Changed columns of `arms_contacts` by adapter. `tunnel_open` 0 is written only where no other node has one."""
+    node: str | None = None
+    """The node that has noted it."""
     refusals: dict[int, int] = field(default_factory=dict)
     """How often each adapter was refused."""
     claims: dict[tuple[str, str, str], list[int]] = field(default_factory=dict)
@@ -392,18 +424,32 @@ class Batch:
         return bool(self.contacts or self.refusals or self.claims or self.boots or self.proofs or self.beats)
 
 
+_TUNNEL_ENDED: Final = (
+    update(arms_contacts)
+    .where(
+        arms_contacts.c.adapter_id == bindparam("of_adapter"),
+        or_(arms_contacts.c.node.is_(None), arms_contacts.c.node == bindparam("of_node")),
+    )
+    .values(tunnel_open=0)
+)
+
+
 async def write(tx: Tx, batch: Batch) -> None:
     """Write a batch in the open transaction."""
-    by_columns: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    by_columns: dict[tuple[str, ...], list[tuple[object, ...]]] = defaultdict(list)
+    ended: list[Mapping[str, Any]] = []
     for adapter_id, values in batch.contacts.items():
-        by_columns[tuple(sorted(values))].append({"of_adapter": adapter_id, **values})
+        told = values
+        if batch.node is not None and tx.dialect.name == "postgresql" and told.get("tunnel_open") == 0:
+            told = {column: value for column, value in values.items() if column != "tunnel_open"}
+            ended.append({"of_adapter": adapter_id, "of_node": batch.node})
+        if told:
+            by_columns[tuple(told)].append((*told.values(), adapter_id))
     for columns, rows in by_columns.items():
-        await tx.execute(
-            update(arms_contacts)
-            .where(arms_contacts.c.adapter_id == bindparam("of_adapter"))
-            .values({column: bindparam(column) for column in columns}),
-            rows,
-        )
+        named = ", ".join(f"{arms_contacts.c[column].name} = ?" for column in columns)
+        await bulk.execute(tx, f"UPDATE arms_contacts SET {named} WHERE adapter_id = ?", rows)  # noqa: S608 (columns)
+    if ended:
+        await tx.execute(_TUNNEL_ENDED, ended)
     if batch.refusals:
         await tx.execute(
             update(arms_contacts)

@@ -7,9 +7,11 @@ from datetime import date
 
 from sqlalchemy import select
 
-from controller.store import contracts, managements, prices
+from controller.store import contracts, links, managements, prices
 from controller.store.database import Tx
+from controller.store.rows import in_parts
 from controller.store.scope import Scope
+from controller.store.tables.base import AnyRow
 from controller.store.tables.contracts import line_links
 from controller.store.tables.inventory import adapters as adapter_table
 from controller.store.tables.inventory import entries, placements
@@ -31,6 +33,8 @@ class ContractFacts:
     """Last day of service of the management, once it is known."""
     line: OldLine | None
     """Of the seated adapter; None for one without a line that is charged, and for what the customer bought."""
+    options: frozenset[str] = frozenset()
+    """Options in service on the adapter's line, by kind: another model must be able to have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +59,39 @@ async def of_entry(tx: Tx, entry_id: int, today: date) -> ContractFacts:
     management = await managements.get(tx, Scope.everything(), place.id)
     line = await contracts.line_of_management(tx, place.id)
     standing = [] if line is None else await contracts.standing(tx, [line], today)
+    seated = await _seated(tx, entry_id)
     return ContractFacts(
         prices=await prices.price_list(tx, place.contractor_id),
         suspended=management.suspended is not None,
         ends=standing[0].contract.effective if standing else None,
-        line=await _line(tx, entry_id, today),
+        line=None if seated is None else await _line(tx, seated, today),
+        options=frozenset() if seated is None else await _options(tx, seated, today),
     )
 
 
-async def _line(tx: Tx, entry_id: int, today: date) -> OldLine | None:
+async def _seated(tx: Tx, entry_id: int) -> AnyRow | None:
+    """The newest line of the adapter that sits there, with its model and class."""
     query = (
         select(line_links.c.line_id, adapter_table.c.model, adapter_table.c.device_class)
         .join(adapter_table, adapter_table.c.id == line_links.c.adapter_id)
         .join(placements, placements.c.adapter_id == adapter_table.c.id)
         .where(placements.c.entry_id == entry_id, placements.c.to_ms.is_(None))
+        .order_by(line_links.c.id.desc())
     )
-    row = (await tx.execute(query)).one_or_none()
-    if row is None or row.device_class == "III":
+    found: AnyRow | None = (await tx.execute(query)).first()
+    return found
+
+
+async def _options(tx: Tx, row: AnyRow, today: date) -> frozenset[str]:
+    line = await contracts.line(tx, Scope.everything(), row.line_id)
+    every = [one for one in await contracts.lines_of(tx, line.contractor_id) if one.on_line_id == line.id]
+    return frozenset(
+        one.line.kind for one in await contracts.standing(tx, every, today) if one.contract.effective is None
+    )
+
+
+async def _line(tx: Tx, row: AnyRow, today: date) -> OldLine | None:
+    if row.device_class == "III":
         return None
     line = await contracts.line(tx, Scope.everything(), row.line_id)
     found = await contracts.standing(tx, [line], today)
@@ -81,6 +101,20 @@ async def _line(tx: Tx, entry_id: int, today: date) -> OldLine | None:
     now = item_for(service, wanted.device_class, model(row.model).key)
     concluded = item_for(service, wanted.device_class, model(wanted.model or row.model).key)
     return OldLine(line.key, now, concluded if service == "smfsx" else now, found[0].contract.billing_start)
+
+
+async def interfaces_of_model(tx: Tx, model_key: str) -> list[tuple[int, str]]:
+    """Metered interfaces of the places where an adapter of a model sits, by (entry, interface)."""
+    query = (
+        select(placements.c.entry_id)
+        .join(adapter_table, adapter_table.c.id == placements.c.adapter_id)
+        .where(placements.c.to_ms.is_(None), adapter_table.c.model == model_key)
+    )
+    found: list[tuple[int, str]] = []
+    for some in in_parts(sorted(await tx.scalars(query))):
+        for link in await links.of_entries(tx, Scope.everything(), some):
+            found += [(link.entry_id, port.interface) for port in link.ports]
+    return found
 
 
 async def put_check(tx: Tx, check: Check) -> None:

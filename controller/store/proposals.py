@@ -1,13 +1,17 @@
-"""Proposals to switch a model or a line: draft → sent → accepted / declined / expired / superseded."""
+"""Proposals to switch a model or a line: draft → sent → accepted / declined / expired / superseded.
+
+A contractor sees what was sent to it, and nothing before.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Row, Select, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from controller.store import audit, events
@@ -17,6 +21,7 @@ from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.inventory import entries, managements
 from controller.store.tables.metering import change_orders, proposal_steps, proposals
+from inventory.calendar import tokyo_day
 from inventory.errors import Conflict, NotFound, StaleVersion
 
 State = Literal["draft", "sent", "accepted", "declined", "expired", "superseded"]
@@ -26,7 +31,7 @@ NEXT: Mapping[State, tuple[State, ...]] = {
     "sent": ("accepted", "declined", "expired", "superseded"),
 }
 DRAFTED_BY = "system"
-"""Who drafts: nobody but the daily check."""
+"""Who drafts, and who ends what is out of date: the daily check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +68,21 @@ class Proposal:
     evidence: Mapping[str, Any]
     rule_version: str
     created_ms: int
+    sent_ms: int | None
+    """When it went to the contractor; None: never."""
+    valid_until: date | None
+    """Last day on which it can be accepted; None: not sent, or sent without an end."""
     decided_ms: int | None
+    """When it came to its last state; None while it is open."""
     actor: str | None
     version: int
     text_ja: str | None
     """None: drafted before there was a Japanese text."""
+
+    @property
+    def open(self) -> bool:
+        """Whether nobody has decided it and nothing has ended it."""
+        return self.state in NEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +114,22 @@ class ChangeOrder:
     reason: str
 
 
+_SENT_MS = (
+    select(func.min(proposal_steps.c.at_ms))
+    .where(proposal_steps.c.proposal_id == proposals.c.id, proposal_steps.c.state == "sent")
+    .scalar_subquery()
+)
+
+
 def _visible(scope: Scope) -> Select[Any]:
     found = (
-        select(proposals)
+        select(proposals, _SENT_MS.label("sent_ms"))
         .join(entries, entries.c.id == proposals.c.entry_id)
         .join(managements, managements.c.id == entries.c.management_id)
     )
-    return found if scope.contractor_id is None else found.where(managements.c.contractor_id == scope.contractor_id)
+    if scope.contractor_id is None:
+        return found
+    return found.where(managements.c.contractor_id == scope.contractor_id, _SENT_MS.is_not(None))
 
 
 async def draft(tx: Tx, now_ms: int, new: NewProposal) -> Proposal:
@@ -127,15 +151,17 @@ async def draft(tx: Tx, now_ms: int, new: NewProposal) -> Proposal:
         "text_ja": new.text_ja,
     }
     try:
-        row = (await tx.execute(insert(proposals).values(**values).returning(proposals))).one()
+        number = (await tx.execute(insert(proposals).values(**values).returning(proposals.c.id))).scalar_one()
     except IntegrityError:
         raise Conflict(
             f"entry E-{new.entry_id} already has an open proposal", next_step="Decide that one first."
         ) from None
-    facts = {"proposal": row.id, "kind": new.kind, "model": new.model, "reason": new.reason}
-    await _step(tx, By(DRAFTED_BY, now_ms), row.id, "draft", new.reason)
-    await events.record(tx, NewEvent("proposal.drafted", now_ms, entry_id=new.entry_id, facts=facts))
-    return _proposal(row)
+    facts = {"proposal": number, "kind": new.kind, "model": new.model, "reason": new.reason}
+    await _step(tx, By(DRAFTED_BY, now_ms), number, "draft", new.reason)
+    # Of no place: the events of a place are its contractor's too, and a draft is not.
+    told = facts | {"entry": f"E-{new.entry_id}", "link": new.link_id}
+    await events.record(tx, NewEvent("proposal.drafted", now_ms, facts=told))
+    return await get(tx, Scope.everything(), number)
 
 
 async def get(tx: Tx, scope: Scope, proposal_id: int) -> Proposal:
@@ -165,13 +191,22 @@ async def page(
 
 
 async def decide(
-    tx: Tx, scope: Scope, by: By, proposal_id: int, *, state: State, if_version: int | None, reason: str = ""
+    tx: Tx,
+    scope: Scope,
+    by: By,
+    proposal_id: int,
+    *,
+    state: State,
+    if_version: int | None,
+    reason: str = "",
+    valid_until: date | None = None,
 ) -> Proposal:
     """Move a proposal on, and keep who did it and why; `if_version` None: whatever it is now.
 
     Acceptance makes the change order, in the same transaction; never the change itself (MPC-19, SMF-24).
+    `valid_until` is kept with what is sent: after that day it can be accepted no more.
 
-    Raises NotFound, StaleVersion, or Conflict for a step that does not exist.
+    Raises NotFound, StaleVersion, or Conflict for a step that does not exist, or an acceptance after the last day.
     """
     found = await get(tx, scope, proposal_id)
     if state not in NEXT.get(found.state, ()):
@@ -180,17 +215,22 @@ async def decide(
             next_step="Look at the proposal; only open ones move on.",
             facts={"state": found.state, "possible": list(NEXT.get(found.state, ()))},
         )
+    if state == "accepted" and found.valid_until is not None and tokyo_day(by.at_ms) > found.valid_until:
+        raise Conflict(
+            f"proposal {proposal_id} was valid until {found.valid_until.isoformat()}",
+            next_step="The daily check drafts a new one where the link is still too full.",
+            field="state",
+        )
     seen = found.version if if_version is None else if_version
-    statement = (
-        update(proposals)
-        .where(proposals.c.id == proposal_id, proposals.c.version == seen)
-        .values(state=state, decided_ms=by.at_ms, actor=by.actor, version=seen + 1)
-    )
-    done = (await tx.execute(statement.returning(proposals))).one_or_none()
-    if done is None:
+    values: dict[str, object] = {"state": state, "decided_ms": by.at_ms, "actor": by.actor, "version": seen + 1}
+    if state == "sent" and valid_until is not None:
+        values["valid_until"] = valid_until.isoformat()
+    statement = update(proposals).where(proposals.c.id == proposal_id, proposals.c.version == seen).values(**values)
+    if (await tx.execute(statement.returning(proposals.c.id))).one_or_none() is None:
         raise StaleVersion(f"proposal {proposal_id} changed since you read it", next_step="Read it again.")
     owner = await _owner(tx, found.entry_id)
     await _step(tx, by, proposal_id, state, reason)
+    await _tell(tx, by, found, state)
     if state == "accepted":
         await _order(tx, by, found, owner, reason)
     audit.record(
@@ -202,7 +242,30 @@ async def decide(
         before={"state": found.state},
         after={"state": state, "reason": reason},
     )
-    return _proposal(done)
+    return await get(tx, Scope.everything(), proposal_id)
+
+
+async def _tell(tx: Tx, by: By, before: Proposal, state: State) -> None:
+    """Everybody of the place hears of what was sent to it; what a draft comes to is the provider's alone."""
+    facts = {"proposal": before.id, "kind": before.kind, "model": before.model, "state": state}
+    if before.state == "draft" and state != "sent":
+        told = facts | {"entry": f"E-{before.entry_id}", "link": before.link_id}
+        await events.record(tx, NewEvent(f"proposal.{state}", by.at_ms, facts=told))
+    else:
+        await events.record(tx, NewEvent(f"proposal.{state}", by.at_ms, entry_id=before.entry_id, facts=facts))
+
+
+async def has_draft(tx: Tx, entry_id: int) -> bool:
+    """Whether a draft for the place waits for somebody to look at it."""
+    c = proposals.c
+    return await tx.scalar(select(c.id).where(c.entry_id == entry_id, c.state == "draft")) is not None
+
+
+async def past_validity(tx: Tx, today: date) -> list[Proposal]:
+    """What was sent and could be accepted until a day that is over."""
+    c = proposals.c
+    query = _visible(Scope.everything()).where(c.state == "sent", c.valid_until < today.isoformat()).order_by(c.id)
+    return [_proposal(row) for row in await tx.execute(query)]
 
 
 async def steps(tx: Tx, scope: Scope, proposal_id: int) -> list[Step]:
@@ -289,7 +352,9 @@ def _proposal(row: Row[Any]) -> Proposal:
         json.loads(row.evidence),
         row.rule_version,
         row.created_ms,
-        row.decided_ms,
+        row.sent_ms,
+        date.fromisoformat(row.valid_until) if row.valid_until else None,
+        None if row.state in NEXT else row.decided_ms,
         row.actor,
         row.version,
         row.text_ja,

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import (
     Column,
     ColumnElement,
+    CursorResult,
     RowMapping,
     and_,
     bindparam,
@@ -33,6 +34,7 @@ from controller.store.scope import By, Scope
 from controller.store.tables.inventory import adapters, entries, placements
 from controller.store.tables.operations import operations
 from controller.store.tables.push import device_locks, push_journal, pushes
+from controller.store.whereabouts import elsewhere, node_with
 from inventory.errors import Conflict, NotFound
 from inventory.operations import HOLDING
 from inventory.plans import FINAL, JournalRow, Phase, Plan, Push, PushState, Verdict, outcome
@@ -235,9 +237,10 @@ async def append(tx: Tx, push_id: int, row: JournalRow) -> None:
 async def unfinished(tx: Tx, now_ms: int, limit: int, *, node_id: str | None = None) -> list[Push]:
     """Pushes that are due and not finished, oldest first, whose device no other push and no operation holds.
 
-    Those that another node than `node_id` carries out are left out; without one, none is.
+    Those that another node than `node_id` carries out, or has the adapter of, are left out; without one, none is.
     """
     ours = or_(device_locks.c.node_id.is_(None), device_locks.c.node_id == node_id) if node_id else true()
+    near = ~elsewhere(pushes.c.adapter_id, node_id) if node_id else true()
     found = await tx.execute(
         select(*_FACTS)
         .outerjoin(device_locks, device_locks.c.adapter_id == pushes.c.adapter_id)
@@ -245,7 +248,7 @@ async def unfinished(tx: Tx, now_ms: int, limit: int, *, node_id: str | None = N
         .where(
             or_(
                 and_(device_locks.c.push_id == pushes.c.id, ours),
-                and_(device_locks.c.push_id.is_(None), ~_operated(pushes.c.adapter_id)),
+                and_(device_locks.c.push_id.is_(None), ~_operated(pushes.c.adapter_id), near),
             )
         )
         .order_by(pushes.c.due_ms, pushes.c.id)
@@ -278,6 +281,16 @@ async def claim(tx: Tx, push: Push, *, attempt: int, now_ms: int, node_id: str |
         return False
     await tx.execute(update(pushes).where(pushes.c.id == push.id).values(attempt=attempt))
     return True
+
+
+async def hand_over(tx: Tx, push: Push, node_id: str) -> str | None:
+    """Give the device of a push from this node to the one that has a way to it; which, or None if there is none."""
+    to = await node_with(tx, push.adapter_id)
+    if to is None or to == node_id:
+        return None
+    mine = (device_locks.c.push_id == push.id, device_locks.c.node_id == node_id)
+    moved: CursorResult[object] = await tx.execute(update(device_locks).where(*mine).values(node_id=to))
+    return to if moved.rowcount == 1 else None
 
 
 def _operated(adapter_id: Column[int] | int) -> ColumnElement[bool]:

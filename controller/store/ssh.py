@@ -6,11 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, case, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.store.database import Tx
 from controller.store.tables.inventory import adapters, placements
+from controller.store.tables.push import device_locks
 from controller.store.tables.ssh import ssh_contacts
 from inventory.explain import Contact
 
@@ -29,6 +30,8 @@ class SshContact:
     refusal: str | None
     quarantine: str | None
     quarantine_ms: int | None
+    credential_refused_ms: int | None
+    """When it refused the credential that it still has on record; None: it did not."""
 
 
 async def contacts(tx: Tx, adapter_ids: Collection[int]) -> dict[int, SshContact]:
@@ -50,13 +53,47 @@ async def reached(tx: Tx, adapter_id: int, *, serial: str | None, firmware: str,
             "proven_ms": at_ms,
             "firmware": firmware,
             "refusal": None,
+            "credential_refused_ms": None,
         },
     )
 
 
-async def missed(tx: Tx, adapter_id: int, *, stage: Contact, reason: str, at_ms: int) -> None:
-    """It did not answer (`silent`, `never-seen`) or refused us (`refused`)."""
-    await _put(tx, adapter_id, {"stage": stage, "stage_ms": at_ms, "refusal": reason})
+async def missed(tx: Tx, adapter_id: int, *, stage: Contact, reason: str, at_ms: int, credential: bool = False) -> None:
+    """It did not answer (`silent`, `never-seen`) or refused us (`refused`), for its `credential` if that is so."""
+    values: dict[str, object] = {"stage": stage, "stage_ms": at_ms, "refusal": reason}
+    await _put(tx, adapter_id, {**values, "credential_refused_ms": at_ms} if credential else values)
+
+
+async def suspect(tx: Tx, adapter_id: int) -> str | None:
+    """What it said when it refused the credential on record; None: it did not, or a push is under way on it."""
+    held = select(device_locks.c.adapter_id).where(device_locks.c.adapter_id == adapter_id)
+    refusal: str | None = await tx.scalar(
+        select(ssh_contacts.c.refusal).where(
+            ssh_contacts.c.adapter_id == adapter_id,
+            ssh_contacts.c.credential_refused_ms.is_not(None),
+            ~held.exists(),
+        )
+    )
+    return refusal
+
+
+async def endpoint_changed(tx: Tx, adapter_id: int, at_ms: int) -> None:
+    """Where or as whom it is reached is new: what it refused before says nothing of that."""
+    seen = ssh_contacts.c.last_seen_ms.is_not(None)
+    await tx.execute(
+        update(ssh_contacts)
+        .where(
+            ssh_contacts.c.adapter_id == adapter_id,
+            ssh_contacts.c.stage == Contact.REFUSED,
+            ssh_contacts.c.quarantine.is_(None),
+        )
+        .values(
+            stage=case((seen, Contact.SILENT.value), else_=Contact.NEVER_SEEN.value),
+            stage_ms=at_ms,
+            refusal=None,
+            credential_refused_ms=None,
+        )
+    )
 
 
 async def quarantined(tx: Tx, adapter_id: int, *, reason: str, at_ms: int) -> None:
@@ -84,8 +121,11 @@ async def release(tx: Tx, adapter_id: int) -> None:
 
 
 async def to_watch(tx: Tx) -> list[int]:
-    """Numbers of the seated adapters on path `ssh` that are not in quarantine, in their order."""
-    shut = select(ssh_contacts.c.adapter_id).where(ssh_contacts.c.quarantine.is_not(None))
+    """Numbers of the seated adapters on path `ssh` that are not in quarantine and have not refused their credential,
+    in their order."""
+    shut = select(ssh_contacts.c.adapter_id).where(
+        or_(ssh_contacts.c.quarantine.is_not(None), ssh_contacts.c.credential_refused_ms.is_not(None))
+    )
     found = await tx.scalars(
         select(adapters.c.id)
         .join(placements, placements.c.adapter_id == adapters.c.id)
@@ -114,4 +154,5 @@ def _contact(row: Row[Any]) -> SshContact:
         refusal=row.refusal,
         quarantine=row.quarantine,
         quarantine_ms=row.quarantine_ms,
+        credential_refused_ms=row.credential_refused_ms,
     )

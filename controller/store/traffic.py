@@ -15,7 +15,6 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
-    bindparam,
     delete,
     func,
     inspect,
@@ -29,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateColumn
 
+from controller.store import bulk
 from controller.store import traffic_tables as t
 from controller.store.database import Database, Tx
 from controller.store.rows import in_parts
@@ -87,6 +87,26 @@ class KeptDay:
     closed: bool
     """Whether figures were made from some revision of it."""
     day: SlotDay
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBlob:
+    """The same, packed as it is kept."""
+
+    interface_id: int
+    start_ms: int
+    revision: int
+    closed: bool
+    slots: bytes
+
+    @classmethod
+    def of(cls, kept: KeptDay) -> KeptBlob:
+        """A day packed."""
+        return cls(kept.interface_id, kept.day.start_ms, kept.revision, kept.closed, encode(kept.day))
+
+    def opened(self) -> KeptDay:
+        """The day unpacked. Raises ValueError for a format that this version does not know."""
+        return KeptDay(self.interface_id, self.revision, self.closed, decode(self.start_ms, self.slots))
 
 
 class TrafficDatabase:
@@ -152,7 +172,7 @@ class TrafficDatabase:
 
 
 def _grow(connection: Connection) -> None:
-    """Add the columns that older layouts lack; all of them may be null or have a default."""
+    """Add the columns and indexes that older layouts lack; all of the columns may be null or have a default."""
     for table in t.metadata.sorted_tables:
         schema = table.schema if connection.dialect.name != "sqlite" else None
         known = {column["name"] for column in inspect(connection).get_columns(table.name, schema=schema)}
@@ -161,6 +181,8 @@ def _grow(connection: Connection) -> None:
                 name = f"{schema}.{table.name}" if schema else table.name
                 made = CreateColumn(column).compile(dialect=connection.dialect)
                 connection.execute(text(f"ALTER TABLE {name} ADD COLUMN {made}"))
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
 
 
 def upsert(tx: Tx, table: Any) -> Any:
@@ -206,12 +228,30 @@ async def readings_around(tx: Tx, interface_id: int, first_ms: int, last_ms: int
     return [_kept(row) for row in rows]
 
 
-async def with_readings(tx: Tx, interface_ids: Collection[int]) -> set[int]:
-    """Those of some interfaces that have kept readings."""
-    c = t.readings.c
-    found: set[int] = set()
+async def newest_readings(tx: Tx, interface_ids: Collection[int]) -> dict[int, list[Kept]]:
+    """The two newest kept readings of some interfaces, by time; those that have none are absent."""
+    c, i = t.readings.c, t.interfaces.c
+    newest = t.readings.alias()
+    second = (
+        select(newest.c.t_ms)
+        .where(newest.c.interface_id == i.id)
+        .order_by(newest.c.t_ms.desc())
+        .offset(1)
+        .limit(1)
+        .correlate(t.interfaces)
+        .scalar_subquery()
+    )
+    found: dict[int, list[Kept]] = {}
     for some in in_parts(interface_ids):
-        found |= set(await tx.scalars(select(c.interface_id).where(c.interface_id.in_(some)).distinct()))
+        query = (
+            select(t.readings)
+            .select_from(t.interfaces)
+            .join(t.readings, and_(c.interface_id == i.id, c.t_ms >= func.coalesce(second, 0)))
+            .where(i.id.in_(some))
+            .order_by(c.interface_id, c.t_ms)
+        )
+        for row in await tx.execute(query):
+            found.setdefault(row.interface_id, []).append(_kept(row))
     return found
 
 
@@ -222,33 +262,41 @@ async def readings_at(tx: Tx, interface_id: int, instants: Collection[int]) -> l
     return [_kept(row) for row in rows]
 
 
-async def keep_readings(tx: Tx, readings: Iterable[tuple[int, Kept]]) -> None:
-    """Keep readings of interfaces; of one instant the first copy stays."""
-    rows = [
-        {
-            "interface_id": interface_id,
-            "t_ms": r.t_ms,
-            "in_octets": _signed(r.in_octets),
-            "out_octets": _signed(r.out_octets),
-            "rates": int(r.rates),
-            "counter_bits": r.counter_bits,
-            "uptime_cs": r.uptime_cs,
-            "discontinuity": r.discontinuity,
-            "restarted_at_ms": r.restarted_at_ms,
-            "speed_bps": r.speed_bps,
-            "adapter_id": r.adapter_id,
-            "clock_stepped": 2 if r.shadowed else int(r.clock_stepped),
-            "source": r.source,
-            "up": None if r.up is None else int(r.up),
-            "out_packets": None if r.out_packets is None else _signed(r.out_packets),
-            "out_drops": None if r.out_drops is None else _signed(r.out_drops),
-            "elapsed_ms": r.elapsed_ms,
-            "follows_ms": r.follows_ms,
-        }
-        for interface_id, r in readings
-    ]
-    if rows:
-        await tx.execute(upsert(tx, t.readings).on_conflict_do_nothing(), rows)
+_KEEP_READING: Final = (
+    "INSERT INTO @readings (interface_id, t_ms, in_octets, out_octets, rates, counter_bits, uptime_cs, discontinuity, "
+    "restarted_at_ms, speed_bps, adapter_id, clock_stepped, source, up, out_packets, out_drops, elapsed_ms, "
+    "follows_ms) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+
+
+def reading_row(interface_id: int, r: Kept) -> tuple[object, ...]:
+    """A reading as `keep_readings` takes it."""
+    return (
+        interface_id,
+        r.t_ms,
+        _signed(r.in_octets),
+        _signed(r.out_octets),
+        int(r.rates),
+        r.counter_bits,
+        r.uptime_cs,
+        r.discontinuity,
+        r.restarted_at_ms,
+        r.speed_bps,
+        r.adapter_id,
+        2 if r.shadowed else int(r.clock_stepped),
+        r.source,
+        None if r.up is None else int(r.up),
+        None if r.out_packets is None else _signed(r.out_packets),
+        None if r.out_drops is None else _signed(r.out_drops),
+        r.elapsed_ms,
+        r.follows_ms,
+    )
+
+
+async def keep_readings(tx: Tx, rows: Sequence[tuple[object, ...]]) -> None:
+    """Keep readings, as `reading_row` makes them; of one instant the first copy stays."""
+    await bulk.execute(tx, _KEEP_READING, rows)
 
 
 async def prune_slot_days(tx: Tx, now_ms: int) -> None:
@@ -280,10 +328,18 @@ async def slot_days(tx: Tx, interface_id: int, starts: Iterable[int]) -> dict[in
 
 async def slot_days_of(tx: Tx, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], KeptDay]:
     """Slot-days by interface and UTC midnight; an empty one of revision 0 where none is kept."""
-    c = t.slot_days.c
     found = {(one, start_ms): KeptDay(one, 0, False, SlotDay.empty(start_ms)) for one, start_ms in wanted}
+    for key, kept in (await slot_blobs_of(tx, found.keys())).items():
+        found[key] = kept.opened()
+    return found
+
+
+async def slot_blobs_of(tx: Tx, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], KeptBlob]:
+    """Slot-days as they are kept, by interface and UTC midnight; those that are not kept are absent."""
+    c = t.slot_days.c
+    found: dict[tuple[int, int], KeptBlob] = {}
     by_start: dict[int, list[int]] = {}
-    for one, start_ms in found:
+    for one, start_ms in wanted:
         by_start.setdefault(start_ms, []).append(one)
     for start_ms, interfaces in by_start.items():
         for some in in_parts(interfaces):
@@ -292,10 +348,19 @@ async def slot_days_of(tx: Tx, wanted: Collection[tuple[int, int]]) -> dict[tupl
                     c.start_ms == start_ms, c.interface_id.in_(some)
                 )
             )
-            for row in rows:
-                found[row.interface_id, start_ms] = KeptDay(
-                    row.interface_id, row.revision, row.closed_revision != 0, decode(start_ms, row.slots)
-                )
+            for number, revision, closed_revision, slots in rows:
+                found[number, start_ms] = KeptBlob(number, start_ms, revision, closed_revision != 0, slots)
+    return found
+
+
+async def slot_revisions_of(tx: Tx, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """Revisions of slot-days by interface and UTC midnight; 0 where none is kept."""
+    c = t.slot_days.c
+    found = dict.fromkeys(wanted, 0)
+    for some in in_parts({number for number, _ in wanted}):
+        within = c.start_ms.between(min(at for _, at in wanted), max(at for _, at in wanted))
+        rows = await tx.execute(select(c.interface_id, c.start_ms, c.revision).where(c.interface_id.in_(some), within))
+        found.update({(number, at): revision for number, at, revision in rows if (number, at) in found})
     return found
 
 
@@ -322,7 +387,17 @@ async def newest_revision_ms(tx: Tx, interface_id: int, start_ms: int, end_ms: i
     return found
 
 
-async def save_slot_days(tx: Tx, changed: Sequence[KeptDay], now_ms: int) -> None:
+_CHANGE_SLOT_DAY: Final = (
+    "UPDATE @slot_days SET revision = ?, slots = ?, updated_ms = ? "
+    "WHERE interface_id = ? AND start_ms = ? AND revision = ?"
+)
+_FIRST_SLOT_DAY: Final = (
+    "INSERT INTO @slot_days (interface_id, start_ms, revision, closed_revision, slots, updated_ms) "
+    "VALUES (?, ?, 1, 0, ?, ?) ON CONFLICT DO NOTHING"
+)
+
+
+async def save_slot_days(tx: Tx, changed: Sequence[KeptBlob], now_ms: int) -> None:
     """Keep changed slot-days as their next revisions; old ones go into the history if figures rest on them.
 
     Raises StaleVersion if another node has changed one since it was read: read again and add again.
@@ -330,49 +405,20 @@ async def save_slot_days(tx: Tx, changed: Sequence[KeptDay], now_ms: int) -> Non
     c = t.slot_days.c
     for kept in changed:
         if kept.closed:
-            key = and_(c.interface_id == kept.interface_id, c.start_ms == kept.day.start_ms)
+            key = and_(c.interface_id == kept.interface_id, c.start_ms == kept.start_ms)
             old = select(c.interface_id, c.start_ms, c.revision, c.slots, literal(now_ms, BigInteger)).where(key)
             names = ["interface_id", "start_ms", "revision", "slots", "replaced_ms"]
             await tx.execute(upsert(tx, t.slot_day_history).from_select(names, old).on_conflict_do_nothing())
     again = [
-        {
-            "of_interface": kept.interface_id,
-            "of_start": kept.day.start_ms,
-            "seen": kept.revision,
-            "new_slots": encode(kept.day),
-            "now_ms": now_ms,
-        }
+        (kept.revision + 1, kept.slots, now_ms, kept.interface_id, kept.start_ms, kept.revision)
         for kept in changed
         if kept.revision
     ]
-    if again:
-        change = (
-            update(t.slot_days)
-            .where(
-                c.interface_id == bindparam("of_interface"),
-                c.start_ms == bindparam("of_start"),
-                c.revision == bindparam("seen"),
-            )
-            .values(revision=c.revision + 1, slots=bindparam("new_slots"), updated_ms=bindparam("now_ms"))
-        )
-        if (await tx.execute(change, again)).rowcount != len(again):
-            raise StaleVersion("another node changed a slot-day", next_step="Read it again.")
-    first = [
-        {
-            "interface_id": kept.interface_id,
-            "start_ms": kept.day.start_ms,
-            "revision": 1,
-            "closed_revision": 0,
-            "slots": encode(kept.day),
-            "updated_ms": now_ms,
-        }
-        for kept in changed
-        if not kept.revision
-    ]
-    if first:
-        insert = upsert(tx, t.slot_days).on_conflict_do_nothing().returning(c.interface_id)
-        if len((await tx.execute(insert, first)).all()) != len(first):
-            raise StaleVersion("another node made a slot-day", next_step="Read it again.")
+    if await bulk.execute(tx, _CHANGE_SLOT_DAY, again) != len(again):
+        raise StaleVersion("another node changed a slot-day", next_step="Read it again.")
+    first = [(kept.interface_id, kept.start_ms, kept.slots, now_ms) for kept in changed if not kept.revision]
+    if await bulk.execute(tx, _FIRST_SLOT_DAY, first) != len(first):
+        raise StaleVersion("another node made a slot-day", next_step="Read it again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,13 +435,13 @@ class ChangedDay:
     """Whether its figures are to be made again although its slots are the same: what it is judged by has changed."""
 
 
-async def changed_days(tx: Tx) -> list[ChangedDay]:
-    """Slot-days whose figures are missing or stale, by interface and day."""
+async def changed_days(tx: Tx, until_ms: int) -> list[ChangedDay]:
+    """Slot-days that begin at `until_ms` or earlier and whose figures are missing or stale, by interface and day."""
     c, i = t.slot_days.c, t.interfaces.c
     rows = await tx.execute(
         select(c.interface_id, i.entry_id, i.name, c.start_ms, c.revision, c.closed_revision)
         .join(t.interfaces, i.id == c.interface_id)
-        .where(c.revision != c.closed_revision)
+        .where(c.revision != c.closed_revision, c.start_ms <= until_ms)
         .order_by(c.interface_id, c.start_ms)
     )
     return [

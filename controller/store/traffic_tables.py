@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 SCHEMA: Final = "traffic"
-VERSION: Final = 3
+VERSION: Final = 4
 """Raised with every change of these tables or of the slot-day format."""
-GROWN: Final = frozenset({1, 2})
-"""Older layouts that lack nothing but whole tables and columns, which are made when the database is opened."""
+GROWN: Final = frozenset({1, 2, 3})
+"""Older layouts that lack nothing but whole tables, columns and indexes, which are made when the database is opened."""
 
 metadata: Final = MetaData(schema=SCHEMA)
 
@@ -21,6 +21,8 @@ metadata: Final = MetaData(schema=SCHEMA)
 def _interface() -> Column[int]:
     return Column("interface_id", Integer, ForeignKey(f"{SCHEMA}.interfaces.id"), primary_key=True, autoincrement=False)
 
+
+_STALE: Final = text("revision != closed_revision")
 
 layout: Final = Table("layout", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
 
@@ -104,6 +106,9 @@ slot_days: Final = Table(
     Column("closed_revision", Integer, nullable=False),
     Column("slots", LargeBinary, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
+    # 400 days of a fleet are many gigabytes: what changed and what is old must be found without reading them.
+    Index("ix_slot_days_start_ms", "start_ms"),
+    Index("ix_slot_days_stale", "start_ms", sqlite_where=_STALE, postgresql_where=_STALE),
 )
 
 slot_day_history: Final = Table(
@@ -148,6 +153,7 @@ link_days: Final = Table(
     Column("busy_scale_s", Integer, nullable=True),
     # Octets low and high, largest slot, covered time and drops by hour; kept for three years.
     Column("hours", Text, nullable=True),
+    Index("ix_link_days_day", "day"),
 )
 
 link_months: Final = Table(

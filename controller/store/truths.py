@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, true
 
 from controller.store.database import Tx
 from controller.store.tables.inventory import adapters, placements
 from controller.store.tables.phonehome import arms_contacts
 from controller.store.tables.push import config_versions, device_locks
 from controller.store.tables.ssh import ssh_contacts
+from controller.store.whereabouts import elsewhere
 from inventory.catalogue import Family, model
 from inventory.explain import Contact
 
@@ -24,8 +25,9 @@ class Unread:
     family: Family
 
 
-async def unread(tx: Tx, *, older_than_ms: int) -> list[Unread]:
-    """Places to be read, in the order of their adapters; those that a push holds are left alone.
+async def unread(tx: Tx, *, older_than_ms: int, node: str | None = None) -> list[Unread]:
+    """Places to be read, in the order of their adapters; those that a push holds are left alone, and with `node` those
+    that another node has the way to.
 
     A reading counts if it is younger than `older_than_ms`, than the adapter's placement, and than its last return to
     contact (a boot, a silence that ended).
@@ -45,6 +47,7 @@ async def unread(tx: Tx, *, older_than_ms: int) -> list[Unread]:
             placements.c.to_ms.is_(None),
             placements.c.entry_id.is_not(None),
             adapters.c.id.not_in(select(device_locks.c.adapter_id)),
+            true() if node is None else ~elsewhere(adapters.c.id, node),
             or_(
                 (arms_contacts.c.stage == Contact.READY) & arms_contacts.c.quarantine.is_(None),
                 (ssh_contacts.c.stage == Contact.READY) & ssh_contacts.c.quarantine.is_(None),

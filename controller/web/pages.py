@@ -84,7 +84,7 @@ async def status(request: Request, caller: Reader, after: Annotated[int, Query(g
         told = await explaining.adapters(tx, daemon, found[:ROWS])
         last = await pushes.find(tx, caller.scope, limit=PUSHES)
         lines = await links.page(tx, caller.scope, limit=ROWS)
-        judged = [(one.id, await explaining.link(tx, daemon, one)) for one in lines]
+        judged = [(one.id, await explaining.link(tx, daemon, caller.scope, one)) for one in lines]
         news = await events.latest(tx, caller.scope, limit=30)
     words: dict[str, int] = {}
     for one in told:
@@ -128,7 +128,7 @@ async def link(link_id: Number, request: Request, caller: Reader) -> HTMLRespons
     """One link: what it was judged by and the next action."""
     daemon = daemon_of(request)
     async with daemon.db.read() as tx:
-        told = await explaining.link(tx, daemon, await links.get(tx, caller.scope, link_id))
+        told = await explaining.link(tx, daemon, caller.scope, await links.get(tx, caller.scope, link_id))
     return rendered("explained.html", told=told, about="")
 
 

@@ -48,10 +48,11 @@ def members(count: int) -> list[Member]:
     ]
 
 
-async def register(daemon: Daemon, count: int, *, pem: tuple[str, str] | None = None) -> None:
+async def register(daemon: Daemon, count: int, *, pem: tuple[str, str] | None = None, startups: bool = True) -> None:
     """`count` adapters in entries of one management, installed, with keys, certificates and startup configs.
 
     Those of `members(count)`. One certificate and key serve all as the text that a pull hands out.
+    Without `startups` they have no configs.
     """
     certificate, key = pem or await _pem(daemon)
     by, everything = By("bench", daemon.clock.now_ms()), Scope.everything()
@@ -87,7 +88,8 @@ async def register(daemon: Daemon, count: int, *, pem: tuple[str, str] | None = 
             ],
         )
         await _identities(daemon, tx, members(count), certificate, key)
-        await _startups(daemon, tx, entries, by.at_ms)
+        if startups:
+            await _startups(daemon, tx, entries, by.at_ms)
 
 
 async def _entries(tx: Tx, management_id: int) -> list[int]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from controller.cli import metering_kinds
 from controller.cli.conformance import register
+from controller.cli.conformance_case import CaseResult
 from controller.cli.conformance_metering import agrees, run_metering
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "metering"
@@ -85,3 +88,99 @@ def test_true_is_not_one_and_null_is_not_zero() -> None:
     assert agrees(None, 1 << 48)
     assert agrees(1.0, 1 + 5e-7)
     assert not agrees(1.0, 1 + 2e-6)
+
+
+def case(kind: str, **changed: object) -> dict[str, Any]:
+    """The first published case of a kind, with some of its input's fields replaced."""
+    found: dict[str, Any] = json.loads((VECTORS / f"{kind}.json").read_text())["cases"][0]
+    return {**found, "input": {**found["input"], **changed}}
+
+
+def ran(path: Path, kind: str, *cases: object) -> list[CaseResult]:
+    path.write_text(json.dumps({"kind": kind, "cases": list(cases)}))
+    return list(run_metering([path]))
+
+
+READING = {"t_ms": 0, "octets": 0}
+MALFORMED: list[tuple[str, dict[str, object], str]] = [
+    ("delta", {"readings": [READING, {"t_ms": "x", "octets": 1}]}, "readings[1].t_ms: wanted a whole number"),
+    ("delta", {"counter_bits": 48}, "counter_bits: wanted one of 32, 64, found 48"),
+    ("outlier", {"readings": [{"t_ms": 0}]}, "readings[0].octets is missing"),
+    (
+        "outlier",
+        {"counter_bits": 32, "readings": [{"t_ms": 0, "octets": 2**32}]},
+        "readings[0].octets: wanted a counter",
+    ),
+    ("heartbeat-rate", {"heartbeats": [{"t_ms": 0, "rate": True}]}, "heartbeats[0].rate: wanted a whole number"),
+    ("slotting", {"start_ms": 1}, "start_ms: wanted a multiple of 300000, found 1"),
+    ("slotting", {"increments": [None]}, "increments[0]: wanted an object, found None"),
+    ("bounds", {"end_ms": 2**50 // 300_000 * 300_000}, "end_ms: wanted 1 to 200000 slots after start_ms"),
+    ("bounds", {"port_speed_bps": 0}, "port_speed_bps: wanted a whole number from 1"),
+    ("p95", {"groups": [{"slots": [99], "room": [1], "tmin": 0, "tmax": 1}]}, "groups[0].slots: wanted slots below"),
+    ("p95", {"groups": [{"slots": [0], "room": [1], "tmin": 5, "tmax": 9}]}, "groups[0].tmin: wanted no more than"),
+    ("p95-month", {"n": 10**12}, "n: wanted a whole number from 1 to 1000000"),
+    ("convention", {"in": [1]}, "out: 20 values beside 1 of in"),
+    ("port-sum", {"ports": []}, "ports: wanted 1 or more, found 0"),
+    ("calendar", {"month": 13}, "month: wanted a whole number from 1 to 12, found 13"),
+    ("calendar", {"time_zone": "Asia/Atlantis"}, "time_zone: wanted a time zone, found 'Asia/Atlantis'"),
+    ("day-metrics", {"maintenance_slots": [999]}, "maintenance_slots[0]: wanted a slot below"),
+    ("levels", {"days": [{"valid": 1}]}, "days[0].valid: wanted true or false, found 1"),
+    ("dimensioning", {"epsilon": 0}, "epsilon: wanted a number above 0, found 0"),
+    ("forecast", {"first_monday": "2025-02-30"}, "first_monday: wanted a day, YYYY-MM-DD, found '2025-02-30'"),
+    ("forecast-interval", {"weekly_median_bps": [1, "2"]}, "weekly_median_bps[1]: wanted a number"),
+    ("trigger", {"level": 4}, "level: wanted a whole number from 0 to 3, found 4"),
+    ("need", {"series": {}}, "series: wanted a list, found an object"),
+    ("schedule", {"since": "2025-01-01T00:00:00"}, "since: wanted an instant with an offset"),
+    ("schedule", {"schedule": {"id": "s", "period": "hour"}}, "schedule.period: wanted one of day, week, month"),
+    ("proposal", {"current_model": "none such"}, "current_model: wanted a model of the catalogue"),
+]
+
+
+@pytest.mark.parametrize(("kind", "changed", "said"), MALFORMED)
+def test_a_malformed_vector_fails_with_the_place_of_its_fault(
+    tmp_path: Path, kind: str, changed: dict[str, object], said: str
+) -> None:
+    broken, good = case(kind, **changed), {**case(kind), "id": "good"}
+    first, second = ran(tmp_path / "own.json", kind, broken, good)
+    assert (first.ok, second.ok) == (False, True)
+    assert first.detail.startswith(f"expected an answer got {said}")
+
+
+def test_every_kind_has_a_malformed_example() -> None:
+    assert {kind for kind, _, _ in MALFORMED} == metering_kinds.KINDS
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"kind": "p95", "kind": "need", "cases": []}', "the name 'kind' stands twice"),
+        ('{"kind": "p95", "cases": [{"id": "a", "input": {"known": [NaN]}}]}', "NaN is no number of JSON"),
+        ('{"kind": "p95", "cases": []}', "expected a list of cases got none"),
+        ('{"kind": ["p95"], "cases": [1]}', "expected a known kind got ['p95']"),
+        ('{"kind": "p95"}', "no 'cases'"),
+        ("\xff", "UnicodeDecodeError"),
+        ("[" * 100_000, "RecursionError"),
+    ],
+)
+def test_a_file_that_cannot_be_read_as_vectors_says_why(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "odd.json"
+    path.write_text(text, encoding="latin-1")
+    (found,) = run_metering([path])
+    assert not found.ok
+    assert said in found.detail
+
+
+def test_a_case_that_compares_nothing_or_repeats_an_id_is_a_failure(tmp_path: Path) -> None:
+    good = case("need")
+    empty, said = {**good, "id": "empty", "expected": {"wrong_guess": 1}}, {**good, "id": "said", "expected": 5}
+    found = ran(tmp_path / "own.json", "need", good, good, empty, said, 7)
+    assert [one.ok for one in found] == [True, False, False, False, False]
+    assert "stands twice" in found[1].detail
+    assert "explanations only" in found[2].detail
+    assert found[4].id == "own.json case 5"
+
+
+@pytest.mark.parametrize("entry", [{"file": "p95.json"}, 7, {"file": "p95.json", "sha256": "0" * 64}])
+def test_an_index_with_a_wrong_entry_is_a_failure(tmp_path: Path, entry: object) -> None:
+    (tmp_path / "index.json").write_text(json.dumps({"files": [entry]}))
+    assert [one.ok for one in run_metering([tmp_path / "index.json"])] == [False]

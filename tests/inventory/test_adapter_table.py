@@ -60,6 +60,10 @@ OWN: tuple[Row, ...] = (
 TABLE: dict[Holding, tuple[Row, ...]] = {"lent": LENT, "issued": OWN, "own": OWN}
 
 
+@pytest.mark.rule(
+    *("SMF-1", "MPC-7.3", "SMF-8.2", "MPC-10.3", "SMF-9.3", "MPC-12.1", "SMF-10.1", "MPC-12.2", "SMF-10.2"),
+    *("MPC-13.1", "SMF-11.1", "MPC-13.2", "SMF-11.2", "MPC-13.3", "SMF-11.3"),
+)
 @pytest.mark.parametrize("held", TABLE)
 def test_every_state_and_event_does_what_its_row_says_and_nothing_else(held: Holding) -> None:
     for life in (None, *Life):

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, time
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.congestion import DayFigures, Level, day_figures, levels
+from inventory.congestion import Cause, CauseFlag, DayFigures, Level, cause_flags, day_figures, levels
 from inventory.errors import BadInput
 from inventory.periods import Period, Span, day_start_ms, local_ms, span_of
 from inventory.proposals import (
+    Advice,
+    Basis,
     Circumstances,
     Demand,
     ModelOffer,
     Need,
     RemedyKind,
     Situation,
+    Standing,
+    Verdict,
     need_bps,
+    outdated,
     remedy,
     silence,
     trigger,
@@ -156,7 +162,74 @@ def test_critical_is_the_highest_level() -> None:
         (Circumstances(suspended=True), "suspended"),
         (Circumstances(ends=date(2026, 7, 30)), "ending"),
         (Circumstances(ends=date(2026, 7, 31)), None),
+        (Circumstances(ordered=date(2025, 12, 2)), "ordered"),
+        (Circumstances(ordered=date(2025, 12, 1)), None),
     ],
 )
 def test_nothing_is_said_where_a_proposal_would_miss_the_point(place: Circumstances, said: str | None) -> None:
     assert silence(place, date(2026, 5, 31)) == said
+
+
+STANDING = Standing(date(2026, 5, 1), Basis("line", 10**8, "SEIL/X4"), Advice("line", None, 2e8))
+HOT, CALM = Verdict(True, "level"), Verdict(False, "not-congested")
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({}, None),
+        ({"basis": None}, "no-adapter"),
+        ({"basis": Basis("line", 10**8, "SEIL CA10")}, "model-changed"),
+        ({"basis": Basis("line", 2 * 10**8, "SEIL/X4")}, "capacity-changed"),
+        ({"verdict": CALM, "advice": None}, "not-congested"),
+        ({"verdict": CALM, "advice": None, "stale": True}, None),
+        ({"verdict": Verdict(False, "ending"), "advice": None, "stale": True}, "ending"),
+        ({"verdict": Verdict(False, "grade-c"), "advice": None}, None),
+        ({"verdict": Verdict(False, "not-enough-data"), "advice": None}, None),
+        ({"advice": Advice("line", None, 5e8)}, "newer-evidence"),
+        ({"advice": Advice("line", None, 5e8), "today": date(2026, 5, 7)}, None),
+    ],
+)
+def test_an_open_proposal_stands_until_what_it_rests_on_is_no_more(changed: dict[str, Any], why: str | None) -> None:
+    usual: dict[str, Any] = {
+        "today": date(2026, 5, 8),
+        "basis": STANDING.basis,
+        "verdict": HOT,
+        "stale": False,
+        "advice": STANDING.advice,
+    }
+    found = usual | changed
+    assert outdated(STANDING, found.pop("today"), **found) == why
+
+
+def test_each_cause_of_a_level_is_one_flag_and_counts_the_days_on_which_it_alone_was_enough() -> None:
+    bursts_not_volume = [day(0.45, drop_slots=5)] * 3 + [day(0.45)] * 4
+    assert levels(bursts_not_volume)[-1] is Level.CONGESTED
+    assert cause_flags(bursts_not_volume, Level.CONGESTED) == (CauseFlag(Cause.DROPS, 3),)
+    both = [day(0.90, hot90=8), day(0.88), day(0.5, hot90=7), day(0.86)]
+    assert cause_flags(both, Level.CONGESTED) == (CauseFlag(Cause.BUSY_HOUR, 3), CauseFlag(Cause.FULL_SLOTS, 2))
+    held = [day(0.90)] * 3 + [day(0.76)] * 7
+    assert levels(held)[-1] is Level.CONGESTED
+    assert cause_flags(held, Level.CONGESTED) == (CauseFlag(Cause.BUSY_HOUR, 7),)
+    assert cause_flags(held, Level.CALM) == ()
+
+
+@given(
+    st.lists(
+        st.builds(
+            DayFigures,
+            st.booleans(),
+            st.just(0),
+            st.floats(0, 1.2),
+            st.integers(0, 30),
+            st.integers(0, 30),
+            st.integers(0, 5),
+            st.floats(0, 2),
+        ),
+        max_size=20,
+    ),
+    st.sampled_from([Level.WATCH, Level.CONGESTED, Level.CRITICAL]),
+)
+def test_a_level_always_has_a_cause_and_calm_has_none(days: list[DayFigures], ceiling: Level) -> None:
+    for end, level in enumerate(levels(days, ceiling), 1):
+        assert bool(cause_flags(days[:end], level, ceiling)) == (level is not Level.CALM)

@@ -14,7 +14,7 @@ from inventory.billing import TAXABLE
 from inventory.bills import Credit, bill
 from inventory.calendar import Month
 from inventory.errors import BadInput, NotFound, RuleViolation
-from inventory.liabilities import Unit, liability_charge
+from inventory.liabilities import Liability, Unit, liability_charge, liability_rule, require_cost
 from inventory.prices import Price, PriceList, failure_item, loss_item
 
 pytestmark = pytest.mark.fast
@@ -113,3 +113,26 @@ def test_beyond_its_credit_an_outage_never_takes_anything_off(costs: list[int], 
     left = bill(last, charges, credits).total.carried_credit_yen
     assert paid - left == sum(costs) - sum(credit_yen)
     assert all(bill(first.plus(number), charges, credits).total.total_yen >= 0 for number in range(13))
+
+
+@pytest.mark.rule("MPC-13.2", "SMF-11.2", "MPC-12.3", "SMF-10.3", "MPC-10.2", "SMF-9.2")
+@pytest.mark.parametrize(
+    ("what", "mpc", "smfsx"),
+    [("loss", "MPC-13.2", "SMF-11.2"), ("failure", "MPC-12.3", "SMF-10.3"), ("damage", "MPC-10.2", "SMF-9.2")],
+)
+def test_each_liability_is_charged_by_the_rule_of_its_service(what: Liability, mpc: str, smfsx: str) -> None:
+    assert (liability_rule(LEASED, what), liability_rule(RENTED, what)) == (mpc, smfsx)
+    with pytest.raises(RuleViolation) as refused:
+        liability_rule(OWN, what)
+    assert refused.value.rule == mpc
+
+
+@pytest.mark.rule("SMF-9.2")
+@pytest.mark.parametrize(("cost", "fits"), [(None, False), (-1, False), (0, True), (1, True)])
+def test_an_actual_cost_is_given_and_not_below_0(cost: int | None, fits: bool) -> None:
+    if fits:
+        require_cost(RENTED, "damage", cost)
+        return
+    with pytest.raises(BadInput) as refused:
+        require_cost(RENTED, "damage", cost)
+    assert refused.value.field == "cost_yen"

@@ -7,6 +7,7 @@ import importlib.machinery
 import os
 import pickle
 import re
+import signal
 import sys
 import time
 import types
@@ -22,6 +23,8 @@ import pytest
 
 from tests.mutation.points import Mutant, mutated
 
+LIMIT_S: Final = 60.0
+"""A mutant that runs longer has made a test hang: found."""
 ROOT: Final = Path(__file__).parent.parent.parent
 TESTS: Final = ("tests/inventory", "tests/controller/cli/test_conformance_terms.py")
 OPTIONS: Final = (
@@ -154,6 +157,19 @@ def begin(mutant: Mutant, tests: Sequence[str]) -> int:
         finally:
             os._exit(code)
     return child
+
+
+def judged(mutant: Mutant, tests: Sequence[str]) -> bool:
+    """Whether one of these tests finds the mutant; one that hangs is found."""
+    sys.stdout.flush()
+    child, ends = begin(mutant, tests), time.monotonic() + LIMIT_S
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) != 0
+        if time.monotonic() > ends:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.005)
 
 
 def _replace(mutant: Mutant) -> None:

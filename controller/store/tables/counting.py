@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
 from controller.store.tables import base
-from controller.store.tables.base import NEVER_REUSED, id_column, metadata, ms, number
+from controller.store.tables.base import NEVER_REUSED, day, id_column, metadata, ms, number
 from controller.store.tables.inventory import reference
 
 
@@ -92,6 +92,10 @@ maintenance_windows: Final = Table(
     ms("created_ms"),
     ms("cancelled_ms", nullable=True),
     number("version"),
+    # Of an interruption of the service (SMF-20): planned or fault, the day of its notice, 1 for an emergency.
+    base.text("work", nullable=True),
+    day("notified", nullable=True),
+    number("emergency", nullable=True),
     Index("ix_maintenance_windows_entry_id", "entry_id"),
     CheckConstraint("kind IN ('maintenance', 'bulk')", name="kind"),
     **NEVER_REUSED,

@@ -67,6 +67,8 @@ link_levels: Final = Table(
     base.text("capacity_kind"),
     base.text("rule_version"),
     ms("made_ms"),
+    # Why, one flag a cause: [[cause, days], …]. Null: judged before causes were told.
+    base.text("causes", nullable=True),
 )
 
 level_changes: Final = Table(
@@ -108,6 +110,8 @@ proposals: Final = Table(
     base.text("actor", nullable=True),
     number("version"),
     base.text("text_ja", nullable=True),
+    # Last day on which a proposal that was sent can be accepted.
+    day("valid_until", nullable=True),
     Index("uq_proposals_open_entry", "entry_id", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("ix_proposals_entry_id", "entry_id"),
     CheckConstraint("state IN ('draft', 'sent', 'accepted', 'declined', 'expired', 'superseded')", name="state"),
@@ -154,4 +158,49 @@ proposal_checks: Final = Table(
     number("proposed"),
     base.text("reason"),
     ms("made_ms"),
+)
+
+# Figures that operators entered; the newest row of a piece of hardware counts, and goes before what is shipped.
+model_figures: Final = Table(
+    "model_figures",
+    metadata,
+    id_column(),
+    base.text("model"),
+    base.text("hardware"),
+    # The hardware as it is looked for: without case, spaces and dashes.
+    base.text("hardware_key"),
+    Column("forwarding_bps", BigInteger, nullable=True),
+    Column("ipsec_bps", BigInteger, nullable=True),
+    Column("inspected_bps", BigInteger, nullable=True),
+    Column("packets_per_s", BigInteger, nullable=True),
+    number("ports", nullable=True),
+    Column("port_speed_bps", BigInteger, nullable=True),
+    base.text("line_types", nullable=True),
+    number("offered"),
+    day("offered_until", nullable=True),
+    base.text("origin"),
+    base.text("source"),
+    day("read_on"),
+    # 1: this row takes the ones before it back.
+    number("withdrawn"),
+    base.text("actor"),
+    ms("recorded_ms"),
+    Index("ix_model_figures_hardware_key", "hardware_key"),
+    CheckConstraint("origin IN ('vendor', 'third-party', 'operator')", name="origin"),
+    **NEVER_REUSED,
+)
+
+# That a mobile plan runs out is told once a line and month, by whichever node comes first.
+mobile_warnings: Final = Table(
+    "mobile_warnings",
+    metadata,
+    id_column(),
+    reference("line_id", "contract_lines"),
+    base.text("month"),
+    base.text("stage"),
+    day("day", nullable=True),
+    ms("at_ms"),
+    Index("uq_mobile_warnings_line_id", "line_id", "month", "stage", unique=True),
+    CheckConstraint("stage IN ('running-out', 'run-out')", name="stage"),
+    **NEVER_REUSED,
 )

@@ -154,3 +154,20 @@ device_locks: Final = Table(
     # The node whose process commands the device; NULL: any may.
     base.text("node_id", nullable=True),
 )
+
+reading_requests: Final = Table(
+    "reading_requests",
+    metadata,
+    id_column(),
+    reference("adapter_id", "adapters"),
+    reference("entry_id", "entries"),
+    # One node asks another, which has the way to the adapter, for its running config; rows live for a minute.
+    base.text("node"),
+    ms("until_ms"),
+    ms("done_ms", nullable=True),
+    # Code and words of the error that kept it from being read; NULL: it was read, or not yet.
+    base.text("code", nullable=True),
+    base.text("said", nullable=True),
+    Index("ix_reading_requests_node", "node"),
+    **NEVER_REUSED,
+)

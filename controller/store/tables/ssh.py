@@ -22,4 +22,6 @@ ssh_contacts: Final = Table(
     base.text("refusal", nullable=True),
     base.text("quarantine", nullable=True),
     ms("quarantine_ms", nullable=True),
+    # While the credential on record is the one that was refused.
+    ms("credential_refused_ms", nullable=True),
 )

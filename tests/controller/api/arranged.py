@@ -124,6 +124,15 @@ def counted(seed: Seeded) -> Arranged:
     return Arranged({"serial": seed.reachable}, headers=ANY)
 
 
+FIGURES = {"model": "SEIL CA10", "forwarding_bps": 4 * 10**9, "ports": 6, "source": "measured in the laboratory"}
+
+
+def entered(seed: Seeded) -> Arranged:
+    """Figures of a model that an operator entered."""
+    ok(seed.fleet.api.post("/model-figures", json=FIGURES))
+    return Arranged({"hardware": "SEIL CA10"})
+
+
 def quiet(seed: Seeded) -> Json:
     """A maintenance window of the entry."""
     now = datetime.now(UTC)
@@ -513,6 +522,9 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "list_windows": lambda s: Arranged(query={"entry": s.entry}),
     "read_window": lambda s: Arranged({"window_id": windowed(s)}),
     "cancel_window": lambda s: Arranged({"window_id": windowed(s)}, headers=ANY),
+    "list_model_figures": lambda _: Arranged(query={"of": "SEIL/X4"}),
+    "enter_model_figures": lambda _: Arranged(body=FIGURES),
+    "withdraw_model_figures": entered,
     "list_proposals": lambda _: Arranged(query={"state": "draft"}),
     "read_proposal": lambda s: Arranged({"proposal_id": s.proposal}),
     "list_proposal_steps": lambda s: Arranged({"proposal_id": s.proposal}),

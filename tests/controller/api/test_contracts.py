@@ -54,6 +54,9 @@ def test_billing_carries_an_application_from_the_form_to_its_last_day(house: Hou
     assert (ended["state"], ended["effective"], ended["cause"]) == ("terminating", today(60), "notice")
     then = ok(billing.get(f"/contracts/{key}", params={"as_of": today(61)}))
     assert (then["state"], then["entitled"], then["stop"]["rule"]) == ("ended", False, "MPC-14")
+    management = lines["management"]["key"]
+    alone = [ok(billing.get(f"/contracts/{management}", params={"as_of": today(days)}))["lacks"] for days in (60, 61)]
+    assert [one and one["rule"] for one in alone] == [None, "MPC-6.1"]
     told = ok(billing.get(f"/contracts/{key}/explain"))
     assert told["word"] == "terminating"
     assert {"MPC-14", "MPC-15"} <= {fact["rule"] for fact in told["facts"]}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.controller.cli.test_commands import client, told
+from tests.controller.commands import client, told
 from tests.controller.house import Fleet, House, ok, refused
 
 pytestmark = pytest.mark.xdist_group("daemon")

@@ -66,6 +66,9 @@ async def test_from_an_import_to_a_flag_a_proposal_and_a_report(api: httpx.Async
     assert (hot["link"]["interface"], hot["level"]["direction"]) == ("wan1", "down")
     judged = (await api.get(f"/links/{place.link.id}/congestion")).json()
     assert judged["changes"][0]["evidence"]["days"]
+    causes = hot["level"]["causes"]
+    assert (causes[0]["cause"], {one["cause"] for one in causes}) == ("busy-hour", {"busy-hour", "full-slots"})
+    assert all(1 <= one["days"] <= 7 for one in causes)
     (draft,) = (await api.get("/proposals", params={"state": "draft"})).json()["items"]
     told = (await api.get(f"/links/{place.link.id}/explain")).json()
     assert f"proposal {draft['id']}" in told["next_action"].lower()

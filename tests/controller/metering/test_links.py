@@ -22,12 +22,14 @@ from controller.store.tables.system import events
 from controller.store.traffic import Kept
 from drivers.sessions.counting import FoundInterface
 from inventory.backtest import Record
-from inventory.congestion import DayFigures, Level
+from inventory.calendar import tokyo_day
+from inventory.congestion import Cause, CauseFlag, DayFigures, Level
 from inventory.counters import Flag
-from inventory.errors import BadInput, Conflict, NotAllowed, NotFound
+from inventory.errors import BadInput, Conflict, NotAllowed, NotFound, RuleViolation
 from inventory.linkdays import LinkDay, direction_series
 from inventory.linkmonths import LinkMonth
 from inventory.links import CapacityKind, Direction, Governing, Link, LinkRole, Member
+from inventory.maintenance import Interruption
 from inventory.metering import p95, p95_interval
 from inventory.periods import TOKYO, day_of
 from inventory.saturation import AlarmRules
@@ -175,6 +177,13 @@ async def test_a_window_of_another_contractor_is_not_seen_and_the_fleet_s_is_the
         with pytest.raises(Conflict):
             await maintenance.cancel(tx, EVERYTHING, place.by(), mine.id, if_version=None)
         assert len(await maintenance.page(tx, stranger)) == 1
+        notice = Interruption("planned", tokyo_day(now), emergency=True)
+        later = {**one_hour, "reason": "new power supply", "interruption": notice}
+        told = await maintenance.add(tx, EVERYTHING, place.by(), entry_id=None, **later)  # type: ignore[arg-type]  # fields of a window
+        assert (await maintenance.get(tx, stranger, told.id)).interruption == notice
+        late = {**later, "interruption": replace(notice, emergency=False)}
+        with pytest.raises(RuleViolation):
+            await maintenance.add(tx, EVERYTHING, place.by(), entry_id=None, **late)  # type: ignore[arg-type]  # fields of a window
         with pytest.raises(BadInput):
             await maintenance.add(
                 tx,
@@ -364,6 +373,12 @@ async def test_packets_that_the_device_threw_away_make_a_day_congested_at_half_l
     assert [(day.drop_slots, round(day.busy_util or 0, 2) < 0.5) for day in up] == [(6, True)] * 4
     assert {day.figures.drop_slots for day in days if day.direction is Direction.DOWN} == {0}
     assert (await levels(place))[Direction.UP] is Level.CONGESTED
+    async with place.database.read() as tx:
+        states = {one.direction: one for one in await links.levels(tx, place.link.id)}
+        (change,) = [one for one in await links.changes(tx, EVERYTHING, place.link.id) if one.direction == "up"]
+    assert states[Direction.UP].causes == (CauseFlag(Cause.DROPS, 4),)
+    assert change.evidence["causes"] == [{"cause": "drops", "days": 3}]
+    assert states[Direction.DOWN].causes == ()
 
 
 async def test_bursts_inside_the_slots_ask_for_capacity_and_raise_watch_at_most(place: Place) -> None:
@@ -376,6 +391,7 @@ async def test_bursts_inside_the_slots_ask_for_capacity_and_raise_watch_at_most(
     async with place.database.read() as tx:
         (change,) = [one for one in await links.changes(tx, EVERYTHING, place.link.id) if one.direction == "down"]
     assert {day["class"] for day in change.evidence["days"]} == {1}
+    assert [one["cause"] for one in change.evidence["causes"]] == ["bursts"]
     assert all(0.55 < day["busy_util"] < 0.65 and day["c_req"] > 1 for day in change.evidence["days"])
 
 

@@ -10,10 +10,12 @@ from sqlalchemy import insert, select, update
 
 from controller.keyring import Keyring
 from controller.metering.mobile import MobileUse, use_of
+from controller.metering.mobilewatch import MobileWatch
 from controller.metering.service import PolledReading
-from controller.store import contractors, links, mobile
+from controller.store import contractors, events, links, mobile
 from controller.store.contracts import ContractLine
 from controller.store.links import NewLink
+from controller.store.scope import Scope
 from controller.store.tables.contracts import line_links
 from controller.store.tables.inventory import entries, placements
 from controller.store.traffic import Kept
@@ -56,6 +58,11 @@ async def carried(place: Place) -> None:
     async with place.database.write() as tx:
         new = NewLink(place.entry_id, "ppp0", LinkRole.WAN, 100_000_000, 9, mobile.LINE_TYPE, TOKYO)
         await links.add(tx, EVERYTHING, place.by(), new)
+    await carried_on(place)
+
+
+async def carried_on(place: Place) -> None:
+    """What its counter tells up to now."""
     count = (place.clock.now_ms() - FIRST_MS) // SLOT_MS + 1
     kept = [
         Kept(FIRST_MS + i * SLOT_MS, i * IN, i * OUT, "snmp", speed_bps=100_000_000, adapter_id=place.adapter_id)
@@ -106,6 +113,31 @@ async def test_a_group_is_the_sum_of_its_members_and_one_that_nobody_counts_leav
     assert (group.usage.total.octets_high, group.usage.total.coverage) == (None, 0.5)
     assert access.run_out.state is RunOutState.NO_LIMIT
     assert (group.run_out.state, group.run_out.early) == (RunOutState.POSSIBLE, FIRST)
+
+
+@pytest.mark.rule("MPC-9.2(2)(i)")
+async def test_a_plan_that_runs_out_is_told_once_a_month_to_its_contractor_too(place: Place, office: Office) -> None:
+    lines = await contracted(place, office, replace(MOBILE, plan="10GB"))
+    await carried(place)
+    (told,) = await place.metering.warn_of_mobile_plans()
+    assert told.standing.line.id == lines["mobile-access"].id
+    assert await place.metering.warn_of_mobile_plans() == []  # looked at today already
+    again = MobileWatch(place.database, place.traffic, place.clock)
+    assert await again.check() == []  # another node, or after a restart
+    async with place.database.write() as tx:
+        await events.publish(tx)
+    async with place.database.read() as tx:
+        (seen,) = await events.page(tx, Scope.of(place.contractor_id), kind="mobile")
+    assert (seen.kind, seen.facts["line"], seen.facts["month"]) == ("mobile.running-out", told_key(told), "2025-10")
+    assert (seen.facts["day"], seen.facts["plan"], seen.facts["coverage"]) == ("2025-10-20", "10GB", 1.0)
+    place.clock.step_ms(4 * DAY_MS)
+    await carried_on(place)
+    (out,) = await place.metering.warn_of_mobile_plans()
+    assert out.run_out.state is RunOutState.ALREADY
+
+
+def told_key(one: MobileUse) -> str:
+    return f"L-{one.standing.line.id}"
 
 
 async def test_a_sim_without_a_mobile_link_is_found_and_told_as_not_measured(place: Place, office: Office) -> None:

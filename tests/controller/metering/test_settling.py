@@ -120,7 +120,7 @@ async def test_a_unit_without_a_place_has_statistics_and_its_traffic_is_nobody_s
     assert (await place.metering.settle()).new == 0
     async with place.traffic.read() as tx:
         (kept,) = await rows.statistics(tx, place.adapter_id, 0)
-        assert await traffic.changed_days(tx) == []
+        assert await traffic.changed_days(tx, 1 << 50) == []
     assert kept.entry_id is None
     assert codec.statistics(kept.content)[0].name == "traffic-count"
 
@@ -142,14 +142,26 @@ async def test_a_power_on_between_two_heartbeats_counts_for_the_one_after_it_onl
     assert found.covered_ms == (90_000,)
 
 
-async def test_a_database_of_the_layout_before_gets_the_new_tables(traffic: TrafficDatabase) -> None:
+async def test_a_database_of_the_layout_before_gets_the_new_tables_and_indexes(traffic: TrafficDatabase) -> None:
     async with traffic.write() as tx:
         schema = "traffic." if traffic.shared else ""
         await tx.execute(text(f"UPDATE {schema}layout SET version = 1"))
         await tx.execute(text(f"DROP TABLE {schema}heard"))
+        await tx.execute(text(f"DROP INDEX {schema}ix_slot_days_stale"))
     await traffic._prepare()
-    async with traffic.read() as tx:
+    async with traffic.write() as tx:
         assert await rows.heard(tx, {(1, 1)}) == set()
+        await tx.execute(text(f"DROP INDEX {schema}ix_slot_days_stale"))  # it is there, or this fails
+
+
+async def test_what_is_to_be_closed_is_found_without_reading_400_days_of_slots(traffic: TrafficDatabase) -> None:
+    if traffic.shared:
+        pytest.skip("PostgreSQL plans by what its tables hold")
+    stale = "SELECT interface_id FROM slot_days WHERE revision != closed_revision AND start_ms <= 5"
+    async with traffic.read() as tx:
+        for asked in (stale, "SELECT interface_id FROM slot_days WHERE start_ms < 5"):
+            plan = " ".join(row.detail for row in await tx.execute(text(f"EXPLAIN QUERY PLAN {asked}")))
+            assert "USING INDEX ix_slot_days" in plan
 
 
 @pytest.mark.fast

@@ -14,6 +14,8 @@ from controller.settings import ArmsSettings
 from controller.store import arms_keys
 from controller.store.arms_keys import CertificateRecord
 from controller.store.database import Tx
+from drivers.arms.messages import Request, Response
+from drivers.arms.parameters import PullConfig
 from inventory.keys import ClientCertificates
 from tests.controller.phonehome.site import Device, Site, Unit, eventually, until
 
@@ -227,6 +229,42 @@ async def test_a_certificate_in_wrong_hands_ends_at_once(site: Site) -> None:
     assert await codes(site, unit) == (401, 401, 401)
     assert (await site.pull(unit))[0] == 200
     assert (await codes(site, unit))[::2] == (200, 200)
+
+
+async def test_the_tunnel_of_a_certificate_that_ends_at_once_is_closed_when_its_adapter_was_asked_to_pull(
+    site: Site,
+) -> None:
+    unit, other = await issued(site), await issued(site)
+    device, bystander = Device(site, unit), Device(site, other)
+    await device.ready()
+    await bystander.ready()
+    await rotated(site, unit, at_once=True)
+    asked = await device.next()
+    assert isinstance(asked, Request)
+    assert (asked.type, asked.parameters) == ("pull-config", PullConfig("RS"))
+    assert not device.ended.is_set(), "an adapter that is merely cut tries its tunnel for ever and never pulls"
+    device.say(Response("pull-config", 100))
+    await asyncio.wait_for(device.ended.wait(), 10)
+    assert await device.open() == 401
+    assert (
+        "phonehome.put-out",
+        {"reason": "the certificate that opened its tunnel was replaced"},
+    ) in await site.events(unit)
+    await site.pull(unit)
+    back = Device(site, unit)
+    await back.ready()
+    assert not bystander.ended.is_set()
+
+
+async def test_a_thief_who_does_not_obey_loses_its_tunnel_all_the_same(site: Site) -> None:
+    unit = await issued(site)
+    thief = Device(site, unit)
+    await thief.ready()
+    await rotated(site, unit, at_once=True)
+    assert isinstance(await thief.next(), Request)
+    thief.say(Response("pull-config", 302))
+    await asyncio.wait_for(thief.ended.wait(), 10)
+    assert await thief.open() == 401
 
 
 @pytest.mark.parametrize("policy", ["ask"])

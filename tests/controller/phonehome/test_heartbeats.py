@@ -8,15 +8,20 @@ import socket
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from controller.phonehome.silence import Silence
 from controller.settings import ArmsSettings
+from controller.store import phonehome as rows
+from controller.store.tables.inventory import adapters, placements
+from controller.store.tables.phonehome import arms_identities
 from drivers.arms import heartbeat
 from drivers.arms.heartbeat import Tlv
 from drivers.arms.ids import DistributionId
-from inventory.adapters import LifeEvent
+from inventory.adapters import Life, LifeEvent
 from inventory.explain import Contact
-from tests.controller.phonehome.site import Device, Site, Unit, eventually, until
+from inventory.secrets import Secret
+from tests.controller.phonehome.site import BY, Device, Site, Unit, eventually, until
 
 _OCTETS = itertools.count(1000)
 
@@ -72,6 +77,44 @@ async def test_unknown_senders_wrong_keys_and_noise_are_dropped_and_counted(site
     assert counts.accepted == 1
     assert counts.refused == {"malformed": 2, "unknown-id": 2, "wrong-key": 1, "truncated": 1}
     assert (await site.contact(ended)).last_heartbeat_ms is None
+
+
+async def test_what_another_node_changed_of_a_sender_is_seen_when_it_is_looked_up_again(site: Site) -> None:
+    """Nobody told this node. What stands as before is believed on; a new passphrase, a place or a life is read."""
+    unit = await site.unit()
+    identities, mine = arms_identities.c, arms_identities.c.adapter_id == unit.adapter_id
+    send(site, beat(unit))
+    await until(lambda: len(site.beats) == 1)
+    stale(site)
+    send(site, beat(unit))
+    await until(lambda: len(site.beats) == 2)
+    stale(site)
+    sealed = site.keyring.seal(Secret("made elsewhere"), context=rows.context("passphrase", unit.adapter_id))
+    async with site.database.write() as tx:
+        await tx.execute(update(arms_identities).where(mine).values({identities.passphrase_sealed: sealed}))
+    send(site, beat(unit), beat(unit, key="made elsewhere"))
+    await until(lambda: len(site.beats) == 3)
+    assert site.home.heartbeats.counts.refused == {"wrong-key": 1}
+
+    stale(site)
+    async with site.database.write() as tx:
+        ended = update(placements).where(placements.c.adapter_id == unit.adapter_id).values(to_ms=BY.at_ms + 1)
+        await tx.execute(ended)
+    send(site, beat(unit, key="made elsewhere"))
+    await until(lambda: len(site.beats) == 4)
+    assert [one.entry_id for one in site.beats] == [unit.entry_id] * 3 + [None]
+
+    stale(site)
+    async with site.database.write() as tx:
+        await tx.execute(update(adapters).where(adapters.c.id == unit.adapter_id).values(life=Life.RETIRED.value))
+    send(site, beat(unit, key="made elsewhere"))
+    await until(lambda: site.home.heartbeats.counts.refused.get("unknown-id") == 1)
+
+
+def stale(site: Site) -> None:
+    """As if every sender had been looked up a while ago."""
+    for sender in site.home.heartbeats.senders.known.values():
+        sender.fresh_until_ms = -1
 
 
 async def test_a_heartbeat_sent_to_several_receivers_counts_once_and_nothing_is_refused(site: Site) -> None:

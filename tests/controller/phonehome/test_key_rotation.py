@@ -15,7 +15,7 @@ from controller.phonehome.certificates import LEAF_DAYS, ROOT_DAYS, describe
 from controller.settings import ArmsSettings
 from controller.store import arms_keys, incidents
 from controller.store import phonehome as rows
-from controller.store.database import Database
+from controller.store.database import Database, Tx
 from drivers.arms.messages import Request, Response
 from drivers.arms.parameters import ConfigSolicitationAnswer, PullConfig, RsSolicitationAnswer
 from inventory.contacts import ArmsIdentity
@@ -379,3 +379,45 @@ async def test_what_cannot_be_rotated_is_said(database: Database, keyring: Keyri
         await rows.provision(tx, keyring, adapter.id, distribution_id=ID, at_ms=BY.at_ms)
         with pytest.raises(BadInput):
             await arms_keys.rotate(tx, keyring, adapter.id, "heartbeat", at_ms=BY.at_ms, deadline_s=3600)
+
+
+async def test_of_two_certificates_that_two_nodes_make_at_once_the_first_counts(
+    database: Database, keyring: Keyring
+) -> None:
+    """The first may be on its way to the adapter, which would be refused with it for ever."""
+    from tests.controller.phonehome.test_parts import ID, adapter_on_record
+
+    async def made(tx: Tx, serial: str, *, known: str | None, at_ms: int) -> bool:
+        return await arms_keys.put_certificate(
+            tx,
+            keyring,
+            adapter.id,
+            f"certificate {serial}",
+            Secret("key"),
+            authority="ours",
+            made_ms=at_ms,
+            until_ms=9_000,
+            serial=serial,
+            known=known,
+        )
+
+    def delivered(serial: str | None, at_ms: int) -> rows.Batch:
+        note = {"certificate_delivered_ms": at_ms, "certificate_delivered_serial": serial}
+        return rows.Batch(contacts={adapter.id: note})
+
+    adapter = await adapter_on_record(database, keyring)
+    async with database.write() as tx:
+        await rows.provision(tx, keyring, adapter.id, distribution_id=ID, at_ms=BY.at_ms)
+        assert await made(tx, "a1", known=None, at_ms=1_000)
+        assert not await made(tx, "b2", known=None, at_ms=1_000)
+        await rows.write(tx, delivered("a1", 1_500))
+        (first,) = await rows.by_adapter(tx, keyring, [adapter.id])
+        assert (first.certificate, first.certificate_serials) == ("certificate a1", ("a1",))
+
+        assert await made(tx, "c3", known="a1", at_ms=2_000)
+        await rows.write(tx, delivered("a1", 2_500))  # an answer that was begun before
+        (second,) = await rows.by_adapter(tx, keyring, [adapter.id])
+        assert second.certificate_serials == ("c3", "a1"), "the adapter has the former one"
+        await rows.write(tx, delivered("c3", 2_600))
+        (third,) = await rows.by_adapter(tx, keyring, [adapter.id])
+        assert third.certificate_serials == ("c3",)

@@ -97,10 +97,11 @@ class Site:
         return push.state
 
 
-async def prepare(folder: Path) -> str:
-    """The adapter on record in E-1 with its startup and working config; returns its LS key."""
+async def prepare(folder: Path, url: str | None = None) -> str:
+    """The adapter on record in E-1 with its startup and working config; returns its LS key. `url`: of another database
+    than the one of the folder."""
     keyring = Keyring.open(folder / "master.key")
-    database = await Database.open(f"sqlite:///{folder / 'kajitori.db'}")
+    database = await Database.open(url or f"sqlite:///{folder / 'kajitori.db'}")
     fleet = Fleet(database, keyring)
     unit = adapter_process.UNIT
     try:

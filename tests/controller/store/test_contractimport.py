@@ -97,11 +97,11 @@ async def test_every_rule_that_an_import_would_meet_is_told_by_a_dry_run_and_not
     )
     told = await imported(database, keyring, text, dry_run=True)
     assert [(one.row, one.column) for one in told.faults] == [
-        (4, None),
+        (4, "on"),
         (5, "network_type"),
         (6, "billing_start"),
         (7, "model"),
-        (8, None),
+        (8, "contractor"),
         (9, "concluded"),
     ]
     assert [one.rule for one in told.faults][:2] == ["MPC-6.6", "MPC-S2024-03.2"]
@@ -111,5 +111,18 @@ async def test_every_rule_that_an_import_would_meet_is_told_by_a_dry_run_and_not
     with pytest.raises(BadInput, match="nothing was imported"):
         await imported(database, keyring, text)
     assert await held(database, who) == []
+    several = rows(
+        who.key,
+        "b1,KEY,mpc,2025-03-01,2025-04-01,management,Nara,II,0,,,,,",
+        "b1,KEY,mpc,2025-03-01,2025-04-01,adapter,edge,,,II,SA-W2L,,,",
+        "b1,KEY,mpc,2025-03-01,2025-04-01,adapter,edge,,,II,SEIL/x86 Ayame,,,",
+    )
+    found = (await imported(database, keyring, several, dry_run=True)).faults
+    assert [(one.row, one.column, one.rule) for one in found] == [
+        (2, "entries", "MPC-8"),
+        (2, None, "MPC-6.1"),
+        (3, "model", "MPC-2"),
+        (4, None, "MPC-4"),
+    ]
     assert (await imported(database, keyring, rows(who.key, MANAGEMENT, ADAPTER), dry_run=True)).faults == ()
     assert await held(database, who) == []

@@ -8,7 +8,16 @@ import pytest
 from sqlalchemy import select
 
 from controller.keyring import Keyring
-from controller.store import adapters, applications, contracts, contractsteps, deadlines, managements, slots
+from controller.store import (
+    adapters,
+    applications,
+    contracts,
+    contractsteps,
+    deadlines,
+    entitlement,
+    managements,
+    slots,
+)
 from controller.store.database import Database
 from controller.store.scope import Scope
 from controller.store.tables.contracts import control_stops
@@ -19,6 +28,7 @@ from inventory.contractbook import RECORDED, event_of
 from inventory.contractevents import ChangeOption, Notice, ProviderTerminates, Resume, Suspend
 from inventory.contracts import State
 from inventory.errors import BadInput, Conflict, NotEligible, NotFound, RuleViolation
+from inventory.slots import show_key
 from inventory.terms import VERSIONS
 from tests.controller.store.contracting import (
     ADAPTER,
@@ -191,6 +201,36 @@ async def test_a_suspended_management_line_suspends_its_management_until_resumed
     async with fleet.database.read() as tx:
         assert (await managements.get(tx, ALL, management_id)).suspended is None
     assert await stops(fleet.database) == []
+
+
+@pytest.mark.rule("SMF-21")
+async def test_an_option_gives_no_service_while_its_line_or_the_management_around_it_is_suspended(
+    fleet: Fleet, office: Office
+) -> None:
+    who = await fleet.contractor()
+    lines = await office.contract(who, PLAIN, RENTAL, FIREWALL, service="smfsx")
+    unit = await fleet.adapter(who, service="smfsx", device_class=None, model="SEIL/X1")
+    await office.link(lines["adapter-rental"], unit)
+    (management_id,) = (await office.standing(lines["management"])).managements
+    async with fleet.database.write() as tx:
+        await slots.assign(tx, ALL, BY, unit.id, management_id=management_id)
+    await office.day(who, TODAY)
+
+    async def why() -> str | None:
+        async with fleet.database.read() as tx:
+            found = await contracts.standing(tx, [lines["ultra-firewall"]], TODAY)
+            told = await entitlement.carried(tx, found, TODAY)
+            before = await entitlement.carried(tx, found, TODAY, known_at_ms=BY.at_ms - 1)
+        assert (found[0].contract.state, before) == (State.ACTIVE, {})
+        return str(told[lines["ultra-firewall"].id]) if told else None
+
+    assert await why() is None
+    for kind in ("adapter-rental", "management"):
+        await office.record(lines[kind], Suspend(TODAY, ground=2, emergency=True))
+        key = lines[kind].key if kind == "adapter-rental" else show_key("M", management_id)
+        assert await why() == f"{key}, which it is on, is suspended (SMF-21)"
+        await office.record(lines[kind], Resume(TODAY))
+        assert await why() is None
 
 
 @pytest.mark.rule("SMF-2")

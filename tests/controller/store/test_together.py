@@ -135,7 +135,9 @@ async def test_ultra_firewall_without_a_rental_moves_with_its_adapter_to_another
     await office.record(here, Notice(TODAY), by=later)
     over = date(2025, 12, 31)
     assert (await office.standing(here, over)).contract.state is State.ENDED
-    assert (await office.standing(line, over)).contract.state is State.ACTIVE
+    moved = await office.standing(line, over)
+    assert (moved.contract.state, moved.on_line_id) == (State.ACTIVE, there.id)
+    assert (await office.standing(line)).on_line_id == here.id
     as_known_before = (await office.standing(line, over, known_at_ms=BY.at_ms)).contract
     assert as_known_before.state is State.ACTIVE
     await office.record(there, Notice(later_day := TODAY + timedelta(days=1)), by=later)

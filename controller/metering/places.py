@@ -1,0 +1,326 @@
+"""A place as the daily look sees it: what was measured, who sits there, under which contract, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+from controller.store.equipment import Equipment
+from controller.store.links import LinkLevel
+from controller.store.proposalfacts import ContractFacts
+from controller.store.proposals import NewProposal, Proposal
+from inventory import catalogue, proposaltext, proposalwords
+from inventory.calendar import period_end
+from inventory.capacities import ModelBook, PublishedModel, usual_traffic
+from inventory.catalogue import CatalogueLine, Model
+from inventory.congestion import STALE_DAYS
+from inventory.forecast import NoDate, Outlook
+from inventory.linkdays import LinkDay
+from inventory.links import Capacity, CapacityKind, Direction, Governing, Link, LinkRole
+from inventory.metering import RULE_VERSION, Interval, rate_bps
+from inventory.outlooks import busy_rates
+from inventory.periods import day_of
+from inventory.proposalmoney import MINIMUM_MONTHS, Money, item_for, money
+from inventory.proposals import (
+    Advice,
+    Basis,
+    Circumstances,
+    Demand,
+    ModelOffer,
+    Need,
+    Remedy,
+    RemedyKind,
+    Situation,
+    Standing,
+    Verdict,
+    need_bps,
+    remedy,
+    silence,
+    trigger,
+)
+from inventory.proposaltext import TrackRecord
+
+BUSY_DAYS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One direction of the link: its level, its days, its figures for the need."""
+
+    state: LinkLevel
+    days: Sequence[LinkDay]
+    capacity: Governing
+    p95: Interval
+    outlook: Outlook
+
+    def demand(self) -> Demand:
+        """What it shows, for the need."""
+        busy = busy_rates(self.days)
+        return Demand(
+            rate_bps(self.p95.low),
+            tuple(busy[-BUSY_DAYS:]),
+            self.outlook.growth_asserted,
+            self.outlook.slope_bps_per_week or 0.0,
+            self.outlook.level_last_week_bps or 0.0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is known beside the link itself."""
+
+    equipment: Equipment | None
+    """None: nobody sits there."""
+    contract: ContractFacts
+    book: ModelBook
+    ports_used: int
+    """Physical interfaces of the place that are metered."""
+    line_offers_bps: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A remedy, with what it was found from."""
+
+    current: ModelOffer
+    need: Need
+    remedy: Remedy
+    money: Money | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Everything that one look at a link rests on."""
+
+    link: Link
+    today: date
+    capacities: Sequence[Capacity]
+    around: Around
+    earlier: Sequence[Proposal]
+    """Every proposal of the place, by number."""
+    series: Sequence[Series]
+    """At least one."""
+
+    @cached_property
+    def hottest(self) -> Series:
+        """The direction that speaks: the highest level, of a line before that of the device."""
+        return max(self.series, key=lambda s: (s.state.level, s.state.direction is not Direction.DEVICE))
+
+    @cached_property
+    def current(self) -> ModelOffer | None:
+        """The seated adapter as a remedy sees it; None: nobody sits there."""
+        equipment = self.around.equipment
+        if equipment is None:
+            return None
+        model = catalogue.model(equipment.model_key)
+        known = self.around.book.find(equipment.hardware, model.key)
+        if known is None:
+            known = PublishedModel(equipment.hardware or model.key, model.family, "", sold=True)
+        return self._offer(equipment, model, known)
+
+    def basis_of(self, direction: str) -> Basis | None:
+        """What a proposal of today about a direction would rest on; None: nobody sits there."""
+        mine = next((s for s in self.series if s.state.direction.value == direction), None)
+        if self.current is None:
+            return None
+        capacity = None if mine is None else mine.capacity
+        return Basis(
+            "" if capacity is None else capacity.kind.value,
+            0 if capacity is None else capacity.used_bps,
+            self.current.model,
+        )
+
+    @property
+    def stale(self) -> bool:
+        """Whether no valid day is recent enough for the level to count."""
+        valid = self.hottest.state.valid_day
+        return valid is None or (self.today - valid).days > STALE_DAYS
+
+    def judge(self) -> tuple[Verdict, Found | None]:
+        """What the checks of §7.1 say as if no proposal were open, and the remedy where they call for one."""
+        quiet = silence(self._circumstances(), self.today)
+        verdict = trigger(self._situation(quiet))
+        if self.current is None:
+            return Verdict(False, "no-adapter" if verdict.propose else verdict.reason), None
+        if not verdict.propose:
+            return verdict, None
+        need = self._need()
+        candidates = [one for one in self._candidates() if one.model != self.current.model]
+        found = remedy(self.current, candidates, need)
+        if found.kind is RemedyKind.NONE:
+            return Verdict(False, found.reason or found.kind.value), None
+        return verdict, Found(self.current, need, found, self._money(found, candidates))
+
+    def proposal(self, reason: str, found: Found, record: TrackRecord | None = None) -> NewProposal:
+        """The draft, in both languages, with its evidence."""
+        hottest = self.hottest
+        facts = proposaltext.Facts(
+            interface=self.link.interface,
+            direction=hottest.state.direction,
+            capacity=hottest.capacity,
+            days=tuple(hottest.days),
+            p95=hottest.p95,
+            outlook=hottest.outlook,
+            current=found.current,
+            need=found.need,
+            remedy=found.remedy,
+            money=found.money,
+            record=record,
+        )
+        series = {
+            s.state.direction.value: proposaltext.series_facts(self.link.id, s.days, s.p95, s.outlook)
+            for s in self.series
+        }
+        return NewProposal(
+            entry_id=self.link.entry_id,
+            link_id=self.link.id,
+            reason=reason,
+            kind=found.remedy.kind.value,
+            model=found.remedy.model,
+            monthly_delta_yen=found.money.monthly_delta_yen if found.money else found.remedy.monthly_delta_yen,
+            level=int(hottest.state.level),
+            text=proposaltext.sentence(facts),
+            text_ja=proposalwords.sentence_ja(facts),
+            evidence=proposaltext.evidence(facts) | {"series": series},
+            rule_version=RULE_VERSION,
+        )
+
+    def _circumstances(self) -> Circumstances:
+        contract = self.around.contract
+        return Circumstances(
+            lan_side=self.link.role is LinkRole.LAN,
+            grade=self.hottest.p95.grade.value,
+            capacity_since=self.hottest.capacity.since,
+            suspended=contract.suspended,
+            ends=contract.ends,
+            ordered=self._ordered(),
+        )
+
+    def _ordered(self) -> date | None:
+        """Day of the newest acceptance, while what that proposal rested on is still so."""
+        accepted = max(
+            (one for one in self.earlier if one.state == "accepted"), key=lambda one: one.decided_ms or 0, default=None
+        )
+        if accepted is None:
+            return None
+        before = standing(accepted, self.link.zone).basis
+        same = self.basis_of(str(accepted.evidence.get("direction"))) == before
+        return day_of(accepted.decided_ms or 0, self.link.zone) if same else None
+
+    def _situation(self, quiet: str | None) -> Situation:
+        state, expected = self.hottest.state, self.hottest.outlook
+        declined = max(
+            (one for one in self.earlier if one.state == "declined"), key=lambda one: one.decided_ms or 0, default=None
+        )
+        rested = None if declined is None else (self.today - day_of(declined.decided_ms or 0, self.link.zone)).days
+        return Situation(
+            level=int(state.level),
+            capacity_kind=state.capacity_kind.value,
+            valid_days=state.valid_days,
+            stale=self.stale,
+            saturation_days=self._days_until(expected.saturation),
+            late_days=self._days_until(expected.late),
+            declined_days_ago=rested,
+            level_when_declined=declined.level if declined else None,
+            silence=quiet,
+        )
+
+    def _days_until(self, day: date | NoDate | None) -> int | None:
+        if day is NoDate.ALREADY:
+            return 0
+        return (day - self.today).days if isinstance(day, date) else None
+
+    def _offer(self, equipment: Equipment, model: Model, known: PublishedModel) -> ModelOffer:
+        """A model as a remedy sees it. What is not known is unknown, never zero."""
+        ends = known.offered_until
+        fee = item_for(equipment.service, equipment.device_class, model.key)
+        price = self.around.contract.prices.in_force(fee, "monthly", self.today)
+        return ModelOffer(
+            model=known.hardware,
+            device_class=equipment.device_class or "",
+            figures_bps=known.figures_bps,
+            ports=known.ports,
+            port_speed_bps=known.port_speed_bps,
+            monthly_yen=None if price is None else price.yen,
+            current=known.sold and (ends is None or ends > period_end(self.today, MINIMUM_MONTHS)),
+            line_types=known.line_types,
+            service=equipment.service,
+            options=_options(model, equipment),
+            dialect=model.dialect,
+            key=model.key,
+        )
+
+    def _candidates(self) -> list[ModelOffer]:
+        """Known hardware that the service offers in the same class (MPC-2, SMF-15)."""
+        equipment = self.around.equipment
+        assert equipment is not None
+        wanted = (equipment.service, equipment.device_class)
+        return [
+            self._offer(equipment, model, known)
+            for model in catalogue.MODELS
+            if any((row.service, row.device_class) == wanted and row.line != "ultra-firewall" for row in model.lines)
+            for known in self.around.book.of(model.key)
+        ]
+
+    def _need(self) -> Need:
+        lines = [
+            one
+            for one in self.capacities
+            if one.kind in (CapacityKind.LINE, CapacityKind.SHAPED) and one.holds_on(self.today)
+        ]
+        rates = [bps for one in lines for bps in (one.down_bps, one.up_bps) if bps]
+        device = [s.demand() for s in self.series if s.state.direction is Direction.DEVICE]
+        equipment = self.around.equipment
+        assert equipment is not None
+        return Need(
+            line_bps=need_bps(s.demand() for s in self.series if s.state.direction is not Direction.DEVICE),
+            device_bps=need_bps(device),
+            traffic_kind=usual_traffic(catalogue.model(equipment.model_key).family),
+            line_rate_bps=min(rates, default=None),
+            line_type=self.link.line_type,
+            ports_used=self.around.ports_used,
+            options=self.around.contract.options,
+            line_offers_bps=self.around.line_offers_bps,
+        )
+
+    def _money(self, found: Remedy, candidates: Sequence[ModelOffer]) -> Money | None:
+        """The money of a remedy that ends a contract line; None where none ends, or a price is missing."""
+        key = next((one.key for one in candidates if one.model == found.model), None)
+        old, expected = self.around.contract.line, self.hottest.outlook
+        if key is None or old is None:
+            return None
+        device_class = old.item.name.split(":")[1] if old.item.service == "mpc" else None
+        return money(
+            old,
+            item_for(old.item.service, device_class, key),
+            self.around.contract.prices,
+            today=self.today,
+            saturation=expected.saturation if isinstance(expected.saturation, date) else None,
+            early=expected.early if isinstance(expected.early, date) else None,
+        )
+
+
+def _options(model: Model, equipment: Equipment) -> frozenset[str]:
+    """Options that an adapter of the model can have (MPC-6.5, MPC-6.6, SMF-A1)."""
+    found = {"mobile-access"} if model.key == "sa-w2l" else set()
+    if equipment.device_class == "I":
+        found.add("ultra-send-back")
+    if CatalogueLine("smfsx", "ultra-firewall") in model.lines:
+        found.add("ultra-firewall")
+    return frozenset(found)
+
+
+def standing(one: Proposal, zone: str) -> Standing:
+    """An earlier proposal, by what it rests on and what it recommends."""
+    capacity, advised = one.evidence.get("capacity", {}), one.evidence.get("remedy", {})
+    return Standing(
+        day_of(one.created_ms, zone),
+        Basis(
+            str(capacity.get("kind")),
+            int(capacity.get("used_bps") or 0),
+            str(one.evidence.get("current", {}).get("model")),
+        ),
+        Advice(one.kind, one.model, advised.get("line_rate_bps")),
+    )

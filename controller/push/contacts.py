@@ -1,0 +1,92 @@
+"""What every contact over SSH says of an adapter, whoever asked for it: who answered, or why nobody did.
+
+The host key that is shown at the first contact is pinned; another serial number or host key later is quarantine, never
+an update of the record (architecture §1). A credential that was refused is suspect until it is changed or an operator
+has it tried: devices lock accounts out (devices-ios-fortios §C.5).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from controller.clock import Clock
+from controller.store import adapters, checklist, endpoints, events, pushes, ssh
+from controller.store.database import Database
+from controller.store.events import NewEvent
+from controller.store.scope import By, Scope
+from drivers.device import CommandLineDevice
+from drivers.push import Identity
+from inventory.adapters import Adapter, Life, LifeEvent
+from inventory.errors import AuthenticationFailed, DeviceError, IdentityMismatch, Unreachable
+from inventory.explain import Contact
+
+FRESH_MS: Final = 60_000
+"""An adapter that was reached so lately need not be noted again."""
+
+
+class ContactBook:
+    """Keeps what contacts say. Instants are milliseconds UTC."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def took(
+        self, adapter: Adapter, device: CommandLineDevice, said: Identity | DeviceError, *, actor: str
+    ) -> None:
+        """The device has identified itself, or has not."""
+        async with self._database.read() as tx:
+            known = (await ssh.contacts(tx, [adapter.id])).get(adapter.id)
+            held = await pushes.holder(tx, adapter.id) is not None
+        if isinstance(said, Identity):
+            await self._reached(adapter, known, device, said, By(actor, self._clock.now_ms()))
+        elif isinstance(said, IdentityMismatch):
+            await self._shut(adapter, said.message)
+        elif not held:  # a device that a push is changing may well be away for a while
+            await self._missed(adapter, known, said)
+
+    async def _reached(
+        self, adapter: Adapter, known: ssh.SshContact | None, device: CommandLineDevice, identity: Identity, by: By
+    ) -> None:
+        standing = known is not None and known.stage is Contact.READY and known.last_seen_ms is not None
+        if standing and known is not None and by.at_ms - (known.last_seen_ms or 0) < FRESH_MS:
+            return
+        everything = Scope.everything()
+        firmware = f"{identity.model} {identity.version}".strip()
+        async with self._database.write() as tx:
+            if device.host_key is not None:
+                await endpoints.pin_host_key(tx, everything, by, adapter.id, device.host_key)
+            if device.certificate is not None:
+                await endpoints.pin_certificate(tx, everything, by, adapter.id, device.certificate)
+            await ssh.reached(tx, adapter.id, serial=identity.serial, firmware=firmware, at_ms=by.at_ms)
+            if not standing:
+                facts = {"serial_number": identity.serial, "firmware": firmware}
+                await events.record(tx, NewEvent("contact.reached", by.at_ms, adapter_id=adapter.id, facts=facts))
+            if adapter.life is Life.INSTALLED and not await checklist.missing(tx, everything, adapter.id):
+                await adapters.set_life(tx, everything, by, adapter.id, LifeEvent.FIRST_CONTACT)
+
+    async def _shut(self, adapter: Adapter, reason: str) -> None:
+        at_ms = self._clock.now_ms()
+        async with self._database.write() as tx:
+            await ssh.quarantined(tx, adapter.id, reason=reason, at_ms=at_ms)
+            facts = {"reason": reason}
+            await events.record(tx, NewEvent("contact.quarantined", at_ms, adapter_id=adapter.id, facts=facts))
+
+    async def _missed(self, adapter: Adapter, known: ssh.SshContact | None, error: DeviceError) -> None:
+        at_ms = self._clock.now_ms()
+        if not isinstance(error, Unreachable):
+            stage = Contact.REFUSED
+        else:
+            stage = Contact.SILENT if known is not None and known.last_seen_ms is not None else Contact.NEVER_SEEN
+        async with self._database.write() as tx:
+            await ssh.missed(
+                tx,
+                adapter.id,
+                stage=stage,
+                reason=error.message,
+                at_ms=at_ms,
+                credential=isinstance(error, AuthenticationFailed),
+            )
+            if known is None or known.stage is not stage:
+                facts = {"reason": error.message}
+                await events.record(tx, NewEvent(f"contact.{stage}", at_ms, adapter_id=adapter.id, facts=facts))

@@ -1,0 +1,143 @@
+"""Two ways into the slots, one result; and two nodes that both receive the same adapters."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from controller.metering import ingest
+from controller.metering.ingest import Ingestor, Interface
+from controller.store import traffic as rows
+from controller.store.traffic import Kept, TrafficDatabase
+from inventory.slotday import DAY_MS, window
+from inventory.timeslots import SLOT_MS, SlotSeries
+from tests.clock import ManualClock
+
+PORT_BPS = 1_000_000_000
+
+
+def series(random_: random.Random, start_ms: int, count: int) -> list[Kept]:
+    """A counter that is read once a minute, with what happens to counters now and then."""
+    found, at, into, out, uptime = [], start_ms, 10_000, 5_000, 100_000
+    source = random_.choice(["snmp", "heartbeat"])
+    for _ in range(count):
+        step = random_.choice([60_000] * 12 + [0, 1_000, 280_000, 700_000, 5 * 3_600_000])
+        at += step
+        into += random_.randrange(step * 60 + 1)
+        out += random_.randrange(step * 60 + 1)
+        uptime += step // 10
+        if random_.random() < 0.04:
+            into = out = uptime = 7
+        up = random_.random() > 0.03
+        wild = random_.random() < 0.03
+        found.append(
+            Kept(
+                at,
+                into + (1 << 50 if wild else 0),
+                out,
+                source,
+                uptime_cs=uptime if source == "snmp" else None,
+                speed_bps=PORT_BPS,
+                adapter_id=1,
+                up=up,
+                out_packets=out // 800 if source == "snmp" else None,
+                out_drops=out // 90_000 if source == "snmp" else None,
+            )
+        )
+    return found
+
+
+def offers(random_: random.Random, start_ms: int) -> list[dict[Interface, list[Kept]]]:
+    """What five interfaces tell, as it comes: mostly in order, at times late, twice, or both."""
+    told: dict[Interface, list[Kept]] = {(n, "ge0"): series(random_, start_ms, 40) for n in range(1, 6)}
+    found = []
+    while any(told.values()):
+        offer = {}
+        for name, waiting in told.items():
+            if waiting:
+                some = [waiting.pop(0) for _ in range(min(len(waiting), random_.choice([1, 1, 4])))]
+                if random_.random() < 0.1:
+                    random_.shuffle(some)
+                offer[name] = some
+        found.append(offer)
+        if random_.random() < 0.15:
+            found.insert(random_.randrange(len(found)), offer)
+    return found
+
+
+async def kept(database: TrafficDatabase, numbers: Sequence[int]) -> list[tuple[object, ...]]:
+    """All that is kept of interfaces: slot-days byte for byte, and readings."""
+    async with database.read() as tx:
+        ids = await rows.interface_ids(tx, [(n, "ge0") for n in numbers])
+        found: list[tuple[object, ...]] = []
+        for number in numbers:
+            one = ids[number, "ge0"]
+            days = await rows.slot_days_between(tx, one, 0, 1 << 50)
+            found += [(start, rows.KeptBlob.of(day).slots) for start, day in sorted(days.items())]
+            found += [(r,) for r in await rows.readings_around(tx, one, 0, 1 << 50)]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_continues_and_what_does_not_leaves_the_same_bytes_whichever_way_it_goes(
+    traffic: TrafficDatabase, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    random_ = random.Random(seed)
+    start_ms = clock.now_ms() - DAY_MS
+    told = offers(random_, start_ms)
+    await take(Ingestor(traffic, clock, heartbeat_interval_ms=60_000), told)
+    usual = await kept(traffic, range(1, 6))
+    monkeypatch.setattr(ingest, "_lengthened", lambda *_: None)
+    later = [{(entry + 5, name): kept for (entry, name), kept in offer.items()} for offer in told]
+    await take(Ingestor(traffic, clock, heartbeat_interval_ms=60_000), later)
+    assert usual == await kept(traffic, range(6, 11))
+
+
+async def take(ingestor: Ingestor, told: Sequence[Mapping[Interface, Sequence[Kept]]]) -> None:
+    """All of it, in order."""
+    for offer in told:
+        await ingestor.add(offer)
+
+
+async def test_an_interface_whose_readings_reach_two_nodes_by_turns_loses_no_octet(
+    traffic: TrafficDatabase, clock: ManualClock
+) -> None:
+    """Neither believes what it remembers of the last reading: the other node has had a later one."""
+    if not traffic.shared:
+        pytest.skip("two nodes share PostgreSQL only")
+    nodes = [Ingestor(traffic, clock, heartbeat_interval_ms=60_000) for _ in range(2)]
+    start_ms = clock.now_ms() // SLOT_MS * SLOT_MS - 20 * SLOT_MS
+    random_ = random.Random(3)
+    octets = 0
+    for minute in range(51):
+        octets += 0 if minute == 0 else random_.randrange(1_000, 900_000)
+        one = Kept(start_ms + 60_000 * minute, octets, octets // 7, "heartbeat", speed_bps=PORT_BPS, adapter_id=1)
+        await random_.choice(nodes).add({(1, "ge0"): [one]})
+    found = await slots(traffic, start_ms, start_ms + 10 * SLOT_MS)
+    assert sum(found.known) == octets
+    assert set(found.covered_ms) == {SLOT_MS}
+
+
+async def slots(database: TrafficDatabase, start_ms: int, end_ms: int) -> SlotSeries:
+    """Slots of direction in of the interface that was told first."""
+    async with database.read() as tx:
+        days = await rows.slot_days_between(tx, 1, start_ms, end_ms)
+    return window([day.day.into for day in days.values()], start_ms, end_ms)
+
+
+async def test_what_is_remembered_of_interfaces_is_bounded_and_read_again(
+    traffic: TrafficDatabase, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "REMEMBERED", 2)
+    ingestor = Ingestor(traffic, clock, heartbeat_interval_ms=60_000)
+    first = Kept(clock.now_ms() // SLOT_MS * SLOT_MS - SLOT_MS, 0, 0, "snmp", speed_bps=PORT_BPS)
+    for minute in range(3):
+        one = replace(first, t_ms=first.t_ms + 60_000 * minute, in_octets=100 * minute, out_octets=minute)
+        added = await ingestor.add({(n, "ge0"): [one] for n in range(1, 6)})
+        assert (added.new, added.duplicates) == (5, 0)
+    assert len(ingestor._newest) <= 2
+    found = await slots(traffic, first.t_ms, first.t_ms + SLOT_MS)
+    assert found.known == (200,)

@@ -1,0 +1,104 @@
+"""The short way into a slot-day and the long one write the same bytes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inventory.counters import MEASURED_MAX_MS, Flag, Increment
+from inventory.slotday import DAY_MS, SlotDay, add, decode, encode
+from inventory.slotrun import Counted, lengthened, run_of
+from inventory.timeslots import SLOT_MS
+
+pytestmark = pytest.mark.fast
+
+MIDNIGHT = 1_735_689_600_000
+STARTS = (MIDNIGHT, MIDNIGHT + DAY_MS)
+counts = st.one_of(st.integers(0, 5_000), st.integers(0, 1 << 33))
+pairs = st.tuples(
+    st.integers(1, MEASURED_MAX_MS),
+    counts,
+    counts,
+    st.one_of(st.none(), st.tuples(st.integers(0, 9_000), st.integers(0, 40))),
+)
+stretches = st.tuples(st.integers(0, 3 * SLOT_MS), st.lists(pairs, min_size=1, max_size=12))
+Drawn = tuple[int, int, int, tuple[int, int] | None]
+"""Length, octets in and out, packets and drops."""
+
+
+def by_adding(days: dict[int, SlotDay], run: list[Counted], source: str) -> None:
+    """The long way."""
+    for number in (0, 1):
+        increments = [
+            Increment(
+                one.t0_ms,
+                one.t1_ms,
+                octets,
+                octets,
+                Flag.MEASURED,
+                packets=one.packets if number else None,
+                drops=one.drops if number else None,
+            )
+            for one in run
+            for octets in ((one.in_octets, one.out_octets)[number],)
+        ]
+        changed = add({at: (day.out if number else day.into) for at, day in days.items()}, increments, None)
+        for at in changed:
+            days[at].origins.add(source)
+
+
+@given(st.integers(0, DAY_MS - 1), st.lists(stretches, min_size=1, max_size=4), st.sampled_from(["snmp", "heartbeat"]))
+def test_a_run_is_what_adding_its_increments_gives(
+    begin: int, told: list[tuple[int, list[Drawn]]], source: str
+) -> None:
+    """Across midnight, over gaps, with and without packets; a count beyond 32 bits goes the long way."""
+    days = {at: SlotDay.empty(at) for at in STARTS}
+    days[MIDNIGHT].origins.add("import")
+    at = MIDNIGHT + begin
+    for hole_ms, drawn in told:
+        at += hole_ms
+        run = []
+        for length_ms, into, out, packets in drawn:
+            left, thrown = packets or (None, None)
+            run.append(Counted(at, at + length_ms, into, out, left, thrown))
+            at += length_ms
+        if at > STARTS[-1] + DAY_MS:
+            return
+        before = {start: encode(day) for start, day in days.items()}
+        by_adding(days, run, source)
+        for start in run_of(run).days:
+            found = lengthened(before[start], start, run_of(run), source)
+            assert found in (encode(days[start]), None)
+            wide = encode(days[start])[1:2] == b"Q" != before[start][1:2]
+            assert (found is None) == wide
+
+
+def test_the_first_run_of_a_day_needs_no_day() -> None:
+    run = run_of([Counted(MIDNIGHT, MIDNIGHT + 60_000, 600, 60)])
+    blob = lengthened(None, MIDNIGHT, run, "snmp")
+    assert blob is not None
+    day = decode(MIDNIGHT, blob)
+    assert (day.into.known[0], day.out.known[0], day.origins) == (600, 60, {"snmp"})
+    assert encode(day) == blob
+
+
+@pytest.mark.parametrize("flag", [Flag.GAP, Flag.AMBIGUOUS, Flag.RESET])
+def test_what_is_uncertain_before_a_run_stays_and_what_it_would_narrow_goes_the_long_way(flag: Flag) -> None:
+    day = SlotDay.empty(MIDNIGHT)
+    uncertain = Increment(MIDNIGHT, MIDNIGHT + 600_000, 5, 900, flag)
+    for direction in (day.into, day.out):
+        add({MIDNIGHT: direction}, [uncertain], 1_000_000)
+    blob = encode(day)
+    after = run_of([Counted(MIDNIGHT + 600_000, MIDNIGHT + 660_000, 70, 7)])
+    longer = lengthened(blob, MIDNIGHT, after, "snmp")
+    assert longer is not None
+    assert decode(MIDNIGHT, longer).into.pending == [uncertain]
+    inside = run_of([Counted(MIDNIGHT + 500_000, MIDNIGHT + 560_000, 70, 7)])
+    assert lengthened(blob, MIDNIGHT, inside, "snmp") is None
+
+
+def test_time_that_is_backed_already_goes_the_long_way() -> None:
+    first = lengthened(None, MIDNIGHT, run_of([Counted(MIDNIGHT, MIDNIGHT + 60_000, 1, 1)]), "snmp")
+    again = run_of([Counted(MIDNIGHT + 30_000, MIDNIGHT + 90_000, 1, 1)])
+    assert lengthened(first, MIDNIGHT, again, "snmp") is None
