@@ -105,7 +105,7 @@ class House:
 
 
 @contextmanager
-def serving(directory: Path, *, beside: Path | None = None, **settings: str) -> Iterator[House]:
+def serving(directory: Path, beside: Path | None = None, /, **settings: str) -> Iterator[House]:
     """Run `kajitori serve` in `directory` until the block ends; `beside` holds distributions that it finds, too."""
     log = directory.parent / f"{directory.name}.log"
     found = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(beside)))} if beside is not None else {}

@@ -19,7 +19,7 @@ SHOWN = "frr (no service model)"
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     beside = tmp_path_factory.mktemp("site")
     lay_out(beside)
-    with serving(tmp_path_factory.mktemp("outside") / "data", beside=beside) as running:
+    with serving(tmp_path_factory.mktemp("outside") / "data", beside) as running:
         yield running
 
 
