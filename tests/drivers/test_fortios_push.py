@@ -120,6 +120,19 @@ async def test_a_push_is_verified_saved_and_leaves_the_unit_saving_by_itself(rea
     assert [revision.comment for revision in unit.revisions] == ["push P-9 before"]
 
 
+async def test_a_question_mark_in_a_text_asks_for_no_help(reach: Reach, unit: FortiDevice) -> None:
+    device = reach()
+    said = '        set comment "who?\nwhy??"\n'
+    job = await job_for(device, (*CHANGE[:2], f"        {said.strip()}", *CHANGE[2:]))
+    whole = job.intent.text()
+    at = whole.index('    edit "warehouse"\n') + len('    edit "warehouse"\n')
+    job = replace(job, intent=ConfigText.single(whole[:at] + said + whole[at:]))
+
+    await enter(device, job, *SENDING)
+
+    assert "who?\nwhy??" in unit.running_text()
+
+
 async def test_who_answers_is_known(reach: Reach, unit: FortiDevice) -> None:
     identity = await reach().identify()
 
