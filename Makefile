@@ -35,8 +35,9 @@ bench: setup-dev ## print each figure beside a named baseline of the same run
 fuzz: setup-dev $(VENV)/.ready-fuzz ## fuzz every parser and the doors, guided by coverage; FUZZ_S=600 seconds in all
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S)
 
-test-deep: setup-dev ## mutate the rules (DEEP_S=600 seconds, 0: all); cut a push after every byte and kill it in every state (hours)
+test-deep: setup-dev ## mutate the rules (DEEP_S=600 seconds, 0: all), and each rule against its own tests; cut a push after every byte and kill it in every state (hours)
 	$(BIN)/python -m tests.mutation --seconds $(DEEP_S)
+	$(BIN)/python -m tests.mutation --each-rule
 	$(BIN)/python -m tests.deep
 	KAJITORI_REAL_S=300 $(BIN)/python -m pytest -q tests/controller/metering/test_real_line.py
 

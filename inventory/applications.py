@@ -17,7 +17,7 @@ from inventory.eligibility import (
     UltraFirewall,
 )
 from inventory.errors import BadInput
-from inventory.fees import Kind
+from inventory.fees import Kind, a_kind
 
 ADAPTER_KINDS: Final = frozenset[Kind]({"adapter", "adapter-rental"})
 _NEEDS: Final[Mapping[Kind, tuple[str, ...]]] = {
@@ -101,7 +101,7 @@ def require_complete(service: Service, wanted: Wanted, place: str) -> None:
     for name in _NEEDS[wanted.kind]:
         if name not in given:
             raise BadInput(
-                f"a {wanted.kind} is applied for with its {name}",
+                f"{a_kind(wanted.kind)} is applied for with its {name}",
                 field=f"{place}.{name}",
                 rule="MPC-9.1" if service == "mpc" else "SMF-3.1",
                 next_step="Complete the form.",
@@ -114,4 +114,4 @@ def require_complete(service: Service, wanted: Wanted, place: str) -> None:
             next_step="Name the rental, or give the serial number.",
         )
     for name in given.keys() - set(_NEEDS[wanted.kind]) - _MAY[wanted.kind]:
-        raise BadInput(f"a {wanted.kind} has no {name}", field=f"{place}.{name}", next_step="Leave it out.")
+        raise BadInput(f"{a_kind(wanted.kind)} has no {name}", field=f"{place}.{name}", next_step="Leave it out.")

@@ -164,7 +164,18 @@ class Book:
     """Option → what it is bound to then, or was when it ended."""
 
 
-def fold(lines: Iterable[BookLine], events: Sequence[BookEvent], until: date) -> Book:
+@dataclass(frozen=True, slots=True)
+class EndedElsewhere:
+    """The management line of another contractor, in which an adapter of this one may have sat, has ended."""
+
+    line: int
+    last_day: date
+    by_abolition: bool
+
+
+def fold(
+    lines: Iterable[BookLine], events: Sequence[BookEvent], until: date, elsewhere: Sequence[EndedElsewhere] = ()
+) -> Book:
     """The lines at the end of the day `until`. Lines of one contractor, with all their events, in any order.
 
     A recorded event that does not fit (a correction took away what it rested on) changes nothing and is a step with an
@@ -172,7 +183,7 @@ def fold(lines: Iterable[BookLine], events: Sequence[BookEvent], until: date) ->
     """
     taken_back = {one.corrects for one in events if one.corrects is not None}
     kept = [one for one in events if one.event is not None and one.id not in taken_back]
-    folding = _Folding([one for one in lines if one.applied <= until], kept)
+    folding = _Folding([one for one in lines if one.applied <= until], kept, elsewhere)
     folding.run(until)
     return Book(
         folding.contracts,
@@ -187,7 +198,10 @@ def fold(lines: Iterable[BookLine], events: Sequence[BookEvent], until: date) ->
 
 
 class _Folding:
-    def __init__(self, lines: Sequence[BookLine], events: Sequence[BookEvent]) -> None:
+    def __init__(
+        self, lines: Sequence[BookLine], events: Sequence[BookEvent], elsewhere: Sequence[EndedElsewhere]
+    ) -> None:
+        self._elsewhere = sorted(elsewhere, key=lambda one: (one.last_day, one.line), reverse=True)
         self.lines = {one.id: one for one in lines}
         self.contracts = {one.id: apply(one.service, one.kind, one.applied, one.values) for one in lines}
         self.groups: dict[int, int | None] = {one.id: one.group for one in lines}
@@ -211,6 +225,8 @@ class _Folding:
         days = [day for contract in self.contracts.values() for day in _due_days(contract)]
         if self._waiting:
             days.append(_day(self._waiting[-1]))
+        if self._elsewhere:
+            days.append(self._elsewhere[-1].last_day + timedelta(days=1))
         return min(days, default=None)
 
     def _recorded(self, one: BookEvent) -> None:
@@ -226,6 +242,8 @@ class _Folding:
 
     def _calendar(self, day: date) -> None:
         """What the day brings by itself, until nothing is due: last days first, then starts, then changes."""
+        while self._elsewhere and self._elsewhere[-1].last_day < day:
+            self._end_with(self._elsewhere.pop())
         for line, contract in sorted(self.contracts.items()):
             if contract.state is State.TERMINATING and contract.effective is not None and contract.effective < day:
                 self._step(line, DayOver(day), None)
@@ -236,6 +254,12 @@ class _Folding:
         for line, contract in sorted(self.contracts.items()):
             if any(one.first_day <= day for one in contract.pending):
                 self._change(line, contract, day)
+
+    def _end_with(self, ended: EndedElsewhere) -> None:
+        for number, one in self.lines.items():
+            sat_there = one.applied <= ended.last_day and one.bound_to(ended.last_day) == ended.line
+            if sat_there and self.contracts[number].state not in FINAL:
+                self._depend(number, ended.last_day, by_abolition=ended.by_abolition)
 
     def _start(self, line: int, first_day: date, day: date) -> None:
         """A group that nobody is in when it begins never does: who was to join it has changed its mind (MPC-6.7)."""

@@ -36,7 +36,7 @@ from inventory.contractevents import (
 )
 from inventory.deadlines import minimum_period_end, require_notice, termination_effective
 from inventory.errors import RuleViolation
-from inventory.fees import Kind
+from inventory.fees import Kind, a_kind
 from inventory.optionrules import network_type_change, packs_change, plan_change
 
 OPTIONS: Final = frozenset[Kind]({"ultra-send-back", "mobile-access", "packet-share-group", "ultra-firewall"})
@@ -170,10 +170,10 @@ def step(contract: Contract, event: ContractEvent) -> ContractStep:
     if fits:
         return row.act(contract, event)
     if event.is_fact:
-        words = f"{event_name(event)} does not fit a {contract.kind} that is {contract.state}"
+        words = f"{event_name(event)} does not fit {a_kind(contract.kind)} that is {contract.state}"
         return ContractStep(contract, row.rule(contract), alert=words)
     raise RuleViolation(
-        f"a {contract.kind} that is {contract.state} knows no {event_name(event)}",
+        f"{a_kind(contract.kind)} that is {contract.state} knows no {event_name(event)}",
         rule=row.rule(contract),
         field="event",
         next_step=f"Possible now: {', '.join(allowed(contract)) or 'nothing, it is final'}.",
@@ -374,7 +374,7 @@ def _change(contract: Contract, event: ContractEvent) -> ContractStep:
     kind, rule = _CHANGES.get(event.what, ("ultra-firewall", "SMF-5.2"))
     if contract.kind != kind or event.what not in _CHANGES:
         raise RuleViolation(
-            f"the {event.what} of a {contract.kind} cannot change",
+            f"the {event.what} of {a_kind(contract.kind)} cannot change",
             rule="SMF-5.2" if contract.kind == "ultra-firewall" else rule,
             field="what",
             next_step="End the option and apply for another.",

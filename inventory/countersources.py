@@ -105,8 +105,9 @@ _WORDS: Final = {
         "Check address, access list and that the agent is on; an agent is silent to a wrong community too.",
     ),
     SourceState.REFUSED: (
-        "the agent refuses the credential; it is asked again when the credential is changed, or in an hour",
-        "Compare user, protocols and passwords with the device's.",
+        "the agent refuses the credential, or shows another certificate than the recorded one; it is asked again when "
+        "the credential is changed, or in an hour",
+        "Compare user, protocols, passwords and the certificate's fingerprint with the device's.",
     ),
     SourceState.LYING: (
         "the agent's counters cannot be true; what contradicts itself is kept as uncertain, never as traffic",

@@ -36,6 +36,11 @@ TRANSITION_DAY: Final = date(2009, 11, 1)
 """Rentals concluded before it use the model registered on it (SMF-S2009-11.2)."""
 
 
+def a_kind(kind: str) -> str:
+    """A kind with its article, for messages: `an adapter`."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
 @dataclass(frozen=True, slots=True)
 class Life:
     """When a line is charged: from its billing start date to its last day of service; None: it goes on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from statistics import median
+from statistics import median, median_low
 
 from inventory.backtest import Record
 from inventory.congestion import DEFAULT_RULES
@@ -15,8 +15,10 @@ from inventory.links import USED_PERCENT, CapacityKind, Direction, Governing
 from inventory.metering import Interval, rate_bps
 from inventory.proposalmoney import Money, money_facts
 from inventory.proposals import LINE_SHARE, ModelOffer, Need, Remedy, RemedyKind
+from inventory.timeslots import SLOT_MS
 
 SHOWN_DAYS = 14
+P95_DAYS = 28
 WEEK = 7
 _SOURCES = {
     CapacityKind.LINE: "line rate entered by the operator",
@@ -62,6 +64,34 @@ class Facts:
     """None: no contract line would end, or a price is missing; then the text is silent about money."""
     record: TrackRecord | None = None
     """None: neither the link nor a group has enough of one."""
+    place: str = ""
+    """Name of the entry, as people call it."""
+
+    @property
+    def valid(self) -> list[LinkDay]:
+        """The last valid days, as many as are shown."""
+        return [day for day in self.days if day.figures.valid][-SHOWN_DAYS:]
+
+    @property
+    def busy_clock(self) -> str | None:
+        """The usual busy hour by the local clock; None without a valid day, and where days are not of 24 hours."""
+        starts = [day.figures.busy_start_slot for day in self.valid if day.figures.busy_start_slot is not None]
+        if not starts:
+            return None
+        begin = median_low(starts) * 5
+        return "–".join(f"{at // 60:02d}:{at % 60:02d}" for at in (begin, begin + 60))
+
+    @property
+    def coverage(self) -> float:
+        """Share of the time of the last 28 days' slots that was measured."""
+        shown = [day for day in self.days if day.slots][-P95_DAYS:]
+        slots = sum(day.slots for day in shown)
+        return sum(day.covered_ms for day in shown) / (slots * SLOT_MS) if slots else 0.0
+
+    @property
+    def since(self) -> date | None:
+        """First day of the capacity; None where it holds as far back as readings go."""
+        return None if self.capacity.since == date.min else self.capacity.since
 
 
 def mbps(bps: float) -> str:
@@ -71,26 +101,32 @@ def mbps(bps: float) -> str:
 
 def sentence(facts: Facts) -> str:
     """The proposal in words, with its figures."""
-    valid = [day for day in facts.days if day.figures.valid][-SHOWN_DAYS:]
-    utils = [day.figures.busy_util for day in valid if day.figures.busy_util is not None]
+    utils = [day.figures.busy_util for day in facts.valid if day.figures.busy_util is not None]
     hot = sum(util >= DEFAULT_RULES.congested_util for util in utils[-WEEK:])
     subject = (
         "the device (in + out)" if facts.direction is Direction.DEVICE else f"{facts.interface} ({facts.direction})"
     )
+    where = f" at {facts.place}" if facts.place else ""
+    since = f" from {facts.since.isoformat()} on" if facts.since else ""
     parts = [
-        f"{subject}: judged against {mbps(facts.capacity.used_bps)} ({_SOURCES[facts.capacity.kind]}, "
+        f"{subject}{where}: judged against {mbps(facts.capacity.used_bps)} ({_SOURCES[facts.capacity.kind]}{since}, "
         f"{USED_PERCENT[facts.capacity.kind]} % of {mbps(facts.capacity.nominal_bps)}).",
     ]
     if utils:
         parts.append(
-            f"Busy hour {100 * median(utils):.0f} % ({len(utils)}-day median), "
+            f"Busy hour {facts.busy_clock}: {100 * median(utils):.0f} % ({len(utils)}-day median), "
             f"above 85 % on {hot} of the last {len(utils[-WEEK:])} measured days."
         )
-    parts.append(f"95th percentile of the last 28 days {_interval(facts.p95)}, grade {facts.p95.grade}.")
+    parts.append(
+        f"95th percentile of the last 28 days {_interval(facts.p95)} (coverage {100 * facts.coverage:.1f} %, "
+        f"grade {facts.p95.grade})."
+    )
     parts += _growth(facts.outlook)
     parts.append(_recommendation(facts))
     if facts.money:
         parts += _money(facts.money)
+    elif facts.remedy.monthly_delta_yen is not None:
+        parts.append(f"The monthly fee changes by {facts.remedy.monthly_delta_yen:+,} yen (without tax).")
     if facts.record:
         parts.append(_backtest(facts.record))
     return " ".join(parts)
@@ -116,7 +152,12 @@ def _interval(p95: Interval) -> str:
 
 def _growth(found: Outlook) -> list[str]:
     if isinstance(found.saturation, date):
-        return [f"At the present growth 85 % is reached on {found.saturation.isoformat()}."]
+        pace = f"{mbps(found.slope_bps_per_week or 0)} per week, Z = {found.mann_kendall_z or 0:.1f}"
+        early, late = (_shown(day) or "none" for day in (found.early, found.late))
+        return [
+            f"At the present growth ({pace}) 85 % is reached on {found.saturation.isoformat()} "
+            f"(80 % interval {early} to {late})."
+        ]
     if found.saturation is NoDate.ALREADY:
         return ["The weekly busy hour is above 85 % already."]
     return []

@@ -6,12 +6,12 @@ from datetime import date
 from statistics import median
 
 from inventory.congestion import DEFAULT_RULES
-from inventory.forecast import NoDate
+from inventory.forecast import NoDate, Outlook
 from inventory.links import USED_PERCENT, CapacityKind, Direction
 from inventory.metering import rate_bps
 from inventory.proposalmoney import Money
 from inventory.proposals import LINE_SHARE, RemedyKind
-from inventory.proposaltext import SHOWN_DAYS, WEEK, Facts, TrackRecord, mbps
+from inventory.proposaltext import WEEK, Facts, TrackRecord, mbps
 
 _SOURCES = {
     CapacityKind.LINE: "運用者が登録した回線速度",
@@ -26,34 +26,45 @@ _DAYS = {"now": "本日", "free": "残余期間の料金が不要となる最初
 
 def sentence_ja(facts: Facts) -> str:
     """The proposal in Japanese, with its figures."""
-    valid = [day for day in facts.days if day.figures.valid][-SHOWN_DAYS:]
-    utils = [day.figures.busy_util for day in valid if day.figures.busy_util is not None]
+    utils = [day.figures.busy_util for day in facts.valid if day.figures.busy_util is not None]
     hot = sum(util >= DEFAULT_RULES.congested_util for util in utils[-WEEK:])
     direction = _DIRECTIONS[facts.direction]
     subject = direction if facts.direction is Direction.DEVICE else f"{facts.interface}（{direction}）"
+    where = f"{facts.place}の" if facts.place else ""
+    since = f"、{facts.since.isoformat()}から" if facts.since else ""
     parts = [
-        f"{subject}：判定の基準は{mbps(facts.capacity.used_bps)}（{_SOURCES[facts.capacity.kind]}"
+        f"{where}{subject}：判定の基準は{mbps(facts.capacity.used_bps)}（{_SOURCES[facts.capacity.kind]}{since}、"
         f"{mbps(facts.capacity.nominal_bps)}の{USED_PERCENT[facts.capacity.kind]} %）。"
     ]
     if utils:
         parts.append(
-            f"最繁時の使用率は{100 * median(utils):.0f} %（{len(utils)}日間の中央値）、"
+            f"最繁時（{facts.busy_clock}）の使用率は{100 * median(utils):.0f} %（{len(utils)}日間の中央値）、"
             f"直近の測定日{len(utils[-WEEK:])}日のうち{hot}日で85 %を超過。"
         )
     low = mbps(rate_bps(facts.p95.low))
     high = None if facts.p95.high is None else mbps(rate_bps(facts.p95.high))
     shown = f"{low}以上" if high is None else low if low == high else f"{low}～{high}"
-    parts.append(f"直近28日の95パーセンタイルは{shown}、グレード{facts.p95.grade}。")
+    parts.append(
+        f"直近28日の95パーセンタイルは{shown}、測定率{100 * facts.coverage:.1f} %、グレード{facts.p95.grade}。"
+    )
     if isinstance(facts.outlook.saturation, date):
-        parts.append(f"現在の増加が続くと{facts.outlook.saturation.isoformat()}に85 %に達する見込み。")
+        parts.append(_growth(facts.outlook, facts.outlook.saturation))
     elif facts.outlook.saturation is NoDate.ALREADY:
         parts.append("週ごとの最繁時は既に85 %を超過。")
     parts.append(_recommendation(facts))
     if facts.money:
         parts += _money(facts.money)
+    elif facts.remedy.monthly_delta_yen is not None:
+        parts.append(f"月額料金の差額は{facts.remedy.monthly_delta_yen:+,}円（税抜）。")
     if facts.record:
         parts.append(_backtest(facts.record))
     return "".join(parts)
+
+
+def _growth(found: Outlook, reached: date) -> str:
+    pace = f"週あたり{mbps(found.slope_bps_per_week or 0)}、Z = {found.mann_kendall_z or 0:.1f}"
+    early, late = (day.isoformat() if isinstance(day, date) else "なし" for day in (found.early, found.late))
+    return f"現在の増加（{pace}）が続くと{reached.isoformat()}に85 %に達する見込み（80 %区間：{early}～{late}）。"
 
 
 _OF = {"link": "この回線", "group": "同種の回線", "fleet": "全回線"}

@@ -10,6 +10,7 @@ from typing import Final, Literal, get_args
 from inventory.catalogue import DeviceClass, Service
 from inventory.deadlines import require_notice
 from inventory.errors import BadInput, RuleViolation
+from inventory.fees import a_kind
 
 RecordKind = Literal[
     "name-change",
@@ -123,20 +124,20 @@ def require_record(new: NewRecord, about: frozenset[str]) -> None:
             raise _missing(new, name)
     for name in new.facts.keys() - set(shape.says) - set(shape.may):
         raise BadInput(
-            f"a {new.kind} has no {name[:40]}",
+            f"{a_kind(new.kind)} has no {name[:40]}",
             field=f"facts.{name[:40]}",
             next_step=f"It takes {', '.join((*shape.says, *shape.may))}.",
         )
     for name in shape.about:
         if name not in about:
-            raise BadInput(f"a {new.kind} names its {name}", field=name, next_step=f"Give the {name}.")
+            raise BadInput(f"{a_kind(new.kind)} names its {name}", field=name, next_step=f"Give the {name}.")
     if new.until is not None and new.until < new.day:
         raise BadInput(f"it ends on {new.until}, before it begins on {new.day}", field="until", next_step="Correct it.")
     _guard(new)
 
 
 def _missing(new: NewRecord, name: str) -> BadInput | RuleViolation:
-    words = f"a {new.kind} is recorded with its {name.replace('_', ' ')}"
+    words = f"{a_kind(new.kind)} is recorded with its {name.replace('_', ' ')}"
     if name in {"consent", "approval", "proof", "adapter_user"}:
         return RuleViolation(
             words,

@@ -16,6 +16,8 @@ ROOT: Final = Path(__file__).parent.parent
 PAGE: Final = ROOT / "docs" / "terms.md"
 IDS: Final = re.compile(r"\b(?:MPC|SMF)-(?:S\d{4}-\d\d\.\d|A?\d+(?:\.\d+)?(?:\([0-9a-z]+\))*)")
 
+TEXTS: Final = {"SMF-12.2": "what every text for customers says", "MPC-18.2": "what every text for customers says"}
+"""Rules that no code names."""
 HEAD: Final = """# The service terms in the code
 
 Written by `python -m tests.rules` from `inventory/terms.py`, the code that names a rule, and the tests that carry its
@@ -58,10 +60,15 @@ def named() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for folder in ("inventory", "drivers", "controller"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            if path.name != "terms.py":
+            if path.name != "terms.py" and path.parent.name != "demo":  # the demo plays rules, it does not hold them
                 for id_ in sorted(set(IDS.findall(path.read_text(encoding="utf-8")))):
                     found.setdefault(id_, []).append(str(path.relative_to(ROOT)))
     return found
+
+
+def told(rule: str) -> list[str]:
+    """The tests that the page names for a rule: at most three, those of the pure rules first."""
+    return sorted(shown().get(rule, []), key=lambda one: not one.startswith("inventory/"))[:3]
 
 
 def page() -> str:
@@ -69,9 +76,8 @@ def page() -> str:
     tests, modules = shown(), named()
     lines = []
     for id_, words in RULES.items():
-        where = ", ".join(f"`{one}`" for one in modules.get(id_, [])[:3]) or "–"
-        own = sorted(tests.get(id_, []), key=lambda one: not one.startswith("inventory/"))
-        by = ", ".join(f"`{one}`" for one in own[:3]) or "*open*"
+        where = ", ".join(f"`{one}`" for one in modules.get(id_, [])[:3]) or TEXTS.get(id_, "–")
+        by = ", ".join(f"`{one}`" for one in told(id_)) or "*open*"
         lines.append(f"| {id_} | {words} | {where} | {by} |")
     count = sum(id_ in tests for id_ in RULES)
     return HEAD + "\n".join(lines) + f"\n\n{count} of {len(RULES)} rules are shown by a test.\n"

@@ -202,6 +202,8 @@ def _kind(case: Fields) -> Kind | None:
 
 
 def _plan(case: Fields) -> str | None:
+    if case.has("kind") and case.text("kind") == "mobile-access" and not case.has("plan"):
+        raise BadInput("mobile-access has a plan", field="plan")
     return case.chosen("plan", MOBILE_PLANS) if case.has("plan") else None
 
 
@@ -245,11 +247,20 @@ def _rental_amount(case: Fields) -> Amount:
     for day, name in case.dated("models"):
         if not isinstance(name, str):
             raise BadInput("models holds no names", field="models")
-        registered.append((day, name))
+        registered.append((day, _model_key(name)))
     prices = {
-        name: not_below_0(whole(yen, "monthly_yen"), "monthly_yen") for name, yen in case.mapping("monthly_yen").items()
+        _model_key(name): not_below_0(whole(yen, "monthly_yen"), "monthly_yen")
+        for name, yen in case.mapping("monthly_yen").items()
     }
     return rental_early_termination(_life(case), case.day("concluded"), registered, prices)
+
+
+def _model_key(name: str) -> str:
+    """One key for both spellings of a model (service-terms §2.2); another name stays as it is."""
+    try:
+        return model(name).key
+    except BadInput:
+        return name
 
 
 def _yen(of: Callable[[Fields], Amount]) -> Judge:

@@ -10,7 +10,7 @@ from controller.clock import Clock
 from controller.metering.outlooks import LINE, chosen
 from controller.metering.places import Around, Found, Place, Series, standing
 from controller.metering.series import KeptPorts, kept_ports, series_of
-from controller.store import backtests, equipment, links, modelfigures, proposalfacts, proposals, traffic
+from controller.store import backtests, entries, equipment, links, modelfigures, proposalfacts, proposals, traffic
 from controller.store.database import Database
 from controller.store.links import LinkLevel
 from controller.store.proposalfacts import Check
@@ -113,8 +113,10 @@ class Drafter:
             if not states:
                 return None
             capacities = await links.known_capacities(tx, link)
+            place = await entries.get(tx, EVERYTHING, link.entry_id)
             around = Around(
                 equipment=await equipment.seated(tx, link.entry_id),
+                name=place.name or place.key,
                 contract=await proposalfacts.of_entry(tx, link.entry_id, today),
                 book=await modelfigures.book(tx),
                 ports_used=_physical(await links.of_entries(tx, EVERYTHING, [link.entry_id])),

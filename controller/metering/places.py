@@ -73,6 +73,8 @@ class Around:
 
     equipment: Equipment | None
     """None: nobody sits there."""
+    name: str
+    """Of the entry, as people call it."""
     contract: ContractFacts
     book: ModelBook
     ports_used: int
@@ -117,7 +119,8 @@ class Place:
         model = catalogue.model(equipment.model_key)
         known = self.around.book.find(equipment.hardware, model.key)
         if known is None:
-            known = PublishedModel(equipment.hardware or model.key, model.family, "", sold=True)
+            shown = next((name for service, name in model.names if service == equipment.service), model.names[0][1])
+            known = PublishedModel(equipment.hardware or shown, model.family, "", sold=True)
         return self._offer(equipment, model, known)
 
     def basis_of(self, direction: str) -> Basis | None:
@@ -168,6 +171,7 @@ class Place:
             remedy=found.remedy,
             money=found.money,
             record=record,
+            place=self.around.name,
         )
         series = {
             s.state.direction.value: proposaltext.series_facts(self.link.id, s.days, s.p95, s.outlook)

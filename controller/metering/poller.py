@@ -20,7 +20,7 @@ from drivers.sessions.counting import CounterReader, FoundInterface, InterfaceCo
 from drivers.sessions.forti_counters import FortiReader, FortiTarget
 from drivers.sessions.snmp import SnmpReader, SnmpTarget, SnmpUser
 from inventory.countersources import CounterAgent, Poll, SourceState, Told, judge, lie
-from inventory.errors import AuthenticationFailed, DeviceError, Unreachable
+from inventory.errors import AuthenticationFailed, DeviceError, IdentityMismatch, Unreachable
 
 log = structlog.get_logger()
 
@@ -213,7 +213,8 @@ class CounterPoller:
         return found
 
     def _failed(self, device: _Device, error: DeviceError) -> _Round:
-        refused = isinstance(error, AuthenticationFailed)
+        # Another certificate than the recorded one gets no token, and is not asked again and again for its own.
+        refused = isinstance(error, AuthenticationFailed | IdentityMismatch)
         state = SourceState.REFUSED if refused else SourceState.LYING
         if isinstance(error, Unreachable):
             state = SourceState.SILENT

@@ -20,8 +20,8 @@ from inventory.adapters import SerialNumber
 from inventory.applications import Wanted
 from inventory.calendar import tokyo_day
 from inventory.catalogue import Service
-from inventory.contractbook import VOID, Book, BookEvent, BookLine, event_of, fold
-from inventory.contracts import Contract, State
+from inventory.contractbook import VOID, Book, BookEvent, BookLine, EndedElsewhere, event_of, fold
+from inventory.contracts import Cause, Contract, State
 from inventory.entitlement import Stop, lack_of
 from inventory.fees import Kind
 from inventory.slots import show_key
@@ -161,11 +161,13 @@ async def book(
     known_at_ms: int | None = None,
     without: int | None = None,
     asked_until: date | None = None,
+    alone: bool = False,
 ) -> Book:
     """A contractor's lines at the end of a day, from what was known at an instant (None: now).
 
     `without`: an event that is about to be corrected. `asked_until`: what somebody asked for or told later is left
-    out, while the calendar goes on to `as_of`. The caller has checked the scope.
+    out, while the calendar goes on to `as_of`. `alone`: without what other contractors' lines do to these; managements
+    never depend on them. The caller has checked the scope.
     """
     known = await lines_of(tx, contractor_id, known_at_ms=known_at_ms)
     query = (
@@ -181,9 +183,16 @@ async def book(
         # A later event had not happened; what it corrects has not happened either.
         later = (one.event is not None and one.event.day > asked_until for one in recorded)
         recorded = [replace(one, event=None) if late else one for one, late in zip(recorded, later, strict=True)]
-    homes = await _homes(tx, known, known_at_ms, asked_until)
+    homes = {} if alone else await _homes(tx, known, known_at_ms, asked_until)
     lines = [replace(_book_line(one), homes=homes.get(one.id, ())) for one in known]
-    return fold(lines, [one for one in recorded if one.id != without], as_of)
+    others = {line for seats in homes.values() for _, line in seats if line is not None} - {one.id for one in known}
+    elsewhere = []
+    for one in await by_number(tx, others):
+        theirs = await book(tx, one.contractor_id, as_of, known_at_ms=known_at_ms, asked_until=asked_until, alone=True)
+        contract = theirs.contracts.get(one.id)
+        if contract is not None and contract.state is State.ENDED and contract.effective is not None:
+            elsewhere.append(EndedElsewhere(one.id, contract.effective, contract.cause is Cause.ABOLITION))
+    return fold(lines, [one for one in recorded if one.id != without], as_of, elsewhere)
 
 
 async def _homes(

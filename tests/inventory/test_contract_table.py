@@ -326,3 +326,9 @@ def test_each_state_says_what_it_knows(contract: Contract, events: tuple[str, ..
     assert allowed(contract) == events
     told = refused(contract, Accept(DAY, DAY)) if contract.state is not State.APPLIED else None
     assert told is None or told.facts["allowed"] == list(events)
+
+
+@pytest.mark.parametrize(("kind", "article"), [("adapter", "an"), ("management", "a"), ("ultra-firewall", "an")])
+def test_refusals_read_as_a_person_writes(kind: Kind, article: str) -> None:
+    assert refused(line(kind), Withdraw(DAY)).message == f"{article} {kind} that is active knows no withdraw"
+    assert step(line(kind), DayOver(DAY)).alert == f"day-over does not fit {article} {kind} that is active"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.contractbook import Book, BookEvent, BookLine, event_of, facts_of, fold
+from inventory.contractbook import Book, BookEvent, BookLine, EndedElsewhere, event_of, facts_of, fold
 from inventory.contractevents import (
     Abolition,
     Accept,
@@ -194,6 +194,23 @@ def test_ultra_firewall_without_a_rental_ends_with_the_management_that_its_adapt
     book = played(BookEvent(9, 1, Notice(date(2025, 5, 10))), until=date(2025, 6, 30), lines=(here, there, wall))
     assert book.contracts[1].effective == date(2025, 6, 9)
     assert (book.contracts[3].state is State.ENDED) is ends
+
+
+@pytest.mark.rule("SMF-23.3")
+@pytest.mark.parametrize(("homes", "ends"), [(((date(2025, 3, 20), 9),), True), (((date(2025, 3, 20), 1),), False)])
+@pytest.mark.parametrize("by_abolition", [False, True])
+def test_ultra_firewall_in_another_contractors_management_ends_with_that(
+    homes: tuple[tuple[date, int | None], ...], ends: bool, by_abolition: bool
+) -> None:
+    day, last = date(2025, 3, 10), date(2025, 6, 9)
+    lines = (BookLine(1, "smfsx", "management", day), BookLine(3, "smfsx", "ultra-firewall", day, on=1, homes=homes))
+    elsewhere = [EndedElsewhere(9, last, by_abolition)]
+    on_it = fold(lines, accepted(*lines), last, elsewhere).contracts[3]
+    assert on_it.state is State.ACTIVE
+    after = fold(lines, accepted(*lines), last + timedelta(days=1), elsewhere).contracts[3]
+    assert (after.state is State.ENDED) is ends
+    if ends:
+        assert (after.effective, after.cause) == (last, Cause.ABOLITION if by_abolition else Cause.DEPENDENCY)
 
 
 def test_a_corrected_notice_gives_another_last_day_and_the_old_one_stays_known() -> None:

@@ -1,7 +1,8 @@
-"""`python -m tests.mutation --each-rule`: does a change of what cites a rule fail a test that carries the rule's mark?
+"""`python -m tests.mutation --each-rule`: does a change of what cites a rule fail a test that the page names for it?
 
 For each rule of the terms: the functions and tables of `inventory/` that name its id are changed, one place at a time,
-and only the tests marked with that id are run, until one change is found. A rule without such a change is reported.
+and only the tests that `docs/terms.md` names for it are run, until one change is found. A rule without such a change
+is reported.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Final
 from inventory.terms import RULES
 from tests.mutation.points import Mutant, mutants
 from tests.mutation.trial import Seen, judged, observe
-from tests.rules import IDS, shown
+from tests.rules import IDS, told
 
 TRIED_AT_MOST: Final = 40
 """Changes of one rule; if its own tests find none of so many, they do not show it."""
@@ -84,7 +85,7 @@ def places() -> dict[str, list[Mutant]]:
 
 def verdict(rule: str, changes: list[Mutant], seen: Seen, seed: int) -> RuleVerdict:
     """Try changes in an order that follows from the seed, until a test of the rule finds one."""
-    marked = {f"tests/{test}" for test in shown().get(rule, [])}
+    marked = {f"tests/{test}" for test in told(rule)}
     if not changes:
         return RuleVerdict(rule, None, 0, "no code of inventory/ names it: it is shown by what the daemon does")
     own = {test for test in seen.lines if test.partition("[")[0] in marked}

@@ -117,6 +117,11 @@ def test_a_file_that_would_be_half_read_says_where(tmp_path: Path, text: str, na
             {"kind": "adapter", "monthly_yen": -1, "billing_start": "2025-06-11", "month": "2025-06"},
             "below",
         ),
+        (
+            "line_fee",
+            {"kind": "mobile-access", "monthly_yen": 100, "billing_start": "2025-06-11", "month": "2025-06"},
+            "has a plan",
+        ),
         ("ends_together", {"lines": {"a": {"kind": "adapter"}}, "ending": ["b"]}, "'b'"),
     ],
 )
@@ -126,6 +131,25 @@ def test_an_input_that_means_nothing_fails_its_case_by_name(
     (line,) = judged(tmp_path, {group: [{"id": "X", **case}]})
     assert line.startswith("FAIL X expected")
     assert names in line
+
+
+def test_both_spellings_of_a_rented_model_find_its_price(tmp_path: Path) -> None:
+    case = {
+        "id": "X",
+        "concluded": "2025-01-20",
+        "billing_start": "2025-02-01",
+        "models": [["2025-01-20", "SEIL BPV4"], ["2025-08-01", "SEIL/X1"]],
+        "monthly_yen": {"SEIL/BPV4": 6000, "SEIL/X1": 4000},
+        "ended": "2025-10-31",
+        "yen": 18000,
+    }
+    assert judged(tmp_path, {"rental_early_termination": [case]}) == ["ok X"]
+
+
+def test_an_exemption_without_a_kind_is_of_an_adapter_line_and_of_mpc_only(tmp_path: Path) -> None:
+    case = {"billing_start": "2025-01-01", "months": 12, "monthly_yen": 1000, "ended": "2025-05-31", "exempt": True}
+    named = [{"id": "A", "service": "mpc", **case, "yen": 0}, {"id": "B", **case, "yen": 7000}]
+    assert judged(tmp_path, {"early_termination": named}) == ["ok A", "ok B"]
 
 
 def test_an_adapter_of_mpc_without_a_class_has_no_place(tmp_path: Path) -> None:

@@ -102,12 +102,11 @@ async def take(ingestor: Ingestor, told: Sequence[Mapping[Interface, Sequence[Ke
         await ingestor.add(offer)
 
 
+@pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
 async def test_an_interface_whose_readings_reach_two_nodes_by_turns_loses_no_octet(
     traffic: TrafficDatabase, clock: ManualClock
 ) -> None:
     """Neither believes what it remembers of the last reading: the other node has had a later one."""
-    if not traffic.shared:
-        pytest.skip("two nodes share PostgreSQL only")
     nodes = [Ingestor(traffic, clock, heartbeat_interval_ms=60_000) for _ in range(2)]
     start_ms = clock.now_ms() // SLOT_MS * SLOT_MS - 20 * SLOT_MS
     random_ = random.Random(3)

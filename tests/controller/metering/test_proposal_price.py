@@ -98,6 +98,13 @@ async def test_the_smallest_lent_model_that_suffices_is_proposed_with_its_price_
     assert "+1,500 yen" in found.text
     assert "差額+1,500円" in (found.text_ja or "")
     assert "the line can stay" in found.text
+    # Without the figure that it rests on it says nothing any more, though the same router sits there.
+    async with database.write() as tx:
+        await modelfigures.withdraw(tx, BY, "SEIL/X4")
+    await MeteringService(database, traffic, clock).draft_proposals()
+    async with database.read() as tx:
+        last = (await proposals.steps(tx, ALL, found.id))[-1]
+    assert (last.state, last.reason) == ("superseded", "capacity-changed")
 
 
 async def test_a_missing_price_leaves_the_model_and_takes_the_money_away(

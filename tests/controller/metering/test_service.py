@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -300,6 +301,12 @@ async def test_thirty_five_days_of_overload_draft_one_proposal_and_no_second(pla
         (draft,) = await proposals.page(tx, EVERYTHING)
     assert (draft.state, draft.kind, draft.reason) == ("draft", "line", "level")
     assert "Recommended: a line of" in draft.text
+    assert draft.text.startswith(
+        "wan1 (down) at Osaka 2: judged against 100.0 Mbit/s (line rate entered by the operator from 2025-01-01 on, "
+    )
+    assert re.search(r"Busy hour 1[0-5]:\d\d–1[1-6]:\d\d: \d+ % \(14-day median\)", draft.text)
+    assert "(coverage 100.0 %, grade A)" in draft.text
+    assert (draft.text_ja or "").startswith("Osaka 2のwan1（下り）：判定の基準は100.0 Mbit/s")
     assert draft.evidence["capacity"]["kind"] == "line"
     json.dumps(dict(draft.evidence))
     shown = draft.evidence["series"]["down"]["days"][-1]

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from controller.keyring import Keyring
-from controller.store import amounts, contracts, contractsteps, entries, groupchange, prices, slots
+from controller.store import amounts, contracts, contractsteps, entries, groupchange, managements, prices, slots
 from controller.store.database import Database
 from controller.store.groupchange import NewGroup
 from inventory.applications import Wanted
@@ -143,6 +143,31 @@ async def test_ultra_firewall_without_a_rental_moves_with_its_adapter_to_another
     await office.record(there, Notice(later_day := TODAY + timedelta(days=1)), by=later)
     ended = (await office.standing(line, over)).contract
     assert (ended.state, ended.effective) == (State.ENDED, later_day + timedelta(days=30))
+
+
+@pytest.mark.rule("SMF-23.3", "SMF-13")
+async def test_ultra_firewall_that_has_moved_into_another_contractors_management_ends_with_that(
+    fleet: Fleet, office: Office
+) -> None:
+    who, host = await fleet.contractor(), await fleet.contractor("South Foods")
+    own, other = [(await office.contract(one, PLAIN, service="smfsx"))["management"] for one in (who, host)]
+    (from_id,), (to_id,) = [(await office.standing(one)).managements for one in (own, other)]
+    unit = await fleet.adapter(who, service="smfsx", device_class=None, model="SEIL/x86 Fuji")
+    async with fleet.database.write() as tx:
+        await slots.assign(tx, ALL, BY, unit.id, management_id=from_id)
+    option = Wanted("ultra-firewall", serial_number=unit.serial.shown)
+    line = (await office.contract(who, option, service="smfsx"))["ultra-firewall"]
+    later = on(TODAY + timedelta(days=1))
+    async with fleet.database.write() as tx:
+        await managements.consent(tx, ALL, BY, to_id, contractor_id=who.id, proof="letter 3")
+        await slots.release(tx, ALL, later, unit.id)
+        await slots.assign(tx, ALL, later, unit.id, management_id=to_id)
+    await office.record(other, Notice(TODAY), by=later)
+    last = TODAY + timedelta(days=30)
+    assert (await office.standing(line, last)).contract.state is State.ACTIVE
+    ended = (await office.standing(line, last + timedelta(days=1))).contract
+    assert (ended.state, ended.effective) == (State.ENDED, last)
+    assert (await office.standing(own, last + timedelta(days=1))).contract.state is State.ACTIVE
 
 
 @pytest.mark.rule("MPC-6.7", "MPC-6.8", "MPC-9.7")

@@ -1,0 +1,180 @@
+"""Counters over real sockets from agents that move their indexes, lie, dawdle, or speak REST; others go on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.keyring import Keyring
+from controller.metering.poller import CounterPoller
+from controller.store import counteragents, traffic
+from controller.store.counteragents import Source
+from controller.store.links import NewLink, add
+from drivers.sessions.forti_counters import FortiTarget
+from inventory.counters import Flag
+from inventory.countersources import CounterAgent, SourceState
+from inventory.links import LinkRole
+from inventory.periods import TOKYO
+from inventory.secrets import Secret
+from inventory.slotday import flags_of
+from inventory.timeslots import SLOT_MS
+from tests.controller.metering import snmp_program
+from tests.controller.metering.conftest import EVERYTHING, Place
+from tests.controller.metering.reporting import ON_SQLITE
+from tests.controller.metering.snmp_program import Agent, Port
+from tests.controller.metering.test_snmp import another
+from tests.drivers.sessions.test_forti_counters import TOKEN, device
+
+pytestmark = ON_SQLITE
+
+COMMUNITY = "kite-and-lantern"
+MB = 1_000_000
+
+
+@pytest.fixture
+async def agent(place: Place) -> AsyncIterator[Agent]:
+    """An agent of the place's adapter that was started an hour ago."""
+    begun_ms = place.clock.now_ms() - 3_600_000
+    told = Agent(COMMUNITY, lambda: (place.clock.now_ms() - begun_ms) // 10, {1: Port("wan1", 10 * MB)})
+    async with snmp_program.running(told) as agent:
+        yield agent
+
+
+async def polled(
+    place: Place, keyring: Keyring, *agents: tuple[int, CounterAgent], timeout_s: float = 3.0
+) -> CounterPoller:
+    """A poller of these adapters, after its first round."""
+    async with place.database.write() as tx:
+        for number, one in agents:
+            await counteragents.put(tx, EVERYTHING, place.by(), keyring, number, one, if_version=None)
+    made = CounterPoller(place.database, keyring, place.metering, place.clock, timeout_s=timeout_s)
+    await made.poll()
+    return made
+
+
+def by_snmp(agent: Agent) -> CounterAgent:
+    return CounterAgent("snmp-v2c", "127.0.0.1", agent.port, community=Secret(COMMUNITY))
+
+
+async def next_round(place: Place, polling: CounterPoller) -> int:
+    place.clock.advance(60)
+    return await polling.poll()
+
+
+async def states(place: Place, *adapters: int) -> list[Source]:
+    async with place.database.read() as tx:
+        found = await counteragents.sources(tx, adapters)
+    return [found[number] for number in adapters]
+
+
+async def counted(place: Place, entry_id: int, start_ms: int) -> tuple[int, set[Flag]]:
+    """Certain octets received in the slot of an instant, and its flags."""
+    async with place.traffic.read() as tx:
+        ids = await traffic.interface_ids(tx, [(entry_id, "wan1")])
+        (number,) = ids.values()
+        (kept,) = (await traffic.slot_days_between(tx, number, start_ms, start_ms + 1)).values()
+    index = (start_ms - kept.day.start_ms) // SLOT_MS
+    return kept.day.into.known[index], set(flags_of(kept.day.into.marks[index]))
+
+
+async def neighbour(place: Place) -> tuple[int, int]:
+    """Another adapter with a link of the same name in an entry of its own."""
+    adapter_id, entry_id = await another(place)
+    async with place.database.write() as tx:
+        new = NewLink(entry_id, "wan1", LinkRole.WAN, 1_000 * MB, None, "dhcp", TOKYO)
+        await add(tx, EVERYTHING, place.by(), new)
+    return adapter_id, entry_id
+
+
+async def test_a_port_is_followed_by_its_name_when_the_indexes_move_without_a_restart(
+    place: Place, keyring: Keyring, agent: Agent
+) -> None:
+    start_ms = place.clock.now_ms()
+    polling = await polled(place, keyring, (place.adapter_id, by_snmp(agent)))
+    agent.ports = {1: Port("lan", 900 * MB), 7: Port("wan1", 13 * MB)}
+    assert await next_round(place, polling) == 1
+    agent.ports = {1: Port("wan1", 14 * MB), 7: Port("lan", 901 * MB)}
+    assert await next_round(place, polling) == 1
+    assert await counted(place, place.entry_id, start_ms) == (4 * MB, {Flag.MEASURED})
+    (told,) = await states(place, place.adapter_id)
+    assert told.state is SourceState.OK
+
+
+@pytest.mark.parametrize(
+    ("into", "said"),
+    [
+        (5 * MB, "wan1 in fell from 10000000 to 5000000 without a restart"),
+        (10**14, "more than its port can carry"),
+        ("many", "where 1.3.6.1.2.1.31.1.1.1.6.1 is a count"),
+    ],
+    ids=["falls", "leaps", "is no number"],
+)
+async def test_an_agent_that_lies_is_told_by_name_and_its_neighbour_is_read_on(
+    place: Place, keyring: Keyring, agent: Agent, into: int | str, said: str
+) -> None:
+    start_ms = place.clock.now_ms()
+    honest_id, honest_entry = await neighbour(place)
+    async with snmp_program.running(Agent(COMMUNITY, agent.uptime_cs, {1: Port("wan1", 70 * MB)})) as honest:
+        polling = await polled(place, keyring, (place.adapter_id, by_snmp(agent)), (honest_id, by_snmp(honest)))
+        agent.ports[1].into, honest.ports[1].into = into, 71 * MB
+        await next_round(place, polling)
+        liar, other = await states(place, place.adapter_id, honest_id)
+    assert (liar.state, other.state) == (SourceState.LYING, SourceState.OK)
+    assert said in liar.reason
+    assert await counted(place, honest_entry, start_ms) == (MB, {Flag.MEASURED})
+    if isinstance(into, int):
+        octets, flags = await counted(place, place.entry_id, start_ms)
+        assert octets == 0  # nothing of a lie is certain
+        assert flags & {Flag.RESET, Flag.AMBIGUOUS}
+
+
+async def test_an_agent_that_dawdles_is_silent_for_itself_and_the_next_round_does_not_wait_for_it(
+    place: Place, keyring: Keyring, agent: Agent
+) -> None:
+    start_ms = place.clock.now_ms()
+    honest_id, honest_entry = await neighbour(place)
+    async with snmp_program.running(Agent(COMMUNITY, agent.uptime_cs, {1: Port("wan1", 70 * MB)})) as honest:
+        agent.delay_s = 1.2  # each answer comes after the question was given up
+        both = ((place.adapter_id, by_snmp(agent)), (honest_id, by_snmp(honest)))
+        polling = await polled(place, keyring, *both, timeout_s=0.8)
+        slow, other = await states(place, place.adapter_id, honest_id)
+        assert (slow.state, other.state) == (SourceState.SILENT, SourceState.OK)
+        honest.ports[1].into = 72 * MB
+        assert await next_round(place, polling) == 1  # its neighbour's; it is asked in a lane of its own
+        agent.delay_s = 0.0
+        await polling.settled()
+        await next_round(place, polling)
+        await polling.settled()
+        (again,) = await states(place, place.adapter_id)
+    assert again.state is SourceState.OK
+    assert await counted(place, honest_entry, start_ms) == (2 * MB, {Flag.MEASURED})
+
+
+def by_rest(target: FortiTarget) -> CounterAgent:
+    return CounterAgent("fortios-rest", target.host, target.port, token=Secret(TOKEN), fingerprint=target.fingerprint)
+
+
+async def test_a_fortigate_without_snmp_is_metered_over_rest_and_never_with_another_certificate(
+    place: Place, keyring: Keyring, tmp_path: Path
+) -> None:
+    start_ms = place.clock.now_ms()
+    row: dict[str, Any] = {"rx_bytes": 10 * MB, "tx_bytes": 0, "link": True, "speed": 1000.0}
+    async with device(tmp_path, 200, {"results": {"wan1": row}}) as (target, heard):
+        polling = await polled(place, keyring, (place.adapter_id, by_rest(target)))
+        row["rx_bytes"] = 15 * MB
+        assert await next_round(place, polling) == 1
+        octets, flags = await counted(place, place.entry_id, start_ms)
+        assert (octets, Flag.MEASURED in flags) == (5 * MB, True)  # the uptime that is told beside them stands still
+        (told,) = await states(place, place.adapter_id)
+        assert told.state is SourceState.OK
+        sent = len(heard)
+        other = CounterAgent("fortios-rest", target.host, target.port, token=Secret(TOKEN), fingerprint="00" * 32)
+        polling = await polled(place, keyring, (place.adapter_id, other))
+        (told,) = await states(place, place.adapter_id)
+    assert told.state is SourceState.REFUSED
+    assert "certificate" in told.reason
+    assert len(heard) == sent  # no token went there
+    assert TOKEN not in told.reason
