@@ -224,7 +224,7 @@ class Table:
             entry = shown.entries[key] = self.entries[key].copy()
             for name in _MADE & entry.settings.keys():
                 del entry.settings[name]
-            if key not in kept and not (entry.settings or entry.tables or entry.entries):
+            if key not in kept and not entry.canonical():
                 del shown.entries[key]
         return shown
 

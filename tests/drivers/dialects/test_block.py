@@ -179,6 +179,13 @@ def test_a_tunnel_whose_interface_only_the_device_names_is_no_difference() -> No
     assert not equal(FORTIOS, VPN, untold)
 
 
+def test_what_a_unit_changes_by_itself_on_the_interface_of_a_tunnel_is_no_difference() -> None:
+    without = "config system interface\nedit wan1\nset type physical\nnext\nend"
+    with_it = VPN.replace("set ip 192.0.2.1 255.255.255.255", "set uuid 12-34")
+    assert "system interface" not in " ".join(change(without, with_it))
+    assert "system interface" not in " ".join(change(with_it, without))
+
+
 def entries(path: str, **settings: str) -> str:
     inside = "".join(f"edit {key}\n{said}\nnext\n" for key, said in settings.items())
     return f"config {path}\n{inside}end\n"
