@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
-from statistics import variance
+from statistics import median, variance
 
 from inventory.congestion import (
     BUSY_SLOTS,
@@ -261,6 +261,30 @@ def with_required(days: Sequence[LinkDay]) -> list[LinkDay]:
         share = required / day.capacity.used_bps
         found.append(replace(day, figures=replace(day.figures, c_req=share)))
     return found
+
+
+def with_required_by_history(days: Sequence[LinkDay]) -> list[LinkDay]:
+    """The same of days of several directions and capacities; each history by itself, the order kept."""
+    runs: dict[object, list[int]] = {}
+    for at, day in enumerate(days):
+        if day.capacity is not None:
+            runs.setdefault((day.direction, _history(day)), []).append(at)
+    found = list(days)
+    for places in runs.values():
+        for at, day in zip(places, with_required([days[at] for at in places]), strict=True):
+            found[at] = day
+    return found
+
+
+def usual_busy_hour(days: Sequence[LinkDay]) -> int | None:
+    """The hour, 0 to 23 by the local clock, with the highest median over the last 14 valid days; the earliest on ties.
+
+    For reports and for planning maintenance (§5.1). None without such a day; days of 23 or 25 hours are left out.
+    """
+    shown = [day.hours for day in days if day.figures.valid and len(day.hours) == 24][-REQUIRED_DAYS:]
+    if not shown:
+        return None
+    return max(range(24), key=lambda hour: (median(hours[hour].octets_low for hours in shown), -hour))
 
 
 def _required_bps(days: Sequence[LinkDay]) -> int:

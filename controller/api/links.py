@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -20,11 +20,12 @@ from controller.metering.series import kept_ports, series_of
 from controller.store import links, traffic
 from controller.store.database import Tx
 from controller.store.links import ChangedLink, LevelChange, LinkLevel, NewLink
+from inventory.congestion import STALE_DAYS
 from inventory.errors import BadInput
-from inventory.linkdays import LinkDay, direction_series
+from inventory.linkdays import LinkDay, direction_series, usual_busy_hour, with_required_by_history
 from inventory.links import Capacity, CapacityKind, Direction, Link, LinkRole, Member
 from inventory.metering import RULE_VERSION
-from inventory.periods import TOKYO, Span, day_start_ms, zone_of
+from inventory.periods import TOKYO, Span, day_of, day_start_ms, zone_of
 from inventory.slots import show_key
 
 router = APIRouter()
@@ -35,6 +36,8 @@ LineType = Literal["pppoe", "dhcp", "ipoe", "static", "mobile"]
 Interface = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[!-~]([ -~]*[!-~])?$")]
 MOST_DAYS = 400
 SLOT_DAYS = 31
+BEFORE_DAYS = 60
+"""Days before those asked for in which the last 14 valid ones are looked for."""
 
 
 class MemberBody(Body):
@@ -151,13 +154,14 @@ class LevelView(BaseModel):
     last_valid_day: date | None
     judged_day: date
     valid_days: int
+    stale: bool = Field(description="No valid day for more than five days: the level is what it was.")
     capacity_kind: str
     causes: list[CauseView] = Field(description="One flag a cause, the most frequent first; none for calm.")
     rule_version: str
 
     @classmethod
-    def of(cls, state: LinkLevel) -> LevelView:
-        """View of a value."""
+    def of(cls, state: LinkLevel, today: date) -> LevelView:
+        """View of a value, on a day of the link's zone."""
         return cls(
             direction=state.direction.value,
             level=int(state.level),
@@ -165,6 +169,7 @@ class LevelView(BaseModel):
             last_valid_day=state.valid_day,
             judged_day=state.judged_day,
             valid_days=state.valid_days,
+            stale=state.valid_day is None or (today - state.valid_day).days > STALE_DAYS,
             capacity_kind=state.capacity_kind.value,
             causes=[CauseView(cause=one.cause.value, days=one.days) for one in state.causes],
             rule_version=state.rule_version,
@@ -196,11 +201,19 @@ class LevelChangeView(BaseModel):
         )
 
 
+class BusyHourView(BaseModel):
+    """The usual busy hour of a direction."""
+
+    direction: str
+    hour: int | None = Field(description="0 to 23 by the local clock, of the last 14 valid days; null: none of them.")
+
+
 class CongestionView(BaseModel):
     """Levels of a link's directions, and how they came."""
 
     link: LinkView
     levels: list[LevelView]
+    usual_busy_hours: list[BusyHourView]
     changes: list[LevelChangeView]
 
 
@@ -221,6 +234,12 @@ class DayView(BaseModel):
     busy_util: float | None
     hot90: int
     hot95: int
+    drop_slots: int = Field(description="Slots at 30 % and more in which a packet of a thousand was thrown away.")
+    required_share: float = Field(
+        description="What the spread of the rate asks for inside the slots (of one second, but for 1 % of them), as a "
+        "share of the capacity; 0: not measured."
+    )
+    maintenance_slots: int = Field(description="Left out of the level: maintenance, bulk, the half hour after.")
     unknown_slots: int
     could_be_class: int = Field(description="Class of the day if every missing octet had passed.")
     capacity_kind: str | None
@@ -242,6 +261,9 @@ class DayView(BaseModel):
             busy_util=day.figures.busy_util,
             hot90=day.figures.hot90,
             hot95=day.figures.hot95,
+            drop_slots=day.figures.drop_slots,
+            required_share=day.figures.c_req,
+            maintenance_slots=day.maintenance_slots,
             unknown_slots=day.figures.unknown_slots,
             could_be_class=int(day.high_class),
             capacity_kind=day.capacity.kind.value if day.capacity else None,
@@ -357,12 +379,23 @@ async def list_capacities(link_id: Number, request: Request, caller: Viewer) -> 
 
 @router.get("/links/{link_id}/congestion", tags=["congestion"])
 async def read_congestion(link_id: Number, request: Request, caller: Viewer) -> CongestionView:
-    """Levels of a link and the last hundred changes, each with its evidence."""
-    async with daemon_of(request).db.read() as tx:
+    """Levels of a link, its usual busy hours, and the last hundred changes, each with its evidence."""
+    daemon = daemon_of(request)
+    async with daemon.db.read() as tx:
         found = await links.get(tx, caller.scope, link_id)
+    today = day_of(daemon.clock.now_ms(), found.zone)
+    async with daemon.traffic.read() as tx:
+        days = await traffic.link_days(tx, link_id, today - timedelta(days=BEFORE_DAYS), today)
+    async with daemon.db.read() as tx:
         return CongestionView(
             link=LinkView.of(found),
-            levels=[LevelView.of(one) for one in await links.levels(tx, link_id)],
+            levels=[LevelView.of(one, today) for one in await links.levels(tx, link_id)],
+            usual_busy_hours=[
+                BusyHourView(
+                    direction=direction.value, hour=usual_busy_hour([d for d in days if d.direction is direction])
+                )
+                for direction in Direction
+            ],
             changes=[LevelChangeView.of(one) for one in await links.changes(tx, caller.scope, link_id)],
         )
 
@@ -377,7 +410,10 @@ async def list_congestion(
     """Links at or above a level, in the order of their numbers."""
     async with daemon_of(request).db.read() as tx:
         found = await links.hot(tx, caller.scope, level=level, after=wanted.after, limit=wanted.limit + 1)
-    views = [HotView(link=LinkView.of(link), level=LevelView.of(state)) for link, state in found]
+    now_ms = daemon_of(request).clock.now_ms()
+    views = [
+        HotView(link=LinkView.of(link), level=LevelView.of(state, day_of(now_ms, link.zone))) for link, state in found
+    ]
     return page(views, [link.id for link, _ in found], wanted)
 
 
@@ -395,7 +431,8 @@ async def list_days(
     async with daemon.db.read() as tx:
         await links.get(tx, caller.scope, link_id)
     async with daemon.traffic.read() as tx:
-        return [DayView.of(one) for one in await traffic.link_days(tx, link_id, first, after)]
+        days = await traffic.link_days(tx, link_id, first - timedelta(days=BEFORE_DAYS), after)
+    return [DayView.of(one) for one in with_required_by_history(days) if one.day >= first]
 
 
 @router.get("/links/{link_id}/slots", tags=["links"])

@@ -100,6 +100,7 @@ def _proposals(group: typer.Typer) -> None:
         number: Annotated[int, typer.Argument(min=1)],
         state: Annotated[str, typer.Argument(help="sent, accepted, declined, expired or superseded.")],
         reason: Annotated[str, typer.Option(help="Why; kept with the step.")] = "",
+        valid_until: Annotated[str | None, typer.Option(help="With sent: last day of its acceptance.")] = None,
         url: Url = HERE,
         key_file: KeyFile = ADMIN_KEY,
         as_json: AsJson = False,
@@ -107,8 +108,22 @@ def _proposals(group: typer.Typer) -> None:
         """Move a proposal on."""
         daemon = api(url, key_file)
         seen = daemon.get(f"/proposals/{number}")
-        done = daemon.put(f"/proposals/{number}/state", {"state": state, "reason": reason}, version=seen["version"])
-        _listed([done], ("id", "entry", "state", "kind", "model"), as_json)
+        wanted: Json = {"state": state, "reason": reason}
+        if valid_until is not None:
+            wanted["valid_until"] = valid_until
+        done = daemon.put(f"/proposals/{number}/state", wanted, version=seen["version"])
+        _listed([done], ("id", "entry", "state", "valid_until", "kind", "model"), as_json)
+
+    @group.command("check")
+    def check(
+        link: Annotated[int, typer.Argument(min=1, help="Number of the link.")],
+        url: Url = HERE,
+        key_file: KeyFile = ADMIN_KEY,
+        as_json: AsJson = False,
+    ) -> None:
+        """Why a link has got a proposal or not, as the last daily look said."""
+        found = api(url, key_file).get(f"/links/{link}/proposal-check")
+        _listed([found], ("link", "day", "proposed", "reason", "checked_at"), as_json)
 
     @group.command("show")
     def show(

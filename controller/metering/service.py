@@ -85,6 +85,8 @@ class MeteringService:
         self._drafter = Drafter(database, traffic_database, clock, line_offers_bps=line_offers_bps)
         self._mobile = MobileWatch(database, traffic_database, clock)
         self._mobile_day: date | None = None
+        self._unlooked = False
+        """Whether days were closed since the last daily look."""
         self._restarts = Restarts()
         self._settler = Settler(database, traffic_database, clock, self._ingestor, self._restarts)
         self._alarms = AlarmWatch(
@@ -217,7 +219,9 @@ class MeteringService:
 
     async def close_days(self) -> int:
         """Make the figures of every day that is final and whose slots changed; how many link-days were made."""
-        return await self._closer.close()
+        made = await self._closer.close()
+        self._unlooked = self._unlooked or made > 0
+        return made
 
     async def draft_proposals(self) -> list[Proposal]:
         """Check each congested place once and draft what it needs."""
@@ -270,7 +274,9 @@ class MeteringService:
     async def tick(self) -> None:
         """One round of `run`."""
         await self._drafter.expire()
-        if await self.close_days():
+        await self.close_days()
+        if self._unlooked:  # also where a report has closed the days
+            self._unlooked = False
             await self.draft_proposals()
             await self.warn_of_mobile_plans()
         now_ms = self._clock.now_ms()

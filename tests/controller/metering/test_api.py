@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ import uvicorn
 from typer.testing import CliRunner
 
 from controller.api.app import build
-from controller.cli import reporting, traffic
+from controller.cli import modelfigures, reporting, traffic
 from controller.keyring import Keyring
 from controller.reports.service import ReportService
 from controller.settings import Settings
@@ -66,6 +67,15 @@ async def test_from_an_import_to_a_flag_a_proposal_and_a_report(api: httpx.Async
     assert (hot["link"]["interface"], hot["level"]["direction"]) == ("wan1", "down")
     judged = (await api.get(f"/links/{place.link.id}/congestion")).json()
     assert judged["changes"][0]["evidence"]["days"]
+    assert (hot["level"]["stale"], judged["levels"][0]["stale"]) == (False, False)
+    busy = {one["direction"]: one["hour"] for one in judged["usual_busy_hours"]}
+    assert busy["down"] in range(9, 16)  # an office
+    last = day_of(place.today_ms(1), TOKYO)
+    query = {"first": last.isoformat(), "after": (last + timedelta(days=1)).isoformat()}
+    shown = {one["direction"]: one for one in (await api.get(f"/links/{place.link.id}/days", params=query)).json()}
+    proof = judged["changes"][0]["evidence"]["days"][-1]
+    assert shown["down"]["required_share"] > shown["down"]["busy_util"] > 0
+    assert (shown["device"]["required_share"], shown["down"]["drop_slots"], proof["drop_slots"]) == (0.0, 0, 0)
     causes = hot["level"]["causes"]
     assert (causes[0]["cause"], {one["cause"] for one in causes}) == ("busy-hour", {"busy-hour", "full-slots"})
     assert all(1 <= one["days"] <= 7 for one in causes)
@@ -173,6 +183,7 @@ async def test_cron_gets_exit_0_for_a_final_report_and_3_for_a_provisional_one(
     app = typer.Typer()
     traffic.register(app)
     reporting.register(app)
+    modelfigures.register(app)
     past = tmp_path / "past.ndjson"
     past.write_bytes(place.past(BUSY, 10))
     async with served(daemon(place, keyring, tmp_path / "made")) as url:
@@ -214,6 +225,25 @@ async def test_cron_gets_exit_0_for_a_final_report_and_3_for_a_provisional_one(
         assert json.loads(said)[0]["active_to"] is not None
         assert (await run("report-schedule", "list", "--json")) == (0, "[]\n")
         assert (await run("proposal", "list"))[0] == 0
+        # A report has closed the days; the daily look comes all the same.
+        await place.metering.tick()
+        status, said = await run("proposal", "check", str(place.link.id), "--json")
+        assert (status, json.loads(said)[0]["reason"]) == (0, "not-enough-data")
+        figures = (
+            "model-figure",
+            "set",
+            "fortigate",
+            "--hardware",
+            "FGT-90X",
+            "--inspected-bps",
+            "900000000",
+            "--json",
+        )
+        status, said = await run(*figures)
+        assert (status, json.loads(said)[0]["origin"]) == (0, "operator")
+        assert (await run("model-figure", "list", "--model", "FortiGate"))[0] == 0
+        assert (await run("model-figure", "withdraw", "FGT 90X"))[0] == 0  # case, spaces and dashes do not count
+        assert (await run("model-figure", "withdraw", "FGT 90X"))[0] == 1
         assert (await run("link", "list"))[0] == 0
     assert len({path.suffix for path in (tmp_path / "out").iterdir()}) == 3  # a test's folder
 
