@@ -96,13 +96,13 @@ class Terminal:
             line += taken.text
             shown = ""
             if echo and self._wire.faults.echo != "none":
-                shown = taken.text.replace("\x1a", "^Z").replace("\x03", "^C")
+                shown = taken.text.replace("\x1a", "^Z").replace("\x03", "^C").replace("\x16", "")
                 shown = shown.replace(" ", "  ") if self._wire.faults.echo == "spaced" else shown
             if self.pty:
                 await self.write_raw(shown + self._echo_end if taken.ended else shown)
             if taken.ended:
                 break
-        return line if raw else _edited(line)
+        return line if raw else _edited(line, helping=echo and self.pty)
 
     async def read_key(self) -> str:
         """One character, not echoed."""
@@ -252,13 +252,25 @@ class _Taken:
     ended: bool
 
 
-def _edited(line: str) -> str:
-    """The line after its erase (DEL, BS) and kill (Ctrl-U) characters have done their work."""
-    if not any(key in line for key in "\x7f\x08\x15\x00"):
+def _edited(line: str, *, helping: bool) -> str:
+    """The line after its erase (DEL, BS) and kill (Ctrl-U) characters have done their work.
+
+    On a terminal that helps, `?` and TAB are no text: they ask for help and complete a word, unless Ctrl-V stands
+    before them. (What they print is not shown here.)
+    """
+    if not any(key in line for key in "\x7f\x08\x15\x00\x16?\t"):
         return line
     kept: list[str] = []
+    literal = False
     for character in line:
-        if character in "\x7f\x08":
+        if literal:
+            kept.append(character)
+            literal = False
+        elif character == "\x16":
+            literal = True
+        elif helping and character in "?\t":
+            continue
+        elif character in "\x7f\x08":
             del kept[-1:]
         elif character == "\x15":
             kept.clear()
