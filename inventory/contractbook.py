@@ -231,10 +231,10 @@ class _Folding:
 
     def _recorded(self, one: BookEvent) -> None:
         assert one.event is not None
-        if isinstance(one.event, ChangeOption) and one.event.what == "plan":
-            self._joining[one.line] = one.group
         try:
             self._step(one.line, one.event, one.id)
+            if isinstance(one.event, ChangeOption) and one.event.what == "plan":
+                self._joining[one.line] = one.group
         except FleetError as error:
             name = event_name(one.event)
             alert = f"no longer fits: {error.message}"

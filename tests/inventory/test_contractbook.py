@@ -161,6 +161,16 @@ def test_a_group_goes_on_when_one_joins_on_the_day_on_which_the_last_one_leaves(
 
 
 @pytest.mark.rule("MPC-6.8")
+def test_a_change_that_no_longer_fits_takes_nobody_out_of_the_group_that_it_is_to_join() -> None:
+    lines = (MANAGEMENT, ADAPTER, MOBILE, GROUP, MEMBER)
+    join = BookEvent(8, 3, ChangeOption(date(2025, 5, 10), "plan", "packet-share"), group=4)
+    unfit = BookEvent(9, 3, ChangeOption(date(2025, 5, 31), "plan", "10GB"))  # not on the last day of a month
+    book = played(join, unfit, until=date(2025, 6, 1), lines=lines)
+    assert (book.contracts[3].values["plan"], book.groups[3]) == ("packet-share", 4)
+    assert [one.event_id for one in book.steps if one.alert] == [9]
+
+
+@pytest.mark.rule("MPC-6.8")
 def test_a_change_into_a_group_that_has_ended_meanwhile_changes_nothing_and_says_so() -> None:
     lines = (MANAGEMENT, ADAPTER, MOBILE, GROUP, MEMBER)
     join = BookEvent(8, 3, ChangeOption(date(2025, 5, 10), "plan", "packet-share"), group=4)

@@ -77,7 +77,9 @@ def places() -> dict[str, list[Mutant]]:
     for path in sorted(Path("inventory").glob("*.py")):
         if path.name != "terms.py":
             every = mutants(str(path), path.read_text(encoding="utf-8"))
-            for rule, lines in cited(path):
+            for id_, lines in cited(path):
+                # An item of a paragraph counts as its paragraph where the list of rules has no such item.
+                rule = id_ if id_ in RULES else id_.partition("(")[0]
                 known = found.setdefault(rule, [])
                 known += [one for one in every if one.line in lines and one not in known]
     return found
