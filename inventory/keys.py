@@ -142,7 +142,8 @@ _LEARNS: Final[dict[KeyKind, str]] = {
 }
 _OVERDUE: Final[dict[KeyKind, str]] = {
     "ls": "Write the new key into the device: the Location Server lets it in with no other.",
-    "rs": "Wait: the refusal at the Resource Server sends it to the Location Server, which gives it the new key.",
+    "rs": "Have it restarted if it does not come back: one that pulls goes to the Location Server, one that only lost "
+    "its tunnel tries the old key for ever.",
     "heartbeat": "Wait for its next config pull.",
     "certificate": "Wait for its next config pull.",
 }

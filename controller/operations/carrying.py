@@ -249,7 +249,7 @@ class Carrier:
         if operation.said != said:
             operation = await self._step(operation, Change(OperationState.WAITING, said, self._clock.now_ms()))
         with self._idle(operation):
-            await self._clock.wait(pause_s)
+            await self._clock.wait(min(pause_s, max(self._left_s(operation), 0.0)))
         return await self._read(operation.id)
 
     # --- results ------------------------------------------------------------------------------------------------------

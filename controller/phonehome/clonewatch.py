@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from controller.clock import Clock
@@ -12,6 +13,7 @@ from controller.phonehome.peer import Path
 from controller.store import incidents
 from controller.store.database import Database
 from controller.store.scope import By, Scope
+from controller.store.sightings import Shared
 from drivers.arms import heartbeat
 from inventory import clones
 from inventory.clones import Clones, Contest, Lately, Sighting
@@ -35,6 +37,10 @@ class _Case:
 
     identity: ArmsIdentity
     heard: dict[int, Sighting] = field(default_factory=dict)
+    marks: dict[int, str] = field(default_factory=dict)
+    """Of those with content: what their copies at other nodes are known by."""
+    elsewhere: dict[int, Sighting] = field(default_factory=dict)
+    """Heard by other nodes."""
     asked: list[_Asked] = field(default_factory=list)
     pulled: tuple[int, str] | None = None
     sources: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -44,8 +50,9 @@ class _Case:
 
     def lately(self) -> Lately:
         pulled_ms, pulled_from = self.pulled or (None, "")
+        seen = [*self.heard.values(), *self.elsewhere.values()]
         return Lately(
-            tuple(self.heard[at_ms] for at_ms in sorted(self.heard)),
+            tuple(sorted(seen, key=lambda one: one.at_ms)),
             tuple(Contest(one.at_ms, one.source, one.present.source, one.present.heard_ms) for one in self.asked),
             pulled_ms,
             pulled_from,
@@ -54,6 +61,8 @@ class _Case:
     def forget(self, before_ms: float) -> bool:
         """Drop what is too old to count; whether nothing is left."""
         self.heard = {at_ms: one for at_ms, one in self.heard.items() if at_ms > before_ms}
+        self.marks = {at_ms: mark for at_ms, mark in self.marks.items() if at_ms in self.heard}
+        self.elsewhere = {at_ms: one for at_ms, one in self.elsewhere.items() if at_ms > before_ms}
         self.asked = [one for one in self.asked if one.at_ms > before_ms]
         if self.pulled is not None and self.pulled[0] <= before_ms:
             self.pulled = None
@@ -79,8 +88,33 @@ class CloneWatch:
             if at_ms not in case.heard:
                 counters = tuple((i, into + out) for i, into, out, rate in heartbeat.traffic(content) if not rate)
                 case.heard[at_ms] = Sighting(at_ms, source, counters)
+                if counters:
+                    case.marks[at_ms] = hashlib.sha256(content).hexdigest()[:16]
         for at_ms in sorted(case.heard)[:-MAX_KEPT]:
             del case.heard[at_ms]
+            case.marks.pop(at_ms, None)
+
+    def told(self, shift_ms: int) -> list[Shared]:
+        """What other nodes may need, on the wall clock: heartbeats without counters cannot be told from copies."""
+        return [
+            Shared(adapter_id, mark, replace(case.heard[at_ms], at_ms=at_ms + shift_ms))
+            for adapter_id, case in self._cases.items()
+            for at_ms, mark in case.marks.items()
+        ]
+
+    def heard_elsewhere(self, shared: Iterable[Shared], shift_ms: int) -> None:
+        """What other nodes heard of identities that this one hears too. A copy of what came here counts once."""
+        for one in shared:
+            case = self._cases.get(one.adapter_id)
+            at_ms = one.sighting.at_ms - shift_ms
+            if case is None or self._is_copy(case, one.mark, at_ms):
+                continue
+            case.elsewhere[at_ms] = replace(one.sighting, at_ms=at_ms)
+
+    def _is_copy(self, case: _Case, mark: str, at_ms: int) -> bool:
+        return any(
+            mark == mine and abs(at_ms - mine_ms) < self._interval_ms / 2 for mine_ms, mine in case.marks.items()
+        )
 
     def asked(self, identity: ArmsIdentity, source: str, present: Path) -> None:
         """A second tunnel was asked for, and refused, while `present` was alive."""

@@ -224,7 +224,7 @@ class Exchange(asyncio.Protocol):
 
     def hand_over(self, taker: Taker) -> None:
         """From now on `taker` is told of whatever comes, first of what came with the head."""
-        self._taker = taker
+        self._taker, self._reader = taker, None
         waiting = [self._rest, *(self._unread or ())]
         self._rest, self._unread, self._unread_bytes, self.head = b"", None, 0, None
         for piece in waiting:

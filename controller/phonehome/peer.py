@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from controller.clock import Clock
+from controller.phonehome.flag import Flag
 from controller.phonehome.room import Room
 from drivers.arms import messages
 from drivers.arms.messages import Request, Response
@@ -98,7 +99,7 @@ class Peer:
     proven: bool = False
     """It has shown its own serial number since its last pull."""
     quarantine: str | None = None
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    ready: Flag = field(default_factory=Flag)
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     transactions: dict[int, Transaction] = field(default_factory=dict)
     replaced_ms: dict[str, int] = field(default_factory=dict)

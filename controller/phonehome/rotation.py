@@ -11,7 +11,6 @@ from typing import Final, Literal
 
 from controller.phonehome.context import Context
 from controller.phonehome.heartbeat import HeartbeatReceiver
-from controller.phonehome.peer import Path
 from controller.phonehome.senders import grace_ms
 from controller.phonehome.tunnel import Tunnel
 from controller.phonehome.undisturbed import undisturbed
@@ -27,6 +26,8 @@ from inventory.keys import RotationState
 
 LOOK_S: Final = 10.0
 ANSWER_S: Final = 60.0
+STALE_ANSWER_S: Final = 5.0
+"""The same over a tunnel that is closed then whatever comes."""
 
 
 class Rotations:
@@ -40,8 +41,8 @@ class Rotations:
         self._open: set[int] = set()
         self._asked: dict[int, frozenset[int | None]] = {}
         """Adapters that were asked to pull, and for which rotations."""
-        self._asking: set[int] = set()
-        """Those that have not answered yet."""
+        self._asking: dict[int, frozenset[int | None]] = {}
+        """Those that have not answered yet, and for which rotations they were asked."""
         self._put_out: dict[int, int | None] = {}
         self._wake = asyncio.Event()
 
@@ -104,8 +105,10 @@ class Rotations:
             wanted = _wanted(identity, certificates[adapter_id])
             if wanted is not None:
                 self._ask(identity, wanted, certificates[adapter_id])
-            if adapter_id not in self._asking and not certificates[adapter_id].making:
-                self._put_out_replaced(identity)
+            asked_when_made = certificates[adapter_id].rotated_ms is not None and certificates[adapter_id].making
+            answering = self._asking.get(adapter_id) == self._reasons(identity, certificates[adapter_id])
+            if not answering and not asked_when_made:
+                self._put_out_stale(identity)
 
     async def _identity(self, adapter_id: int) -> ArmsIdentity | None:
         async with self._context.database.read() as tx:
@@ -114,10 +117,7 @@ class Rotations:
 
     async def _end_old_keys(self, identity: ArmsIdentity, certificate: CertificateRecord) -> None:
         now_ms = self._context.clock.now_ms()
-        rs, heartbeat = identity.rs_keys, identity.passphrases
-        if rs.state(now_ms) is RotationState.OVERDUE and self._put_out.get(identity.adapter_id) != rs.rotated_ms:
-            self._put_out[identity.adapter_id] = rs.rotated_ms
-            self._put(identity, "its RS key is refused and it does not have the new one")
+        heartbeat = identity.passphrases
         ends_heartbeat = (
             heartbeat.previous is not None and heartbeat.state(now_ms, grace_ms=self._grace_ms) is RotationState.SETTLED
         )
@@ -130,51 +130,60 @@ class Rotations:
             if has_certificate:
                 await arms_keys.certificate_settled(tx, identity.adapter_id, certificate)
 
-    def _put_out_replaced(self, identity: ArmsIdentity) -> None:
-        """A certificate that was ended at once may be in wrong hands, and the tunnel that it opened with it. The
-        adapter is asked to pull first, over that tunnel: one that is merely cut tries to open it for ever (§7)."""
-        stands = identity.certificate_serials
+    def _stale(self, identity: ArmsIdentity) -> dict[str, list[Tunnel]]:
+        """Tunnels that were opened with what is refused now, by the reason. Where we dial there is nothing to close."""
         peer = self._context.peers.get(identity.adapter_id)
-        if peer is None or peer.configuring or not stands:
-            return
-        for path in list(peer.paths.values()):
-            if isinstance(path, Tunnel) and path.certificate_serial not in {None, *stands}:
-                self._put(identity, "the certificate that opened its tunnel was replaced", path)
+        tunnels = [] if peer is None else [path for path in peer.paths.values() if isinstance(path, Tunnel)]
+        rs, stands = identity.rs_keys, identity.certificate_serials
+        overdue = rs.state(self._context.clock.now_ms()) is RotationState.OVERDUE
+        found: dict[str, list[Tunnel]] = {}
+        for tunnel in tunnels:
+            if overdue and self._put_out.get(identity.adapter_id) != rs.rotated_ms:
+                found.setdefault("its RS key is refused and it does not have the new one", []).append(tunnel)
+            elif stands and tunnel.certificate_serial not in {None, *stands}:
+                found.setdefault("the certificate that opened its tunnel was replaced", []).append(tunnel)
+        return found
 
-    def _put(self, identity: ArmsIdentity, why: str, only: Path | None = None) -> None:
-        """Out of its tunnels: one that was opened with an old key would never learn that the key has ended. Where we
-        dial it stays as it is: that way it is told."""
+    def _put_out_stale(self, identity: ArmsIdentity) -> None:
+        """Close them; not in the middle of a configure, whose result would be lost.
+
+        The adapter was asked to pull before, over that very tunnel: one that is merely cut tries to open it again for
+        ever, with what is refused, and never learns why (§7).
+        """
         peer = self._context.peers.get(identity.adapter_id)
-        tunnels = [] if peer is None else [path for path in peer.paths.values() if path.method == "https-tunnel"]
-        if only is not None:
-            tunnels = [only]
-        if peer is None or not tunnels:
+        if peer is None or peer.configuring:
             return
-        self._context.ledger.event("phonehome.put-out", identity, reason=why)
-        for path in tunnels:
-            peer.closed(path)
-            path.drop(why)
+        for why, tunnels in self._stale(identity).items():
+            self._put_out[identity.adapter_id] = identity.rs_keys.rotated_ms
+            self._context.ledger.event("phonehome.put-out", identity, reason=why)
+            for tunnel in tunnels:
+                peer.closed(tunnel)
+                tunnel.drop(why)
 
     def _ask(self, identity: ArmsIdentity, start: Literal["LS", "RS"], certificate: CertificateRecord) -> None:
         """Ask it to pull, once for the rotations that are open now, and once more when the deadline has passed; beside
         us, for it may take its time."""
-        rs = identity.rs_keys
-        overdue = rs.deadline_ms if rs.state(self._context.clock.now_ms()) is RotationState.OVERDUE else None
-        reasons = frozenset({rs.rotated_ms, overdue, identity.passphrases.rotated_ms, certificate.rotated_ms})
+        reasons = self._reasons(identity, certificate)
         peer = self._context.peers.get(identity.adapter_id)
         ready = peer is not None and peer.ready.is_set() and not peer.configuring
-        if ready and self._asked.get(identity.adapter_id) != reasons:
+        if ready and identity.adapter_id not in self._asking and self._asked.get(identity.adapter_id) != reasons:
             self._asked[identity.adapter_id] = reasons
-            self._asking.add(identity.adapter_id)
+            self._asking[identity.adapter_id] = reasons
             self._context.spawn(self._ask_one(identity, start), f"pull-config {identity.serial}")
+
+    def _reasons(self, identity: ArmsIdentity, certificate: CertificateRecord) -> frozenset[int | None]:
+        """Which rotations want it to pull, and whether the old RS key is refused by now."""
+        rs = identity.rs_keys
+        overdue = rs.deadline_ms if rs.state(self._context.clock.now_ms()) is RotationState.OVERDUE else None
+        return frozenset({rs.rotated_ms, overdue, identity.passphrases.rotated_ms, certificate.rotated_ms})
 
     async def _ask_one(self, identity: ArmsIdentity, start: Literal["LS", "RS"]) -> None:
         try:
             asked = await self._ask_now(identity, start)
         finally:
-            self._asking.discard(identity.adapter_id)
+            del self._asking[identity.adapter_id]
         if asked:
-            self._put_out_replaced(identity)
+            self._put_out_stale(identity)
 
     async def _ask_now(self, identity: ArmsIdentity, start: Literal["LS", "RS"]) -> bool:
         """False when nothing was sent."""
@@ -184,7 +193,9 @@ class Rotations:
         try:
             if held:
                 raise Unreachable("a push to it is under way", serial=identity.serial.shown, step="pull-config")
-            await self._link.request(identity.serial.shown, asked, timeout_s=ANSWER_S)
+            # In wrong hands it must end soon, and an adapter that is idle answers at once.
+            within_s = STALE_ANSWER_S if self._stale(identity) else ANSWER_S
+            await self._link.request(identity.serial.shown, asked, timeout_s=within_s)
         except Unreachable:
             self._asked.pop(identity.adapter_id, None)  # the next look asks again
             return False

@@ -17,6 +17,7 @@ from controller.phonehome import abroad, importing
 from controller.phonehome.beats import Batch, Keep
 from controller.phonehome.boots import Boots
 from controller.phonehome.certificates import Read, read
+from controller.phonehome.clonesharing import CloneSharing
 from controller.phonehome.clonewatch import CloneWatch
 from controller.phonehome.confirming import Confirmations
 from controller.phonehome.context import Context, OnPowerOn, Startup
@@ -36,7 +37,7 @@ from controller.phonehome.renewal import Renewal
 from controller.phonehome.rotation import Rotations
 from controller.phonehome.silencewatch import SilenceWatch
 from controller.phonehome.simple import SimplePath
-from controller.phonehome.tunnel import Tunnel
+from controller.phonehome.tunnel import SILENCE_LOOK_S, Tunnel
 from controller.phonehome.undisturbed import undisturbed
 from controller.settings import ArmsSettings
 from controller.store import arms_keys, whereabouts
@@ -106,6 +107,7 @@ class PhoneHome:
         locations = abroad.read(settings.locations)
         self._abroad = None if locations is None else abroad.AbroadWatch(self._context, locations)
         self._silence = SilenceWatch(self._context, self.heartbeats.silence, interval_ms)
+        self._sharing = CloneSharing(self._context, self.heartbeats.senders, interval_ms)
         self._listeners: list[Listener[Exchange]] = []
         self.crowd = Crowd(clock, at_most=room(settings.connections), per_source=settings.unproven_per_source)
         self.renewal = Renewal(self._context)
@@ -157,6 +159,8 @@ class PhoneHome:
             (self.heartbeats.hand_on, "hand-on"),
             (self._silence.watch, "silence"),
             (self._sweep, "sweep"),
+            (self._listen_for_silence, "silent tunnels"),
+            (self._share_evidence, "evidence of clones"),
             (self.renewal.watch, "renewal"),
             (self.renewal.issue, "certificates"),
             (self.rotations.run, "rotations"),
@@ -276,6 +280,23 @@ class PhoneHome:
             peer.set_quarantine(None)
 
     # --- background ---------------------------------------------------------------------------------------------------
+
+    async def _share_evidence(self) -> None:
+        if self._context.database.dialect != "postgresql":
+            await asyncio.Event().wait()  # there is one node
+        while True:
+            await self._context.clock.wait(self._context.settings.heartbeat_interval_s / 2)
+            await undisturbed(self._sharing.look())
+
+    async def _listen_for_silence(self) -> None:
+        while True:
+            await asyncio.sleep(
+                SILENCE_LOOK_S / self._context.clock.pace
+            )  # as the echoes that are awaited: no clock jumps
+            for peer in list(self._context.peers.values()):
+                for path in list(peer.paths.values()):
+                    if isinstance(path, Tunnel):
+                        path.look()
 
     async def _sweep(self) -> None:
         while True:

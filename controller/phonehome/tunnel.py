@@ -19,6 +19,8 @@ from drivers.arms.parameters import PushConfirmationStart
 from drivers.arms.results import SUCCESS
 from inventory.errors import BadInput, OutcomeUnknown, ProtocolViolation
 
+SILENCE_LOOK_S: Final = 5.0
+"""How often all tunnels are looked at for one from which nothing comes."""
 GRACE_S: Final = 60.0
 """Silence beyond two echo intervals after which a tunnel is dropped."""
 CONFIRMATIONS: Final = 4
@@ -54,10 +56,11 @@ class Tunnel:
         "_expected",
         "_held",
         "_ids",
+        "_looked_ms",
         "_on_confirmed",
         "_on_ended",
         "_peer",
-        "_silence",
+        "_quiet",
         "_silence_s",
         "_waiting",
         "ended",
@@ -86,7 +89,8 @@ class Tunnel:
         self._peer = peer
         self._clock = peer.clock
         self._silence_s = 2 * echo_interval_s + GRACE_S
-        self._silence: asyncio.TimerHandle | None = None
+        self._looked_ms = 0
+        self._quiet = 0
         self._on_confirmed = on_confirmed
         self._on_ended = on_ended
         self._held = held
@@ -104,7 +108,6 @@ class Tunnel:
     def start(self) -> None:
         """Accept it, and take what comes."""
         self._exchange.write(framing.TUNNEL_ACCEPTED)
-        self._listen_for(self._silence_s / self._clock.pace)
         self._exchange.hand_over(self)
 
     @property
@@ -112,25 +115,24 @@ class Tunnel:
         """Serial number in hex of the certificate that opened it; None if none was shown."""
         return self._exchange.certificate_serial
 
-    def _listen_for(self, seconds: float) -> None:
-        self._silence = asyncio.get_running_loop().call_later(seconds, self._look)
+    def look(self) -> None:
+        """End it if it is silent for too long; called every `SILENCE_LOOK_S`, so that it needs no timer of its own.
 
-    def _look(self) -> None:
-        """Whether it is silent for too long. Silence is normal while a script of ours runs (§5.3)."""
-        now_ms = self._clock.monotonic_ms()
-        ends_ms = self.heard_ms + self._silence_s * 1000 / self._clock.pace
-        if self._expected:
-            ends_ms = max(ends_ms, self._expected[0].deadline_ms)
-        if now_ms < ends_ms:
-            self._listen_for((ends_ms - now_ms) / 1000)
-        else:
+        Looks are counted, not time: a node that was frozen reads what has come meanwhile before it judges. Silence is
+        normal while a script of ours runs (§5.3).
+        """
+        if self.heard_ms != self._looked_ms:
+            self._looked_ms, self._quiet = self.heard_ms, 0
+            return
+        self._quiet += 1
+        if self._expected and self._clock.monotonic_ms() < self._expected[0].deadline_ms:
+            return
+        if self._quiet * SILENCE_LOOK_S >= self._silence_s and self.ended is None:
             self.drop("nothing was heard for too long")
 
     def lost(self, error: Exception | None) -> None:
         """See `Taker`."""
         self._end("the adapter closed the connection" if error is None else _broken(error))
-        if self._silence is not None:
-            self._silence.cancel()
         if self._waiting is not None:
             self._waiting.cancel()
         self._peer.closed(self)

@@ -48,11 +48,14 @@ def members(count: int) -> list[Member]:
     ]
 
 
-async def register(daemon: Daemon, count: int, *, pem: tuple[str, str] | None = None, startups: bool = True) -> None:
+async def register(
+    daemon: Daemon, count: int, *, pem: tuple[str, str] | None = None, startups: bool = True, read: bool = False
+) -> None:
     """`count` adapters in entries of one management, installed, with keys, certificates and startup configs.
 
     Those of `members(count)`. One certificate and key serve all as the text that a pull hands out.
-    Without `startups` they have no configs.
+    Without `startups` they have no configs. `read`: their running configs stand as read until tomorrow, so that the
+    daemon does not read them when they come into contact.
     """
     certificate, key = pem or await _pem(daemon)
     by, everything = By("bench", daemon.clock.now_ms()), Scope.everything()
@@ -90,6 +93,28 @@ async def register(daemon: Daemon, count: int, *, pem: tuple[str, str] | None = 
         await _identities(daemon, tx, members(count), certificate, key)
         if startups:
             await _startups(daemon, tx, entries, by.at_ms)
+        if read:
+            await _truths(daemon, tx, entries, by.at_ms)
+
+
+async def _truths(daemon: Daemon, tx: Tx, entries: list[int], at_ms: int) -> None:
+    text = configs.pack(ConfigText.single("hostname: bench\n"))
+    await tx.execute(
+        insert(config_versions),
+        [
+            {
+                "entry_id": entry,
+                "kind": "truth",
+                "digest": "bench",
+                "text_sealed": daemon.keyring.seal(text, context=f"config_versions/{entry}/truth/bench/{at_ms}"),
+                "author": "bench",
+                "reason": "bench",
+                "at_ms": at_ms,
+                "seen_ms": at_ms + 86_400_000,
+            }
+            for entry in entries
+        ],
+    )
 
 
 async def _entries(tx: Tx, management_id: int) -> list[int]:

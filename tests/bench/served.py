@@ -62,12 +62,15 @@ def private_kb() -> int:
 # --- the daemon -------------------------------------------------------------------------------------------------------
 
 
-def daemon(pipe: Connection, folder: Path, count: int, cpu: int | None) -> None:
-    """Entry of the process: a daemon with `count` adapters on record. Sends its ports, then answers readings."""
+def daemon(pipe: Connection, folder: Path, count: int, cpu: int | None, read: bool = False) -> None:
+    """Entry of the process: a daemon with `count` adapters on record. Sends its ports, then answers readings.
+
+    `read`: see `fleet.register`.
+    """
     if cpu is not None:
         os.sched_setaffinity(0, {cpu})
     _allow_files()
-    uvloop.run(_daemon(pipe, folder, count))
+    uvloop.run(_daemon(pipe, folder, count, read))
 
 
 def _allow_files() -> None:
@@ -75,7 +78,7 @@ def _allow_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _daemon(pipe: Connection, folder: Path, count: int) -> None:
+async def _daemon(pipe: Connection, folder: Path, count: int, read: bool) -> None:
     settings = Settings(
         data_directory=folder,
         api=ApiSettings(port=0),
@@ -89,7 +92,7 @@ async def _daemon(pipe: Connection, folder: Path, count: int) -> None:
     logs.configure(settings.log_level)
     running = await Daemon.open(settings)
     try:
-        await fleet.register(running, count)
+        await fleet.register(running, count, read=read)
         await running.start()
         settle_heap()
         pipe.send(running.phonehome.ports)
@@ -97,7 +100,8 @@ async def _daemon(pipe: Connection, folder: Path, count: int) -> None:
 
         def state() -> tuple[int, int, int]:
             ready = [number for number, peer in peers.items() if peer.ready.is_set()]
-            return sum(bool(peer.paths) for peer in peers.values()), len(ready), sum(one not in told for one in ready)
+            unread = 0 if read else sum(one not in told for one in ready)
+            return sum(bool(peer.paths) for peer in peers.values()), len(ready), unread
 
         await _answer(pipe, state)
     finally:

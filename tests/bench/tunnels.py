@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +10,11 @@ from tests.bench import fleet, load, served
 from tests.bench.figure import Figure
 from tests.bench.processes import Child, cores
 
-SPARE_FILES = 2_000
-"""Open files that are left to the rest of the daemon."""
 MAKERS = 2
-RESTS_S = 900.0
-"""The daemon reads the config of whoever is new; these answer that they are busy. Idle is what comes after that."""
+READY_S = 120.0
+"""Within which all have shown their serial numbers after the last tunnel was opened."""
+REST_S = 5.0
+"""What the opening left to be written is written then."""
 ECHO_S = 60.0
 """The default of `arms.echo_interval_s`."""
 
@@ -25,11 +24,6 @@ class _Held:
     kb: float
     share: float
     echoes: int
-
-
-def as_many() -> int:
-    """How many one process can hold here."""
-    return min(18_000, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - SPARE_FILES)
 
 
 async def measure(folder: Path, *, count: int, with_certificates: int, watch_s: float) -> list[Figure]:
@@ -57,7 +51,7 @@ async def measure(folder: Path, *, count: int, with_certificates: int, watch_s: 
 
 
 async def _daemon(folder: Path, count: int, certified: bool, watch_s: float) -> _Held:
-    server = Child(served.daemon, folder, count, cores()[0])
+    server = Child(served.daemon, folder, count, cores()[0], True)
     ports = await server.hear()
     if certified:
         await asyncio.to_thread(fleet.certificates, folder / "pki", folder / "certificates", fleet.members(count))
@@ -96,10 +90,10 @@ async def _hold(
     if sum(each.answers["tunnel 200"] for each in opened) != count:
         raise RuntimeError(f"not all tunnels opened: {[(each.answers, each.failures) for each in opened]}")
     await asyncio.gather(*(maker.tell("echo") for maker in makers))
-    async with asyncio.timeout(RESTS_S):
-        while (await server.tell("read")).unread:  # noqa: ASYNC110  # another process
-            await asyncio.sleep(5.0)
-    await asyncio.sleep(15.0)  # what the opening left to be written is written
+    async with asyncio.timeout(READY_S):
+        while (await server.tell("read")).ready < count:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(1.0)
+    await asyncio.sleep(REST_S)
     first, told = await server.tell("read"), [await maker.tell("report") for maker in makers]
     await asyncio.sleep(watch_s)
     last, after = await server.tell("read"), [await maker.tell("report") for maker in makers]

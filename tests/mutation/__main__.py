@@ -40,7 +40,6 @@ RULES: Final = (
     "invoices",
     "liabilities",
     "locations",
-    "maintenance",
     "onboarding",
     "optionrules",
     "outagebook",

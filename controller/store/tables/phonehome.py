@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
 from controller.store.tables import base
 from controller.store.tables.base import NEVER_REUSED, id_column, metadata, ms, number
@@ -104,6 +104,21 @@ arms_refused_beats: Final = Table(
     ms("first_ms"),
     ms("last_ms"),
     base.text("source"),
+)
+
+# Heartbeats that may be evidence of two units with one identity, from node to node; kept for some intervals.
+arms_sightings: Final = Table(
+    "arms_sightings",
+    metadata,
+    Column("adapter_id", Integer, ForeignKey("adapters.id"), primary_key=True, autoincrement=False),
+    Column("node", Text, primary_key=True),
+    Column("at_ms", BigInteger, primary_key=True, autoincrement=False),
+    base.text("source"),
+    # Tells copies of one heartbeat to several nodes from two heartbeats.
+    base.text("mark"),
+    # (ifindex, octets) as JSON.
+    base.text("counters"),
+    Index("ix_arms_sightings_at_ms", "at_ms"),
 )
 
 arms_boots: Final = Table(

@@ -10,7 +10,8 @@ import pytest
 from drivers.simulator.faults import Faults
 from drivers.simulator.ios_cli import IosDevice
 from tests.controller.api.arranged import write
-from tests.controller.house import Fleet, Json, ok, refused, serial
+from tests.controller.commands import BAD_INPUT, DONE, FAILED, client, told
+from tests.controller.house import Fleet, House, Json, ok, refused, serial
 from tests.controller.routers import USERNAME, router
 
 pytestmark = pytest.mark.xdist_group("daemon")
@@ -77,6 +78,21 @@ def test_a_refused_credential_is_tried_once_and_then_not_until_it_is_corrected(f
     ok(fleet.api.post("/plans", json={"entry": entry}))
 
 
+def test_an_adapter_that_was_reached_before_its_checklist_was_complete_comes_into_service_after_it(
+    fleet: Fleet, device: IosDevice
+) -> None:
+    endpoint = {"host": "127.0.0.1", "port": device.port, "username": USERNAME, "password": PASSWORD}
+    seat = {"management": fleet.management()}
+    name = device.own_serial
+    fleet.register(fleet.ssh(serial_number=name, endpoint=endpoint, place=seat))
+    soon(lambda: "was reached and identified" in explained(fleet, device)["summary"])
+    for item in ITEMS:
+        ok(fleet.api.put(f"/adapters/{name}/checklist/{item}", json={}))
+    assert ok(fleet.api.get(f"/adapters/{name}"))["life"] == "installed"
+    ok(fleet.api.post(f"/adapters/{name}/identify"))
+    assert ok(fleet.api.get(f"/adapters/{name}"))["life"] == "in-service"
+
+
 def test_a_working_config_that_was_not_pushed_is_not_called_the_config_that_it_runs(
     fleet: Fleet, device: IosDevice
 ) -> None:
@@ -94,8 +110,28 @@ def test_a_plan_that_cannot_log_in_says_so_in_explain_until_somebody_can(fleet: 
     soon(lambda: explained(fleet, device)["word"] not in ("never-seen", "onboarding"))
     device.faults = Faults(refuse_logins=True)
     write(fleet, entry, device.running_text().replace(" description uplink\n", " description Osaka\n"))
-    refused(fleet.api.post("/plans", json={"entry": entry}), 424, "authentication-failed")
+    problem = fleet.api.post("/plans", json={"entry": entry}).json()
+    assert problem["code"] in ("authentication-failed", "conflict"), "the daemon's own reading may have come first"
+    assert "refused" in problem["detail"]
     assert explained(fleet, device)["word"] == "refused"
     device.faults = Faults()
     ok(fleet.api.post(f"/adapters/{device.own_serial}/identify"))
     assert explained(fleet, device)["word"] != "refused"
+
+
+def test_a_credential_is_corrected_by_commands_alone(fleet: Fleet, house: House, device: IosDevice) -> None:
+    registered(fleet, device, WRONG)
+    soon(lambda: explained(fleet, device)["word"] == "refused")
+    name = device.own_serial
+    assert told(house, "adapter", "endpoint", name)["port"] == device.port
+    status, out, err = client(house, "adapter", "identify", name)
+    assert (status, out) == (FAILED, "")
+    assert "refused the password" in err
+    assert PASSWORD not in client(house, "adapter", "endpoint", name, "--credential", PASSWORD=PASSWORD)[1]
+    soon(lambda: explained(fleet, device)["word"] not in ("refused", "never-seen"))
+    status, out, _ = client(house, "adapter", "identify", name)
+    assert (status, out.startswith(f"{name}: ")) == (DONE, True)
+    assert told(house, "adapter", "forget-host-key", name)["host_key"] is None
+    assert told(house, "adapter", "life", name, "deregister")["life"] == "retired"
+    assert client(house, "adapter", "life", name, "deliver")[0] in (FAILED, BAD_INPUT)
+    assert client(house, "adapter", "shut-out", name, "--reason", "lost")[0] == FAILED, "it does not phone home"

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.controller.operations.asking import Asking, asking
-from tests.controller.phonehome.conftest import arms_settings, certificates, folder, pace, site
+from tests.controller.phonehome.conftest import arms_settings, certificates, folder, nodes, pace, site
 from tests.controller.phonehome.site import Site
 
-__all__ = ["arms_settings", "asker", "certificates", "folder", "pace", "site"]
+__all__ = ["arms_settings", "asker", "certificates", "folder", "nodes", "pace", "site"]
 
 
 @pytest.fixture

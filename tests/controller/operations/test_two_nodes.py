@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from controller.keyring import Keyring
-from controller.settings import ArmsSettings
 from controller.store import arms_keys
 from controller.store import nodes as leases
 from controller.store import phonehome as rows
-from controller.store.database import Database
 from drivers.arms.messages import Request, Response
 from drivers.arms.parameters import CommandResult, CommandResults, PingCounts, PullConfig
 from inventory.operations import OperationState
@@ -22,34 +17,6 @@ from tests.controller.operations.asking import QUICK, Asking, asking, request, t
 from tests.controller.phonehome.site import Device, Site, Unit, eventually
 
 pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture
-async def nodes(
-    postgres_url: str, keyring: Keyring, folder: Path, arms_settings: ArmsSettings, pace: float
-) -> AsyncIterator[tuple[Site, Site]]:
-    """Two nodes with a database connection and ports each, one set of certificates."""
-    one, two = await Database.open(postgres_url), await Database.open(postgres_url)
-    first = Site(one, keyring, folder, arms_settings, pace, node="first")
-    second = Site(two, keyring, folder, arms_settings, pace, node="second")
-    second.startups = first.startups
-    for site in (first, second):
-        await lives(site)
-        await site.home.start()
-    try:
-        yield first, second
-    finally:
-        await first.home.stop()
-        await second.home.stop()
-        await one.close()
-        await two.close()
-
-
-async def lives(site: Site) -> None:
-    """Its node has a lease."""
-    now_ms = site.clock.now_ms()
-    async with site.database.write() as tx:
-        await leases.begin(tx, site.node, f"token of {site.node}", now_ms=now_ms, until_ms=now_ms + 3_600_000)
 
 
 async def dies(site: Site, by: Site) -> None:

@@ -11,6 +11,7 @@ import pytest
 from controller.keyring import Keyring
 from controller.phonehome.pki import Pki
 from controller.settings import ArmsSettings
+from controller.store import nodes as leases
 from controller.store.database import Database
 from tests.controller.phonehome.site import Site
 
@@ -54,3 +55,31 @@ async def site(
     finally:
         await site.home.stop()
         await database.close()
+
+
+@pytest.fixture
+async def nodes(
+    postgres_url: str, keyring: Keyring, folder: Path, arms_settings: ArmsSettings, pace: float
+) -> AsyncIterator[tuple[Site, Site]]:
+    """Two nodes with a database connection and ports each, one set of certificates."""
+    one, two = await Database.open(postgres_url), await Database.open(postgres_url)
+    first = Site(one, keyring, folder, arms_settings, pace, node="first")
+    second = Site(two, keyring, folder, arms_settings, pace, node="second")
+    second.startups = first.startups
+    for site in (first, second):
+        await lives(site)
+        await site.home.start()
+    try:
+        yield first, second
+    finally:
+        await first.home.stop()
+        await second.home.stop()
+        await one.close()
+        await two.close()
+
+
+async def lives(site: Site) -> None:
+    """Its node has a lease."""
+    now_ms = site.clock.now_ms()
+    async with site.database.write() as tx:
+        await leases.begin(tx, site.node, f"token of {site.node}", now_ms=now_ms, until_ms=now_ms + 3_600_000)

@@ -162,6 +162,7 @@ async def test_a_key_in_wrong_hands_ends_at_once_and_its_tunnel_with_it(site: Si
 
     await rotate(site, unit, "rs", at_once=True)
 
+    assert await asked_to_pull(device) == "LS", "one that is merely cut opens its tunnel with the old key for ever"
     async with asyncio.timeout(10):
         await device.ended.wait()
     assert await refused(site, unit, unit.rs_key)
