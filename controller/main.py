@@ -56,6 +56,7 @@ from controller.store.scope import By
 from controller.store.traffic import TrafficDatabase
 from controller.telemetry.forwarding import RemoteWriter
 from drivers.sessions import libraries
+from drivers.sessions.admission import limit_here
 from drivers.sessions.permission import PERMIT, NotPermittedError
 from inventory.adapters import Adapter
 from inventory.calendar import tokyo_day
@@ -192,6 +193,7 @@ class Daemon:
             if first is not None:  # before the commit: a crash in between must not leave a key that nobody has
                 path = node.keep_admin_key(directory, first)
                 log.warning("the first admin key was written; it is shown nowhere else", file=str(path))
+        limit_here(self.settings.sessions.most())
         await self.lease.open()
         PERMIT.set(self.lease.permit)  # of every loop and listener that is made from here on
         self._loop("lease", self._hold_lease)

@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from drivers.sessions.admission import Most
 from inventory.errors import BadInput
 
 PREFIX = "KAJITORI_"
@@ -75,6 +76,16 @@ Addresses = Annotated[tuple[Address, ...], BeforeValidator(_listed), _Each]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_listed), _Each]
 PushMethods = Annotated[tuple[PushMethod, ...], BeforeValidator(_listed), Field(min_length=1), _Each]
 LineRate = Annotated[int, Field(gt=0, le=10**13)]
+
+
+def _family_limit(text: str) -> str:
+    family, sign, most = text.partition("=")
+    if not (family and sign and most.isascii() and most.isdecimal() and int(most) > 0):
+        raise ValueError("a limit of a family is written family=number, such as fortios=20")
+    return f"{family.strip()}={int(most)}"
+
+
+FamilyLimit = Annotated[str, AfterValidator(_family_limit)]
 PortRange = Annotated[str, AfterValidator(_port_range)]
 
 
@@ -188,6 +199,31 @@ class PushSettings(_Section):
     plan that narrows who may log in is flagged."""
 
 
+class SessionSettings(_Section):
+    """Sessions with devices over SSH and telnet: what is too much waits (devices-ios-fortios §C.3)."""
+
+    devices: Annotated[int, Field(ge=1, le=4000)] = 400
+    """Devices with a session at the same time; a push has up to two on one device."""
+    families: Annotated[tuple[FamilyLimit, ...], BeforeValidator(_listed), _Each] = ()
+    """The most of them for one family: `fortios=20, ios=200`. A family that is not named has no limit of its own."""
+    logins: Annotated[int, Field(ge=1, le=4000)] = 100
+    """Logins under way at the same time."""
+    logins_per_s: Annotated[float, Field(gt=0, le=10_000)] = 150.0
+    """New connections a second."""
+    logins_per_jump_host: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Logins under way at the same time behind one jump host; sshd drops some beyond its `MaxStartups`."""
+
+    def most(self) -> Most:
+        """The same, for the gate that sessions come in by."""
+        return Most(
+            devices=self.devices,
+            logins=self.logins,
+            logins_per_s=self.logins_per_s,
+            logins_per_jump_host=self.logins_per_jump_host,
+            of_family={family: int(most) for family, _, most in (one.partition("=") for one in self.families)},
+        )
+
+
 class MeteringSettings(_Section):
     """Polling and reports (metering.md)."""
 
@@ -261,6 +297,7 @@ class Settings(_Section):
     api: ApiSettings = ApiSettings()
     arms: ArmsSettings = ArmsSettings()
     push: PushSettings = PushSettings()
+    sessions: SessionSettings = SessionSettings()
     metering: MeteringSettings = MeteringSettings()
     mail: MailSettings = MailSettings()
     delivery: DeliverySettings = DeliverySettings()

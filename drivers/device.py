@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
+from drivers import digests
 from drivers.dialects import Dialect, Tree
 from drivers.dialects.diff import difference
 from drivers.driver import Driver
@@ -242,7 +243,7 @@ class CommandLineDevice(ABC):
         self._former, self._session = self._session, None
         for attempt, pause_s in enumerate((*RECONNECTS_S, None), 1):
             try:
-                await self._identify(await self._open())
+                await self._identified()
             except Unreachable:
                 if pause_s is None:
                     raise
@@ -324,8 +325,9 @@ class CommandLineDevice(ABC):
 
     def _checked(self, text: str) -> ConfigText:
         """A reading as a value. Raises Truncated for one that does not hold together."""
+        config = ConfigText.single(text)
         try:
-            self._dialect.parse(text)
+            digests.digest(self.driver, config)
         except ConfigSyntax as error:
             raise Truncated(
                 f"The configuration shown does not hold together: {error.message}.",
@@ -333,7 +335,7 @@ class CommandLineDevice(ABC):
                 step="read",
                 next_step="The reading was discarded; read again.",
             ) from error
-        return ConfigText.single(text)
+        return config
 
     def _complete(self, said: str) -> str:
         """The reading within an answer. Raises Truncated without its beginning, its end mark, or most of its length."""
@@ -366,7 +368,7 @@ class CommandLineDevice(ABC):
         )
 
     def _same(self, one: ConfigText, other: ConfigText) -> bool:
-        return self._canonical(one.text()) == self._canonical(other.text())
+        return digests.digest(self.driver, one) == digests.digest(self.driver, other)
 
     def _canonical(self, text: str) -> Tree:
         return self._dialect.canonical(self._dialect.parse(text))

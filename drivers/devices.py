@@ -10,12 +10,13 @@ from drivers.device import CommandLineDevice, Wait
 from drivers.driver import Driver
 from drivers.fortios import FortiGate
 from drivers.ios import CiscoIos
-from drivers.registry import driver
+from drivers.registry import driver, theirs
 from drivers.seil_ssh import RecipeOnALine, SeilOnALine
 from drivers.sessions.arms import ArmsDevice, ArmsLink, Comparison
 from drivers.sessions.carriers import connector
 from drivers.sessions.contract import Endpoint, Limits
 from drivers.sessions.transcript import Transcript, nowhere
+from inventory.catalogue import DIALECTS, Model, outside
 from inventory.errors import BadInput
 from inventory.plans import ConfigText
 
@@ -27,6 +28,24 @@ _BY_FAMILY: Final[dict[str, type[CommandLineDevice]]] = {
 }
 _ON_A_LINE: Final = {"seil": "seil-ssh", "recipe": "recipe-ssh"}
 """Families that usually phone home, and the driver of their command line."""
+_DIALECTS: Final = tuple(DIALECTS.values())
+
+
+def models_from_outside() -> tuple[Model, ...]:
+    """What stands for the models of drivers from outside."""
+    return tuple(outside(one.family, dialect) for one in theirs() for dialect in _DIALECTS if dialect == one.dialect)
+
+
+def model_key(name: str) -> str:
+    """The key of the model that a name means, where a driver from outside is called so; any other name as it is.
+
+    `frr`, its title `FRRouting`, or the name that such a model is shown under; case does not count.
+    """
+    for model in models_from_outside():
+        names = {model.family, driver(model.family).title, model.names[0][1]}
+        if name.strip().casefold() in {one.casefold() for one in names}:
+            return model.key
+    return name
 
 
 def on_a_line(family: str) -> Driver:

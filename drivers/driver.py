@@ -89,6 +89,8 @@ class Shell:
     texts: tuple[Text, ...] = ()
     quoted: bool = False
     """Whether a line with an open quotation mark goes on in the next line (FortiOS)."""
+    literal: str = ""
+    """Key after which the terminal takes `?` and TAB for text, where they ask for help or complete a word."""
     leave: tuple[str, ...] = ("exit",)
     telnet_line_end: str = "\r\n"
     """What ends a line over telnet."""

@@ -27,6 +27,7 @@ from inventory.plans import ConfigText, PushState
 SHELL: Final = Shell(
     prompt=re.compile(r"(?:\(\w\) )?(?P<host>[-\w.~]+(?:\(\w+\))?)(?P<mode> \([-\w. /:]+\))? ?(?P<end>[#$>]) ?"),
     privileged="#",
+    literal="\x16",
     pager=re.compile(r"--More--\s*$"),
     reads=re.compile(r"^(?:show|get|diagnose)\b"),
     failure=(

@@ -28,6 +28,7 @@ _NOISE: Final = re.compile(
 SHELL: Final = Shell(
     prompt=re.compile(r"(?P<host>[\w.\-@/:+]{1,63})(?P<mode>\([\w.\-@/:+ ]{1,40}\))?(?P<end>[>#])\s*"),
     privileged="#",
+    literal="\x16",
     pager=re.compile(r"\s*--\s?More\s?--\s*$"),
     reads=re.compile(r"^(?:show|dir|terminal|more|verify|ping|traceroute|enable)\b"),
     on_open=("terminal length 0", "terminal width 511", "terminal no monitor"),
@@ -102,7 +103,7 @@ DRIVER: Final = Driver(
     family="ios",
     title="Cisco IOS and IOS-XE",
     dialect="indented",
-    carrier="scrapli",
+    carrier="asyncssh",
     shell=SHELL,
     reading=Completeness(
         begins=re.compile(r"^(?:!|[a-z])"),
@@ -187,6 +188,18 @@ class CiscoIos(CommandLineDevice):
             for command in self.driver.identity_commands
         ]
         return identity(*said)
+
+    async def _identified(self) -> CliSession:
+        """As it is, with one question only where the first answer shows the number on record already."""
+        session = await self._open()
+        if not self._proven:
+            said = await session.command(self.driver.identity_commands[0], timeout_s=self._limits.command_s)
+            found = identity(said, "")
+            if self._serial is not None and self._is_ours(found):
+                self._proven = True
+            else:
+                await self._identify(session)
+        return session
 
     async def _read_text(self, session: CliSession) -> str:
         return self._complete(await session.command("show running-config", timeout_s=self._limits.read_config_s))
@@ -338,8 +351,7 @@ class CiscoIos(CommandLineDevice):
 
     async def _must_be_saved(self, session: CliSession, job: PushJob) -> None:
         said = await session.command("show startup-config", timeout_s=self._limits.read_config_s)
-        startup = self._complete(said)
-        if self._canonical(startup) != self._canonical(job.intent.text()):
+        if not self._same(self._checked(self._complete(said)), job.intent):
             raise CommandRejected(
                 "The device said that it saved, and its startup configuration is not the intent.",
                 serial=self._serial,

@@ -61,6 +61,12 @@ def all_drivers() -> MappingProxyType[str, Driver]:
     return MappingProxyType(collect(_ours() + _theirs()))
 
 
+def theirs() -> tuple[Driver, ...]:
+    """Drivers from outside this repository. Errors as `collect`."""
+    ours = {value.family for _, value in _ours() if isinstance(value, Driver)}
+    return tuple(found for family, found in sorted(all_drivers().items()) if family not in ours)
+
+
 def driver(family: str) -> Driver:
     """The driver of a family. Raises BadInput with the known ones."""
     known = all_drivers()

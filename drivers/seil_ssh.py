@@ -167,6 +167,9 @@ class SeilOnALine(CommandLineDevice):
         rest = [line for line in lines[at:] if not _OWN_SETTING.match(line)]
         return [*lines[:at], *(self._own or ()), *rest]
 
+    def _same(self, one: ConfigText, other: ConfigText) -> bool:
+        return self._canonical(one.text()) == self._canonical(other.text())
+
     def _canonical(self, text: str) -> Tree:
         """Without the settings of our own terminal: another session of ours may have them changed at this moment."""
         tree = super()._canonical(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -11,7 +12,8 @@ from inventory.errors import BadInput
 Service = Literal["mpc", "smfsx"]
 DeviceClass = Literal["I", "II", "III"]
 """I: leased by the provider. II: software router. III: owned by the customer. Only mpc has classes."""
-Family = Literal["ios", "fortios", "seil", "recipe"]
+Family = str
+"""`ios`, `fortios`, `seil`, `recipe`, or that of a driver from outside."""
 Dialect = Literal["indented", "block", "statements", "key-value"]
 Path = Literal["arms", "ssh"]
 """How an adapter is managed; one at a time, fixed at registration."""
@@ -51,11 +53,18 @@ class Model:
     paths: tuple[Path, ...]
     """Ways to manage it; the first is the usual one (architecture §1, D9)."""
     lines: tuple[CatalogueLine, ...]
+    spoken: Dialect | None = None
+    """Language of its configuration text, where its family does not tell."""
 
     @property
     def dialect(self) -> Dialect:
         """Language of its configuration text."""
-        return DIALECTS[self.family]
+        return self.spoken or DIALECTS[self.family]
+
+    @property
+    def outside(self) -> bool:
+        """Whether it is no model of either service: a device of a driver from outside, which no contract line names."""
+        return not self.lines
 
     def name(self, service: Service) -> str:
         """The spelling of a service."""
@@ -115,11 +124,27 @@ _BY_NAME: Final[dict[str, Model]] = {
 } | {_folded(name): model for name, key in _SERIES.items() for model in MODELS if model.key == key}
 
 
+_OUTSIDE: Final = re.compile(rf"outside:([a-z0-9][a-z0-9-]{{0,29}}):({'|'.join(DIALECTS.values())})")
+
+
+def outside(family: str, dialect: Dialect) -> Model:
+    """What stands for the model of a device whose driver is from outside: managed over SSH, offered by no line.
+
+    Its key tells all there is to know of it, so that it is known even where its driver no longer is.
+    """
+    names: tuple[tuple[Service, str], ...] = (("mpc", f"{family} (no service model)"),)
+    return Model(f"outside:{family}:{dialect}", names, family, (), ("ssh",), (), dialect)
+
+
 def model(name: str) -> Model:
     """The model with this name: our key or either service's spelling; case, width and spacing do not count.
 
     Raises BadInput, with the known names, for any other (MPC-2, SMF-A1).
     """
+    theirs = _OUTSIDE.fullmatch(name)
+    if theirs:
+        spoken = next(one for one in DIALECTS.values() if one == theirs[2])
+        return outside(theirs[1], spoken)
     found = _BY_NAME.get(_folded(name))
     if found is None:
         raise BadInput(
@@ -147,11 +172,14 @@ def offered(service: Service, line: Line, device_class: DeviceClass | None, mode
 def registrable(service: Service, device_class: DeviceClass | None, candidate: Model) -> bool:
     """Whether an adapter of this model can be registered in the service.
 
-    mpc: an adapter line of that class (MPC-2). smfsx: any model of its catalogue, rented or the contractor's own
+    mpc: an adapter line of that class (MPC-2); a device of a driver from outside has no line and is the customer's own,
+    as class III is. smfsx: any model of its catalogue, rented or the contractor's own
     (SMF-A1, MPC-6.1: smfsx adapters need not be rented); it has no classes.
     """
     if service == "smfsx":
         return device_class is None and any(row.service == "smfsx" for row in candidate.lines)
+    if candidate.outside:
+        return device_class == "III"
     return CatalogueLine("mpc", "adapter", device_class) in candidate.lines
 
 

@@ -32,6 +32,7 @@ from controller.store import adapters, checklist, endpoints, occupancy, slots, s
 from controller.store.database import Tx
 from controller.store.rows import require_version
 from controller.store.scope import By, Scope
+from drivers.devices import model_key
 from drivers.sessions.contract import Endpoint, Hop, Rest
 from inventory import onboarding
 from inventory.adapters import Adapter, Life, LifeEvent, SerialNumber
@@ -65,7 +66,7 @@ async def register(body: NewAdapter, request: Request, caller: Operator, once: O
             contractor_id=number(body.contractor, "K", "contractor"),
             service=body.service,
             device_class=body.device_class,
-            model=body.model,
+            model=model_key(body.model),
             hardware=body.hardware,
             path=body.path,
             distribution_id=body.distribution_id,
@@ -107,7 +108,7 @@ async def list_adapters(
             after=wanted.after,
             limit=wanted.limit + 1,
             service=service,
-            model=model,
+            model=None if model is None else model_key(model),
             life=life,
             path=path,
             contractor_id=None if contractor is None else number(contractor, "K", "contractor"),

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from controller.api.auth import Viewer
 from controller.api.schemas import ModelView
+from drivers.devices import models_from_outside
 from inventory.catalogue import MODELS
 
 router = APIRouter(tags=["models"])
@@ -13,7 +14,7 @@ router = APIRouter(tags=["models"])
 
 @router.get("/models")
 async def list_models(_caller: Viewer) -> list[ModelView]:
-    """All models, with the contract lines that offer them."""
+    """All models, with the contract lines that offer them; those of drivers from outside are offered by none."""
     return [
         ModelView(
             key=model.key,
@@ -23,5 +24,5 @@ async def list_models(_caller: Viewer) -> list[ModelView]:
             paths=list(model.paths),
             lines=[" ".join(part for part in (row.service, row.line, row.device_class) if part) for row in model.lines],
         )
-        for model in MODELS
+        for model in (*MODELS, *models_from_outside())
     ]

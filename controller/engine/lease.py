@@ -37,6 +37,7 @@ class NodeLease:
         self._token = uuid.uuid4().hex
         self._renewed_ms = 0
         self._is_lost = False
+        self._renewing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Take the lease. The file of the node id is held by a lock, so no other live process has this id."""
@@ -53,7 +54,7 @@ class NodeLease:
         """
         while True:
             await asyncio.sleep(self._lease_ms / 3000)
-            await self._renew()
+            await self._renew_together()
             async with self._database.write() as tx:
                 dead = await nodes.take_over(tx, self.node_id, before_ms=self._dead_before_ms())
             if dead:
@@ -62,15 +63,25 @@ class NodeLease:
     async def permit(self) -> None:
         """See `drivers.sessions.permission.Permit`."""
         while self._is_lost or self._clock.monotonic_ms() - self._renewed_ms >= self._lease_ms * TRUSTED:
-            await self._renew()
+            await self._renew_together()
+
+    async def _renew_together(self) -> None:
+        """One question for all who wait; its answer counts from its beginning, so one that came too late is no good to
+        any of them and the next is asked."""
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew())
+            self._renewing.add_done_callback(lambda task: task.cancelled() or task.exception())  # who asked may be gone
+        await asyncio.shield(self._renewing)
 
     async def _renew(self) -> None:
         # Counted from before the question: whoever is frozen while it is answered must ask again.
         asked_ms = self._clock.monotonic_ms()
         until_ms = self._clock.now_ms() + self._lease_ms
         if not self._is_lost:
-            async with self._database.write() as tx:
-                self._is_lost = not await nodes.renew(tx, self.node_id, self._token, until_ms=until_ms)
+            renewed = await self._database.change(
+                lambda tx: nodes.renew(tx, self.node_id, self._token, until_ms=until_ms)
+            )
+            self._is_lost = not renewed
         if self._is_lost:
             raise NotPermittedError(f"node {self.node_id} was frozen or cut off, and another has taken its work over")
         self._renewed_ms = asked_ms

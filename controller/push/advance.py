@@ -18,19 +18,20 @@ from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.phonehome.together import Together
 from controller.push.decide import End, Enter, Facts, Reconcile, Revert, decide, finished
-from controller.push.journal import Journal
+from controller.push.journal import Journal, Release
 from controller.push.planning import Planner
 from controller.push.reach import Reach
 from controller.push.reconcile import Compared, guard_left_s, observe
-from controller.store import configs, entitlement, plans, pushes, startups
+from controller.store import entitlement, plans, pushes
+from controller.store.configs import NewVersion
 from controller.store.database import Database, Tx
 from controller.store.scope import Scope
-from controller.store.startups import Proof
 from drivers.push import Device, Guard, PushJob
 from drivers.sessions.permission import PERMIT, Permit, permitted
 from inventory.entitlement import Stop
 from inventory.errors import (
     AuthenticationFailed,
+    CommandRejected,
     FleetError,
     IdentityMismatch,
     NotFound,
@@ -47,7 +48,7 @@ log: Final = logging.getLogger(__name__)
 _AUTHOR: Final = "push"
 _LOOK_S: Final = 5.0
 """How often a push that waits looks whether its adapter has come to another node."""
-_READS_APART_S: Final = 0.02
+_READS_APART_S: Final = 0.03
 """Many pushes that go on at the same time are read together; one alone never waits."""
 
 
@@ -71,6 +72,8 @@ class _Contact:
 
     plan: Plan
     job: PushJob
+    rows: list[JournalRow]
+    """The journal as it was when a transition began, and what this process has written since."""
     device: Device | None = None
     held: bool = False
 
@@ -117,7 +120,7 @@ class Advance:
         self._clock = clock
         self._reach = reach
         self._planner = planner
-        self._journal = Journal(database)
+        self._journal = Journal(database, keyring)
         self._standings = Together(self._read_standings, apart_s=_READS_APART_S)
         self._contacts: dict[int, _Contact] = {}
         self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -219,10 +222,13 @@ class Advance:
         standing, stop = found
         push, rows = standing.push, standing.rows
         if contact is None:
-            async with self._database.read() as tx:
+
+            async def read(tx: Tx) -> _Contact:
                 plan = await plans.get(tx, Scope.everything(), push.plan_id)
-                job = await plans.job(tx, self._keyring, push.plan_id, push_id)
-            contact = self._contacts[push_id] = _Contact(plan, job)
+                return _Contact(plan, await plans.job(tx, self._keyring, push.plan_id, push_id), rows)
+
+            contact = self._contacts[push_id] = await self._database.look(read)
+        contact.rows = rows
         known = [row.transaction_id for row in rows if row.transaction_id is not None]
         if known and known[-1] != contact.job.transaction_id:
             contact.job = replace(contact.job, transaction_id=known[-1])
@@ -230,10 +236,14 @@ class Advance:
         return _Push(push, rows, same_place, None if stop is None else str(stop), contact)
 
     async def _read_standings(self, push_ids: Sequence[int]) -> dict[int, tuple[pushes.Standing, Stop | None]]:
-        async with self._database.read() as tx:
-            found = await pushes.standing(tx, push_ids)
+        known = {push_id: contact.rows for push_id, contact in self._contacts.items() if contact.rows}
+
+        async def read(tx: Tx) -> dict[int, tuple[pushes.Standing, Stop | None]]:
+            found = await pushes.standing(tx, push_ids, known)
             stops = await entitlement.stops(tx, {one.push.adapter_id for one in found.values()})
-        return {push_id: (one, stops.get(one.push.adapter_id)) for push_id, one in found.items()}
+            return {push_id: (one, stops.get(one.push.adapter_id)) for push_id, one in found.items()}
+
+        return await self._database.look(read)
 
     def _facts(self, current: _Push) -> Facts:
         return Facts(
@@ -312,9 +322,13 @@ class Advance:
     async def _read_back(self, current: _Push) -> _Outcome:
         contact = current.contact
         device = contact.device if contact.held else None
-        if device is None:
-            device = await self._connect(current)
-        reading = await device.read()
+        try:
+            if device is None:
+                device = await self._connect(current)
+            reading = await device.read()
+        except CommandRejected as error:
+            # It was not read, which is not the same as showing something else.
+            return _Outcome(Verdict.LOST, error.message)
         plan = current.plan
         digest = await self._planner.digest(plan.family, reading)
         if digest == plan.intent_digest:
@@ -336,7 +350,7 @@ class Advance:
             phase=Phase.INTENTION,
             at_ms=self._clock.now_ms(),
         )
-        return await self._journal.append(current.push.id, row)
+        return _known(current, await self._journal.append(current.push.id, row))
 
     async def _journal_outcome(self, current: _Push, intended: JournalRow, outcome: _Outcome) -> bool:
         """Store the outcome with all that must be true with it; True when it is a final one."""
@@ -352,60 +366,18 @@ class Advance:
             transaction_id=outcome.transaction_id,
         )
 
-        stores = row.state is PushState.SAVED and row.verdict is Verdict.OK
-        if outcome.reading is None and not stores:
-            await self._journal.append(current.push.id, row)
-            return finished((row,))
-
-        async def compose(tx: Tx) -> JournalRow:
-            if outcome.reading is not None:
-                await self._store_truth(tx, current, *outcome.reading, row.at_ms)
-            if stores:
-                return await self._store_configs(tx, current, row)
-            return row
-
-        written = await self._journal.append_with(current.push.id, compose)
-        return finished((written,))
-
-    async def _store_truth(self, tx: Tx, current: _Push, reading: ConfigText, digest: str, at_ms: int) -> None:
-        await configs.put(
-            tx,
-            Scope.everything(),
-            self._keyring,
-            current.push.entry_id,
-            kind="truth",
-            config=reading,
-            digest=digest,
-            author=_AUTHOR,
-            reason=f"read during push {current.push.id}",
-            at_ms=at_ms,
-        )
-
-    async def _store_configs(self, tx: Tx, current: _Push, row: JournalRow) -> JournalRow:
-        """Running and startup become the intent with the very row that says SAVED, unless the place has moved on."""
         push = current.push
-        if await pushes.seat(tx, push.entry_id, lock=True) != pushes.Seat(push.generation, push.adapter_id):
-            return replace(
-                row, verdict=Verdict.FAILED, said="the place has a new adapter, which must not get this change"
-            )
-        kinds: tuple[configs.Kind, ...] = ("running", "startup")
-        for kind in kinds:
-            made = await configs.put(
-                tx,
-                Scope.everything(),
-                self._keyring,
-                push.entry_id,
-                kind=kind,
-                config=current.contact.job.intent,
-                digest=current.plan.intent_digest,
-                author=push.started_by,
-                reason=f"push {push.id}",
-                at_ms=row.at_ms,
-            )
-            if kind == "startup":
-                # The device runs this text and has confirmed a new connection with it: no boot need prove it again.
-                await startups.proved(tx, [Proof(made.id, row.at_ms, f"push {push.id}")])
-        return row
+        reading = None
+        if outcome.reading is not None:
+            why = f"read during push {push.id}"
+            reading = NewVersion(push.entry_id, "truth", *outcome.reading, _AUTHOR, why, row.at_ms)
+        release = None
+        if row.state is PushState.SAVED and row.verdict is Verdict.OK:
+            seat = pushes.Seat(push.generation, push.adapter_id)
+            intent, digest = current.contact.job.intent, current.plan.intent_digest
+            release = Release(push.entry_id, seat, intent, digest, push.started_by, f"push {push.id}")
+        written = await self._journal.append(push.id, row, reading=reading, release=release)
+        return finished((_known(current, written),))
 
     async def _end(self, current: _Push, end: End) -> None:
         await permitted()
@@ -457,6 +429,12 @@ class Advance:
         self._nudges.pop(push_id, None)
         if contact is not None:
             await contact.drop()
+
+
+def _known(current: _Push, written: JournalRow) -> JournalRow:
+    """A row that is durable needs not be read again."""
+    current.contact.rows = [*current.contact.rows, written]
+    return written
 
 
 def _guard(plan: Plan) -> Guard:

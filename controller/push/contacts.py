@@ -11,7 +11,7 @@ from typing import Final
 
 from controller.clock import Clock
 from controller.store import adapters, checklist, endpoints, events, pushes, ssh
-from controller.store.database import Database
+from controller.store.database import Database, Tx
 from controller.store.events import NewEvent
 from controller.store.scope import By, Scope
 from drivers.device import CommandLineDevice
@@ -35,9 +35,12 @@ class ContactBook:
         self, adapter: Adapter, device: CommandLineDevice, said: Identity | DeviceError, *, actor: str
     ) -> None:
         """The device has identified itself, or has not."""
-        async with self._database.read() as tx:
+
+        async def read(tx: Tx) -> tuple[ssh.SshContact | None, bool]:
             known = (await ssh.contacts(tx, [adapter.id])).get(adapter.id)
-            held = await pushes.holder(tx, adapter.id) is not None
+            return known, await pushes.holder(tx, adapter.id) is not None
+
+        known, held = await self._database.look(read)
         if isinstance(said, Identity):
             await self._reached(adapter, known, device, said, By(actor, self._clock.now_ms()))
         elif isinstance(said, IdentityMismatch):
@@ -54,7 +57,8 @@ class ContactBook:
             return
         everything = Scope.everything()
         firmware = f"{identity.model} {identity.version}".strip()
-        async with self._database.write() as tx:
+
+        async def note(tx: Tx) -> None:
             if device.host_key is not None:
                 await endpoints.pin_host_key(tx, everything, by, adapter.id, device.host_key)
             if device.certificate is not None:
@@ -65,6 +69,8 @@ class ContactBook:
                 await events.record(tx, NewEvent("contact.reached", by.at_ms, adapter_id=adapter.id, facts=facts))
             if adapter.life is Life.INSTALLED and not await checklist.missing(tx, everything, adapter.id):
                 await adapters.set_life(tx, everything, by, adapter.id, LifeEvent.FIRST_CONTACT)
+
+        await self._database.change(note)
 
     async def _shut(self, adapter: Adapter, reason: str) -> None:
         at_ms = self._clock.now_ms()

@@ -6,12 +6,13 @@ from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.push.contacts import ContactBook
 from controller.store import adapters, configs, endpoints, slots, ssh
-from controller.store.database import Database
+from controller.store.database import Database, Tx
 from controller.store.scope import Scope
 from drivers import devices
 from drivers.device import CommandLineDevice
 from drivers.push import Device, Identity
 from drivers.sessions.arms import ArmsLink
+from drivers.sessions.contract import Endpoint
 from drivers.sessions.transcript import Transcript, nowhere
 from inventory.adapters import Adapter
 from inventory.errors import Conflict, DeviceError
@@ -33,10 +34,14 @@ class FleetReach:
 
     async def device_for(self, adapter_id: int) -> Device:
         """A device without any contact yet. Raises Conflict when the adapter has no endpoint, NotFound."""
-        async with self._database.read() as tx:
+
+        async def read(tx: Tx) -> tuple[Adapter, tuple[Endpoint | None, str | None]]:
             adapter = await adapters.get(tx, Scope.everything(), adapter_id)
+            return adapter, (None, None) if adapter.path != "ssh" else await self._endpoint(tx, adapter)
+
+        adapter, found = await self._database.look(read)
         if adapter.path == "ssh":
-            return await self.over_ssh(adapter)
+            return self._over_ssh(adapter, found, nowhere, DAEMON)
         return devices.over_arms(
             adapter.model.family,
             self._link,
@@ -64,9 +69,18 @@ class FleetReach:
         Raises Conflict while it is not known whether a credential that it refused is better now, unless it is to be
         tried `again` or a push under way must know how the device stands.
         """
-        async with self._database.read() as tx:
-            endpoint = await endpoints.get(tx, Scope.everything(), self._keyring, adapter.id)
-            refused = None if again else await ssh.suspect(tx, adapter.id)
+        found = await self._database.look(lambda tx: self._endpoint(tx, adapter, again=again))
+        return self._over_ssh(adapter, found, transcript, actor)
+
+    async def _endpoint(self, tx: Tx, adapter: Adapter, *, again: bool = False) -> tuple[Endpoint | None, str | None]:
+        """Where it is reached, and what it said when it refused the credential on record."""
+        endpoint = await endpoints.get(tx, Scope.everything(), self._keyring, adapter.id)
+        return endpoint, None if again else await ssh.suspect(tx, adapter.id)
+
+    def _over_ssh(
+        self, adapter: Adapter, found: tuple[Endpoint | None, str | None], transcript: Transcript, actor: str
+    ) -> CommandLineDevice:
+        endpoint, refused = found
         if endpoint is None:
             raise Conflict(f"{adapter.serial} has no endpoint", next_step="Give it an address and a credential first.")
         if refused is not None:

@@ -20,6 +20,7 @@ from controller.push.decide import touched
 from controller.push.planning import Planner
 from controller.push.reach import Reach
 from controller.store import blast, configs, endpoints, entitlement, plans, pushes, shapes
+from controller.store.configs import NewVersion
 from controller.store.database import Database, Tx
 from controller.store.scope import By, Scope
 from drivers.cutoff import Way
@@ -53,6 +54,10 @@ AHEAD_RULE: Final = "schedule.one-month"
 _ANEW: Final = "Have it recomputed: it is never forced."
 _TICK_S: Final = 1.0
 """How often the outbox is looked through for what nobody tells it: a time that has come, work of another node."""
+_ROUNDS_APART_S: Final = 0.05
+"""Rounds begin so far apart, so that pushes that end at the same time are followed by others in one transaction."""
+_RESUMED_AT_ONCE: Final = 1000
+"""Pushes of a round that were begun before, by another process or by an attempt that has ended."""
 _SHORTEST_TICK_S: Final = 0.25
 """Real seconds, also where waits are accelerated: due times are true times, and an idle daemon costs nothing."""
 _RECOVERY_MS: Final = 60_000
@@ -136,9 +141,12 @@ class PushService:
         Raises NotFound, Conflict (no adapter in the place, no working config, a push under way, nothing to change),
         RuleViolation (a contract keeps it from being controlled), ConfigSyntax, DeviceError.
         """
-        async with self._database.read() as tx:
+
+        async def read(tx: Tx) -> ConfigText | None:
             await configs.require_entry(tx, scope, entry_id)
-            working = await configs.latest_text(tx, scope, self._keyring, entry_id, "working")
+            return await configs.latest_text(tx, scope, self._keyring, entry_id, "working")
+
+        working = await self._database.look(read)
         if working is None:
             raise Conflict(
                 f"entry E-{entry_id} has no working config", next_step="Store a working config of the entry first."
@@ -185,7 +193,8 @@ class PushService:
         more, StalePlan after its validity or when what it was made for has moved.
         """
         by = By(actor, self._clock.now_ms())
-        async with self._database.write() as tx:
+
+        async def approve(tx: Tx) -> Plan:
             plan = await plans.get(tx, scope, plan_id)
             _require_valid(plan, by.at_ms)
             moved = await _moved(tx, plan)
@@ -198,6 +207,8 @@ class PushService:
                 )
             await plans.approve(tx, plan, by)
             return await plans.get(tx, scope, plan_id)
+
+        return await self._database.change(approve)
 
     async def start(self, scope: Scope, plan_id: int, actor: str, not_before_ms: int | None = None) -> int:
         """Have an approved plan carried out, at once or from `not_before_ms` on (at most 31 days ahead).
@@ -215,7 +226,8 @@ class PushService:
                 next_step="Choose an earlier time.",
                 facts={"latest_ms": now_ms + LONGEST_AHEAD_MS},
             )
-        async with self._database.write() as tx:
+
+        async def start(tx: Tx) -> int:
             plan = await plans.get(tx, scope, plan_id)
             _require_valid(plan, now_ms)
             missing = plan.approvals_needed - len(plan.approvals)
@@ -233,7 +245,9 @@ class PushService:
             moved = await _moved(tx, plan)
             if moved:
                 raise StalePlan(moved, next_step=_ANEW)
-            push_id = await pushes.create(tx, plan, By(actor, now_ms), due_ms=due_ms)
+            return await pushes.create(tx, plan, By(actor, now_ms), due_ms=due_ms)
+
+        push_id = await self._database.change(start)
         self._wake.set()
         return push_id
 
@@ -287,24 +301,25 @@ class PushService:
         if self._lease is not None:
             await self._lease.permit()
         now_ms = self._clock.now_ms()
-        async with self._database.read() as tx:
-            due = await pushes.unfinished(tx, now_ms, 4 * self._policy.at_once, node_id=self._node_id)
-            free = self._policy.at_once - await pushes.holding(tx) if due else 0
-        for push in due:
-            if push.id in self._active:
-                self._waiting_since_ms.pop(push.id, None)
-                continue
-            if push.attempt == 0:
-                if free <= 0:
-                    continue
-                free -= 1
-            attempt = await self._attempt_to_start(engine, push)
-            if attempt is None:
-                continue
-            async with self._database.write() as tx:
-                claimed = await pushes.claim(tx, push, attempt=attempt, now_ms=now_ms, node_id=self._node_id)
-            if claimed:
-                await engine.start(push.id, attempt)
+        for push_id in self._active & self._waiting_since_ms.keys():
+            del self._waiting_since_ms[push_id]
+        active = frozenset(self._active)
+
+        async def find(tx: Tx) -> list[Push]:
+            begun = await pushes.unfinished(tx, now_ms, _RESUMED_AT_ONCE, but=active, node_id=self._node_id)
+            free = self._policy.at_once - await pushes.holding(tx)
+            return begun + (await pushes.waiting(tx, now_ms, free, node_id=self._node_id) if free > 0 else [])
+
+        due = [(push, await self._attempt_to_start(engine, push)) for push in await self._database.look(find)]
+        wanted = [(push, attempt) for push, attempt in due if attempt is not None]
+        if not wanted:
+            return
+
+        async def claim(tx: Tx) -> list[tuple[Push, int]]:
+            return await pushes.claim_all(tx, wanted, now_ms=now_ms, node_id=self._node_id)
+
+        for push, attempt in await self._database.change(claim):
+            await engine.start(push.id, attempt)
 
     async def stop(self, *, deadline_s: float) -> bool:
         """See `Advance.stop`; call it before the engine is closed, after `run` is cancelled."""
@@ -351,72 +366,61 @@ class PushService:
             await pushes.append(tx, push.id, row)
 
     async def _plan_for(self, scope: Scope, entry_id: int, intent: ConfigText, actor: str) -> Plan:
-        async with self._database.read() as tx:
-            seat = await pushes.seat(tx, entry_id)
-            if seat.adapter_id is None:
-                raise Conflict(
-                    f"entry E-{entry_id} has no adapter", next_step="Assign one; a plan is made against its truth."
-                )
-            await entitlement.require(tx, seat.adapter_id)
-            holder = await pushes.holder(tx, seat.adapter_id)
-            endpoint = await endpoints.reached_at(tx, seat.adapter_id)
-        if holder is not None:
-            raise Conflict(
-                f"push {holder} is under way on this adapter", next_step="Wait until it is over, then plan again."
-            )
-        device = await self._reach.device_for(seat.adapter_id)
-        truth = await self._afar.read(seat.adapter_id, entry_id)
+        seat, adapter_id, endpoint = await self._database.look(lambda tx: _place(tx, entry_id))
+        device = await self._reach.device_for(adapter_id)
+        truth = await self._afar.read(adapter_id, entry_id)
         if truth is None:
             try:
                 await device.identify()
                 truth = await device.read()
             finally:
                 await device.close()
+        base = truth
         way = _way(device, endpoint, self._policy.source)
-        computed = await self._planner.compute(device.family, truth, intent, way)
+        computed = await self._planner.compute(device.family, base, intent, way)
         now_ms = self._clock.now_ms()
-        async with self._database.write() as tx:
-            spare = await blast.has_ready_standby(tx, entry_id, now_ms)
-            rarity = await _rarity(tx, seat.adapter_id, computed)
-            contracted_bps = await blast.contracted_bps(tx, entry_id, tokyo_day(now_ms))
-            await configs.put(
-                tx,
-                scope,
-                self._keyring,
-                entry_id,
-                kind="truth",
-                config=truth,
-                digest=computed.base_digest,
-                author=actor,
-                reason="read for a plan",
-                at_ms=now_ms,
-            )
         # A secret that only the device can compare (FortiOS `ENC`) shows in the lines to send and not in the digest.
         lines_matter = device.guard != "client rollback" and bool(computed.remediation)
-        if computed.base_digest == computed.intent_digest and not lines_matter:
-            raise Conflict(f"entry E-{entry_id} runs what is wanted already", next_step="Nothing to do.")
+        is_nothing = computed.base_digest == computed.intent_digest and not lines_matter
         two = self._policy.four_eyes_unproven and doubts(computed.proven, computed.management_path, computed.lasting)
-        new = plans.NewPlan(
-            entry_id=entry_id,
-            adapter_id=seat.adapter_id,
-            generation=seat.generation,
-            family=device.family,
-            created_ms=now_ms,
-            valid_until_ms=now_ms + self._policy.plan_valid_s * 1000,
-            created_by=actor,
-            base=truth,
-            intent=intent,
-            computed=computed,
-            rarity=rarity,
-            blast=BlastRadius(1, 1, contracted_bps, 0 if spare else 1),
-            guard=device.guard,
-            guard_s=self._policy.client_rollback_s if device.guard == "client rollback" else self._policy.guard_s,
-            read_during_guard=device.read_during_guard,
-            expected_s=expected_s(device.guard, sent=len(computed.remediation), text=len(truth.text().splitlines())),
-            approvals_needed=2 if two else 1,
-        )
-        async with self._database.write() as tx:
+
+        async def surroundings(tx: Tx) -> tuple[BlastRadius, tuple[Rarity | None, ...]]:
+            spare = await blast.has_ready_standby(tx, entry_id, now_ms)
+            contracted_bps = await blast.contracted_bps(tx, entry_id, tokyo_day(now_ms))
+            return BlastRadius(1, 1, contracted_bps, 0 if spare else 1), await _rarity(tx, adapter_id, computed)
+
+        radius, rarity = await self._database.look(surroundings)
+
+        async def store(tx: Tx) -> Plan | None:
+            reading = NewVersion(entry_id, "truth", base, computed.base_digest, actor, "read for a plan", now_ms)
+            await configs.put_all(tx, self._keyring, [reading])
+            if is_nothing:
+                return None
+            new = plans.NewPlan(
+                entry_id=entry_id,
+                adapter_id=adapter_id,
+                generation=seat.generation,
+                family=device.family,
+                created_ms=now_ms,
+                valid_until_ms=now_ms + self._policy.plan_valid_s * 1000,
+                created_by=actor,
+                base=base,
+                intent=intent,
+                computed=computed,
+                rarity=rarity,
+                blast=radius,
+                guard=device.guard,
+                guard_s=self._policy.client_rollback_s if device.guard == "client rollback" else self._policy.guard_s,
+                read_during_guard=device.read_during_guard,
+                expected_s=expected_s(device.guard, sent=len(computed.remediation), text=len(base.text().splitlines())),
+                approvals_needed=2 if two else 1,
+            )
             return await plans.get(tx, scope, await plans.create(tx, self._keyring, new))
+
+        plan = await self._database.change(store)
+        if plan is None:
+            raise Conflict(f"entry E-{entry_id} runs what is wanted already", next_step="Nothing to do.")
+        return plan
 
     async def _prune(self, engine: Engine) -> None:
         now_ms = self._clock.now_ms()
@@ -428,6 +432,21 @@ class PushService:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(_SHORTEST_TICK_S, _TICK_S / self._clock.pace)):
                 await self._wake.wait()
+                await asyncio.sleep(_ROUNDS_APART_S)
+
+
+async def _place(tx: Tx, entry_id: int) -> tuple[pushes.Seat, int, endpoints.Reached | None]:
+    """Who sits in a place for which a plan may be made now, and where it is reached."""
+    seat = await pushes.seat(tx, entry_id)
+    if seat.adapter_id is None:
+        raise Conflict(f"entry E-{entry_id} has no adapter", next_step="Assign one; a plan is made against its truth.")
+    await entitlement.require(tx, seat.adapter_id)
+    holder = await pushes.holder(tx, seat.adapter_id)
+    if holder is not None:
+        raise Conflict(
+            f"push {holder} is under way on this adapter", next_step="Wait until it is over, then plan again."
+        )
+    return seat, seat.adapter_id, await endpoints.reached_at(tx, seat.adapter_id)
 
 
 def _require_valid(plan: Plan, now_ms: int) -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Final, ParamSpec, TypeVar
 
-from drivers import plan
+from drivers import digests, plan
 from drivers.cutoff import Way
 from drivers.registry import driver
 from inventory.errors import Conflict
@@ -31,7 +31,10 @@ class TextPlanner:
 
     async def digest(self, family: str, config: ConfigText) -> str:
         """See `Planner.digest`."""
-        return await self._run(_lines(config), _digest, family, config)
+        found = digests.known(driver(family), config)
+        if found is None:
+            found = digests.learn(driver(family), config, await self._run(_lines(config), _digest, family, config))
+        return found
 
     async def difference(self, family: str, before: ConfigText, after: ConfigText) -> str:
         """See `Planner.difference`."""
@@ -39,7 +42,10 @@ class TextPlanner:
 
     async def compute(self, family: str, base: ConfigText, intent: ConfigText, way: Way) -> Computed:
         """See `Planner.compute`."""
-        return await self._run(_lines(base, intent), _compute, family, base, intent, way)
+        computed = await self._run(_lines(base, intent), _compute, family, base, intent, way)
+        digests.learn(driver(family), base, computed.base_digest)
+        digests.learn(driver(family), intent, computed.intent_digest)
+        return computed
 
     async def shapes(self, family: str, config: ConfigText) -> frozenset[int]:
         """Every shape that stands in a config; raises ConfigSyntax."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from typing import Final
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 
 from controller.keyring import Keyring
 from controller.store import audit, contractors, endpoints, events
@@ -113,10 +114,13 @@ async def register(
 
 async def get(tx: Tx, scope: Scope, adapter_id: int) -> Adapter:
     """The adapter with this number. Raises NotFound."""
-    row = (await tx.execute(select(adapters).where(adapters.c.id == adapter_id))).one_or_none()
+    row = (await tx.execute(_ONE, {"of_adapter": adapter_id})).one_or_none()
     if row is None or not scope.allows(row.contractor_id):
         raise not_found("such adapter")
     return adapter_of(row)
+
+
+_ONE: Final = select(adapters).where(adapters.c.id == bindparam("of_adapter"))
 
 
 async def by_serial(tx: Tx, scope: Scope, serial: SerialNumber) -> Adapter:

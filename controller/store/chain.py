@@ -41,6 +41,16 @@ def add(tx: AsyncConnection, row: Mapping[str, object]) -> None:
     pending.append(row)
 
 
+def mark(tx: AsyncConnection) -> int:
+    """How many rows wait, for `drop_since`."""
+    return len(tx.info[_PENDING])
+
+
+def drop_since(tx: AsyncConnection, mark: int) -> None:
+    """Forget the rows of a part of the transaction that was undone."""
+    del tx.info[_PENDING][mark:]
+
+
 async def settle(tx: AsyncConnection) -> None:
     """Append the waiting rows to the chain; the last statements before the commit."""
     pending: list[Mapping[str, object]] = tx.info[_PENDING]

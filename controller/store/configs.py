@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import Column, ColumnElement, RowMapping, func, insert, select, true, update
+from sqlalchemy import Column, ColumnElement, RowMapping, bindparam, func, insert, select, true, update
 
 from controller.keyring import Keyring
 from controller.store import incidents
@@ -79,6 +80,77 @@ async def put(
     return _version(made.mappings().one())
 
 
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """A version to be stored by the daemon itself; `digest` is the canonical one of the family's dialect."""
+
+    entry_id: int
+    kind: Kind
+    config: ConfigText
+    digest: str
+    author: str
+    reason: str
+    at_ms: int
+
+
+async def put_all(tx: Tx, keyring: Keyring, new: Sequence[NewVersion]) -> list[int]:
+    """As `put` for many places, each of a kind once and each a place that is there; the ids of the versions."""
+    startups = [one for one in new if one.kind == "startup"]
+    causes = {f"entry {one.entry_id}": one for one in startups}
+    for cause in await incidents.open_causes(tx, IncidentKind.UNPROVEN_CONFIG, causes):
+        by = By(causes[cause].author, causes[cause].at_ms)
+        await incidents.settle(tx, by, IncidentKind.UNPROVEN_CONFIG, cause, "a new startup config was released")
+    same = await _same_truths(tx, [one for one in new if one.kind == "truth"])
+    if same:
+        seen = [{"of_id": version_id, "new_ms": one.at_ms} for one, version_id in same.items()]
+        await tx.execute(_SEEN, seen)
+    fresh = [one for one in new if one not in same]
+    made: dict[NewVersion, int] = dict(same)
+    if fresh:
+        rows = await tx.execute(_INSERT, [_values(keyring, one) for one in fresh])
+        made |= dict(zip(fresh, rows.scalars(), strict=True))
+    return [made[one] for one in new]
+
+
+async def _same_truths(tx: Tx, new: Sequence[NewVersion]) -> dict[NewVersion, int]:
+    """Readings that are equal to the last one of their place, and the version that it is."""
+    found: dict[NewVersion, int] = {}
+    by_entry = {one.entry_id: one for one in new}
+    for some in in_parts(by_entry):
+        for row in await tx.execute(_LAST_TRUTHS, {"of_entries": some}):
+            if by_entry[row.entry_id].digest == row.digest:
+                found[by_entry[row.entry_id]] = row.id
+    return found
+
+
+_SEEN: Final = (
+    update(config_versions).where(config_versions.c.id == bindparam("of_id")).values(seen_ms=bindparam("new_ms"))
+)
+_INSERT: Final = insert(config_versions).returning(config_versions.c.id, sort_by_parameter_order=True)
+_LAST_TRUTHS: Final = select(config_versions.c.id, config_versions.c.entry_id, config_versions.c.digest).where(
+    config_versions.c.id.in_(
+        select(func.max(config_versions.c.id))
+        .where(
+            config_versions.c.entry_id.in_(bindparam("of_entries", expanding=True)), config_versions.c.kind == "truth"
+        )
+        .group_by(config_versions.c.entry_id)
+    )
+)
+
+
+def _values(keyring: Keyring, new: NewVersion) -> dict[str, object]:
+    return {
+        "entry_id": new.entry_id,
+        "kind": new.kind,
+        "digest": new.digest,
+        "text_sealed": keyring.seal(pack(new.config), context=_context(new.entry_id, new.kind, new.digest, new.at_ms)),
+        "author": new.author,
+        "reason": new.reason,
+        "at_ms": new.at_ms,
+        "seen_ms": new.at_ms,
+    }
+
+
 async def get(tx: Tx, scope: Scope, version_id: int) -> ConfigVersion:
     """Facts of one version. Raises NotFound."""
     found = await tx.execute(
@@ -92,15 +164,18 @@ async def get(tx: Tx, scope: Scope, version_id: int) -> ConfigVersion:
 
 async def latest(tx: Tx, scope: Scope, entry_id: int, kind: Kind) -> ConfigVersion | None:
     """Newest version of a kind; None if there never was one, or the entry is not in scope."""
-    found = await tx.execute(
-        select(*_FACTS)
-        .where(config_versions.c.entry_id == entry_id, config_versions.c.kind == kind)
-        .where(entry_in_scope(scope, config_versions.c.entry_id))
-        .order_by(config_versions.c.id.desc())
-        .limit(1)
-    )
-    row = found.mappings().one_or_none()
+    query = _LATEST if scope.contractor_id is None else _LATEST.where(entry_in_scope(scope, config_versions.c.entry_id))
+    row = (await tx.execute(query, {"of_entry": entry_id, "of_kind": kind})).mappings().one_or_none()
     return None if row is None else _version(row)
+
+
+_LATEST: Final = (
+    select(*_FACTS)
+    .where(config_versions.c.entry_id == bindparam("of_entry"), config_versions.c.kind == bindparam("of_kind"))
+    .order_by(config_versions.c.id.desc())
+    .limit(1)
+)
+_TEXT: Final = select(config_versions.c.text_sealed).where(config_versions.c.id == bindparam("of_id"))
 
 
 async def newest(tx: Tx, entry_ids: Collection[int]) -> dict[tuple[int, Kind], ConfigVersion]:
@@ -150,20 +225,41 @@ def opened(keyring: Keyring, sealed: bytes, entry_id: int, kind: str, digest: st
 async def latest_text(tx: Tx, scope: Scope, keyring: Keyring, entry_id: int, kind: Kind) -> ConfigText | None:
     """Text of the newest version of a kind, such as the startup that the RS serves; None if there is none."""
     version = await latest(tx, scope, entry_id, kind)
-    return None if version is None else await text(tx, scope, keyring, version.id)
+    if version is None:
+        return None
+    sealed = (await tx.execute(_TEXT, {"of_id": version.id})).scalar_one()
+    return opened(keyring, sealed, entry_id, kind, version.digest, version.at_ms)
+
+
+_ENTRY: Final = select(entries.c.id).where(entries.c.id == bindparam("of_entry"))
 
 
 async def require_entry(tx: Tx, scope: Scope, entry_id: int) -> None:
     """Raises NotFound unless the entry exists in scope."""
-    found = await tx.execute(select(entries.c.id).where(entries.c.id == entry_id, entry_in_scope(scope, entries.c.id)))
+    query = _ENTRY if scope.contractor_id is None else _ENTRY.where(entry_in_scope(scope, entries.c.id))
+    found = await tx.execute(query, {"of_entry": entry_id})
     if found.one_or_none() is None:
         raise NotFound(f"no entry E-{entry_id}", next_step="List the entries.")
 
 
 async def owner(tx: Tx, entry_id: int) -> int | None:
     """Contractor whose place it is."""
-    query = select(managements.c.contractor_id).join(entries, entries.c.management_id == managements.c.id)
-    return await tx.scalar(query.where(entries.c.id == entry_id))
+    return (await owners(tx, [entry_id])).get(entry_id)
+
+
+_OWNERS: Final = (
+    select(entries.c.id, managements.c.contractor_id)
+    .join(managements, entries.c.management_id == managements.c.id)
+    .where(entries.c.id.in_(bindparam("of_entries", expanding=True)))
+)
+
+
+async def owners(tx: Tx, entry_ids: Collection[int]) -> dict[int, int | None]:
+    """Contractors whose places these are."""
+    found: dict[int, int | None] = {}
+    for some in in_parts(entry_ids):
+        found |= {row.id: row.contractor_id for row in await tx.execute(_OWNERS, {"of_entries": some})}
+    return found
 
 
 def entry_in_scope(scope: Scope, entry_id: Column[int]) -> ColumnElement[bool]:

@@ -6,7 +6,6 @@ import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -18,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from controller.store import chain, schema
+from controller.store.whole import ReadOut, WholeReads, WholeWrites, Work, carried_out
 from inventory.errors import BadInput, Conflict
 
 Tx = AsyncConnection
@@ -31,6 +31,7 @@ SQLITE_READERS = 4
 SQLITE_WHOLE_READERS = 2
 """Threads for `Database.read_whole`."""
 POSTGRESQL_CONNECTIONS = 12
+_WRITING = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 
 
 class Database:
@@ -46,8 +47,13 @@ class Database:
         self._writer = writer
         self._reader = reader
         self._lock_handle = lock_handle
-        self._whole = _WholeReads(reader.url) if dialect == "sqlite" else None
-        self._one_writer: asyncio.Lock | None = asyncio.Lock() if dialect == "sqlite" else None
+        self._one_writer: asyncio.Lock | None = None
+        self._whole: WholeReads | None = None
+        self._whole_writes: WholeWrites | None = None
+        if dialect == "sqlite":
+            self._one_writer = asyncio.Lock()
+            self._whole = WholeReads(_whole_reader(reader.url), SQLITE_WHOLE_READERS)
+            self._whole_writes = WholeWrites(_whole_writer(writer.url), self._one_writer)
 
     @classmethod
     async def open(cls, url: str, *, require_head: bool = True) -> Database:
@@ -104,41 +110,36 @@ class Database:
         async with self.read() as tx:
             return await tx.run_sync(work)
 
+    async def look(self, work: Work[T]) -> T:
+        """As `read`, with what is done in the transaction as a function: on SQLite it is carried out in one piece."""
+        if self._whole is not None:
+            return await self._whole.run(lambda connection: carried_out(connection, work))
+        async with self.read() as tx:
+            return await work(tx)
+
+    async def change(self, work: Work[T]) -> T:
+        """As `write`, with what is done in the transaction as a function; returns when it is durable.
+
+        On SQLite it is carried out in one piece, and committed together with others that come at the same time; an
+        error undoes what this one did and nothing else. A caller that is cancelled learns it when all is decided: then
+        it is stored or not, as after a commit that was cut off.
+        """
+        if self._whole_writes is not None:
+            return await self._whole_writes.run(work)
+        async with self.write() as tx:
+            return await work(tx)
+
     async def close(self) -> None:
         """Close all connections and let go of the SQLite file."""
         if self._whole is not None:
             await self._whole.close()
+        if self._whole_writes is not None:
+            await self._whole_writes.close()
         await self._reader.dispose()
         await self._writer.dispose()
         if self._lock_handle is not None:
             os.close(self._lock_handle)
             self._lock_handle = None
-
-
-class _WholeReads:
-    """A few threads with a read-only SQLite connection each."""
-
-    def __init__(self, read_only: URL) -> None:
-        self._engine: Engine = create_engine(
-            read_only.set(drivername="sqlite+pysqlite"),
-            pool_size=SQLITE_WHOLE_READERS,
-            max_overflow=0,
-            hide_parameters=True,
-            connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False},
-        )
-        _prepare_sqlite(self._engine, "BEGIN", ("query_only=ON",))
-        self._threads = ThreadPoolExecutor(SQLITE_WHOLE_READERS, thread_name_prefix="reads")
-
-    async def run(self, work: Callable[[Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
-
-    def _read(self, work: Callable[[Connection], T]) -> T:
-        with self._engine.connect() as connection, connection.begin():
-            return work(connection)
-
-    async def close(self) -> None:
-        await asyncio.to_thread(self._threads.shutdown)
-        self._engine.dispose()
 
 
 @asynccontextmanager
@@ -213,7 +214,7 @@ def _sqlite_writer(address: URL) -> AsyncEngine:
     engine = create_async_engine(
         address, pool_size=1, max_overflow=0, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
     )
-    _prepare_sqlite(engine.sync_engine, "BEGIN IMMEDIATE", ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"))
+    _prepare_sqlite(engine.sync_engine, "BEGIN IMMEDIATE", _WRITING)
     return engine
 
 
@@ -229,6 +230,28 @@ def _sqlite_reader(address: URL) -> AsyncEngine:
     )
     _prepare_sqlite(engine.sync_engine, "BEGIN", ("query_only=ON",))
     return engine
+
+
+def _whole_reader(read_only: URL) -> Engine:
+    engine = _in_threads(read_only, SQLITE_WHOLE_READERS)
+    _prepare_sqlite(engine, "BEGIN", ("query_only=ON",))
+    return engine
+
+
+def _whole_writer(address: URL) -> Engine:
+    engine = _in_threads(address, 1)
+    _prepare_sqlite(engine, "BEGIN IMMEDIATE", _WRITING)
+    return engine
+
+
+def _in_threads(address: URL, connections: int) -> Engine:
+    return create_engine(
+        address.set(drivername="sqlite+pysqlite"),
+        pool_size=connections,
+        max_overflow=0,
+        hide_parameters=True,
+        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False, "factory": ReadOut},
+    )
 
 
 def _prepare_sqlite(engine: Engine, begin: str, pragmas: tuple[str, ...]) -> None:

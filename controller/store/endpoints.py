@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from controller.keyring import Keyring
 from controller.store import audit, events
@@ -72,7 +72,7 @@ class Reached:
 
 async def reached_at(tx: Tx, adapter_id: int) -> Reached | None:
     """Where an adapter is reached; None if it has no endpoint."""
-    row = (await tx.execute(select(endpoints).where(endpoints.c.adapter_id == adapter_id))).one_or_none()
+    row = await _row(tx, adapter_id)
     if row is None:
         return None
     return Reached(row.host, row.port, row.username, row.jump_sealed is not None, row.rest_token_sealed is not None)
@@ -212,8 +212,11 @@ def _opened_rest(keyring: Keyring, row: AnyRow, adapter_id: int) -> Rest | None:
     return Rest(token, row.rest_port, row.rest_certificate)
 
 
+_ROW: Final = select(endpoints).where(endpoints.c.adapter_id == bindparam("of_adapter"))
+
+
 async def _row(tx: Tx, adapter_id: int) -> AnyRow | None:
-    return (await tx.execute(select(endpoints).where(endpoints.c.adapter_id == adapter_id))).one_or_none()
+    return (await tx.execute(_ROW, {"of_adapter": adapter_id})).one_or_none()
 
 
 def _context(what: str, adapter_id: int) -> str:

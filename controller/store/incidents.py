@@ -6,10 +6,10 @@ An opening and an end are events in the same transaction; what a person does is 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Select, or_, select, update
+from sqlalchemy import Select, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.store import audit, events
@@ -118,6 +118,21 @@ async def open_one(tx: Tx, kind: IncidentKind, cause: str) -> Incident | None:
         )
     ).one_or_none()
     return None if row is None else _incident(row)
+
+
+async def open_causes(tx: Tx, kind: IncidentKind, causes: Collection[str]) -> list[str]:
+    """Those of the causes of which an incident of this kind is open; for the daemon itself."""
+    if not causes:
+        return []
+    found = await tx.scalars(_OPEN_CAUSES, {"of_kind": kind.value, "of_causes": list(causes)})
+    return list(found.all())
+
+
+_OPEN_CAUSES: Final = select(incidents.c.cause).where(
+    incidents.c.kind == bindparam("of_kind"),
+    incidents.c.cause.in_(bindparam("of_causes", expanding=True)),
+    incidents.c.closed_ms.is_(None),
+)
 
 
 async def page(

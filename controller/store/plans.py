@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, RowMapping, insert, select
+from sqlalchemy import ColumnElement, RowMapping, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from controller.keyring import Keyring
@@ -43,6 +43,21 @@ _FACTS: Final[tuple[ColumnElement[Any], ...]] = (
     plans.c.expected_s,
     plans.c.shown,
 )
+_ONE: Final = (
+    select(*_FACTS).join(adapters, adapters.c.id == plans.c.adapter_id).where(plans.c.id == bindparam("of_plan"))
+)
+_JOB: Final = (
+    select(plans, adapters.c.serial_shown)
+    .join(adapters, adapters.c.id == plans.c.adapter_id)
+    .where(plans.c.id == bindparam("of_plan"))
+)
+_APPROVALS: Final = (
+    select(plan_approvals.c.actor, plan_approvals.c.at_ms)
+    .where(plan_approvals.c.plan_id == bindparam("of_plan"))
+    .order_by(plan_approvals.c.id)
+)
+_INSERT: Final = insert(plans).returning(plans.c.id)
+_APPROVE: Final = insert(plan_approvals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +105,24 @@ async def create(tx: Tx, keyring: Keyring, new: NewPlan) -> int:
         "approvals_needed": new.approvals_needed,
     }
     context = _context(new.entry_id, new.adapter_id, new.created_ms, computed.intent_digest)
-    made = await tx.execute(
-        insert(plans)
-        .values(
-            entry_id=new.entry_id,
-            adapter_id=new.adapter_id,
-            generation=new.generation,
-            family=new.family,
-            created_ms=new.created_ms,
-            valid_until_ms=new.valid_until_ms,
-            created_by=new.created_by,
-            base_digest=computed.base_digest,
-            intent_digest=computed.intent_digest,
-            guard=new.guard,
-            guard_s=new.guard_s,
-            read_during_guard=int(new.read_during_guard),
-            expected_s=new.expected_s,
-            job_sealed=keyring.seal(to_json(job), context=context),
-            shown=to_json(shown),
-        )
-        .returning(plans.c.id)
-    )
+    values = {
+        "entry_id": new.entry_id,
+        "adapter_id": new.adapter_id,
+        "generation": new.generation,
+        "family": new.family,
+        "created_ms": new.created_ms,
+        "valid_until_ms": new.valid_until_ms,
+        "created_by": new.created_by,
+        "base_digest": computed.base_digest,
+        "intent_digest": computed.intent_digest,
+        "guard": new.guard,
+        "guard_s": new.guard_s,
+        "read_during_guard": int(new.read_during_guard),
+        "expected_s": new.expected_s,
+        "job_sealed": keyring.seal(to_json(job), context=context),
+        "shown": to_json(shown),
+    }
+    made = await tx.execute(_INSERT, values)
     plan_id: int = made.scalar_one()
     by = By(new.created_by, new.created_ms)
     facts = {"plan": plan_id, "proven": computed.proven, "intent_digest": computed.intent_digest}
@@ -123,12 +135,8 @@ async def create(tx: Tx, keyring: Keyring, new: NewPlan) -> int:
 
 async def get(tx: Tx, scope: Scope, plan_id: int) -> Plan:
     """A plan as it may be shown. Raises NotFound."""
-    found = await tx.execute(
-        select(*_FACTS)
-        .join(adapters, adapters.c.id == plans.c.adapter_id)
-        .where(plans.c.id == plan_id, entry_in_scope(scope, plans.c.entry_id))
-    )
-    row = found.mappings().one_or_none()
+    query = _ONE if scope.contractor_id is None else _ONE.where(entry_in_scope(scope, plans.c.entry_id))
+    row = (await tx.execute(query, {"of_plan": plan_id})).mappings().one_or_none()
     if row is None:
         raise NotFound(f"no plan {plan_id}", next_step="List the plans of the entry.")
     return _plan(row, await _approvals(tx, plan_id))
@@ -153,12 +161,7 @@ async def of_entry(
 
 async def job(tx: Tx, keyring: Keyring, plan_id: int, push_id: int) -> PushJob:
     """What the driver needs to carry out a plan as push `push_id`; it holds secrets."""
-    found = await tx.execute(
-        select(plans, adapters.c.serial_shown)
-        .join(adapters, adapters.c.id == plans.c.adapter_id)
-        .where(plans.c.id == plan_id)
-    )
-    row = found.mappings().one()
+    row = (await tx.execute(_JOB, {"of_plan": plan_id})).mappings().one()
     context = _context(row["entry_id"], row["adapter_id"], row["created_ms"], row["intent_digest"])
     stored = json.loads(keyring.unseal(row["job_sealed"], context=context).reveal())
     return PushJob(
@@ -190,7 +193,7 @@ async def approve(tx: Tx, plan: Plan, by: By) -> None:
     """Record an approval. Raises Conflict when the same person has approved already."""
     try:
         async with tx.begin_nested():
-            await tx.execute(insert(plan_approvals).values(plan_id=plan.id, actor=by.actor, at_ms=by.at_ms))
+            await tx.execute(_APPROVE, {"plan_id": plan.id, "actor": by.actor, "at_ms": by.at_ms})
     except IntegrityError:
         raise Conflict(
             f"{by.actor} has approved plan {plan.id} already",
@@ -204,11 +207,7 @@ async def approve(tx: Tx, plan: Plan, by: By) -> None:
 
 
 async def _approvals(tx: Tx, plan_id: int) -> tuple[Approval, ...]:
-    found = await tx.execute(
-        select(plan_approvals.c.actor, plan_approvals.c.at_ms)
-        .where(plan_approvals.c.plan_id == plan_id)
-        .order_by(plan_approvals.c.id)
-    )
+    found = await tx.execute(_APPROVALS, {"of_plan": plan_id})
     return tuple(Approval(actor, at_ms) for actor, at_ms in found)
 
 

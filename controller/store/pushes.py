@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     CursorResult,
     RowMapping,
+    Update,
     and_,
     bindparam,
     delete,
@@ -31,6 +32,7 @@ from controller.store.database import Tx
 from controller.store.events import NewEvent
 from controller.store.rows import in_parts
 from controller.store.scope import By, Scope
+from controller.store.tables.base import AnyRow
 from controller.store.tables.inventory import adapters, entries, placements
 from controller.store.tables.operations import operations
 from controller.store.tables.push import device_locks, push_journal, pushes
@@ -40,7 +42,38 @@ from inventory.operations import HOLDING
 from inventory.plans import FINAL, JournalRow, Phase, Plan, Push, PushState, Verdict, outcome
 
 _FACTS: Final[tuple[Column[Any], ...]] = tuple(column for column in pushes.c if column.name != "outcome")
-_IN_ORDER: Final = (push_journal.c.push_id, push_journal.c.seq)
+_OF_PUSHES: Final = push_journal.c.push_id.in_(bindparam("of_pushes", expanding=True))
+_SOME: Final = select(*_FACTS).where(pushes.c.id.in_(bindparam("of_pushes", expanding=True)))
+_ROWS: Final = select(push_journal).where(_OF_PUSHES).order_by(push_journal.c.push_id, push_journal.c.seq)
+_LAST_ROWS: Final = (
+    select(push_journal.c.push_id, func.max(push_journal.c.seq)).where(_OF_PUSHES).group_by(push_journal.c.push_id)
+)
+_SEATS: Final = (
+    select(entries.c.id, entries.c.generation, placements.c.adapter_id)
+    .outerjoin(placements, and_(placements.c.entry_id == entries.c.id, placements.c.to_ms.is_(None)))
+    .where(entries.c.id.in_(bindparam("of_entries", expanding=True)))
+)
+_INSERT_ROW: Final = insert(push_journal)
+_UPDATES: Final[dict[tuple[str, ...], Update]] = {
+    names: update(pushes)
+    .where(pushes.c.id == bindparam("of_push"))
+    .values({name: bindparam(f"new_{name}") for name in names})
+    for names in (("said",), ("state",), ("said", "state"))
+}
+_END: Final = (
+    update(pushes)
+    .where(pushes.c.id == bindparam("of_push"))
+    .values(
+        state=bindparam("new_state"),
+        said=bindparam("new_said"),
+        outcome=bindparam("new_outcome"),
+        finished_ms=bindparam("new_ms"),
+    )
+)
+_HOLDER: Final = select(device_locks.c.push_id).where(device_locks.c.adapter_id == bindparam("of_adapter"))
+_INSERT: Final = insert(pushes).returning(pushes.c.id)
+_ATTEMPT: Final = update(pushes).where(pushes.c.id == bindparam("of_push")).values(attempt=bindparam("new_attempt"))
+_FREE: Final = delete(device_locks).where(device_locks.c.push_id == bindparam("of_push"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +98,19 @@ async def create(tx: Tx, plan: Plan, by: By, *, due_ms: int) -> int:
     try:
         async with tx.begin_nested():
             made = await tx.execute(
-                insert(pushes)
-                .values(
-                    plan_id=plan.id,
-                    entry_id=plan.entry_id,
-                    adapter_id=plan.adapter_id,
-                    generation=plan.generation,
-                    state=PushState.PLANNED.value,
-                    said="",
-                    attempt=0,
-                    due_ms=due_ms,
-                    created_ms=by.at_ms,
-                    started_by=by.actor,
-                )
-                .returning(pushes.c.id)
+                _INSERT,
+                {
+                    "plan_id": plan.id,
+                    "entry_id": plan.entry_id,
+                    "adapter_id": plan.adapter_id,
+                    "generation": plan.generation,
+                    "state": PushState.PLANNED.value,
+                    "said": "",
+                    "attempt": 0,
+                    "due_ms": due_ms,
+                    "created_ms": by.at_ms,
+                    "started_by": by.actor,
+                },
             )
     except IntegrityError:
         raise Conflict(
@@ -138,23 +170,34 @@ async def rows(tx: Tx, push_id: int) -> list[JournalRow]:
     return [_row(row) for row in found.mappings()]
 
 
-async def standing(tx: Tx, push_ids: Sequence[int]) -> dict[int, Standing]:
-    """What a transition begins with, for many pushes at once; those that are not there are left out."""
+async def standing(
+    tx: Tx, push_ids: Sequence[int], known: Mapping[int, Sequence[JournalRow]] | None = None
+) -> dict[int, Standing]:
+    """What a transition begins with, for many pushes at once; those that are not there are left out.
+
+    `known`: journals as the caller knows them. Rows are never changed, so one that has got no row since is not read.
+    """
     found: dict[int, Standing] = {}
     for some in in_parts(push_ids):
-        known = [_push(row) for row in (await tx.execute(select(*_FACTS).where(pushes.c.id.in_(some)))).mappings()]
-        places = await tx.execute(
-            select(entries.c.id, entries.c.generation, placements.c.adapter_id)
-            .outerjoin(placements, and_(placements.c.entry_id == entries.c.id, placements.c.to_ms.is_(None)))
-            .where(entries.c.id.in_({push.entry_id for push in known}))
-        )
-        seats = {place.id: Seat(place.generation, place.adapter_id) for place in places}
-        journals: dict[int, list[JournalRow]] = {push.id: [] for push in known}
-        written = await tx.execute(select(push_journal).where(push_journal.c.push_id.in_(some)).order_by(*_IN_ORDER))
+        of = await _found(tx, some)
+        seats = await seats_of(tx, {push.entry_id for push in of})
+        journals = await _journals(tx, [push.id for push in of], known or {})
+        found |= {push.id: Standing(push, journals[push.id], seats[push.entry_id]) for push in of}
+    return found
+
+
+async def _journals(
+    tx: Tx, push_ids: Sequence[int], known: Mapping[int, Sequence[JournalRow]]
+) -> Mapping[int, list[JournalRow]]:
+    lasts = await tx.execute(_LAST_ROWS, {"of_pushes": list(push_ids)})
+    same = {push_id for push_id, last in lasts if push_id in known and known[push_id][-1].seq == last}
+    journals = {push_id: list(known[push_id]) if push_id in same else [] for push_id in push_ids}
+    changed = [push_id for push_id in push_ids if push_id not in same]
+    if changed:
+        written = await tx.execute(_ROWS, {"of_pushes": changed})
         for row in written.mappings():
             journals[row["push_id"]].append(_row(row))
-        found |= {push.id: Standing(push, journals[push.id], seats[push.entry_id]) for push in known}
-    return found
+    return journals
 
 
 def _row(row: RowMapping) -> JournalRow:
@@ -200,51 +243,71 @@ def _changed(row: JournalRow) -> dict[str, str]:
 
 
 async def append_all(tx: Tx, rows: Sequence[tuple[int, JournalRow]]) -> None:
-    """`append` for many pushes, one row each, none of them final; a statement for all instead of several for each."""
-    await tx.execute(insert(push_journal), [_values(push_id, row) for push_id, row in rows])
+    """`append` for many pushes, one row each; a statement for all instead of several for each."""
+    await tx.execute(_INSERT_ROW, [_values(push_id, row) for push_id, row in rows])
     alike: defaultdict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
     for push_id, row in rows:
-        changed = _changed(row)
+        changed = {} if is_final(row) else _changed(row)
         if changed:
             alike[tuple(changed)].append(
                 {"of_push": push_id, **{f"new_{name}": value for name, value in changed.items()}}
             )
     for names, values in alike.items():
-        new: dict[str, ColumnElement[str]] = {name: bindparam(f"new_{name}") for name in names}
-        await tx.execute(update(pushes).where(pushes.c.id == bindparam("of_push")).values(new), values)
+        await tx.execute(_UPDATES[names], values)
+    await _finish(tx, {push_id: row for push_id, row in rows if is_final(row)})
+
+
+async def _finish(tx: Tx, lasts: Mapping[int, JournalRow]) -> None:
+    """These pushes are over: their devices are free."""
+    if not lasts:
+        return
+    outcomes = {push_id: ended.value for push_id, row in lasts.items() if (ended := outcome(row.state))}
+    changes = [
+        {
+            "of_push": push_id,
+            "new_state": row.state.value,
+            "new_said": row.said,
+            "new_outcome": outcomes[push_id],
+            "new_ms": row.at_ms,
+        }
+        for push_id, row in lasts.items()
+    ]
+    await tx.execute(_END, changes)
+    whole = [push for some in in_parts(lasts) for push in await _found(tx, some)]
+    owners = await configs.owners(tx, {push.entry_id for push in whole})
+    news = []
+    for push in whole:
+        row = lasts[push.id]
+        facts = {"state": row.state.value, "outcome": outcomes[push.id], "said": row.said}
+        kind = f"push.{row.state}"
+        news.append(
+            NewEvent(kind, row.at_ms, adapter_id=push.adapter_id, entry_id=push.entry_id, push_id=push.id, facts=facts)
+        )
+        _audit(tx, kind, By(push.started_by, row.at_ms), push.id, push.entry_id, owners.get(push.entry_id), facts)
+    await events.record_all(tx, news)
+    await tx.execute(_FREE, [{"of_push": push_id} for push_id in lasts])
 
 
 async def append(tx: Tx, push_id: int, row: JournalRow) -> None:
     """Add a journal row and move the push to its state; a final outcome finishes it and frees the device."""
-    if not is_final(row):
-        await append_all(tx, [(push_id, row)])
-        return
-    await tx.execute(insert(push_journal).values(_values(push_id, row)))
-    ended = outcome(row.state)
-    assert ended is not None
-    await tx.execute(
-        update(pushes)
-        .where(pushes.c.id == push_id)
-        .values(state=row.state.value, said=row.said, outcome=ended.value, finished_ms=row.at_ms)
-    )
-    push = await get(tx, Scope.everything(), push_id)
-    facts = {"state": row.state.value, "outcome": ended.value, "said": row.said}
-    by = By(push.started_by, row.at_ms)
-    await _record(tx, f"push.{row.state}", by, push_id, push.entry_id, push.adapter_id, facts)
-    await tx.execute(delete(device_locks).where(device_locks.c.push_id == push_id))
+    await append_all(tx, [(push_id, row)])
 
 
-async def unfinished(tx: Tx, now_ms: int, limit: int, *, node_id: str | None = None) -> list[Push]:
-    """Pushes that are due and not finished, oldest first, whose device no other push and no operation holds.
+async def unfinished(
+    tx: Tx, now_ms: int, limit: int, *, but: Collection[int] = (), node_id: str | None = None
+) -> list[Push]:
+    """Pushes that were begun and are not finished, oldest first, whose device no other push and no operation holds.
 
-    Those that another node than `node_id` carries out, or has the adapter of, are left out; without one, none is.
+    Those of `but` are left out, and those that another node than `node_id` carries out, or has the adapter of; without
+    one, none is.
     """
     ours = or_(device_locks.c.node_id.is_(None), device_locks.c.node_id == node_id) if node_id else true()
     near = ~elsewhere(pushes.c.adapter_id, node_id) if node_id else true()
     found = await tx.execute(
         select(*_FACTS)
         .outerjoin(device_locks, device_locks.c.adapter_id == pushes.c.adapter_id)
-        .where(pushes.c.finished_ms.is_(None), or_(pushes.c.due_ms <= now_ms, pushes.c.cancelled_by.is_not(None)))
+        .where(pushes.c.finished_ms.is_(None), pushes.c.attempt > 0, pushes.c.id.not_in(sorted(but)))
+        .where(or_(pushes.c.due_ms <= now_ms, pushes.c.cancelled_by.is_not(None)))
         .where(
             or_(
                 and_(device_locks.c.push_id == pushes.c.id, ours),
@@ -257,30 +320,66 @@ async def unfinished(tx: Tx, now_ms: int, limit: int, *, node_id: str | None = N
     return [_push(row) for row in found.mappings()]
 
 
+async def waiting(tx: Tx, now_ms: int, limit: int, *, node_id: str | None = None) -> list[Push]:
+    """Pushes that are due and were never begun, oldest first, whose device no push and no operation holds.
+
+    Those of adapters that another node than `node_id` has are left out; without one, none is.
+    """
+    near = ~elsewhere(pushes.c.adapter_id, node_id) if node_id else true()
+    found = await tx.execute(
+        select(*_FACTS)
+        .where(pushes.c.finished_ms.is_(None), pushes.c.attempt == 0)
+        .where(or_(pushes.c.due_ms <= now_ms, pushes.c.cancelled_by.is_not(None)))
+        .where(~exists().where(device_locks.c.adapter_id == pushes.c.adapter_id), ~_operated(pushes.c.adapter_id), near)
+        .order_by(pushes.c.due_ms, pushes.c.id)
+        .limit(limit)
+    )
+    return [_push(row) for row in found.mappings()]
+
+
 async def claim(tx: Tx, push: Push, *, attempt: int, now_ms: int, node_id: str | None = None) -> bool:
     """Take the device for a push and set its attempt; False when another push, node or operation holds the device."""
-    await tx.execute(select(adapters.c.id).where(adapters.c.id == push.adapter_id).with_for_update())
-    lock = (
-        await tx.execute(
-            select(device_locks.c.push_id, device_locks.c.node_id).where(device_locks.c.adapter_id == push.adapter_id)
-        )
-    ).one_or_none()
-    if lock is None:
-        if await tx.scalar(select(_operated(push.adapter_id))):
-            return False
-        try:
-            async with tx.begin_nested():
-                await tx.execute(
-                    insert(device_locks).values(
-                        adapter_id=push.adapter_id, push_id=push.id, since_ms=now_ms, node_id=node_id
-                    )
-                )
-        except IntegrityError:
-            return False
-    elif lock.push_id != push.id or (node_id is not None and lock.node_id not in (None, node_id)):
-        return False
-    await tx.execute(update(pushes).where(pushes.c.id == push.id).values(attempt=attempt))
-    return True
+    return bool(await claim_all(tx, [(push, attempt)], now_ms=now_ms, node_id=node_id))
+
+
+async def claim_all(
+    tx: Tx, wanted: Sequence[tuple[Push, int]], *, now_ms: int, node_id: str | None = None
+) -> list[tuple[Push, int]]:
+    """As `claim`, for many pushes with the number of the attempt of each; those whose device is theirs now."""
+    ids = {push.adapter_id for push, _ in wanted}
+    locks: dict[int, AnyRow] = {}
+    operated: set[int] = set()
+    for some in in_parts(ids):
+        if tx.dialect.name == "postgresql":
+            await tx.execute(
+                select(adapters.c.id).where(adapters.c.id.in_(some)).order_by(adapters.c.id).with_for_update()
+            )
+        rows = await tx.execute(select(device_locks).where(device_locks.c.adapter_id.in_(some)))
+        locks |= {row.adapter_id: row for row in rows}
+        operated |= await _operated_of(tx, some)
+    claimed: list[tuple[Push, int]] = []
+    new: list[dict[str, object]] = []
+    for push, attempt in wanted:
+        lock = locks.get(push.adapter_id)
+        if lock is None and (push.adapter_id in operated or push.adapter_id in {one.adapter_id for one, _ in claimed}):
+            continue
+        if lock is None:
+            new.append({"adapter_id": push.adapter_id, "push_id": push.id, "since_ms": now_ms, "node_id": node_id})
+        elif lock.push_id != push.id or (node_id is not None and lock.node_id not in (None, node_id)):
+            continue
+        claimed.append((push, attempt))
+    # Whoever else takes a device locks its adapter first, as above.
+    if new:
+        await tx.execute(insert(device_locks), new)
+    if claimed:
+        await tx.execute(_ATTEMPT, [{"of_push": push.id, "new_attempt": attempt} for push, attempt in claimed])
+    return claimed
+
+
+async def _operated_of(tx: Tx, adapter_ids: Sequence[int]) -> set[int]:
+    states = [state.value for state in HOLDING]
+    query = select(operations.c.adapter_id).where(operations.c.adapter_id.in_(adapter_ids))
+    return set(await tx.scalars(query.where(operations.c.state.in_(states))))
 
 
 async def hand_over(tx: Tx, push: Push, node_id: str) -> str | None:
@@ -301,8 +400,7 @@ def _operated(adapter_id: Column[int] | int) -> ColumnElement[bool]:
 
 async def holder(tx: Tx, adapter_id: int) -> int | None:
     """Push that holds a device at present."""
-    found = await tx.execute(select(device_locks.c.push_id).where(device_locks.c.adapter_id == adapter_id))
-    return found.scalar_one_or_none()
+    return (await tx.execute(_HOLDER, {"of_adapter": adapter_id})).scalar_one_or_none()
 
 
 async def held(tx: Tx, adapter_ids: Collection[int]) -> set[int]:
@@ -327,12 +425,20 @@ async def ask_to_stop(tx: Tx, push: Push, by: By) -> None:
 
 async def seat(tx: Tx, entry_id: int, *, lock: bool = False) -> Seat:
     """Generation and occupant of an entry; with `lock` nobody else moves it until the transaction ends."""
-    query = select(entries.c.generation).where(entries.c.id == entry_id)
-    generation = (await tx.execute(query.with_for_update() if lock else query)).scalar_one()
-    occupant = await tx.execute(
-        select(placements.c.adapter_id).where(placements.c.entry_id == entry_id, placements.c.to_ms.is_(None))
-    )
-    return Seat(generation, occupant.scalar_one_or_none())
+    return (await seats_of(tx, [entry_id], lock=lock))[entry_id]
+
+
+async def seats_of(tx: Tx, entry_ids: Collection[int], *, lock: bool = False) -> dict[int, Seat]:
+    """As `seat`, of many entries."""
+    found: dict[int, Seat] = {}
+    for some in in_parts(entry_ids):
+        if lock and tx.dialect.name == "postgresql":
+            await tx.execute(
+                select(entries.c.id).where(entries.c.id.in_(some)).order_by(entries.c.id).with_for_update()
+            )
+        places = await tx.execute(_SEATS, {"of_entries": some})
+        found |= {place.id: Seat(place.generation, place.adapter_id) for place in places}
+    return found
 
 
 async def _record(
@@ -340,8 +446,17 @@ async def _record(
 ) -> None:
     news = NewEvent(kind, by.at_ms, adapter_id=adapter_id, entry_id=entry_id, push_id=push_id, facts=facts)
     await events.record(tx, news)
-    owner = await configs.owner(tx, entry_id)
+    _audit(tx, kind, by, push_id, entry_id, await configs.owner(tx, entry_id), facts)
+
+
+def _audit(
+    tx: Tx, kind: str, by: By, push_id: int, entry_id: int, owner: int | None, facts: Mapping[str, object]
+) -> None:
     audit.record(tx, by, kind, f"E-{entry_id}", contractor_id=owner, after={"push": push_id, **facts})
+
+
+async def _found(tx: Tx, push_ids: Sequence[int]) -> list[Push]:
+    return [_push(row) for row in (await tx.execute(_SOME, {"of_pushes": list(push_ids)})).mappings()]
 
 
 def _push(row: RowMapping) -> Push:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Final
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.store.database import Tx
@@ -48,10 +49,14 @@ def not_found(what: str) -> NotFound:
     return NotFound(f"there is no {what}", next_step="Check the key; lists show what you can see.")
 
 
+_ADAPTER: Final = select(
+    adapters.c.id, adapters.c.serial_shown, adapters.c.contractor_id, adapters.c.device_class
+).where(adapters.c.id == bindparam("of_adapter"))
+
+
 async def adapter_row(tx: Tx, scope: Scope, adapter_id: int) -> AnyRow:
     """Number, serial number, contractor and class of an adapter. Raises NotFound."""
-    query = select(adapters.c.id, adapters.c.serial_shown, adapters.c.contractor_id, adapters.c.device_class)
-    row = (await tx.execute(query.where(adapters.c.id == adapter_id))).one_or_none()
+    row = (await tx.execute(_ADAPTER, {"of_adapter": adapter_id})).one_or_none()
     if row is None or not scope.allows(row.contractor_id):
         raise not_found("such adapter")
     return row

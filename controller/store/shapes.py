@@ -6,8 +6,9 @@ import struct
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Select, func, insert, select
+from sqlalchemy import Select, bindparam, func, insert, select
 
 from controller.keyring import Keyring
 from controller.store.configs import opened
@@ -70,15 +71,7 @@ async def learn(tx: Tx, version_id: int, shapes: Collection[int] | None) -> None
 async def standing(tx: Tx, adapter_id: int, shapes: Collection[int]) -> tuple[Counter[int], int]:
     """On how many adapters of its model each of these shapes stands, and how many were counted, itself included."""
     wanted = set(shapes)
-    alike = await tx.scalars(
-        select(config_shapes.c.version_id)
-        .join(config_versions, config_versions.c.id == config_shapes.c.version_id)
-        .join(placements, placements.c.entry_id == config_versions.c.entry_id)
-        .join(adapters, adapters.c.id == placements.c.adapter_id)
-        .where(placements.c.to_ms.is_(None), config_shapes.c.version_id.in_(_last_readings()))
-        .where(config_versions.c.at_ms >= placements.c.from_ms, config_shapes.c.shapes.is_not(None))
-        .where(adapters.c.model == select(adapters.c.model).where(adapters.c.id == adapter_id).scalar_subquery())
-    )
+    alike = await tx.scalars(_ALIKE, {"of_adapter": adapter_id})
     versions = alike.all()
     found: Counter[int] = Counter()
     for some in in_parts(versions):
@@ -91,3 +84,15 @@ async def standing(tx: Tx, adapter_id: int, shapes: Collection[int]) -> tuple[Co
 def _last_readings() -> Select[tuple[int]]:
     newest = select(func.max(config_versions.c.id)).where(config_versions.c.kind == "truth")
     return newest.group_by(config_versions.c.entry_id)
+
+
+_OF_ADAPTER: Final = select(adapters.c.model).where(adapters.c.id == bindparam("of_adapter")).scalar_subquery()
+_ALIKE: Final = (
+    select(config_shapes.c.version_id)
+    .join(config_versions, config_versions.c.id == config_shapes.c.version_id)
+    .join(placements, placements.c.entry_id == config_versions.c.entry_id)
+    .join(adapters, adapters.c.id == placements.c.adapter_id)
+    .where(placements.c.to_ms.is_(None), config_shapes.c.version_id.in_(_last_readings()))
+    .where(config_versions.c.at_ms >= placements.c.from_ms, config_shapes.c.shapes.is_not(None))
+    .where(adapters.c.model == _OF_ADAPTER)
+)

@@ -442,12 +442,13 @@ async def changed_days(tx: Tx, until_ms: int) -> list[ChangedDay]:
         select(c.interface_id, i.entry_id, i.name, c.start_ms, c.revision, c.closed_revision)
         .join(t.interfaces, i.id == c.interface_id)
         .where(c.revision != c.closed_revision, c.start_ms <= until_ms)
-        .order_by(c.interface_id, c.start_ms)
     )
-    return [
+    found = [
         ChangedDay(row.interface_id, row.entry_id, row.name, row.start_ms, row.revision, row.closed_revision < 0)
         for row in rows
     ]
+    # Not by the database: for the order it would go through all days of all interfaces.
+    return sorted(found, key=lambda day: (day.interface_id, day.start_ms))
 
 
 async def reopen(tx: Tx, names: Iterable[tuple[int, str]] | None, start_ms: int, end_ms: int) -> None:

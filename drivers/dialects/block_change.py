@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from drivers.dialects.block_model import Table, held_by, volatile
+from drivers.dialects.block_model import INTERFACES, MAKERS, Table, held_by, volatile
+from drivers.dialects.block_order import Step, deleted_in_order, in_order, sections
 from drivers.dialects.block_words import quoted, value, words
 from drivers.dialects.order import longest_ascending
 from drivers.dialects.tree import Node, Tree
@@ -74,16 +75,39 @@ def _fixed_settings(interfaces: Table, edit: Node) -> Iterator[str]:
 def _scope(old: Table, new: Table) -> list[Node]:
     """Changes of the tables of one scope: everything that creates or modifies first, then all that deletes."""
     paths = sorted(dict.fromkeys((*new.tables, *old.tables)), key=_rank)
-    build = _settings(old, new)
-    tear_down: list[Node] = []
+    was_made, made = old.made(), new.made()
+    scopes: list[Node] = []
+    steps: list[Step] = []
+    gone: dict[tuple[str, str], tuple[Node, ...]] = {}
     for path in paths:
         before, after = old.tables.get(path, Table(path)), new.tables.get(path, Table(path))
         if path in _SCOPES:
-            build += _nested_scope(before, after)
+            scopes += _nested_scope(before, after)
             continue
-        build += _section(f"config {path}", [*_modify(before, after), *_moves(before, after)])
-        tear_down += _section(f"config {path}", _deletions(before, after))
-    return [*build, *reversed(tear_down)]
+        if path == INTERFACES:
+            before = before.without_made(was_made)
+            after = after.without_made(made, kept=before.entries)
+        steps += _steps(before, after, made if path == INTERFACES else frozenset())
+        # An interface that a unit made goes with its tunnel, and cannot be deleted by itself.
+        going = (key for key in before.entries if key not in after.entries)
+        gone |= {(path, key): before.entries[key].nodes() for key in going if path != INTERFACES or key not in was_made}
+    kept = [path for path in paths if new.tables.get(path, Table(path)).ordered]
+    build = sections(in_order(steps, kept=kept))
+    return [*_settings(old, new), *build, *scopes, *sections(deleted_in_order(gone))]
+
+
+def _steps(old: Table, new: Table, made: frozenset[str]) -> Iterator[Step]:
+    """What creates and modifies in one table: the table itself, its entries, and their order."""
+    yield from _step(old.path, _of_table(old, new))
+    for key, inside in _edits(old, new):
+        needs = MAKERS if key in made else ()
+        yield Step(new.path, key, tuple(inside), key not in old.entries and key not in made, needs)
+    yield from _step(old.path, _moves(old, new))
+
+
+def _step(path: str, nodes: list[Node]) -> Iterator[Step]:
+    if nodes:
+        yield Step(path, None, tuple(nodes))
 
 
 def _rank(path: str) -> int:
@@ -121,15 +145,24 @@ def _settings(old: Table, new: Table) -> list[Node]:
 
 def _modify(old: Table, new: Table) -> list[Node]:
     """Settings, child tables and entries that are new or differ; child entries that go are deleted here."""
+    edits = [Node(f"edit {quoted(key)}", tuple(inside)) for key, inside in _edits(old, new)]
+    return [*_of_table(old, new), *edits]
+
+
+def _edits(old: Table, new: Table) -> Iterator[tuple[str, list[Node]]]:
+    """Entries that are new or differ, each with what is to be entered in it."""
+    for key, entry in new.entries.items():
+        inside = _modify(old.entries.get(key, Table()), entry)
+        if inside or key not in old.entries:
+            yield key, inside
+
+
+def _of_table(old: Table, new: Table) -> list[Node]:
     done = _settings(old, new)
     for path in dict.fromkeys((*old.tables, *new.tables)):
         before, after = old.tables.get(path, Table(path)), new.tables.get(path, Table(path))
         inner = [*_deletions(before, after), *_modify(before, after), *_moves(before, after)]
         done += _section(f"config {path}", inner)
-    for key, entry in new.entries.items():
-        inside = _modify(old.entries.get(key, Table()), entry)
-        if inside or key not in old.entries:
-            done.append(Node(f"edit {quoted(key)}", tuple(inside)))
     return done
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -21,6 +21,18 @@ _SETS: Final = re.compile(
 
 _ORDERED: Final = re.compile(r"firewall (?:.*-)?policy\d*|firewall (?:central-snat-map|acl6?)|router policy6?|rule")
 """Tables whose entries are evaluated in their order; they have `move`. `rule` is the one of router lists and maps."""
+
+
+INTERFACES: Final = "system interface"
+MAKERS: Final = (
+    "vpn ipsec phase1-interface",
+    "system gre-tunnel",
+    "system ipip-tunnel",
+    "system sit-tunnel",
+)
+"""Tables of tunnels: a unit makes an interface of the same name for each entry, and removes it with the entry."""
+_MADE: Final = frozenset({"type", "vdom", "interface", "snmp-index"})
+"""Settings that it gives such an interface by itself."""
 
 
 @dataclass(slots=True)
@@ -47,6 +59,9 @@ class Setting:
 
     def _encrypted_key(self) -> bool:
         return any("-----BEGIN ENCRYPTED" in each for each in self.values)
+
+
+_TUNNEL: Final = Setting(("tunnel",), ("tunnel",))
 
 
 def volatile(name: str, setting: Setting) -> bool:
@@ -119,7 +134,13 @@ class Table:
         match keyword:
             case "config":
                 path = " ".join(quoted(word) for word in arguments)
-                self._own(self.tables, path, path).enter(children)
+                tunnels = frozenset(self.tables[path].entries) if path in MAKERS and path in self.tables else None
+                table = self._own(self.tables, path, path)
+                table.enter(children)
+                if tunnels and INTERFACES in self.tables:
+                    interfaces = self._own(self.tables, INTERFACES, INTERFACES).entries
+                    for key in tunnels - table.entries.keys():
+                        interfaces.pop(key, None)
             case "edit":
                 if children and children[-1].text == "abort":
                     return
@@ -182,6 +203,31 @@ class Table:
         elif keyword == "rename" and other not in self.entries:
             self.entries = {other if k == key else k: v for k, v in self.entries.items()}
 
+    def made(self) -> frozenset[str]:
+        """Interfaces of this scope that the unit makes by itself, because there are tunnels of these names."""
+        held = self.tables.get(INTERFACES, Table()).entries
+        names = {key for path in MAKERS if path in self.tables for key in self.tables[path].entries}
+        return frozenset(
+            name
+            for name in names
+            if name not in held or held[name].settings.get("type", _TUNNEL).values == _TUNNEL.values
+        )
+
+    def without_made(self, made: frozenset[str], kept: Collection[str] = ()) -> Table:
+        """This table of interfaces without what a unit sets by itself where it makes them.
+
+        An interface of which nothing else is told is left out, but for those `kept`: these are there, empty or not.
+        """
+        shown = self.copy()
+        shown.entries |= {key: Table() for key in kept if key in made and key not in self.entries}
+        for key in made & self.entries.keys():
+            entry = shown.entries[key] = self.entries[key].copy()
+            for name in _MADE & entry.settings.keys():
+                del entry.settings[name]
+            if key not in kept and not entry.canonical():
+                del shown.entries[key]
+        return shown
+
     def nodes(self) -> tuple[Node, ...]:
         """The state as statements, spelled as they came."""
         return (
@@ -205,7 +251,10 @@ class Table:
             for name, each in self.settings.items()
             if not volatile(name, each)
         )
-        tables = [Node(f"config {path}", table.canonical()) for path, table in sorted(self.tables.items())]
+        shown = dict(self.tables)
+        if INTERFACES in shown and (made := self.made()):
+            shown[INTERFACES] = shown[INTERFACES].without_made(made)
+        tables = [Node(f"config {path}", table.canonical()) for path, table in sorted(shown.items())]
         keys = list(self.entries) if self.ordered else sorted(self.entries)
         return (
             *(Node(text) for text in settings),

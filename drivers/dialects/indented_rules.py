@@ -12,7 +12,7 @@ from typing import Final
 from drivers.dialects.indented_secrets import comparable
 
 _VOLATILE: Final = re.compile(
-    r"!.*|end|exit|exit-\S+|Building +configuration.*|Current +configuration +:.*|Using +\d+.*bytes.*|Load +for .*"
+    r"!.*|end|exit|exit-\S+|Building +configuration.*|Current +configuration *:.*|Using +\d+.*bytes.*|Load +for .*"
     r"|Time +source +is.*|version +\S+|ntp +clock-period +\d+|boot-(?:start|end)-marker|boot +system .*"
     r"|license +udi .*".replace(" +", "[ \t]+"),
     re.IGNORECASE,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakKeyDictionary, finalize
 
@@ -25,12 +25,14 @@ class Most:
     logins_per_s: float = 150.0
     logins_per_jump_host: int = 10
     """sshd begins to drop at `MaxStartups 10:30:100`."""
+    of_family: Mapping[str, int] = field(default_factory=dict)
+    """Devices of one family with a session; a family that is not named has no limit of its own."""
 
 
 class Seat:
     """What one device holds of the process: a place while any of its sessions is open."""
 
-    def __init__(self, places: asyncio.Semaphore) -> None:
+    def __init__(self, *places: asyncio.Semaphore) -> None:
         self._places = places
         self._sitting = 0
         self._coming = asyncio.Lock()
@@ -39,7 +41,11 @@ class Seat:
         """Wait for a place unless there is one already; returns how to leave it, which may be called again."""
         async with self._coming:
             if self._sitting == 0:
-                await self._places.acquire()
+                async with AsyncExitStack() as waiting:
+                    for place in self._places:
+                        await place.acquire()
+                        waiting.callback(place.release)
+                    waiting.pop_all()
             self._sitting += 1
         left = False
 
@@ -49,7 +55,8 @@ class Seat:
                 left = True
                 self._sitting -= 1
                 if self._sitting == 0:
-                    self._places.release()
+                    for place in self._places:
+                        place.release()
 
         return leave
 
@@ -61,12 +68,14 @@ class Admission:
         self._most = most or Most()
         self._places = asyncio.Semaphore(self._most.devices)
         self._logins = asyncio.Semaphore(self._most.logins)
+        self._of_family = {family: asyncio.Semaphore(most) for family, most in self._most.of_family.items()}
         self._at_jump_host: dict[tuple[str, int], asyncio.Semaphore] = {}
         self._next_s = 0.0
 
-    def seat(self) -> Seat:
-        """For one device."""
-        return Seat(self._places)
+    def seat(self, family: str = "") -> Seat:
+        """For one device. The place of its family is taken first: who waits for that keeps nobody else waiting."""
+        own = self._of_family.get(family)
+        return Seat(self._places) if own is None else Seat(own, self._places)
 
     async def open(self, seat: Seat, endpoint: Endpoint, login: Callable[[], Awaitable[CliSession]]) -> CliSession:
         """Log in when it is our turn. The place is left when the session is closed, aborted, lost or forgotten."""
@@ -166,3 +175,8 @@ _GATES: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Admission]] = WeakKey
 def here() -> Admission:
     """The one of this event loop."""
     return _GATES.setdefault(asyncio.get_running_loop(), Admission())
+
+
+def limit_here(most: Most) -> None:
+    """Admission of this event loop from now on; to be said before the first session."""
+    _GATES[asyncio.get_running_loop()] = Admission(most)

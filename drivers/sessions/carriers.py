@@ -71,7 +71,7 @@ def connector(
     async def connect(driver: Driver, endpoint: Endpoint) -> CliSession:
         nonlocal seat
         gate = here()
-        seat = seat or gate.seat()
+        seat = seat or gate.seat(driver.family)
         return await gate.open(seat, endpoint, partial(login, driver, endpoint))
 
     return connect

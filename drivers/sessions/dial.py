@@ -14,6 +14,7 @@ import asyncssh
 from drivers.errors import DeviceBusy, NegotiationFailed
 from drivers.sessions.contract import Endpoint, Limits, SshProfile
 from drivers.sessions.permission import permitted
+from drivers.sessions.plain_ssh import make_plain
 from inventory.errors import AuthenticationFailed, DeviceError, IdentityMismatch, NotOnboarded, Unreachable
 
 KEEPALIVE_S: Final = 15
@@ -109,6 +110,7 @@ class Caller(asyncssh.SSHClient):
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """Called when the TCP connection is ours."""
         self._connection = conn
+        make_plain(conn)
 
     @property
     def greeted(self) -> bool:

@@ -6,6 +6,7 @@ One implementation for every carrier; a carrier brings octets (`Stream`) and not
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Final, Literal, Protocol
 
 from drivers.driver import Question, Shell
@@ -17,6 +18,7 @@ from drivers.sessions.transcript import Mask, Transcript, nowhere
 from inventory.errors import AuthenticationFailed, DeviceError, NotOnboarded, Unreachable
 from inventory.secrets import MASK
 
+_KEYS: Final = re.compile(r"[?\t]")
 SETTLE_S: Final = 0.1
 """Silence after which a doubtful prompt is believed."""
 PAGES: Final = 100_000
@@ -114,13 +116,17 @@ class Dialogue:
                 next_step="Store the enable password, or use an account that lands in the privileged mode.",
             )
 
-    async def send(self, line: str, *, timeout_s: float, secret_answer: Question | None = None) -> str:
+    async def send(
+        self, line: str, *, timeout_s: float, secret_answer: Question | None = None, command: bool = True
+    ) -> str:
         """Send one line and read to the next prompt; returns what was said, without echo and prompt.
+
+        `command` False: the line stands inside a text that the device takes in as it is, such as a banner.
 
         Raises TimeoutError, ConnectionEnded, OutputTooLong, UnknownQuestion (after refusing the question).
         """
         self._keep(">", line)
-        await self._type(line)
+        await self._type(line, command=command)
         unknown = await self._to_prompt(timeout_s, secret_answer)
         said = self._screen.output(self.prompt_line)
         self._keep("<", said)
@@ -135,21 +141,27 @@ class Dialogue:
 
     async def send_text(self, lines: list[str], *, timeout_s: float) -> str:
         """Send several lines that belong to one statement (a banner, a quoted value): one prompt follows them all."""
-        for line in lines[:-1]:
+        for number, line in enumerate(lines[:-1]):
             self._keep(">", line)
-            await self._write(line + "\n")
-        return await self.send(lines[-1], timeout_s=timeout_s)
+            command = number == 0 or self._shell.quoted
+            await self._write((self._literal(line) if command else line) + "\n")
+        return await self.send(lines[-1], timeout_s=timeout_s, command=len(lines) == 1 or self._shell.quoted)
+
+    def _literal(self, line: str) -> str:
+        """The keys to type for a command: a `?` of its text must not ask for help."""
+        key = self._shell.literal
+        return _KEYS.sub(lambda found: key + found[0], line) if key else line
 
     def _keep(self, direction: Literal["<", ">"], text: str) -> None:
         """Masking every line of a config costs more than reading it: only where somebody keeps the words."""
         if self._transcript is not nowhere:
             self._transcript(direction, self._mask(text))
 
-    async def _type(self, line: str) -> None:
+    async def _type(self, line: str, *, command: bool) -> None:
         if self._prompt is None:
             raise ConnectionEnded("no prompt was ever seen")
         self._screen.expect(line, asking=not self._shell.is_read(line))
-        await self._write(line + "\n")
+        await self._write((self._literal(line) if command else line) + "\n")
 
     async def _write(self, text: str) -> None:
         await permitted()

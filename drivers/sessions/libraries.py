@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from typing import Final
 
@@ -30,7 +31,13 @@ PARAMIKO: Final = Wanted("paramiko", "4.", "the compatibility lane", 'pip instal
 ASYNCSSH: Final = Wanted("asyncssh", "2.", "every SSH session", 'pip install "asyncssh>=2.24.1,<3"')
 
 
-def problem(wanted: Wanted, version: Callable[[str], str] = metadata.version) -> str:
+@cache
+def installed(name: str) -> str:
+    """Version of a library, read once: its metadata are a file of some kilobytes. Raises PackageNotFoundError."""
+    return metadata.version(name)
+
+
+def problem(wanted: Wanted, version: Callable[[str], str] = installed) -> str:
     """What is wrong with one library, with its remedy, in one line; empty if it serves."""
     try:
         found = version(wanted.name)
@@ -41,12 +48,12 @@ def problem(wanted: Wanted, version: Callable[[str], str] = metadata.version) ->
     return f"{wanted.name} {found} cannot serve {wanted.serves}: {wanted.remedy}"
 
 
-def problems(version: Callable[[str], str] = metadata.version) -> list[str]:
+def problems(version: Callable[[str], str] = installed) -> list[str]:
     """One line for each library that does not serve; for the start of a daemon."""
     return [found for wanted in (ASYNCSSH, SCRAPLI, NETMIKO, PARAMIKO) if (found := problem(wanted, version))]
 
 
-def require(*wanted: Wanted, version: Callable[[str], str] = metadata.version) -> None:
+def require(*wanted: Wanted, version: Callable[[str], str] = installed) -> None:
     """Raises Conflict, with the remedy, if one of them does not serve."""
     for one in wanted:
         found = problem(one, version)

@@ -121,8 +121,7 @@ class Screen:
 
     def ending(self, learned: Prompt | None) -> Ending:
         """How the output ends now; `learned` is the prompt of this device, None before login has shown it."""
-        text = plain(self._tail)
-        last = text.rpartition("\n")[2]
+        last = self._last_line()
         if self._shell.pager.search(last):
             return Ending("pager", last)
         prompt = Prompt.read(self._shell, last)
@@ -136,14 +135,19 @@ class Screen:
                 return Ending("question", last, question)
             if self._shell.any_question is not None and self._shell.any_question.search(last):
                 return Ending("unknown question", last)
-        hidden = self._prompt_under_noise(text, learned)
+        hidden = self._prompt_under_noise(learned)
         return Ending("doubtful prompt", hidden) if hidden is not None else Ending("nothing", last)
 
-    def _prompt_under_noise(self, text: str, learned: Prompt | None) -> str | None:
+    def _last_line(self) -> str:
+        """The last line as a terminal shows it; most end in plain letters, and the rest need not be looked at."""
+        last = self._tail.rpartition("\n")[2]
+        return last if last.isprintable() and "\x1b" not in self._tail else plain(self._tail).rpartition("\n")[2]
+
+    def _prompt_under_noise(self, learned: Prompt | None) -> str | None:
         """A prompt that is followed by nothing but log messages: the device does not print it again."""
         if self._shell.noise is None or learned is None or not self._echoed:
             return None
-        for line in reversed(text.split("\n")):
+        for line in reversed(plain(self._tail).split("\n")):
             prompt = Prompt.read(self._shell, line)
             if prompt is not None:
                 return line if prompt.is_same_device(learned) else None

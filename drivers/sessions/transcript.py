@@ -57,13 +57,15 @@ class Mask:
         clear = {secret.reveal() for secret in secrets if secret}
         self._values = sorted(clear, key=len, reverse=True)
         self._redact = redact
+        self._redacted = ("", "")
+        """The text that was redacted last, and what came of it: a line is learnt from and then shown."""
 
     def learn(self, text: str) -> None:
         """Mask from now on, wherever it stands, what the patterns find in `text`.
 
         A line alone may not tell that it holds a secret, and a device repeats in its answer what it refused.
         """
-        found = {_hidden(line, masked) for line, masked in _pairs(text.splitlines(), self._redact(text).splitlines())}
+        found = {_hidden(line, masked) for line, masked in _pairs(text.splitlines(), self._placed(text).splitlines())}
         fresh = {value for value in found if len(value) >= _LEAST} - set(self._values)
         if fresh:
             self._values = sorted((*self._values, *fresh), key=len, reverse=True)
@@ -72,4 +74,10 @@ class Mask:
         """`text` with every secret replaced."""
         for value in self._values:
             text = text.replace(value, MASK)
-        return self._redact(text)
+        return self._placed(text)
+
+    def _placed(self, text: str) -> str:
+        """`text` with every secret replaced that its place gives away."""
+        if text and text != self._redacted[0]:
+            self._redacted = text, self._redact(text)
+        return self._redacted[1] if text else ""

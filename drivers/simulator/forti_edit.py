@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from drivers.simulator.forti_schema import ANY_SHAPE, BUILT_IN, SHAPES, Rule, Shape, as_ip_and_mask, fits
+from drivers.simulator.forti_schema import ANY_SHAPE, BUILT_IN, SHAPES, TUNNELS, Rule, Shape, as_ip_and_mask, fits
 from drivers.simulator.forti_tree import SECRET_FIELD, Obj, SecretCodec, Section
 
 FIELD_NAME = re.compile(r"[A-Za-z][\w.-]*$")
@@ -148,7 +148,15 @@ class Editor:
         entry = self.frames.pop()
         self._check_required(entry)
         entry.section.entries[entry.name] = entry.working
+        if self.frames[-1].name in TUNNELS and len(self.frames) == 1:
+            self._make_interface(entry)
         self._attach(self.frames[-1])
+
+    def _make_interface(self, tunnel: Frame) -> None:
+        """A unit makes the interface of a tunnel by itself."""
+        interfaces = self._root.parts.setdefault("system interface", Section()).entries
+        made = {"vdom": ["root"], "type": ["tunnel"], "interface": tunnel.working.fields.get("interface", [])}
+        interfaces.setdefault(tunnel.name, Obj({name: values for name, values in made.items() if values}))
 
     def _end(self, _rest: list[str]) -> None:
         failure: Failed | None = None
@@ -276,11 +284,21 @@ class Editor:
 
     def _delete(self, rest: list[str]) -> None:
         table, key = self._entry_key(rest, 1)
-        used = sum(1 for _ in self._users(table.name, key)) if len(self.frames) == 1 else 0
+        tunnel = table.name in TUNNELS
+        users = [*self._users(table.name, key), *(self._users("system interface", key) if tunnel else ())]
+        used = len(users) if len(self.frames) == 1 else 0
         if used:
             raise Failed(f"\nThe entry is used by other {used} entries", -23)
+        if table.name == "system interface" and any(key in self._entries(path) for path in TUNNELS):
+            raise Failed(f"\nnode_check_object fail! for name {key}", -23)
         del table.section.entries[key]
+        if tunnel:
+            self._entries("system interface").pop(key, None)
         self._attach(table)
+
+    def _entries(self, path: str) -> dict[str, Obj]:
+        part = self._root.parts.get(path)
+        return part.entries if part is not None else {}
 
     def purge(self) -> None:
         """Empty the table that is open; the caller has asked the user."""

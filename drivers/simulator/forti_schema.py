@@ -241,6 +241,8 @@ SHAPES |= {
         "system netflow",
     )
 }
+TUNNELS = ("vpn ipsec phase1-interface",)
+"""Tables of which each entry makes an interface of its name, which goes with it and not by itself."""
 ANY_SHAPE = Shape(False)
 """Sections inside an entry: whatever is used in them."""
 

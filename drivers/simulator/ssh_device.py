@@ -436,6 +436,7 @@ class CliDevice(ABC):
         with contextlib.suppress(HungUp, OSError, asyncssh.Error):
             if await self._lets_in(terminal):
                 status = await self.converse(terminal, username, process.command)
+        terminal.flush()
         with contextlib.suppress(OSError, asyncssh.Error):
             process.exit(status)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
@@ -11,6 +13,7 @@ import asyncssh
 
 from drivers.simulator.faults import Faults
 
+PIECE_BYTES = 65536
 STUBBORN_ROWS = 12
 """Rows of a screen whose pager cannot be switched off."""
 LINE_END = re.compile(r"\r\n|\r|\n")
@@ -40,7 +43,9 @@ class Wire(Protocol):
 
 
 class Line(Protocol):
-    """The connection under a channel, for faults that end it."""
+    """The connection under a channel, for faults that end it. Before it ends it calls `flush`."""
+
+    flush: Callable[[], None]
 
     def abort(self) -> None: ...
 
@@ -72,6 +77,9 @@ class Terminal:
         self.pty = pty
         self._connection = connection
         self._echo_end = echo_end
+        self._held = b""
+        self._flushing: asyncio.Handle | None = None
+        connection.flush = self.flush
         self._typed = ""
         self._input_is_cut = False
         self._skip_newline = False
@@ -86,14 +94,15 @@ class Terminal:
         while True:
             taken = await self._take_until_end(raw)
             line += taken.text
-            if echo and self.pty and self._wire.faults.echo != "none":
-                shown = taken.text.replace("\x1a", "^Z").replace("\x03", "^C")
-                await self.write_raw(shown.replace(" ", "  ") if self._wire.faults.echo == "spaced" else shown)
+            shown = ""
+            if echo and self._wire.faults.echo != "none":
+                shown = taken.text.replace("\x1a", "^Z").replace("\x03", "^C").replace("\x16", "")
+                shown = shown.replace(" ", "  ") if self._wire.faults.echo == "spaced" else shown
+            if self.pty:
+                await self.write_raw(shown + self._echo_end if taken.ended else shown)
             if taken.ended:
                 break
-        if self.pty:
-            await self.write_raw(self._echo_end)
-        return line if raw else _edited(line)
+        return line if raw else _edited(line, helping=echo and self.pty)
 
     async def read_key(self) -> str:
         """One character, not echoed."""
@@ -119,9 +128,14 @@ class Terminal:
         size = self._wire.faults.output_chunk_bytes or len(octets)
         try:
             for start in range(0, allowed, size):
-                self._process.stdout.write(octets[start : min(start + size, allowed)])
+                self._held += octets[start : min(start + size, allowed)]
                 if size < len(octets):
+                    self.flush()
                     await asyncio.sleep(0)
+            if len(self._held) > PIECE_BYTES:
+                self.flush()
+            elif self._held and self._flushing is None:
+                self._flushing = asyncio.get_running_loop().call_soon(self.flush)
             await self._process.stdout.drain()
         except (OSError, asyncssh.Error) as error:
             raise HungUp from error
@@ -130,9 +144,21 @@ class Terminal:
         if allowed < len(octets):
             self.cut()
 
+    def flush(self) -> None:
+        """Send what was written since the device last waited for anything: an answer and the prompt after it travel
+        together, as from a device that is not slowed down by its console."""
+        held, self._held = self._held, b""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        if held:
+            with contextlib.suppress(OSError, asyncssh.Error):  # the next reading or waiting finds out
+                self._process.stdout.write(held)
+
     async def greet_oddly(self) -> None:
         """A line that is no UTF-8, where the switch for it is on."""
         if self._wire.faults.odd_octets:
+            self.flush()
             self._process.stdout.write(b"\x00\xff\xfeWillkommen in Z\xfcrich\x00\r\n")
 
     async def page(self, text: str, *, rows: int, pager: Pager) -> None:
@@ -159,11 +185,13 @@ class Terminal:
 
     def cut(self) -> NoReturn:
         """Abort the connection under this channel."""
+        self.flush()
         self._connection.abort()
         raise HungUp
 
     async def fall_silent(self) -> NoReturn:
         """Let nothing pass any more, and wait until somebody gives the connection up."""
+        self.flush()
         self._connection.fall_silent()
         while await self._process.stdin.read(4096):
             pass
@@ -224,13 +252,25 @@ class _Taken:
     ended: bool
 
 
-def _edited(line: str) -> str:
-    """The line after its erase (DEL, BS) and kill (Ctrl-U) characters have done their work."""
-    if not any(key in line for key in "\x7f\x08\x15\x00"):
+def _edited(line: str, *, helping: bool) -> str:
+    """The line after its erase (DEL, BS) and kill (Ctrl-U) characters have done their work.
+
+    On a terminal that helps, `?` and TAB are no text: they ask for help and complete a word, unless Ctrl-V stands
+    before them. (What they print is not shown here.)
+    """
+    if not any(key in line for key in "\x7f\x08\x15\x00\x16?\t"):
         return line
     kept: list[str] = []
+    literal = False
     for character in line:
-        if character in "\x7f\x08":
+        if literal:
+            kept.append(character)
+            literal = False
+        elif character == "\x16":
+            literal = True
+        elif helping and character in "?\t":
+            continue
+        elif character in "\x7f\x08":
             del kept[-1:]
         elif character == "\x15":
             kept.clear()

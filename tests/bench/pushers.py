@@ -326,7 +326,7 @@ def _profiled(path: str | None) -> Iterator[None]:
     if path is None:
         yield
         return
-    profile = cProfile.Profile(time.process_time)
+    profile = cProfile.Profile(time.thread_time)
     profile.enable()
     try:
         yield

@@ -105,14 +105,15 @@ class House:
 
 
 @contextmanager
-def serving(directory: Path, **settings: str) -> Iterator[House]:
-    """Run `kajitori serve` in `directory` until the block ends."""
+def serving(directory: Path, beside: Path | None = None, /, **settings: str) -> Iterator[House]:
+    """Run `kajitori serve` in `directory` until the block ends; `beside` holds distributions that it finds, too."""
     log = directory.parent / f"{directory.name}.log"
+    found = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(beside)))} if beside is not None else {}
     with log.open("ab") as written:
         process = subprocess.Popen(
             [sys.executable, "-m", "controller", "serve"],
             cwd=directory.parent,
-            env=environment(directory, **({"PACE": "50"} | settings)),
+            env=environment(directory, **({"PACE": "50"} | settings)) | found,
             stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=written,

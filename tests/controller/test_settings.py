@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.settings import load
+from drivers.sessions.admission import Most
 from inventory.errors import BadInput
 
 pytestmark = pytest.mark.fast
@@ -42,12 +43,25 @@ def test_a_typo_in_the_environment_is_refused_with_the_nearest_known_name() -> N
         ("KAJITORI_ARMS__ADDRESS", "router.example"),
         ("KAJITORI_API__PORT", "70000"),
         ("KAJITORI_PACE", "0"),
+        ("KAJITORI_SESSIONS__DEVICES", "0"),
     ],
 )
 def test_a_value_that_would_hurt_clients_is_refused_by_name(name: str, text: str) -> None:
     with pytest.raises(BadInput) as caught:
         load(None, {name: text})
     assert caught.value.field == name.removeprefix("KAJITORI_").lower().replace("__", ".")
+
+
+@pytest.mark.parametrize("text", ["fortios", "fortios=0", "=3", "fortios=many", "fortios=3, fortios=3"])
+def test_a_limit_of_a_family_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        load(None, {"KAJITORI_SESSIONS__FAMILIES": text})
+    assert (caught.value.field or "").startswith("sessions.families")
+
+
+def test_limits_of_families_are_told_to_the_gate() -> None:
+    most = load(None, {"KAJITORI_SESSIONS__FAMILIES": "fortios=20, ios=200", "KAJITORI_SESSIONS__LOGINS": "7"})
+    assert most.sessions.most() == Most(logins=7, of_family={"fortios": 20, "ios": 200})
 
 
 def test_a_section_given_as_a_value_is_named(tmp_path: Path) -> None:

@@ -21,11 +21,7 @@ EXAMPLE: Final = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf
 @contextmanager
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put the example where Python finds it, and take it out of the registry again."""
-    (folder / "kajitori_frr.py").write_text(EXAMPLE, encoding="utf-8")
-    facts = folder / "kajitori_frr-1.0.dist-info"
-    facts.mkdir()
-    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: kajitori-frr\nVersion: 1.0\n")
-    (facts / "entry_points.txt").write_text(f"[{GROUP}]\nfrr = kajitori_frr:DRIVER\n")
+    lay_out(folder)
     monkeypatch.syspath_prepend(folder)
     invalidate_caches()
     all_drivers.cache_clear()
@@ -35,3 +31,12 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         all_drivers.cache_clear()
         sys.modules.pop("kajitori_frr", None)
         sys.path.remove(str(folder))
+
+
+def lay_out(folder: Path) -> None:
+    """Write the distribution into a folder, which is then to stand in the path of Python."""
+    (folder / "kajitori_frr.py").write_text(EXAMPLE, encoding="utf-8")
+    facts = folder / "kajitori_frr-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: kajitori-frr\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text(f"[{GROUP}]\nfrr = kajitori_frr:DRIVER\n")

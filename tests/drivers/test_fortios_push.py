@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from drivers import plan
 from drivers.device import CommandLineDevice
 from drivers.devices import over_ssh
 from drivers.push import PushJob
@@ -118,6 +119,62 @@ async def test_a_push_is_verified_saved_and_leaves_the_unit_saving_by_itself(rea
     assert "cfg-revert-timeout" not in unit.running_text()
     assert unit.pending_undo() is None
     assert [revision.comment for revision in unit.revisions] == ["push P-9 before"]
+
+
+async def test_a_question_mark_in_a_text_asks_for_no_help(reach: Reach, unit: FortiDevice) -> None:
+    device = reach()
+    said = '        set comment "who?\nwhy??"\n'
+    job = await job_for(device, (*CHANGE[:2], f"        {said.strip()}", *CHANGE[2:]))
+    whole = job.intent.text()
+    at = whole.index('    edit "warehouse"\n') + len('    edit "warehouse"\n')
+    job = replace(job, intent=ConfigText.single(whole[:at] + said + whole[at:]))
+
+    await enter(device, job, *SENDING)
+
+    assert "who?\nwhy??" in unit.running_text()
+
+
+VPN = """config vpn ipsec phase1-interface
+    edit "to-osaka"
+        set interface "mgmt"
+        set remote-gw 203.0.113.7
+    next
+end
+config system zone
+    edit "vpns"
+        set interface "to-osaka"
+    next
+end
+"""
+ON_IT = """    edit "to-osaka"
+        set vdom "root"
+        set ip 192.0.2.129 255.255.255.255
+        set type tunnel
+        set interface "mgmt"
+    next
+"""
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["its-interface-is-written-down", "only-the-tunnel-is"])
+async def test_a_tunnel_comes_with_the_interface_that_the_unit_makes_and_goes_with_it(
+    reach: Reach, unit: FortiDevice, told: bool
+) -> None:
+    device = reach()
+    before = await device.read()
+    text = before.text().replace("config firewall address", VPN + "config firewall address")
+    with_it = ConfigText.single(
+        text.replace("    next\nend\nconfig", f"    next\n{ON_IT}end\nconfig", 1) if told else text
+    )
+
+    for number, (base, intent) in enumerate(((before, with_it), (with_it, before))):
+        computed = plan.compute(device.driver, base, intent)
+        assert computed.proven, computed.proof
+        held = await device.read()
+        job = PushJob(f"P-{number}", SERIAL, held, intent, computed.remediation, computed.rollback, 6000)
+        await enter(device, job, *SENDING)
+        assert ('edit "to-osaka"' in unit.running_text()) is (intent is with_it)
+
+    assert unit.saved_text() == unit.running_text()
 
 
 async def test_who_answers_is_known(reach: Reach, unit: FortiDevice) -> None:

@@ -91,6 +91,17 @@ async def test_a_push_arrives_is_verified_and_saved(device: CommandLineDevice, r
     assert await device.guard_pending(wanted) is False
 
 
+async def test_a_question_mark_in_a_text_is_text_and_asks_for_no_help(
+    device: CommandLineDevice, router: frr.Router
+) -> None:
+    wanted = await job(device, "interface lo", " description who? and ? why??")
+
+    for state in SSH_ORDER[1:-1]:
+        await device.enter(state, wanted)
+
+    assert "description who? and ? why??" in router.running()
+
+
 async def test_a_refused_line_is_taken_back_with_all_that_came_before_it(
     device: CommandLineDevice, router: frr.Router
 ) -> None:

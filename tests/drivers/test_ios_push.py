@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -122,6 +123,21 @@ async def test_a_push_is_verified_confirmed_and_saved(
         "saved",
     ]
     assert {record.detail["comment"] for record in router.log.records if record.what == "line"} == {"push P-7"}
+
+
+async def test_a_question_mark_in_a_text_asks_for_no_help(
+    reach: Callable[..., CommandLineDevice], router: IosDevice
+) -> None:
+    device = reach()
+    banner = "banner motd #who goes there?\nwhy?#"
+    job = await job_for(device, ("interface GigabitEthernet0/1", " description who? why??", " exit", banner))
+    intent = job.intent.text().replace("description to the warehouse", "description who? why??")
+    job = replace(job, intent=ConfigText.single(intent.replace("line vty", f"{banner}\nline vty", 1)))
+
+    await enter(device, job, *SENDING)
+
+    assert " description who? why??" in router.running_text()
+    assert "who goes there?\nwhy?" in router.running_text()
 
 
 async def test_the_change_is_looked_at_over_a_login_of_its_own(

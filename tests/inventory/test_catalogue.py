@@ -94,3 +94,21 @@ def test_no_cisco_and_no_fortigate_is_an_adapter_of_smfsx() -> None:
 
 def test_an_sa_is_reached_by_arms_only() -> None:
     assert catalogue.model("SA-W2").paths == ("arms",)
+
+
+def test_a_device_of_an_outside_driver_is_no_model_of_a_service_and_offered_by_no_line() -> None:
+    theirs = catalogue.outside("frr", "indented")
+
+    assert catalogue.model(theirs.key) == theirs
+    assert (theirs.name("mpc"), theirs.dialect, theirs.paths) == ("frr (no service model)", "indented", ("ssh",))
+    assert theirs.outside
+    assert not any(one.outside for one in catalogue.MODELS)
+    assert not catalogue.offered("mpc", "adapter", "III", theirs.key)
+    assert [one for one in catalogue.CLASSES if catalogue.registrable("mpc", one, theirs)] == ["III"]
+    assert not catalogue.registrable("smfsx", None, theirs)
+
+
+@pytest.mark.parametrize("name", ["outside:frr:junos", "outside::indented", "outside:FRR:indented", "outside:frr"])
+def test_what_is_not_in_that_form_is_an_unknown_model(name: str) -> None:
+    with pytest.raises(BadInput):
+        catalogue.model(name)

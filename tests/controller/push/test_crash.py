@@ -134,6 +134,18 @@ async def test_killed_at_every_journalled_point(started: Started, guard: Guard, 
             await true_state(tokyo, push)
 
 
+async def test_a_reading_that_is_refused_after_the_save_leaves_nothing_to_a_person(started: Started) -> None:
+    for guard in GUARDS:
+        async with house(started, guard) as rehearsal:
+            await rehearsal.carry_out(PUSH_ID)
+            last = rehearsal.program.commands
+        async with house(started, guard) as tokyo:
+            tokyo.program.faults.update({last: "kill before", last + 1: "reject"})
+            push = await tokyo.carry_out(PUSH_ID)
+            assert (tokyo.kills, push.state) == (1, PushState.DONE)
+            await true_state(tokyo, push)
+
+
 @pytest.mark.slow
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(

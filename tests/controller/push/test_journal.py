@@ -20,7 +20,7 @@ async def test_a_row_that_cannot_be_stored_harms_no_other_of_its_batch(database_
     try:
         await house.furnish()
         push_id = await house.start()
-        journal = Journal(house.database)
+        journal = Journal(house.database, keyring)
         first, second = (
             JournalRow(seq, 1, state, Phase.INTENTION, 0)
             for seq, state in ((2, PushState.PREFLIGHT), (3, PushState.BASELINED))

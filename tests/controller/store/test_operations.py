@@ -156,12 +156,12 @@ async def test_a_push_and_an_operation_never_have_the_adapter_together(place: Pl
     asked = await place.asked()
     assert await place.claims(asked) is None
     async with place.database.write() as tx:
-        assert await pushes.unfinished(tx, BY.at_ms, 10) == []
+        assert await pushes.waiting(tx, BY.at_ms, 10) == []
         assert not await pushes.claim(tx, push, attempt=1, now_ms=BY.at_ms)
     await place.becomes(asked, DONE)
     second = await place.asked()
     async with place.database.write() as tx:
-        assert [one.id for one in await pushes.unfinished(tx, BY.at_ms, 10)] == [push.id]
+        assert [one.id for one in await pushes.waiting(tx, BY.at_ms, 10)] == [push.id]
         assert await pushes.claim(tx, push, attempt=1, now_ms=BY.at_ms)
     assert await place.claims(second) == f"push {push.id} has the adapter"
 

@@ -117,8 +117,17 @@ _TABLE: Final = _table(
     st.sampled_from(["firewall address", "firewall addrgrp", "firewall policy", "system global"]),
     st.one_of(_SETTING, _entry(st.one_of(_SETTING, _CHILD)), _EDITING),
 )
+_RING: Final = _table(st.just("user group"), _entry(st.builds("set member {}".format, _KEY)))
+_TUNNEL: Final = st.builds(
+    "config vpn ipsec phase1-interface\nedit {0}\nset interface {1}\nnext\nend\n"
+    "config system interface\nedit {0}\nset type tunnel\n{2}\nnext\nend".format,
+    st.sampled_from(["tunnel1", "tunnel2"]),
+    _KEY,
+    st.lists(_SETTING, max_size=2).map("\n".join),
+)
 BLOCK: Final = st.lists(
-    st.one_of(_TABLE, _table(st.just("vdom"), _entry(_TABLE)), _table(st.just("global"), _TABLE)), max_size=5
+    st.one_of(_TABLE, _RING, _TUNNEL, _table(st.just("vdom"), _entry(_TABLE)), _table(st.just("global"), _TABLE)),
+    max_size=5,
 ).map("\n".join)
 
 STATEMENTS: Final = st.lists(

@@ -117,6 +117,111 @@ def test_referenced_objects_come_before_and_go_after_their_users() -> None:
     ]
 
 
+VPN = """config system interface
+    edit "wan1"
+        set type physical
+    next
+    edit "to-osaka"
+        set vdom "root"
+        set ip 192.0.2.1 255.255.255.255
+        set type tunnel
+        set snmp-index 12
+        set interface "wan1"
+    next
+end
+config vpn ipsec phase1-interface
+    edit "to-osaka"
+        set interface "wan1"
+        set remote-gw 198.51.100.7
+    next
+end
+config vpn ipsec phase2-interface
+    edit "p2"
+        set phase1name "to-osaka"
+    next
+end
+config system zone
+    edit "vpns"
+        set interface "to-osaka"
+    next
+end
+"""
+
+
+def test_the_interface_of_a_tunnel_is_made_by_the_tunnel_and_goes_with_it() -> None:
+    without = "config system interface\nedit wan1\nset type physical\nnext\nend"
+    assert change(without, VPN) == [
+        "config vpn ipsec phase1-interface",
+        "edit to-osaka",
+        'set interface "wan1"',
+        "set remote-gw 198.51.100.7",
+        "config system interface",
+        "edit to-osaka",
+        "set ip 192.0.2.1 255.255.255.255",
+        "config system zone",
+        "edit vpns",
+        'set interface "to-osaka"',
+        "config vpn ipsec phase2-interface",
+        "edit p2",
+        'set phase1name "to-osaka"',
+    ]
+    going = change(VPN, without)
+    assert going.index("delete p2") < going.index("delete vpns") < len(going)
+    assert going[-2:] == ["config vpn ipsec phase1-interface", "delete to-osaka"]
+
+
+def test_a_tunnel_whose_interface_only_the_device_names_is_no_difference() -> None:
+    told = VPN.replace("        set ip 192.0.2.1 255.255.255.255\n", "")
+    untold = told.replace(told[told.index('    edit "to-osaka"') : told.index("end\n")], "", 1)
+    assert untold.count("to-osaka") == 3
+    assert equal(FORTIOS, told, untold)
+    assert change(VPN, untold) == ["config system interface", "edit to-osaka", "unset ip"]
+    assert not equal(FORTIOS, VPN, untold)
+
+
+def test_what_a_unit_changes_by_itself_on_the_interface_of_a_tunnel_is_no_difference() -> None:
+    without = "config system interface\nedit wan1\nset type physical\nnext\nend"
+    with_it = VPN.replace("set ip 192.0.2.1 255.255.255.255", "set uuid 12-34")
+    assert "system interface" not in " ".join(change(without, with_it))
+    assert "system interface" not in " ".join(change(with_it, without))
+
+
+def entries(path: str, **settings: str) -> str:
+    inside = "".join(f"edit {key}\n{said}\nnext\n" for key, said in settings.items())
+    return f"config {path}\n{inside}end\n"
+
+
+def test_a_group_comes_after_its_members_and_goes_before_them_whatever_the_order_of_the_text() -> None:
+    groups = entries("firewall addrgrp", a="set member b", b="set member c", c="set member all")
+    there, back = change("", groups), change(groups, "")
+    assert [line for line in there if line.startswith("edit")] == ["edit c", "edit b", "edit a"]
+    assert back == ["config firewall addrgrp", "delete a", "delete b", "delete c"]
+
+
+def test_a_table_of_which_nobody_said_who_uses_it_comes_before_who_does() -> None:
+    used = entries("webfilter profile", p="set urlfilter-table list") + entries("webfilter urlfilter", list="set a b")
+    assert [line for line in change("", used) if line.startswith("edit")] == ["edit list", "edit p"]
+    assert [line for line in change(used, "") if line.startswith("delete")] == ["delete p", "delete list"]
+
+
+def test_entries_that_refer_to_each_other_are_made_and_removed_in_two_steps() -> None:
+    ring = entries("user group", a="set size 1\nset member b", b="set member c", c="set member a")
+    assert change("", ring) == [
+        "config user group",
+        "edit a",
+        "set size 1",
+        "edit c",
+        "set member a",
+        "edit b",
+        "set member c",
+        "edit a",
+        "set member b",
+    ]
+    going = change(ring, "")
+    assert going[:3] == ["config user group", "edit a", "unset member"]
+    assert [line for line in going if line.startswith("delete")] == ["delete b", "delete c", "delete a"]
+
+
 def test_a_setting_that_goes_is_unset_and_a_child_table_is_changed_in_its_entry() -> None:
     text = "config system interface\nedit a\nset alias a\n{}config secondaryip\nedit 1\nset ip {}\nnext\nend\nnext\nend"
     assert change(text.format("set mtu 1400\n", "192.0.2.1/24"), text.format("", "192.0.2.2/24")) == [

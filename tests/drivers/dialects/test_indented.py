@@ -78,6 +78,11 @@ def test_what_a_router_changes_by_itself_is_no_difference() -> None:
     assert equal(IOS, f"{noise}hostname a\nntp clock-period 17179738\nend\n", "hostname a\n")
 
 
+def test_the_head_of_a_reading_that_was_pasted_along_is_no_statement() -> None:
+    head = "Building configuration...\n\nCurrent configuration:\n!\n"
+    assert equal(IOS, head + "frr version 8.4.4\nhostname a\n", "frr version 8.4.4\nhostname a\n")
+
+
 def test_an_address_is_replaced_in_one_step_so_that_the_session_survives() -> None:
     base = "interface Vlan1\n description old\n ip address 192.0.2.1 255.255.255.0\n shutdown"
     intent = "interface Vlan1\n description new\n ip address 192.0.2.2 255.255.255.0\n no shutdown"

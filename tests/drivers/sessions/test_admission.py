@@ -97,6 +97,22 @@ async def test_a_login_that_fails_gives_its_place_back(device: IosDevice) -> Non
     await session.close()
 
 
+async def test_a_family_with_a_limit_of_its_own_keeps_no_other_waiting(device: IosDevice) -> None:
+    gate = Admission(Most(devices=2, of_family={"fortios": 1}))
+    first = await gate.open(gate.seat("fortios"), to(device), dialling(device))
+    second = asyncio.create_task(gate.open(gate.seat("fortios"), to(device), dialling(device)))
+    third = asyncio.create_task(gate.open(gate.seat("fortios"), to(device), dialling(device)))
+
+    other = await gate.open(gate.seat("ios"), to(device), dialling(device))
+    assert not second.done()
+    third.cancel()
+    await asyncio.gather(third, return_exceptions=True)
+    await first.close()
+
+    for session in (await second, other):
+        await session.close()
+
+
 async def test_no_more_than_so_many_logins_stand_before_one_jump_host(device: IosDevice) -> None:
     gate = Admission(Most(logins_per_jump_host=2))
     hop = Hop("192.0.2.1", 22, "jumper", Secret("pw"), host_key="ssh-ed25519 AAAA")
