@@ -80,9 +80,6 @@ async def register(body: NewAdapter, request: Request, caller: Operator, once: O
 
     answer = await once.commit(work)
     daemon.phonehome.provisioned()
-    if body.endpoint is not None:
-        async with daemon.db.read() as tx:
-            daemon.identifier.wanted((await _find(tx, caller.scope, body.serial_number)).id)
     return answer
 
 

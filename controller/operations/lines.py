@@ -78,10 +78,12 @@ class LineAsker:
             return Ended(OperationState.UNKNOWN, said)
         return Ended(OperationState.NOT_DONE, "its answer was lost; it only reads, so nothing was changed")
 
-    async def _device(self, operation: Operation, transcript: list[str]) -> CommandLineDevice:
+    async def _device(self, operation: Operation, transcript: list[str], *, again: bool = False) -> CommandLineDevice:
         async with self._database.read() as tx:
             adapter = await adapters.get(tx, Scope.everything(), operation.adapter_id)
-        device = await self._reach.over_ssh(adapter, transcript=lambda way, text: transcript.append(f"{way} {text}"))
+        device = await self._reach.over_ssh(
+            adapter, transcript=lambda way, text: transcript.append(f"{way} {text}"), again=again
+        )
         device.driver = prepared(device.driver, operation.kind)
         return device
 
@@ -149,7 +151,7 @@ class LineAsker:
 
     async def _looked(self, operation: Operation, before_s: int, sent_ms: int) -> bool | None:
         """Whether it started after the reboot was asked for; None when its clock is too coarse to say yet."""
-        device = await self._device(operation, [])
+        device = await self._device(operation, [], again=True)  # what was sent must be known, whatever was refused
         try:
             restart = operations_of(device.driver).restart
             assert restart is not None

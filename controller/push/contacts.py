@@ -92,8 +92,13 @@ class ContactBook:
                 stage=stage,
                 reason=error.message,
                 at_ms=at_ms,
-                credential=isinstance(error, AuthenticationFailed),
+                credential=_refused_its_credential(error),
             )
             if known is None or known.stage is not stage:
                 facts = {"reason": error.message}
                 await events.record(tx, NewEvent(f"contact.{stage}", at_ms, adapter_id=adapter.id, facts=facts))
+
+
+def _refused_its_credential(error: DeviceError) -> bool:
+    """Not so where the login was accepted and the session then ended: a device that restarts does that, too."""
+    return isinstance(error, AuthenticationFailed) and error.facts.get("step") == "authentication"

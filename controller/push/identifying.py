@@ -1,4 +1,4 @@
-"""Who answers at an adapter's endpoint: asked when that is new, on request, and now and then.
+"""Who answers at an adapter's endpoint: asked when that was changed, on request, and now and then.
 
 The serial number is proven before anything is ever written (architecture §1). What is made of the answer stands in
 `controller.push.contacts`.
@@ -59,7 +59,7 @@ class Identifier:
             await device.close()
 
     def wanted(self, adapter_id: int) -> None:
-        """Where it is reached is new, and that is committed: it is looked at now."""
+        """Where it is reached was changed, and that is committed: it is looked at now."""
         self._wanted.add(adapter_id)
         self._wake.set()
 

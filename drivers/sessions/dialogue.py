@@ -304,5 +304,5 @@ class Dialogue:
             f"{where} accepted the login and closed the session at once; the password may have expired.",
             step="first prompt",
             last_words=words,
-            next_step="Log in by hand and look; the credential is not tried again by itself.",
+            next_step="Log in by hand and look; a device that was just restarting is tried again.",
         )

@@ -32,6 +32,7 @@ def registered(fleet: Fleet, device: IosDevice, password: str) -> str:
     made = fleet.register(fleet.ssh(serial_number=device.own_serial, endpoint=endpoint, place=seat))
     for item in ITEMS:
         ok(fleet.api.put(f"/adapters/{device.own_serial}/checklist/{item}", json={}))
+    fleet.api.post(f"/adapters/{device.own_serial}/identify")
     return str(made["place"])
 
 
@@ -85,6 +86,7 @@ def test_an_adapter_that_was_reached_before_its_checklist_was_complete_comes_int
     seat = {"management": fleet.management()}
     name = device.own_serial
     fleet.register(fleet.ssh(serial_number=name, endpoint=endpoint, place=seat))
+    ok(fleet.api.post(f"/adapters/{name}/identify"))
     soon(lambda: "was reached and identified" in explained(fleet, device)["summary"])
     for item in ITEMS:
         ok(fleet.api.put(f"/adapters/{name}/checklist/{item}", json={}))
