@@ -95,13 +95,15 @@ class CliDevice(ABC):
         self._listener.setblocking(False)
         self._port = self._listener.getsockname()[1]
         self.log.add("booted", digest=digest(self.running_text()))
-        self.spawn(self._accept(self._listener))
+        asyncio.get_running_loop().add_reader(self._listener, self._take, self._listener)
 
     async def aclose(self) -> None:
         """End every session and timer, and free the port."""
         self._stop_timers()
         if self._boot_timer:
             self._boot_timer.cancel()
+        if self._listener:
+            asyncio.get_running_loop().remove_reader(self._listener)
         self.hang_up_all()
         for task in tuple(self._tasks):
             task.cancel()
@@ -136,11 +138,12 @@ class CliDevice(ABC):
         key = self.host_key.export_public_key().decode().strip()
         return asyncssh.import_known_hosts(f"[{self.host}]:{self.port} {key}\n")
 
-    def spawn(self, work: Coroutine[object, object, None]) -> None:
+    def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Run `work` for as long as the device lives."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # -- what the family adds -----------------------------------------------------------------------------
 
@@ -346,11 +349,12 @@ class CliDevice(ABC):
             self.power_off()
         return True
 
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            connected, _peer = await loop.sock_accept(listener)
-            self.spawn(self._serve(connected))
+    def _take(self, listener: socket.socket) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            connected, _peer = listener.accept()
+            connected.setblocking(False)
+            # Also where the task is cancelled before its first step, as when the device is taken away just now.
+            self.spawn(self._serve(connected)).add_done_callback(lambda _over: connected.close())
 
     async def _serve(self, connected: socket.socket) -> None:
         why = self._refusal()
