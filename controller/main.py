@@ -26,7 +26,6 @@ from controller.metering.poller import CounterPoller
 from controller.metering.service import MeteringService
 from controller.operations.service import OperationService
 from controller.phonehome.service import PhoneHome
-from controller.phonehome.together import Together
 from controller.push.identifying import Identifier
 from controller.push.learning import ShapeLearner
 from controller.push.reaching import FleetReach
@@ -55,6 +54,7 @@ from controller.store.events import NewEvent
 from controller.store.scope import By
 from controller.store.traffic import TrafficDatabase
 from controller.telemetry.forwarding import RemoteWriter
+from controller.together import Together
 from drivers.sessions import libraries
 from drivers.sessions.admission import limit_here
 from drivers.sessions.permission import PERMIT, NotPermittedError

@@ -19,10 +19,10 @@ from controller.phonehome.loops import LoopGuard
 from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.room import Room
-from controller.phonehome.together import Together
 from controller.settings import ArmsSettings
 from controller.store import phonehome as rows
 from controller.store.database import Database
+from controller.together import Together
 from inventory.contacts import ArmsIdentity
 from inventory.errors import BadInput
 from inventory.startups import Served

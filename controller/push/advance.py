@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+import structlog
+
 from controller.clock import Clock
 from controller.keyring import Keyring
-from controller.phonehome.together import Together
 from controller.push.decide import End, Enter, Facts, Reconcile, Revert, decide, finished
 from controller.push.journal import Journal, Release
 from controller.push.planning import Planner
@@ -26,6 +26,7 @@ from controller.store import entitlement, plans, pushes
 from controller.store.configs import NewVersion
 from controller.store.database import Database, Tx
 from controller.store.scope import Scope
+from controller.together import Together
 from drivers.push import Device, Guard, PushJob
 from drivers.sessions.permission import PERMIT, Permit, permitted
 from inventory.entitlement import Stop
@@ -43,7 +44,7 @@ from inventory.errors import (
 )
 from inventory.plans import ConfigText, JournalRow, Phase, Plan, Push, PushState, Verdict
 
-log: Final = logging.getLogger(__name__)
+log: Final = structlog.get_logger(__name__)
 
 _AUTHOR: Final = "push"
 _LOOK_S: Final = 5.0
@@ -211,7 +212,7 @@ class Advance:
         async with self._database.write() as tx:
             to = await pushes.hand_over(tx, current.push, self._node)
         if to is not None:
-            log.info("push %s goes on at node %s, where its adapter is", current.push.id, to)
+            log.info("push.handed-over", push=current.push.id, to=to, why="its adapter is there")
         return to is not None
 
     async def _load(self, push_id: int) -> _Push:

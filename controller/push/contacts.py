@@ -59,6 +59,8 @@ class ContactBook:
         firmware = f"{identity.model} {identity.version}".strip()
 
         async def note(tx: Tx) -> None:
+            # As it is now: another contact of the same moment may have put it in service already.
+            life = (await adapters.get(tx, everything, adapter.id)).life
             if device.host_key is not None:
                 await endpoints.pin_host_key(tx, everything, by, adapter.id, device.host_key)
             if device.certificate is not None:
@@ -67,7 +69,7 @@ class ContactBook:
             if not standing:
                 facts = {"serial_number": identity.serial, "firmware": firmware}
                 await events.record(tx, NewEvent("contact.reached", by.at_ms, adapter_id=adapter.id, facts=facts))
-            if adapter.life is Life.INSTALLED and not await checklist.missing(tx, everything, adapter.id):
+            if life is Life.INSTALLED and not await checklist.missing(tx, everything, adapter.id):
                 await adapters.set_life(tx, everything, by, adapter.id, LifeEvent.FIRST_CONTACT)
 
         await self._database.change(note)
@@ -83,17 +85,15 @@ class ContactBook:
         at_ms = self._clock.now_ms()
         if not isinstance(error, Unreachable):
             stage = Contact.REFUSED
+        elif known is not None and known.credential_refused_ms is not None:
+            return  # that it does not answer just now says nothing of the credential, which is what holds us up
         else:
             stage = Contact.SILENT if known is not None and known.last_seen_ms is not None else Contact.NEVER_SEEN
         async with self._database.write() as tx:
-            await ssh.missed(
-                tx,
-                adapter.id,
-                stage=stage,
-                reason=error.message,
-                at_ms=at_ms,
-                credential=_refused_its_credential(error),
-            )
+            if (await adapters.get(tx, Scope.everything(), adapter.id)).version != adapter.version:
+                return  # changed meanwhile, perhaps the very endpoint that this was: the next look tells
+            credential = _refused_its_credential(error)
+            await ssh.missed(tx, adapter.id, stage=stage, reason=error.message, at_ms=at_ms, credential=credential)
             if known is None or known.stage is not stage:
                 facts = {"reason": error.message}
                 await events.record(tx, NewEvent(f"contact.{stage}", at_ms, adapter_id=adapter.id, facts=facts))
@@ -101,4 +101,4 @@ class ContactBook:
 
 def _refused_its_credential(error: DeviceError) -> bool:
     """Not so where the login was accepted and the session then ended: a device that restarts does that, too."""
-    return isinstance(error, AuthenticationFailed) and error.facts.get("step") == "authentication"
+    return isinstance(error, AuthenticationFailed) and error.facts.get("step") != "first prompt"

@@ -65,7 +65,7 @@ class Identifier:
 
     async def watch(self) -> None:
         """Look at every seated adapter on path `ssh`, again and again, one at a time; never while a push holds it, and
-        not at one that refused its credential. Those that are new are looked at when they are."""
+        not at one that refused its credential. Where the endpoint was changed it is looked at once more, at once."""
         while True:
             async with self._database.read() as tx:
                 seated = await ssh.to_watch(tx)

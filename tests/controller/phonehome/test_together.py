@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from controller.phonehome.together import AT_MOST, Together
+from controller.together import AT_MOST, Together
 
 pytestmark = pytest.mark.fast
 
