@@ -95,6 +95,7 @@ async def list_adapters(
     contractor: ContractorKey | None = None,
     management: ManagementKey | None = None,
     seated: bool | None = None,
+    refused: Annotated[bool | None, Query(description="Has refused the credential on record (SSH).")] = None,
     text: Annotated[str | None, Query(max_length=100, pattern=NO_NUL, description="Part of a serial number.")] = None,
 ) -> Page[AdapterView]:
     """Adapters in the order of their registration; every filter given must hold."""
@@ -111,6 +112,7 @@ async def list_adapters(
             contractor_id=None if contractor is None else number(contractor, "K", "contractor"),
             management_id=None if management is None else number(management, "M", "management"),
             seated=seated,
+            refused=refused,
             text=text,
         )
         seats = await occupancy.seats(tx, [one.id for one in found])

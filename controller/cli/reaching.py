@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.client import at
+from controller.cli.client import Api, Exit, at
 from controller.cli.options import ADMIN_KEY, HERE, AsJson, KeyFile, Url, api
 from controller.cli.output import show_fields, show_json, show_told
 from inventory.adapters import LifeEvent
@@ -83,11 +83,39 @@ def _endpoint(group: typer.Typer) -> None:
         _show(api(url, key_file).post(at("adapters", serial, "forget-host-key")), as_json)
 
 
+def _is_reached(connection: Api, serial: str) -> bool:
+    """Whether it let us in; why not is printed."""
+    try:
+        connection.post(at("adapters", serial, "identify"))
+    except typer.Exit:
+        return False
+    return True
+
+
 def _looking(group: typer.Typer) -> None:
     @group.command("identify")
-    def identify(serial: Serial, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
-        """Connect and prove serial number and host key now, also with a credential that was refused before."""
-        show_told(api(url, key_file).post(at("adapters", serial, "identify")), as_json)
+    def identify(
+        serial: Annotated[str | None, typer.Argument(help="Serial number.")] = None,
+        refused: Annotated[
+            bool, typer.Option("--refused", help="All that have refused their credential, one after the other.")
+        ] = False,
+        url: Url = HERE,
+        key_file: KeyFile = ADMIN_KEY,
+        as_json: AsJson = False,
+    ) -> None:
+        """Connect and prove serial number and host key now, also with a credential that was refused before: once."""
+        if (serial is None) != refused:
+            raise BadInput("name one adapter, or give --refused", next_step="kajitori adapter identify --help")
+        connection = api(url, key_file)
+        if serial is not None:
+            show_told(connection.post(at("adapters", serial, "identify")), as_json)
+            return
+        wanted = [one["serial_number"] for one in connection.every("/adapters", limit=1000, refused=True)]
+        reached = [one for one in wanted if _is_reached(connection, one)]
+        told: dict[str, object] = {"tried": len(wanted), "reached": len(reached)}
+        _show({**told, "serial_numbers": reached}, as_json)
+        if len(reached) < len(wanted):
+            raise typer.Exit(Exit.FAILED)
 
     @group.command("clear-quarantine")
     def clear_quarantine(

@@ -24,6 +24,7 @@ from controller.store.tables.inventory import (
     serial_notifications,
     standbys,
 )
+from controller.store.tables.ssh import ssh_contacts
 from drivers.sessions.contract import Endpoint
 from inventory import adapters as lives
 from inventory import catalogue, onboarding
@@ -152,12 +153,13 @@ async def page(
     contractor_id: int | None = None,
     management_id: int | None = None,
     seated: bool | None = None,
+    refused: bool | None = None,
     text: str | None = None,
 ) -> list[Adapter]:
     """Adapters with a number above `after`, in its order; every filter that is given must hold.
 
-    `model` in any spelling (BadInput if unknown); `management_id`: in a slot of it now; `text`: stands in the serial
-    number or Distribution ID, whatever the case.
+    `model` in any spelling (BadInput if unknown); `management_id`: in a slot of it now; `refused`: has refused the
+    credential on record; `text`: stands in the serial number or Distribution ID, whatever the case.
     """
     query = select(adapters).where(adapters.c.id > after).order_by(adapters.c.id).limit(limit)
     equal = {
@@ -182,6 +184,10 @@ async def page(
         ]
         there = or_(placements.c.entry_id.in_(of_management[0]), placements.c.standby_id.in_(of_management[1]))
         query = query.where(seat.where(there).exists())
+    if refused is not None:
+        of_adapter = ssh_contacts.c.adapter_id == adapters.c.id
+        said = select(ssh_contacts.c.adapter_id).where(of_adapter, ssh_contacts.c.credential_refused_ms.is_not(None))
+        query = query.where(said.exists() if refused else ~said.exists())
     if text:
         query = query.where(
             adapters.c.serial_key.icontains(text.strip(), autoescape=True)

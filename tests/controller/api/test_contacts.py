@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 
@@ -129,10 +130,17 @@ def test_a_credential_is_corrected_by_commands_alone(fleet: Fleet, house: House,
     status, out, err = client(house, "adapter", "identify", name)
     assert (status, out) == (FAILED, "")
     assert "refused the password" in err
+    assert name in [one["serial_number"] for one in ok(fleet.api.get("/adapters", params={"refused": True}))["items"]]
+    assert client(house, "adapter", "identify")[0] == BAD_INPUT
+    status, out, err = client(house, "adapter", "identify", "--refused", "--json")
+    assert (status, name in json.loads(out)["serial_numbers"]) == (FAILED, False)
+    assert f"port {device.port} refused the password" in err
     assert PASSWORD not in client(house, "adapter", "endpoint", name, "--credential", PASSWORD=PASSWORD)[1]
     soon(lambda: explained(fleet, device)["word"] not in ("refused", "never-seen"))
     status, out, _ = client(house, "adapter", "identify", name)
     assert (status, out.startswith(f"{name}: ")) == (DONE, True)
+    refusing = ok(fleet.api.get("/adapters", params={"refused": True}))["items"]
+    assert name not in [one["serial_number"] for one in refusing]
     assert told(house, "adapter", "forget-host-key", name)["host_key"] is None
     assert told(house, "adapter", "life", name, "deregister")["life"] == "retired"
     assert client(house, "adapter", "life", name, "deliver")[0] in (FAILED, BAD_INPUT)
