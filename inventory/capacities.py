@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
 
+from inventory import catalogue
+
 TrafficKind = Literal["forwarding", "ipsec", "inspected"]
 
 FORTIGATE_LINEUP = "scsk.jp/sp/fortinet/blog/fortigate-lineup"
@@ -156,7 +158,7 @@ class ModelBook:
         """By the name of the hardware; where a model of the catalogue is one piece of hardware, by that, too."""
         shipped = published(hardware)
         found = self._known.get(folded(shipped.hardware if shipped else hardware))
-        if found is None and model not in ("cisco-ios", "fortigate"):  # those two are whole ranges
+        if found is None and not catalogue.model(model).is_range:
             found = next((one for one in self._known.values() if one.model == model), None)
         return found
 

@@ -66,6 +66,11 @@ class Model:
         """Whether it is no model of either service: a device of a driver from outside, which no contract line names."""
         return not self.lines
 
+    @property
+    def is_range(self) -> bool:
+        """Whether it is a range of hardware of another maker, so that it alone tells no figures: none phones home."""
+        return not self.arms_modules
+
     def name(self, service: Service) -> str:
         """The spelling of a service."""
         return dict(self.names).get(service, self.names[0][1])

@@ -117,7 +117,7 @@ async def enter_model_figures(body: FiguresBody, request: Request, caller: Opera
     """
     by, daemon = acting(request, caller), daemon_of(request)
     kept = model(body.model)
-    if not (body.hardware or kept.key not in ("cisco-ios", "fortigate")):
+    if kept.is_range and not body.hardware:
         raise BadInput(
             f"{kept.names[0][1]} is a range of hardware",
             field="hardware",

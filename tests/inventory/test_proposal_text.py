@@ -9,6 +9,7 @@ import pytest
 
 from inventory.backtest import Record
 from inventory.capacities import ModelBook, PublishedModel
+from inventory.catalogue import outside
 from inventory.congestion import DayFigures, Level
 from inventory.forecast import NoDate, Outlook
 from inventory.linkdays import Hour, LinkDay, usual_busy_hour
@@ -143,3 +144,10 @@ def test_an_operator_s_figure_goes_before_a_published_one_figure_by_figure() -> 
     assert book.find("", "seil-x4") == lent
     assert book.find("", "fortigate") is None  # a range of hardware, not one
     assert len(book.all()) == len(ModelBook().all()) + 1
+
+
+def test_figures_of_one_box_of_an_outside_driver_are_not_those_of_all_its_boxes() -> None:
+    box = outside("frr", "indented")
+    book = ModelBook([PublishedModel("lab server", "frr", "lab", forwarding_bps=10**10, model=box.key)])
+    found = book.find("lab server", box.key)
+    assert (found is not None, book.find("another", box.key)) == (True, None)
