@@ -8,7 +8,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from inventory.errors import BadInput
-from inventory.timeslots import SLOT_MS, window_slots
+from inventory.timeslots import window_slots
 
 TOKYO = "Asia/Tokyo"
 
@@ -117,8 +117,3 @@ def span_of(period: Period, day: date, zone: str = TOKYO) -> Span:
             return Span(first, (first + timedelta(days=31)).replace(day=1), zone)
         case Period.FREE:
             raise BadInput("a free period has two days", field="period", next_step="Give the first and the last day.")
-
-
-def slot_index(t_ms: int, start_ms: int) -> int:
-    """Index of the slot of an instant in a window."""
-    return (t_ms - start_ms) // SLOT_MS

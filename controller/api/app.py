@@ -20,6 +20,7 @@ from controller.api import (
     boots,
     claims,
     configs,
+    consents,
     contract_imports,
     contractors,
     contracts,
@@ -67,6 +68,7 @@ BODY_S = 60.0
 STREAM_S = 900.0
 """Seconds that a body may take; divided by the pace, down to `SHORTEST_S`."""
 NOUNS = (
+    consents,
     contractors,
     applications,
     contracts,

@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
         _reading(group, noun)
     _contracts(groups["contractor"], groups["management"])
     people.register_suspension(groups["management"])
+    people.register_consents(groups["management"])
     _places(groups["entry"])
     _spares(groups["standby"])
     _adapters(groups["adapter"])

@@ -1,4 +1,5 @@
-"""`kajitori api-key …` and `kajitori management suspend|resume`: who may do what, and what is served, over REST."""
+"""`kajitori api-key …` and `kajitori management suspend|resume|consent|consents|withdraw-consent`: who may do what, and
+what is served to whom, over REST."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from controller.cli.options import ADMIN_KEY, HERE, AsJson, KeyFile, Url, api
 from controller.cli.output import show_fields, show_json, show_table
 
 Management = Annotated[str, typer.Argument(help="Key of the management, such as M-3.")]
+
+Contractor = Annotated[str, typer.Argument(help="Key of the contractor whose adapters, such as K-2.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -51,6 +54,40 @@ def register(app: typer.Typer) -> None:
         """Refuse it from the next request on, for ever."""
         api(url, key_file).delete(at("api-keys", str(number)))
         _show({"id": number, "revoked": True}, as_json)
+
+
+def register_consents(management: typer.Typer) -> None:
+    """Add whose adapters are let in to the noun management."""
+
+    @management.command("consent")
+    def consent(
+        key: Management,
+        contractor: Contractor,
+        proof: Annotated[str, typer.Option(help="Where the consent is kept.")],
+        url: Url = HERE,
+        key_file: KeyFile = ADMIN_KEY,
+        as_json: AsJson = False,
+    ) -> None:
+        """Let the adapters of another contractor into its slots (MPC-6.2, SMF-13)."""
+        body = {"contractor": contractor, "proof": proof}
+        _show(api(url, key_file).post(at("managements", key, "consents"), body), as_json)
+
+    @management.command("consents")
+    def consents(key: Management, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
+        """Whose adapters are let in, and were."""
+        found = api(url, key_file).get_list(at("managements", key, "consents"))
+        if as_json:
+            show_json(found)
+        else:
+            show_table(found, ("contractor", "proof", "actor", "given_at", "withdrawn_at"))
+
+    @management.command("withdraw-consent")
+    def withdraw_consent(
+        key: Management, contractor: Contractor, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False
+    ) -> None:
+        """Let no more of them in; what is in place stays until it is moved."""
+        api(url, key_file).delete(at("managements", key, "consents", contractor))
+        _show({"contractor": contractor, "withdrawn": True}, as_json)
 
 
 def register_suspension(management: typer.Typer) -> None:

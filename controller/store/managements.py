@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -193,6 +194,28 @@ async def resume(tx: Tx, scope: Scope, by: By, management_id: int, *, if_version
     )
     await _changed(tx, by, management, "resume", before={"suspended": management.suspended}, after={"suspended": None})
     return await get(tx, scope, management_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """That another contractor's adapters may be put into a management; instants in milliseconds UTC."""
+
+    contractor_id: int
+    proof: str
+    actor: str
+    from_ms: int
+    to_ms: int | None
+
+
+async def consents_of(tx: Tx, scope: Scope, management_id: int) -> list[Consent]:
+    """All consents of a management, oldest first. Raises NotFound."""
+    management = await get(tx, scope, management_id)
+    rows = await tx.execute(
+        select(consents.c.contractor_id, consents.c.proof, consents.c.actor, consents.c.from_ms, consents.c.to_ms)
+        .where(consents.c.management_id == management.id)
+        .order_by(consents.c.id)
+    )
+    return [Consent(*row) for row in rows]
 
 
 async def consent(tx: Tx, scope: Scope, by: By, management_id: int, *, contractor_id: int, proof: str) -> None:

@@ -32,11 +32,6 @@ class ArmsModel:
     shows_serial: bool = True
     """Software routers print `(unknown)` and are known by their distribution id (devices-seil §6.2)."""
 
-    @property
-    def module_ids(self) -> tuple[int, ...]:
-        """Modules the server must name: the legacy families also need module 1 (update-firmware)."""
-        return (0, 1) if self.text_family == "legacy" else (0,)
-
 
 SEIL_X1 = ArmsModel("SEIL/X1", "legacy", "5.40", "WallofJericho", 0x0009, "AD9010J-BAA{:010d}")
 AYAME = ArmsModel("SEIL/x86 Ayame", "recipe", "3.42", "Release", 0x0087, "AYM{:08d}", shows_serial=False)

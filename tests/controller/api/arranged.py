@@ -191,6 +191,13 @@ def suspended(seed: Seeded) -> Arranged:
     return Arranged({"key": key})
 
 
+def consenting(seed: Seeded) -> Arranged:
+    """A consent that can be withdrawn."""
+    key, of = seed.fleet.management(), seed.fleet.contractor()
+    ok(seed.fleet.api.post(f"/managements/{key}/consents", json={"contractor": of, "proof": "letter 5"}))
+    return Arranged({"key": key, "contractor": of})
+
+
 def promotion(seed: Seeded) -> Arranged:
     """An empty entry and a spare in the standby beside it."""
     entry, spare, _ = alone(seed, standby=True)
@@ -387,6 +394,11 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     ),
     "suspend": lambda s: Arranged({"key": s.fleet.management()}, {"ground": 2}),
     "resume": suspended,
+    "list_consents": lambda s: Arranged({"key": s.fleet.management()}),
+    "give_consent": lambda s: Arranged(
+        {"key": s.fleet.management()}, {"contractor": s.fleet.contractor(), "proof": "letter 4"}
+    ),
+    "withdraw_consent": consenting,
     "create_application": lambda s: Arranged(
         body={
             "contractor": s.fleet.contractor(),

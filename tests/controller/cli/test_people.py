@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.controller.commands import BAD_INPUT, DONE, FAILED, client, told
-from tests.controller.house import Fleet, House, serial
+from tests.controller.house import Fleet, House, refused, serial
 
 pytestmark = pytest.mark.xdist_group("daemon")
 
@@ -28,3 +28,30 @@ def test_a_management_is_suspended_and_resumed(house: House, fleet: Fleet) -> No
     assert told(house, "management", "suspend", management, "--ground", "2", "--emergency")["suspended"]
     assert client(house, "management", "suspend", management, "--ground", "9")[0] == BAD_INPUT
     assert told(house, "management", "resume", management)["suspended"] is None
+
+
+@pytest.mark.rule("MPC-6.2", "SMF-13")
+def test_another_contractors_adapter_is_let_into_a_management_by_recorded_consent_alone(
+    house: House, fleet: Fleet
+) -> None:
+    management = fleet.management(entries=2)
+    guest = told(house, "contractor", "add", f"Guest {serial()}")["key"]
+    body = fleet.arms(contractor=guest, place={"management": management})
+    problem = refused(fleet.api.post("/adapters", json=body), 409, "not-eligible")
+    assert problem["rule"] == "MPC-6.2"
+
+    given = told(house, "management", "consent", management, guest, "--proof", "letter of 4 June")
+    assert (given["contractor"], given["proof"], given["withdrawn_at"]) == (guest, "letter of 4 June", None)
+    assert client(house, "management", "consent", management, guest, "--proof", "again")[0] == FAILED
+    place = fleet.register(body)["place"]
+
+    assert told(house, "management", "withdraw-consent", management, guest)["withdrawn"] is True
+    assert told(house, "entry", "show", place)["occupant"] == body["serial_number"], "what is in place stays"
+    refused(
+        fleet.api.post("/adapters", json=fleet.arms(contractor=guest, place={"management": management})),
+        409,
+        "not-eligible",
+    )
+    (shown,) = told(house, "management", "consents", management)
+    assert shown["withdrawn_at"] is not None
+    assert client(house, "management", "withdraw-consent", management, guest)[0] == FAILED
