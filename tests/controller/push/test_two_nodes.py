@@ -112,7 +112,9 @@ async def test_a_plan_goes_to_the_node_where_the_adapter_appears_while_another_w
     monkeypatch.setattr(link, "wait_ready", noted)
     await both.holder(None)
     asked = asyncio.create_task(both.first.pushes.make_plan(ALL, ENTRY_ID, "ann"))
-    await waits.wait()
+    waiting = asyncio.create_task(waits.wait())  # or the second has put itself on record again by then
+    await asyncio.wait({asked, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
     await both.holder("second")
     assert (await asked).adapter_id == 1
 
