@@ -49,6 +49,7 @@ class ContactView(BaseModel):
     last_heartbeat_at: datetime | None
     tunnel_open: bool
     push_endpoint: str | None
+    node: str | None = Field(description="The node that has its tunnel or dials it; none: not known yet.")
     source: str | None
     proven_serial: str | None
     refusal: str | None
@@ -146,6 +147,7 @@ def _view(adapter: Adapter, found: ContactRecord, latest: Sequence[Boot]) -> Con
         last_heartbeat_at=_at(found.last_heartbeat_ms),
         tunnel_open=found.tunnel_open,
         push_endpoint=found.push_endpoint,
+        node=found.node,
         source=found.source,
         proven_serial=found.proven_serial,
         refusal=found.refusal,

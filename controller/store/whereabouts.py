@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Column, ColumnElement, and_, exists, or_, select, update
+from sqlalchemy import Column, ColumnElement, FromClause, and_, exists, or_, select, update
 
 from controller.store.database import Tx
 from controller.store.rows import in_parts
@@ -17,14 +17,15 @@ from controller.store.tables.phonehome import arms_contacts
 from controller.store.tables.system import nodes
 
 
-def alive(node: Column[str] | Column[str | None]) -> ColumnElement[bool]:
+def alive(node: ColumnElement[str] | ColumnElement[str | None]) -> ColumnElement[bool]:
     """Whether the node of that column lives."""
     return node.in_(select(nodes.c.node_id))
 
 
 def elsewhere(adapter_id: Column[int], node: str) -> ColumnElement[bool]:
     """Whether another living node than `node` has a way to the adapter of that column."""
-    return exists().where(arms_contacts.c.adapter_id == adapter_id, arms_contacts.c.node != node, _has_a_way())
+    held = arms_contacts.alias()  # whoever asks may have that table in his statement, too
+    return exists().where(held.c.adapter_id == adapter_id, held.c.node != node, _has_a_way(held))
 
 
 async def node_with(tx: Tx, adapter_id: int) -> str | None:
@@ -72,6 +73,6 @@ async def take_over(tx: Tx, orphan: Orphan, node: str, *, result_url: str) -> bo
     return taken.rowcount == 1
 
 
-def _has_a_way() -> ColumnElement[bool]:
-    open_way = or_(arms_contacts.c.tunnel_open == 1, arms_contacts.c.push_endpoint.is_not(None))
-    return and_(open_way, alive(arms_contacts.c.node))
+def _has_a_way(contacts: FromClause = arms_contacts) -> ColumnElement[bool]:
+    open_way = or_(contacts.c.tunnel_open == 1, contacts.c.push_endpoint.is_not(None))
+    return and_(open_way, alive(contacts.c.node))

@@ -54,6 +54,12 @@ def key_of(api: httpx.Client, role: str) -> str:
     return str(ok(api.post("/api-keys", json={"name": f"a {role}", "role": role}))["key"])
 
 
+def test_the_contact_names_the_node_that_has_its_tunnel(house: House, phone: Phone) -> None:
+    contact = ok(phone.api.get(f"/adapters/{phone.serial}/contact"))
+    assert contact["tunnel_open"]
+    assert contact["node"] in (house.directory / "node").read_text(encoding="utf-8")
+
+
 def test_an_operation_is_started_followed_and_explained(phone: Phone) -> None:
     told = phone.asks("ping", address="192.0.2.9", count=1)
     assert (told["state"], told["outcome"], told["result_name"]) == ("done", "done", "Success")

@@ -7,7 +7,7 @@ import dataclasses
 
 import pytest
 
-from controller.store import arms_keys
+from controller.store import arms_keys, truths
 from controller.store import nodes as leases
 from controller.store import phonehome as rows
 from drivers.arms.messages import Request, Response
@@ -210,3 +210,19 @@ async def test_a_tunnel_that_stays_open_is_put_on_record_when_the_other_node_die
         return (await first.contact(unit)).node == "first"
 
     await eventually(ours)
+
+
+async def test_what_a_place_runs_is_read_by_the_node_that_has_the_way_to_its_adapter(nodes: tuple[Site, Site]) -> None:
+    first, second = nodes
+    unit = await first.unit()
+    await ready(second, unit)
+
+    async def unread(site: Site) -> list[int]:
+        async with site.database.read() as tx:
+            found = await truths.unread(tx, older_than_ms=site.clock.now_ms(), node=site.node)
+        return [one.adapter_id for one in found]
+
+    assert await unread(second) == [unit.adapter_id]
+    assert await unread(first) == []
+    await dies(second, first)
+    assert await unread(first) == [unit.adapter_id]
