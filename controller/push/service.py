@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from controller.clock import Clock
@@ -29,6 +29,7 @@ from drivers.sessions.permission import NotPermittedError
 from inventory.calendar import tokyo_day
 from inventory.errors import BadInput, Conflict, NotFound, StalePlan
 from inventory.plans import (
+    Approval,
     BlastRadius,
     Computed,
     ConfigText,
@@ -118,11 +119,18 @@ class PushService:
         self._prune_due_ms = 0
 
     async def advance(self, push_id: int) -> bool:
-        """What the engine calls; see `controller.engine.port.Advance`."""
+        """One transition of a push; see `controller.engine.port.Advance`."""
+        return await self._advanced(push_id, self._advance)
+
+    async def go_on(self, push_id: int) -> bool:
+        """What the engine calls: as many transitions as follow each other at once."""
+        return await self._advanced(push_id, self._advance.go_on)
+
+    async def _advanced(self, push_id: int, advance: Callable[[int], Awaitable[bool]]) -> bool:
         self._active.add(push_id)
         finished = True
         try:
-            finished = await self._advance(push_id)
+            finished = await advance(push_id)
         except NotPermittedError:
             raise  # no defect of the push: another node carries it out
         except Exception:
@@ -142,16 +150,17 @@ class PushService:
         RuleViolation (a contract keeps it from being controlled), ConfigSyntax, DeviceError.
         """
 
-        async def read(tx: Tx) -> ConfigText | None:
+        async def read(tx: Tx) -> tuple[ConfigText, _Place]:
             await configs.require_entry(tx, scope, entry_id)
-            return await configs.latest_text(tx, scope, self._keyring, entry_id, "working")
+            working = await configs.latest_text(tx, scope, self._keyring, entry_id, "working")
+            if working is None:
+                raise Conflict(
+                    f"entry E-{entry_id} has no working config", next_step="Store a working config of the entry first."
+                )
+            return working, await _place(tx, entry_id)
 
-        working = await self._database.look(read)
-        if working is None:
-            raise Conflict(
-                f"entry E-{entry_id} has no working config", next_step="Store a working config of the entry first."
-            )
-        return await self._plan_for(scope, entry_id, working, actor)
+        working, place = await self._database.look(read)
+        return await self._plan_for(scope, entry_id, working, actor, place)
 
     async def make_plan_back(self, scope: Scope, push_id: int, actor: str, entry_id: int | None = None) -> Plan:
         """A plan that leads to the config before push `push_id`, as a push of its own.
@@ -206,7 +215,7 @@ class PushService:
                     refused, next_step="Have another person approve it.", facts={"doubts": list(plan.doubts)}
                 )
             await plans.approve(tx, plan, by)
-            return await plans.get(tx, scope, plan_id)
+            return replace(plan, approvals=(*plan.approvals, Approval(by.actor, by.at_ms)))
 
         return await self._database.change(approve)
 
@@ -365,8 +374,10 @@ class PushService:
             )
             await pushes.append(tx, push.id, row)
 
-    async def _plan_for(self, scope: Scope, entry_id: int, intent: ConfigText, actor: str) -> Plan:
-        seat, adapter_id, endpoint = await self._database.look(lambda tx: _place(tx, entry_id))
+    async def _plan_for(
+        self, scope: Scope, entry_id: int, intent: ConfigText, actor: str, place: _Place | None = None
+    ) -> Plan:
+        seat, adapter_id, endpoint = place or await self._database.look(lambda tx: _place(tx, entry_id))
         device = await self._reach.device_for(adapter_id)
         truth = await self._afar.read(adapter_id, entry_id)
         if truth is None:
@@ -384,18 +395,13 @@ class PushService:
         is_nothing = computed.base_digest == computed.intent_digest and not lines_matter
         two = self._policy.four_eyes_unproven and doubts(computed.proven, computed.management_path, computed.lasting)
 
-        async def surroundings(tx: Tx) -> tuple[BlastRadius, tuple[Rarity | None, ...]]:
-            spare = await blast.has_ready_standby(tx, entry_id, now_ms)
-            contracted_bps = await blast.contracted_bps(tx, entry_id, tokyo_day(now_ms))
-            return BlastRadius(1, 1, contracted_bps, 0 if spare else 1), await _rarity(tx, adapter_id, computed)
-
-        radius, rarity = await self._database.look(surroundings)
-
         async def store(tx: Tx) -> Plan | None:
             reading = NewVersion(entry_id, "truth", base, computed.base_digest, actor, "read for a plan", now_ms)
             await configs.put_all(tx, self._keyring, [reading])
             if is_nothing:
                 return None
+            spare = await blast.has_ready_standby(tx, entry_id, now_ms)
+            contracted_bps = await blast.contracted_bps(tx, entry_id, tokyo_day(now_ms))
             new = plans.NewPlan(
                 entry_id=entry_id,
                 adapter_id=adapter_id,
@@ -407,8 +413,8 @@ class PushService:
                 base=base,
                 intent=intent,
                 computed=computed,
-                rarity=rarity,
-                blast=radius,
+                rarity=await _rarity(tx, adapter_id, computed),
+                blast=BlastRadius(1, 1, contracted_bps, 0 if spare else 1),
                 guard=device.guard,
                 guard_s=self._policy.client_rollback_s if device.guard == "client rollback" else self._policy.guard_s,
                 read_during_guard=device.read_during_guard,
@@ -435,7 +441,10 @@ class PushService:
                 await asyncio.sleep(_ROUNDS_APART_S)
 
 
-async def _place(tx: Tx, entry_id: int) -> tuple[pushes.Seat, int, endpoints.Reached | None]:
+_Place = tuple[pushes.Seat, int, endpoints.Reached | None]
+
+
+async def _place(tx: Tx, entry_id: int) -> _Place:
     """Who sits in a place for which a plan may be made now, and where it is reached."""
     seat = await pushes.seat(tx, entry_id)
     if seat.adapter_id is None:

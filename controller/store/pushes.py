@@ -186,6 +186,16 @@ async def standing(
     return found
 
 
+async def unread(tx: Tx, push_ids: Sequence[int]) -> dict[int, tuple[Push, Seat]]:
+    """As `standing`, without journals, for whoever writes them; each of the pushes must be there."""
+    found: dict[int, tuple[Push, Seat]] = {}
+    for some in in_parts(push_ids):
+        of = await _found(tx, some)
+        seats = await seats_of(tx, {push.entry_id for push in of})
+        found |= {push.id: (push, seats[push.entry_id]) for push in of}
+    return found
+
+
 async def _journals(
     tx: Tx, push_ids: Sequence[int], known: Mapping[int, Sequence[JournalRow]]
 ) -> Mapping[int, list[JournalRow]]:
@@ -243,17 +253,18 @@ def _changed(row: JournalRow) -> dict[str, str]:
 
 
 async def append_all(tx: Tx, rows: Sequence[tuple[int, JournalRow]]) -> None:
-    """`append` for many pushes, one row each; a statement for all instead of several for each."""
+    """`append` for many pushes, the rows of each in their order; a statement for all instead of several for each."""
     await tx.execute(_INSERT_ROW, [_values(push_id, row) for push_id, row in rows])
-    alike: defaultdict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
+    changed: defaultdict[int, dict[str, str]] = defaultdict(dict)
     for push_id, row in rows:
-        changed = {} if is_final(row) else _changed(row)
-        if changed:
-            alike[tuple(changed)].append(
-                {"of_push": push_id, **{f"new_{name}": value for name, value in changed.items()}}
-            )
-    for names, values in alike.items():
-        await tx.execute(_UPDATES[names], values)
+        changed[push_id] |= {} if is_final(row) else _changed(row)
+    alike: defaultdict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
+    for push_id, values in changed.items():
+        if values:
+            of = {"of_push": push_id, **{f"new_{name}": value for name, value in values.items()}}
+            alike[tuple(sorted(values))].append(of)
+    for names, updates in alike.items():
+        await tx.execute(_UPDATES[names], updates)
     await _finish(tx, {push_id: row for push_id, row in rows if is_final(row)})
 
 

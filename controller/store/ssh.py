@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, case, or_, select, update
+from sqlalchemy import Row, bindparam, case, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.store.database import Tx
@@ -34,9 +34,12 @@ class SshContact:
     """When it refused the credential that it still has on record; None: it did not."""
 
 
+_SOME: Final = select(ssh_contacts).where(ssh_contacts.c.adapter_id.in_(bindparam("of_adapters", expanding=True)))
+
+
 async def contacts(tx: Tx, adapter_ids: Collection[int]) -> dict[int, SshContact]:
     """Contacts of these adapters; those never tried are left out."""
-    rows = await tx.execute(select(ssh_contacts).where(ssh_contacts.c.adapter_id.in_(list(adapter_ids))))
+    rows = await tx.execute(_SOME, {"of_adapters": list(adapter_ids)})
     return {row.adapter_id: _contact(row) for row in rows}
 
 
