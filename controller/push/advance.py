@@ -188,9 +188,7 @@ class Advance:
         with self._act():
             return await self._act_on(current, action, row, on=on)
 
-    async def _act_on(
-        self, current: _Push, action: Enter | Reconcile | Revert, row: JournalRow, *, on: bool
-    ) -> bool:
+    async def _act_on(self, current: _Push, action: Enter | Reconcile | Revert, row: JournalRow, *, on: bool) -> bool:
         """Carry out what was journalled, and with `on` what follows it at once; True when the push is finished."""
         while True:
             outcome = await self._carry_out(action, current)
@@ -365,9 +363,7 @@ class Advance:
         _known(current, stored)
         return stored
 
-    async def _journal_outcome(
-        self, current: _Push, intended: JournalRow, outcome: Outcome, *, on: bool
-    ) -> Written:
+    async def _journal_outcome(self, current: _Push, intended: JournalRow, outcome: Outcome, *, on: bool) -> Written:
         """Store the outcome with all that must be true with it, and with `on` the intention that follows at once."""
         await permitted()
         row = replace(

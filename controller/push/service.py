@@ -377,7 +377,9 @@ class PushService:
     async def _plan_for(
         self, scope: Scope, entry_id: int, intent: ConfigText, actor: str, place: _Place | None = None
     ) -> Plan:
-        seat, adapter_id, endpoint = place or await self._database.look(lambda tx: _place(tx, entry_id))
+        if place is None:
+            place = await self._database.look(lambda tx: _place(tx, entry_id))
+        seat, adapter_id, endpoint = place
         device = await self._reach.device_for(adapter_id)
         truth = await self._afar.read(adapter_id, entry_id)
         if truth is None:

@@ -183,9 +183,7 @@ def options(endpoint: Endpoint, caller: Caller) -> dict[str, object]:
     }
 
 
-def _options(
-    username: str, profile: SshProfile, host_keys: tuple[str, ...], keepalive_s: float
-) -> dict[str, object]:
+def _options(username: str, profile: SshProfile, host_keys: tuple[str, ...], keepalive_s: float) -> dict[str, object]:
     algorithms = PROFILES[profile]
     return {
         "username": username,

@@ -106,13 +106,13 @@ async def connect(
     options.host = options.orig_host = host
     options.port = port
     options.protocol_factory = client
-    options.waiter = loop.create_future()
+    waiter = options.waiter = loop.create_future()
     _, connection = await loop.create_connection(
         lambda: asyncssh.SSHClientConnection(loop, options, wait="auth"), sock=sock
     )
     connection.set_extra_info(host=host, port=port)
     try:
-        await options.waiter
+        await waiter
     except BaseException:
         connection.abort()
         await connection.wait_closed()

@@ -413,9 +413,7 @@ class CliDevice(ABC):
         self.log.add("connected", host_key=fingerprint)
         door = Door(self, connection)
         try:
-            ssh = await speak(
-                connected, self._options(pair), door, lambda process: self._channel(process, connection)
-            )
+            ssh = await speak(connected, self._options(pair), door, lambda process: self._channel(process, connection))
             await ssh.wait_closed()
         except (OSError, asyncssh.Error):
             # The client went away or was refused before it was in: the log has what it showed.

@@ -134,12 +134,12 @@ async def speak(
     options = copy.copy(alike)
     options.protocol_factory = lambda: door
     options.process_factory = channel
-    options.waiter = loop.create_future()
+    waiter = options.waiter = loop.create_future()
     _, ssh = await loop.create_connection(
         lambda: asyncssh.SSHServerConnection(loop, options, wait="auth"), sock=connected
     )
     try:
-        await options.waiter
+        await waiter
     except BaseException:
         ssh.abort()
         await ssh.wait_closed()

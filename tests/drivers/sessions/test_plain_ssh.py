@@ -110,10 +110,10 @@ async def test_a_closed_connection_is_gone_before_the_collector_comes() -> None:
             stream = await shell(connection)
             assert await stream.read() == b"r1#"
             await hang_up(connection)
-            gone = weakref.ref(connection)
+            gone = asyncio.Event()
+            weakref.finalize(connection, gone.set)
             del connection, caller, stream
-            while gone() is not None:
-                await asyncio.sleep(0.01)
+            await gone.wait()
     finally:
         gc.enable()
 
