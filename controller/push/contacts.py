@@ -39,11 +39,16 @@ class ContactBook:
         *,
         actor: str,
         before: ssh.SshContact | None = None,
+        pinned: bool = False,
     ) -> None:
-        """The device has identified itself, or has not. `before`: its contact as it stood when it was called."""
+        """The device has identified itself, or has not.
+
+        `before`: its contact as it stood when it was called; `pinned`: it was called with the host key on record, and
+        has shown that one.
+        """
         if isinstance(said, Identity):
             if adapter.life is Life.INSTALLED or not self._is_fresh(before):
-                await self._reached(adapter, device, said, By(actor, self._clock.now_ms()))
+                await self._reached(adapter, device, said, By(actor, self._clock.now_ms()), pinned=pinned)
         elif isinstance(said, IdentityMismatch):
             await self._shut(adapter, said.message)
         else:
@@ -61,7 +66,9 @@ class ContactBook:
             return False
         return self._clock.now_ms() - contact.last_seen_ms < FRESH_MS
 
-    async def _reached(self, adapter: Adapter, device: CommandLineDevice, identity: Identity, by: By) -> None:
+    async def _reached(
+        self, adapter: Adapter, device: CommandLineDevice, identity: Identity, by: By, *, pinned: bool
+    ) -> None:
         everything = Scope.everything()
         firmware = f"{identity.model} {identity.version}".strip()
 
@@ -69,7 +76,7 @@ class ContactBook:
             # As it is now: another contact of the same moment may have put it in service already.
             life = (await adapters.get(tx, everything, adapter.id)).life
             known = (await ssh.contacts(tx, [adapter.id])).get(adapter.id)
-            if device.host_key is not None:
+            if device.host_key is not None and not pinned:
                 await endpoints.pin_host_key(tx, everything, by, adapter.id, device.host_key)
             if device.certificate is not None:
                 await endpoints.pin_certificate(tx, everything, by, adapter.id, device.certificate)

@@ -107,10 +107,10 @@ class FleetReach:
             transcript=transcript,
         )
 
-        before = found.contact
+        before, pinned = found.contact, endpoint.host_key is not None
 
         async def took(who: CommandLineDevice, said: Identity | DeviceError) -> None:
-            await self._book.took(adapter, who, said, actor=actor, before=before)
+            await self._book.took(adapter, who, said, actor=actor, before=before, pinned=pinned)
 
         device.on_contact = took
         return device

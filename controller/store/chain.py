@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from controller.store.direct import direct
 from controller.store.tables.base import to_json
 from controller.store.tables.system import audit
 
@@ -20,7 +21,7 @@ START: Final = bytes(32)
 """What the first row names as its predecessor."""
 FIELDS: Final = ("at_ms", "actor", "action", "subject", "contractor_id", "before", "after")
 
-_LAST: Final = select(audit.c.digest).order_by(audit.c.id.desc()).limit(1)
+_LAST: Final = direct(select(audit.c.digest).order_by(audit.c.id.desc()).limit(1))
 _INSERT: Final = insert(audit)
 _PENDING: Final = "audit rows of this transaction"
 _CHAIN_LOCK: Final = 0x6B616A69_01
