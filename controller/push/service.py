@@ -19,11 +19,11 @@ from controller.push.afar import Afar
 from controller.push.decide import touched
 from controller.push.planning import Planner
 from controller.push.reach import Reach
-from controller.store import blast, configs, endpoints, entitlement, plans, pushes, shapes
+from controller.push.surroundings import rarity, way_to
+from controller.store import blast, configs, endpoints, entitlement, plans, pushes
 from controller.store.configs import NewVersion
 from controller.store.database import Database, Tx
 from controller.store.scope import By, Scope
-from drivers.cutoff import Way
 from drivers.push import Device
 from drivers.sessions.permission import NotPermittedError
 from inventory.calendar import tokyo_day
@@ -31,7 +31,6 @@ from inventory.errors import BadInput, Conflict, NotFound, StalePlan
 from inventory.plans import (
     Approval,
     BlastRadius,
-    Computed,
     ConfigText,
     JournalRow,
     Phase,
@@ -39,7 +38,6 @@ from inventory.plans import (
     PlanStanding,
     Push,
     PushState,
-    Rarity,
     Verdict,
     approval_refused,
     doubts,
@@ -365,6 +363,25 @@ class PushService:
             )
             await pushes.append(tx, push.id, row)
 
+    async def _truth(self, device: Device, adapter_id: int, entry_id: int) -> ConfigText:
+        """What the device runs, read here or, where another node has or gets the way to it, by that node."""
+        while True:
+            truth = await self._afar.read(adapter_id, entry_id)
+            if truth is not None:
+                return truth
+            here = asyncio.ensure_future(_read(device))
+            elsewhere = asyncio.ensure_future(self._afar.comes(adapter_id))
+            try:
+                await asyncio.wait({here, elsewhere}, return_when=asyncio.FIRST_COMPLETED)
+                if here.done():
+                    return here.result()
+                elsewhere.result()
+            finally:
+                for one in (here, elsewhere):
+                    one.cancel()
+                await asyncio.gather(here, elsewhere, return_exceptions=True)
+            device = await self._reach.device_for(adapter_id)
+
     async def _plan_for(
         self, scope: Scope, entry_id: int, intent: ConfigText, actor: str, place: _Place | None = None
     ) -> Plan:
@@ -372,15 +389,8 @@ class PushService:
             place = await self._database.look(lambda tx: _place(tx, entry_id))
         seat, adapter_id, endpoint = place
         device = await self._reach.device_for(adapter_id)
-        truth = await self._afar.read(adapter_id, entry_id)
-        if truth is None:
-            try:
-                await device.identify()
-                truth = await device.read()
-            finally:
-                await device.close()
-        base = truth
-        way = _way(device, endpoint, self._policy.source)
+        base = await self._truth(device, adapter_id, entry_id)
+        way = way_to(device, endpoint, self._policy.source)
         computed = await self._planner.compute(device.family, base, intent, way)
         now_ms = self._clock.now_ms()
         # A secret that only the device can compare (FortiOS `ENC`) shows in the lines to send and not in the digest.
@@ -406,7 +416,7 @@ class PushService:
                 base=base,
                 intent=intent,
                 computed=computed,
-                rarity=await _rarity(tx, adapter_id, computed),
+                rarity=await rarity(tx, adapter_id, computed),
                 blast=BlastRadius(1, 1, contracted_bps, 0 if spare else 1),
                 guard=device.guard,
                 guard_s=self._policy.client_rollback_s if device.guard == "client rollback" else self._policy.guard_s,
@@ -451,6 +461,14 @@ async def _place(tx: Tx, entry_id: int) -> _Place:
     return seat, seat.adapter_id, await endpoints.reached_at(tx, seat.adapter_id)
 
 
+async def _read(device: Device) -> ConfigText:
+    try:
+        await device.identify()
+        return await device.read()
+    finally:
+        await device.close()
+
+
 def _require_valid(plan: Plan, now_ms: int) -> None:
     if now_ms > plan.valid_until_ms:
         raise StalePlan(f"plan {plan.id} is no longer valid", next_step="Make a new plan.")
@@ -464,26 +482,3 @@ async def _moved(tx: Tx, plan: Plan) -> str:
     if truth is not None and truth.digest != plan.base_digest:
         return "the device has changed since the plan was made"
     return ""
-
-
-def _way(device: Device, endpoint: endpoints.Reached | None, source: str) -> Way:
-    """What is known of our way to a device: that it calls us where it phones home, else its endpoint. Over other hosts
-    it sees the last of them, whose address is not known."""
-    if device.guard == "client rollback" or endpoint is None:
-        return Way("arms" if device.guard == "client rollback" else "")
-    return Way(
-        "" if endpoint.rest else "ssh",
-        address=endpoint.host,
-        port=endpoint.port,
-        source="" if endpoint.jumped else source,
-        user=endpoint.username,
-    )
-
-
-async def _rarity(tx: Tx, adapter_id: int, computed: Computed) -> tuple[Rarity | None, ...]:
-    """How common the shape of each line of a difference is among the adapters of the same model."""
-    wanted = [number for number in computed.diff_shapes if number is not None]
-    found, counted = await shapes.standing(tx, adapter_id, wanted)
-    if not counted:
-        return ()
-    return tuple(None if number is None else Rarity(found[number], counted) for number in computed.diff_shapes)
