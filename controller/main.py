@@ -212,7 +212,7 @@ class Daemon:
         self._engine = await DbosEngine.open(
             self.settings.engine_url(),
             node_id=self.node.node_id,
-            advance=self.pushes.advance,
+            advance=self.pushes.go_on,
         )
         self._loop("push dispatcher", lambda: self.pushes.run(self._running_engine()))
         self._loop("operations", self.operations.run)
