@@ -44,6 +44,8 @@ class DirectionDay:
     """Packets that left, by slot; empty where no source tells them."""
     drops: list[int] = field(default_factory=list)
     """Packets thrown away on their way out, by slot; as long as `packets`."""
+    errors: list[int] = field(default_factory=list)
+    """Frames with an error, by slot; empty where no source tells them."""
 
     @property
     def end_ms(self) -> int:
@@ -70,6 +72,7 @@ class DirectionDay:
             for index, a, b in overlaps(begin, end, self.start_ms, SLOTS):
                 self.known[index] += octets_between(increment, a, b)
                 self._count_packets(increment, index, b - a)
+                self._count_errors(increment, index, b - a)
             self.spans = joined([*self.spans, (begin, end)])
 
     def _count_packets(self, increment: Increment, index: int, length_ms: int) -> None:
@@ -80,6 +83,13 @@ class DirectionDay:
             self.packets, self.drops = [0] * SLOTS, [0] * SLOTS
         self.packets[index] += increment.packets * length_ms // increment.length_ms
         self.drops[index] += increment.drops * length_ms // increment.length_ms
+
+    def _count_errors(self, increment: Increment, index: int, length_ms: int) -> None:
+        if increment.errors is None:
+            return
+        if not self.errors:
+            self.errors = [0] * SLOTS
+        self.errors[index] += increment.errors * length_ms // increment.length_ms
 
 
 @dataclass(slots=True)
@@ -229,6 +239,7 @@ def window(days: Iterable[DirectionDay], start_ms: int, end_ms: int) -> SlotSeri
     days = list(days)
     told = any(day.packets for day in days)
     packets, drops = [0] * (n if told else 0), [0] * (n if told else 0)
+    errors = [0] * (n if any(day.errors for day in days) else 0)
     spans: list[Stretch] = []
     pending: dict[Stretch, Increment] = {}
     for day in sorted(days, key=lambda d: d.start_ms):
@@ -237,6 +248,8 @@ def window(days: Iterable[DirectionDay], start_ms: int, end_ms: int) -> SlotSeri
             known[shift + index] = day.known[index]
             if day.packets:
                 packets[shift + index], drops[shift + index] = day.packets[index], day.drops[index]
+            if day.errors:
+                errors[shift + index] = day.errors[index]
             if day.marks[index]:
                 flags[shift + index] = flags_of(day.marks[index])
         spans = joined([*spans, *day.spans])
@@ -261,6 +274,7 @@ def window(days: Iterable[DirectionDay], start_ms: int, end_ms: int) -> SlotSeri
         tuple(groups),
         tuple(packets),
         tuple(drops),
+        tuple(errors),
     )
 
 
@@ -299,6 +313,7 @@ def encode(day: SlotDay) -> bytes:
                 ],
                 "marks": _runs(d.marks),
                 **({"packets": d.packets, "drops": _runs(d.drops)} if d.packets else {}),
+                **({"errors": _runs(d.errors)} if d.errors else {}),
             }
             for d in directions
         ],
@@ -344,6 +359,8 @@ def part_digest(start_ms: int, blob: bytes, begin_ms: int, end_ms: int) -> bytes
         spans = [(max(a, lower), min(b, upper)) for a, b in one["spans"] if a < upper and lower < b]
         marks, drops = (_slice(one.get(name, ()), first, after) for name in ("marks", "drops"))
         found.update(repr((spans, pending, marks, drops, one.get("packets", [])[first:after])).encode())
+        if "errors" in one:
+            found.update(repr(_slice(one["errors"], first, after)).encode())
     return found.digest()
 
 
@@ -376,6 +393,7 @@ def decode(start_ms: int, blob: bytes) -> SlotDay:
             [bits for bits, count in kept["marks"] for _ in range(count)],
             list(kept.get("packets", ())),
             [drops for drops, count in kept.get("drops", ()) for _ in range(count)],
+            [errors for errors, count in kept.get("errors", ()) for _ in range(count)],
         )
         for number, kept in enumerate(rest["directions"])
     )

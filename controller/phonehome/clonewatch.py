@@ -86,7 +86,7 @@ class CloneWatch:
         case = self._case(identity)
         for at_ms, source, content in heard:
             if at_ms not in case.heard:
-                counters = tuple((i, into + out) for i, into, out, rate in heartbeat.traffic(content) if not rate)
+                counters = tuple((i, into + out) for i, into, out, rate, *_ in heartbeat.traffic(content) if not rate)
                 case.heard[at_ms] = Sighting(at_ms, source, counters)
                 if counters:
                     case.marks[at_ms] = hashlib.sha256(content).hexdigest()[:16]
