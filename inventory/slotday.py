@@ -75,6 +75,39 @@ class DirectionDay:
                 self._count_errors(increment, index, b - a)
             self.spans = joined([*self.spans, (begin, end)])
 
+    def holds(self, increment: Increment) -> bool:
+        """Whether an exact increment may be in here: its time is backed, and its slots hold as many octets."""
+        backed = not self.free(increment.t0_ms, increment.t1_ms)
+        return backed and all(
+            self.known[index] >= octets_between(increment, a, b)
+            for index, a, b in overlaps(increment.t0_ms, increment.t1_ms, self.start_ms, SLOTS)
+        )
+
+    def take_back(self, increment: Increment) -> None:
+        """Undo `back` of all of an increment's time in this day."""
+        for index, a, b in overlaps(increment.t0_ms, increment.t1_ms, self.start_ms, SLOTS):
+            self.known[index] -= octets_between(increment, a, b)
+            for counts, told in (
+                (self.packets, increment.packets),
+                (self.drops, increment.drops),
+                (self.errors, increment.errors),
+            ):
+                if counts and told:
+                    counts[index] = max(0, counts[index] - told * (b - a) // increment.length_ms)
+        piece = (max(increment.t0_ms, self.start_ms), min(increment.t1_ms, self.end_ms))
+        self.spans = [left for span in self.spans for left in subtract(span, [piece])]
+
+    def forget(self, increment: Increment) -> bool:
+        """Drop an uncertain increment that is pending as it was added; whether it was."""
+        same = [
+            p
+            for p in self.pending
+            if (p.t0_ms, p.t1_ms, p.octets_min, p.octets_max)
+            == (increment.t0_ms, increment.t1_ms, increment.octets_min, increment.octets_max)
+        ]
+        self.pending = [p for p in self.pending if p not in same]
+        return bool(same)
+
     def _count_packets(self, increment: Increment, index: int, length_ms: int) -> None:
         """Packets are evidence, not money: they are spread by length and rounded down."""
         if increment.packets is None or increment.drops is None:
@@ -162,6 +195,38 @@ def add(days: dict[int, DirectionDay], increments: Sequence[Increment], speed_bp
         else:
             changed |= _add_pending(touched, increment, speed_bps)
     return changed
+
+
+def retract(days: dict[int, DirectionDay], increment: Increment) -> set[int]:
+    """Take an increment back out of its days: a reading in the middle of its pair has come; the midnights changed.
+
+    Nothing is taken back where not all of it is there as it was added. Flags stay: the slots were told of that way once.
+    """
+    touched = [days[start] for start in days_touched(increment) if start in days]
+    if len(touched) != len(days_touched(increment)):
+        return set()
+    if not increment.exact:
+        return {day.start_ms for day in touched if day.forget(increment)}
+    if not all(day.holds(increment) for day in touched):
+        return set()
+    for day in touched:
+        day.take_back(increment)
+    _widen(days, increment)
+    return {day.start_ms for day in touched}
+
+
+def _widen(days: dict[int, DirectionDay], exact: Increment) -> None:
+    """Put octets back into the pending increments that they were taken out of; one at nought may have held fewer."""
+    for day in days.values():
+        for number, pending in enumerate(day.pending):
+            a, b = max(exact.t0_ms, pending.t0_ms), min(exact.t1_ms, pending.t1_ms)
+            if a < b:
+                octets, high = octets_between(exact, a, b), pending.octets_max
+                day.pending[number] = replace(
+                    pending,
+                    octets_min=pending.octets_min + octets if pending.octets_min else 0,
+                    octets_max=None if high is None else high + octets,
+                )
 
 
 def days_touched(increment: Increment) -> range:
