@@ -200,7 +200,7 @@ def add(days: dict[int, DirectionDay], increments: Sequence[Increment], speed_bp
 def retract(days: dict[int, DirectionDay], increment: Increment) -> set[int]:
     """Take an increment back out of its days: a reading in the middle of its pair has come; the midnights changed.
 
-    Nothing is taken back where not all of it is there as it was added. Flags stay: the slots were told of that way once.
+    Nothing is taken back where not all of it is there as it was added. Flags stay: slots were told of that way once.
     """
     touched = [days[start] for start in days_touched(increment) if start in days]
     if len(touched) != len(days_touched(increment)):
