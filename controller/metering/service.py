@@ -21,7 +21,7 @@ from controller.metering.mobile import MobileUse
 from controller.metering.mobilewatch import MobileWatch
 from controller.metering.settling import Restarts, Settler
 from controller.phonehome.beats import Batch
-from controller.store import linkports, links, traffic
+from controller.store import beats, linkports, links, traffic
 from controller.store.database import Database
 from controller.store.proposals import Proposal
 from controller.store.scope import By, Scope
