@@ -22,6 +22,7 @@ from inventory.processors import is_witness, strained_days
 from inventory.proposals import ModelOffer, Need, RemedyKind, remedy
 from inventory.timeslots import SLOT_MS
 from tests.controller.metering.conftest import DAY_MS, EVERYTHING, Place
+from tests.controller.metering.reporting import ON_SQLITE
 
 DAY = date(2025, 6, 2)
 
@@ -104,6 +105,7 @@ async def test_busy_slots_are_kept_once_and_for_five_weeks(place: Place) -> None
         assert await beats.busy_slots(tx, 2, 0) == set()
 
 
+@ON_SQLITE
 async def test_a_router_that_drops_at_half_load_with_a_busy_processor_gets_the_next_model_proposed(
     place: Place,
 ) -> None:
