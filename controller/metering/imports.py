@@ -109,7 +109,7 @@ def parse(lines: list[bytes], now_ms: int) -> tuple[list[ImportLine], list[Wrong
 
 def _line(number: int, line: bytes, now_ms: int) -> ImportLine:
     try:
-        given = json.loads(line)
+        given = json.loads(line, object_pairs_hook=_once_each)
     except (ValueError, RecursionError) as error:
         raise _Wrong(None, f"is not JSON: {error}") from None
     if not isinstance(given, dict):
@@ -138,6 +138,15 @@ def _line(number: int, line: bytes, now_ms: int) -> ImportLine:
         out_errors=_maybe(given, "out_errors"),
     )
     return ImportLine(number, _entry(given), _interface(given), reading)
+
+
+def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object. Of two values under one name nobody knows which was meant."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Wrong(next(name for name in names if names.count(name) > 1), "stands there twice")
+    return found
 
 
 def _instant(given: Mapping[str, object]) -> int:

@@ -109,6 +109,9 @@ async def test_a_wrong_line_is_a_problem_that_names_line_and_field(api: httpx.As
     problem = refused.json()
     assert (refused.status_code, problem["code"], problem["field"]) == (422, "bad-input", "line 290, field at")
     assert "nothing was imported" in problem["detail"]
+    twice = b'{"entry":"E-1","interface":"wan1","at_ms":1,"in_octets":1,"in_octets":2,"out_octets":1}'
+    doubtful = (await api.post("/readings", content=twice)).json()
+    assert (doubtful["field"], "stands there twice" in doubtful["detail"]) == ("line 1, field in_octets", True)
 
 
 async def test_slots_and_days_show_gaps_and_origins(api: httpx.AsyncClient, place: Place) -> None:
