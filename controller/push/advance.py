@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import structlog
@@ -26,9 +26,11 @@ from controller.store import entitlement, plans, pushes
 from controller.store.configs import NewVersion
 from controller.store.database import Database, Tx
 from controller.store.scope import Scope
+from controller.store.transcripts import NewWords
 from controller.together import Together
 from drivers.push import Device, Guard, PushJob
 from drivers.sessions.permission import PERMIT, Permit, permitted
+from drivers.sessions.transcript import Words
 from inventory.entitlement import Stop
 from inventory.errors import (
     AuthenticationFailed,
@@ -47,6 +49,9 @@ from inventory.plans import ConfigText, JournalRow, Phase, Plan, Push, PushState
 log: Final = structlog.get_logger(__name__)
 
 _AUTHOR: Final = "push"
+_TELLING: Final = frozenset({PushState.APPLYING, PushState.DONE, PushState.RECONCILE, PushState.REVERTING})
+"""With the outcome of these, and of whatever did not go well, what was typed and said is stored: rarely enough to cost
+little, and before a process that dies could take much of it along."""
 _LOOK_S: Final = 5.0
 """How often a push that waits looks whether its adapter has come to another node."""
 _READS_APART_S: Final = 0.03
@@ -77,6 +82,8 @@ class _Contact:
     """The journal as it was when a transition began, and what this process has written since."""
     device: Device | None = None
     held: bool = False
+    words: Words = field(default_factory=Words)
+    """What was typed and said since the last piece of the transcript that was stored."""
 
     async def drop(self) -> None:
         device, self.device, self.held = self.device, None, False
@@ -305,14 +312,14 @@ class Advance:
     async def _connect(self, current: _Push) -> Device:
         contact = current.contact
         await contact.drop()
-        contact.device = await self._reach.device_for(current.push.adapter_id)
+        contact.device = await self._reach.device_for(current.push.adapter_id, contact.words)
         await contact.device.identify()
         return contact.device
 
     async def _reconcile(self, current: _Push) -> _Outcome:
         contact = current.contact
         await contact.drop()
-        contact.device = await self._reach.device_for(current.push.adapter_id)
+        contact.device = await self._reach.device_for(current.push.adapter_id, contact.words)
         plan = current.plan
         compared = Compared(plan.family, plan.base_digest, plan.intent_digest)
         found = await observe(
@@ -377,7 +384,8 @@ class Advance:
             seat = pushes.Seat(push.generation, push.adapter_id)
             intent, digest = current.contact.job.intent, current.plan.intent_digest
             release = Release(push.entry_id, seat, intent, digest, push.started_by, f"push {push.id}")
-        written = await self._journal.append(push.id, row, reading=reading, release=release)
+        words = _words(current, row) if row.state in _TELLING or row.verdict is not Verdict.OK else None
+        written = await self._journal.append(push.id, row, reading=reading, release=release, words=words)
         return finished((_known(current, written),))
 
     async def _end(self, current: _Push, end: End) -> None:
@@ -393,7 +401,7 @@ class Advance:
             detail=next((row.detail for row in reversed(current.rows) if row.detail), ""),
         )
 
-        await self._journal.append(current.push.id, row)
+        await self._journal.append(current.push.id, row, words=_words(current, row))
 
     async def _pause(self, push_id: int, seconds: float) -> bool:
         """Wait, or return True early when somebody nudges the push."""
@@ -436,6 +444,14 @@ def _known(current: _Push, written: JournalRow) -> JournalRow:
     """A row that is durable needs not be read again."""
     current.contact.rows = [*current.contact.rows, written]
     return written
+
+
+def _words(current: _Push, row: JournalRow) -> NewWords | None:
+    """What was typed and said since the last time; None for silence."""
+    words, push = current.contact.words.take(), current.push
+    return (
+        NewWords(push.id, push.adapter_id, push.entry_id, row.state.value, row.at_ms, words) if words.strip() else None
+    )
 
 
 def _guard(plan: Plan) -> Guard:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from controller.keyring import Keyring
-from controller.store import configs, pushes, startups
+from controller.store import configs, pushes, startups, transcripts
 from controller.store.configs import Kind, NewVersion
 from controller.store.database import Database, Tx
 from controller.store.startups import Proof
+from controller.store.transcripts import NewWords
 from inventory.plans import ConfigText, JournalRow, Verdict
 
 APART_S: Final = 0.03
@@ -40,6 +41,7 @@ class _Waiting:
     row: JournalRow
     reading: NewVersion | None
     release: Release | None
+    words: NewWords | None
     written: asyncio.Future[JournalRow]
 
 
@@ -54,15 +56,21 @@ class Journal:
         self._began_s = float("-inf")
 
     async def append(
-        self, push_id: int, row: JournalRow, *, reading: NewVersion | None = None, release: Release | None = None
+        self,
+        push_id: int,
+        row: JournalRow,
+        *,
+        reading: NewVersion | None = None,
+        release: Release | None = None,
+        words: NewWords | None = None,
     ) -> JournalRow:
-        """Return the row as it was stored, when it is durable together with `reading` and `release`.
+        """Return the row as it was stored, when it is durable together with `reading`, `release` and `words`.
 
         A caller that is cancelled while waiting may find the row stored or not: the journal says which, and says so
         already when the cancellation arrives, so that whoever comes next counts on from the right row.
         """
         written: asyncio.Future[JournalRow] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(push_id, row, reading, release, written))
+        self._waiting.append(_Waiting(push_id, row, reading, release, words, written))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())
         try:
@@ -122,6 +130,7 @@ class Journal:
         readings = [one.reading for one in batch if one.reading is not None]
         if readings:
             await configs.put_all(tx, self._keyring, readings)
+        await transcripts.put_all(tx, self._keyring, [one.words for one in batch if one.words is not None])
         refused = await self._release(tx, [one for one in batch if one.release is not None])
         rows = [_moved(one.row) if one.push_id in refused else one.row for one in batch]
         await pushes.append_all(tx, [(one.push_id, row) for one, row in zip(batch, rows, strict=True)])
