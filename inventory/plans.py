@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from inventory.catalogue import Service
+from inventory.errors import Conflict
+
+AUTHORED: Final[dict[Service, str]] = {"mpc": "MPC-18.1", "smfsx": "SMF-12.1"}
+"""Every configuration has its author and approver."""
 
 
 class PushState(StrEnum):
@@ -267,6 +274,22 @@ def approval_refused(plan: Plan, actor: str) -> str:
     if plan.approvals_needed > 1 and plan.approvals and actor == plan.created_by:
         return f"{actor} made plan {plan.id}, and its second approval is another person's"
     return ""
+
+
+def require_approvals(
+    what: str, given: int, needed: int, doubts: Sequence[str] = (), service: Service = "smfsx"
+) -> None:
+    """Raises Conflict while approvals are missing: settings are the contractor's, and nothing is changed without an
+    author and an approver (SMF-12.1, MPC-18.1)."""
+    missing = needed - given
+    if missing > 0:
+        why = "; ".join(doubts)
+        raise Conflict(
+            f"{what} lacks {missing} of {needed} approvals" + (f": {why}" if why else ""),
+            rule=AUTHORED[service],
+            next_step="Have it approved" + (" by two people." if why else "."),
+            facts={"doubts": list(doubts)},
+        )
 
 
 class PlanStanding(StrEnum):

@@ -39,6 +39,8 @@ PUBLISHED_CONTRACTORS: Final = 10
 """Statistics that are published cover at least so many (SMF-17.3)."""
 EXEMPTIONS: Final = ("28(2)", "28(3)", "none")
 """Paragraphs of article 28 of the general terms (MPC-16.1); `none` stands for one that was recorded by mistake."""
+HANDED_OVER: Final = frozenset({"transfer", "assignment", "sale"})
+"""Causes that make another contractor of it (SMF-7)."""
 _SECRECY: Final = frozenset[RecordKind]({"disclosure", "usage-sharing", "secrecy-release", "publication"})
 """Records of the duties of SMF-17.1 to 17.4."""
 _PLANNED: Final[Mapping[object, str]] = {
@@ -151,6 +153,8 @@ def _missing(new: NewRecord, name: str) -> BadInput | RuleViolation:
 
 def _guard(new: NewRecord) -> None:
     match new.kind:
+        case "name-change" | "address-change":
+            _same_contractor(new)
         case "harassment":
             _numbered(new, "number", HARASSMENT_KINDS, "kinds of harassment")
         case "count-refusal":
@@ -177,6 +181,18 @@ def _numbered(new: NewRecord, name: str, most: int, words: str) -> None:
             rule=new.rule,
             field=f"facts.{name}",
             next_step=f"Give 1 to {most}.",
+        )
+
+
+def _same_contractor(new: NewRecord) -> None:
+    """Inheritance, merger and company split are filed (SMF-6); what is handed to a third party is not (SMF-7)."""
+    cause = str(new.facts.get("cause", "")).strip().casefold()
+    if cause in HANDED_OVER:
+        raise RuleViolation(
+            "rights and duties of a contract cannot be transferred to a third party",
+            rule="SMF-7",
+            field="facts.cause",
+            next_step="The other party applies for a contract of its own; this contractor gives notice of its lines.",
         )
 
 

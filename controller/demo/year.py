@@ -15,7 +15,7 @@ from typing import Final
 from controller.demo.yearbase import build, price_list
 from controller.demo.yearbill import MonthTotals
 from controller.demo.yearbooks import ONE, Books
-from controller.demo.yearchecks import UNTOUCHABLE, broken
+from controller.demo.yearchecks import broken
 from controller.demo.yearhappens import evening, ordinary_day
 from controller.demo.yearmoney import close
 from controller.demo.yearstories import STORIES
@@ -53,11 +53,6 @@ class YearResult:
     def total_yen(self) -> int:
         """All invoices of the year, with tax."""
         return sum(one.total_yen for one in self.months)
-
-    @property
-    def untouched(self) -> tuple[tuple[str, str], ...]:
-        """Rules with count 0, and why."""
-        return tuple((rule, UNTOUCHABLE.get(rule, "it could have been")) for rule, count in self.rules if not count)
 
 
 def play(year: int, seed: int, contractors: int = CONTRACTORS, lines: int = LINES) -> YearResult:

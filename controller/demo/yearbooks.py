@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from controller.demo.yearbill import Bill, MonthTotals
-from inventory import adapters
+from inventory import adapters, promises
 from inventory.adapters import Holding, Life, LifeEvent, LifeStep, SerialNumber
 from inventory.amounts import Amount
 from inventory.billing import BilledLine, Charge, Version
@@ -158,6 +158,10 @@ class Books:
     charges: list[tuple[int, Charge]] = field(default_factory=list)
     """Line number and charge, in the order in which they were made."""
     months: list[MonthTotals] = field(default_factory=list)
+    promises: list[str] = field(default_factory=list)
+    """Texts for customers that say what no such text may say."""
+    configured: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    """What was configured, and who approved it."""
     records: list[tuple[NewRecord, str]] = field(default_factory=list)
     """With the version of the terms that was in force."""
 
@@ -172,6 +176,12 @@ class Books:
         """The rules of an amount have spoken."""
         for rule in amount.rules:
             self.touch(rule)
+
+    def read(self, service: Service, text: str) -> None:
+        """A customer reads a text of ours: it promises neither availability nor freedom from faults."""
+        self.touch(promises.RULE[service])
+        if promises.promised(text):
+            self.promises.append(text)
 
     def attempt(self, request: Callable[[], object]) -> bool:
         """Make a request; a refusal is counted with its rule. Whether it was granted."""

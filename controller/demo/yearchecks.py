@@ -18,20 +18,10 @@ _TERM: Final = re.compile(
     r"(?:(?P<month>\d{4}-\d\d): )?(?:(?P<count>\d+) × )?(?P<yen>[\d,]+)(?: × (?P<days>\d+)/(?P<of>\d+))?"
 )
 
-UNTOUCHABLE: Final[dict[str, str]] = {
-    "SMF-7": "says what does not exist: no operation changes the contractor of a line",
-    "SMF-12.1": "shows in configurations: each has its author and approver",
-    "SMF-12.2": "shows in texts for customers: they promise neither",
-    "MPC-18.1": "shows in configurations: each has its author and approver",
-    "MPC-18.2": "shows in texts for customers: they promise neither",
-    "SMF-18": "shows in operator accounts and the audit",
-}
-"""Rules that no step of a contract line, option, unit, invoice or claim names, and why."""
-
 
 def silent(books: Books) -> tuple[str, ...]:
-    """Rules that never spoke although they could."""
-    return tuple(rule for rule in RULES if not books.rules[rule] and rule not in UNTOUCHABLE)
+    """Rules that never spoke."""
+    return tuple(rule for rule in RULES if not books.rules[rule])
 
 
 def broken(books: Books) -> Iterator[str]:
@@ -45,6 +35,8 @@ def broken(books: Books) -> Iterator[str]:
         yield f"{rule} was never touched"
     for rule in sorted(set(books.rules) - set(RULES) - {"MPC-9.2"}):
         yield f"{rule} is no rule of the terms"
+    yield from (f"{text!r} promises what the terms do not warrant" for text in books.promises)
+    yield from (f"{what} has no approver" for what, approvers in books.configured if not approvers)
 
 
 def _explains_itself(number: int, charge: Charge) -> Iterator[str]:

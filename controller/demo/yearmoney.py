@@ -37,6 +37,7 @@ def close(books: Books, rng: random.Random, month: Month, issued: date) -> None:
         for one in found:
             books.charges.append((line.number, one))
             books.spoke(one.amount)
+            books.read(line.contract.service, one.words)
         if line.redirected:
             aside[line.number] += found
         elif found:

@@ -12,6 +12,8 @@ from inventory.adapters import Life, LifeEvent, live
 from inventory.calendar import TOKYO
 from inventory.catalogue import DeviceClass, Service
 from inventory.clones import Lately, Sighting, judge
+from inventory.people import actor, require_delegation
+from inventory.plans import AUTHORED, require_approvals
 from inventory.records import NewRecord, RecordKind, require_duty, require_record
 from inventory.standbyunits import require_standby_unit
 from inventory.terms import VERSIONS
@@ -38,6 +40,7 @@ KEPT: Final[tuple[tuple[RecordKind, Service, Mapping[str, object]], ...]] = (
 )
 REFUSED: Final[tuple[tuple[RecordKind, Service, Mapping[str, object]], ...]] = (
     ("name-change", "smfsx", {"name": "North Foods KK"}),
+    ("name-change", "mpc", {"name": "Third Party KK", "proof": "contract of sale", "cause": "transfer"}),
     ("disclosure", "mpc", {"to": "a broker", "what": "list of adapters"}),
     ("publication", "smfsx", {"what": "scans a day", "purpose": "safety", "contractors": 9, "identifies": False}),
     ("exemption", "smfsx", {"clause": "28(3)", "reason": "the sum of SMF-16.2 knows none"}),
@@ -49,6 +52,9 @@ DUTIES: Final[tuple[tuple[Service, DeviceClass | None, int], ...]] = (
     ("smfsx", None, 3),
     ("mpc", "III", 1),
 )
+CONFIGURED: Final[tuple[tuple[int, Service], ...]] = ((1, "mpc"), (2, "smfsx"))
+"""Contractors that have a place configured in this year."""
+DELEGATE: Final = "Works KK"
 SPARES: Final[tuple[tuple[Service, DeviceClass | None], ...]] = (("mpc", "I"), ("mpc", "III"), ("smfsx", None))
 """Duties of care that no consent lifts, and a class that has none (MPC-10.1, MPC-10.4, SMF-9.1)."""
 
@@ -65,6 +71,25 @@ def keeps(books: Books, day: date) -> None:
             books.records.append((new, VERSIONS[service]))
     for service, device_class, duty in DUTIES:
         books.attempt(partial(require_duty, service, device_class, duty))
+
+
+def configures(books: Books, day: date) -> None:
+    """A contractor of each service has its place configured: never without an approver, then by its own author."""
+    for owner, service in CONFIGURED:
+        approvers: list[str] = []
+        for approver in (None, actor(7, "night shift", DELEGATE)):
+            approvers += [approver] if approver else []
+            what = f"configuration by K-{owner} on {day}"
+            if books.attempt(partial(require_approvals, what, len(approvers), 1, (), service)):
+                books.touch(AUTHORED[service])
+                books.configured.append((what, tuple(approvers)))
+
+
+def delegates(books: Books, day: date) -> None:
+    """Work is delegated to a named company, and nobody begins for one that it was taken from (SMF-18)."""
+    for company, ended in ((DELEGATE, False), ("Former Works KK", True)):
+        if books.attempt(partial(require_delegation, company, ended=ended)):
+            books.touch("SMF-18")
 
 
 def spare(books: Books, day: date) -> None:

@@ -15,10 +15,8 @@ def show(console: Console, result: YearResult, seconds: float) -> None:
     for column in ("rule", "says"):
         rules.add_column(column)
     rules.add_column("touched", justify="right")
-    why = dict(result.untouched)
     for rule, count in result.rules:
-        says = RULES[rule] if count else f"{RULES[rule]} – not by contracts: {why[rule]}"
-        rules.add_row(rule, says, f"{count:,}", style="dim" if not count else None)
+        rules.add_row(rule, RULES[rule], f"{count:,}", style="dim" if not count else None)
     console.print(rules)
     console.print()
     names = ("lines", "charges", "invoices", "taxable yen", "untaxed yen", "credit", "tax", "total yen")
@@ -54,7 +52,6 @@ def as_json(result: YearResult, seconds: float) -> dict[str, object]:
         "alerts": result.alerts,
         "rules": dict(result.rules),
         "refused": dict(result.refused),
-        "untouched": dict(result.untouched),
         "months": [
             {
                 "month": str(one.month),

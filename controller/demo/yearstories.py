@@ -262,10 +262,13 @@ def _prices(books: Books, rng: random.Random, day: date) -> None:
 
 
 def _records(books: Books, rng: random.Random, day: date) -> None:
-    """What the terms want on record, a unit that comes with its standby, an image that runs twice."""
+    """What the terms want on record, a unit that comes with its standby, an image that runs twice, delegated work,
+    configurations with their approvers."""
     yearrecords.keeps(books, day)
     yearrecords.spare(books, day)
     yearrecords.two_instances(books, day)
+    yearrecords.delegates(books, day)
+    yearrecords.configures(books, day)
 
 
 CHECKED: Final[tuple[tuple[int, Service, DeviceClass | None], ...]] = ((1, "mpc", "III"), (2, "smfsx", None))

@@ -43,6 +43,7 @@ from inventory.plans import (
     approval_refused,
     doubts,
     expected_s,
+    require_approvals,
     standing,
 )
 
@@ -230,17 +231,7 @@ class PushService:
         async def start(tx: Tx) -> int:
             plan = await plans.get(tx, scope, plan_id)
             _require_valid(plan, now_ms)
-            missing = plan.approvals_needed - len(plan.approvals)
-            if missing > 0:
-                why = "; ".join(plan.doubts)
-                raise Conflict(
-                    f"plan {plan_id} lacks {missing} of {plan.approvals_needed} approvals"
-                    + (f": {why}" if why else ""),
-                    # Settings are the contractor's: nothing is changed without author and approver (MPC-18.1).
-                    rule="SMF-12.1",
-                    next_step="Have it approved" + (" by two people." if why else "."),
-                    facts={"doubts": list(plan.doubts)},
-                )
+            require_approvals(f"plan {plan_id}", len(plan.approvals), plan.approvals_needed, plan.doubts)
             await entitlement.require(tx, plan.adapter_id)
             moved = await _moved(tx, plan)
             if moved:

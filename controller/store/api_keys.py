@@ -17,6 +17,7 @@ from controller.store.scope import By, Scope
 from controller.store.tables.base import AnyRow
 from controller.store.tables.contracts import companies as company_rows
 from controller.store.tables.system import api_keys
+from inventory import people
 from inventory.errors import BadInput, Conflict
 from inventory.secrets import Secret
 
@@ -42,7 +43,7 @@ class ApiKey:
     @property
     def actor(self) -> str:
         """What the audit shows: number, name, and the company of a delegate."""
-        return f"key {self.id} ({self.name}{f', {self.company}' if self.company else ''})"
+        return people.actor(self.id, self.name, self.company)
 
 
 async def first_key(tx: Tx, keyring: Keyring, by: By) -> Secret | None:
@@ -68,7 +69,7 @@ async def create(
     """A new key, and its secret to be shown once. `company_id`: whom its holder works for, if not for the provider.
 
     Raises BadInput without a name, and for a key of a contractor that names none or one of the provider that names
-    one; NotFound.
+    one; NotFound; RuleViolation for a company that work is delegated to no more (SMF-18).
     """
     secret = new_key()
     name = required_name(name, "name")
@@ -81,7 +82,8 @@ async def create(
     if contractor_id is not None:
         await contractors.get(tx, Scope.everything(), contractor_id)
     if company_id is not None:
-        await companies.company(tx, company_id)
+        company = await companies.company(tx, company_id)
+        people.require_delegation(company.name, ended=company.ended_ms is not None)
     number = await tx.scalar(
         insert(api_keys)
         .values(

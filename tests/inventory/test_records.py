@@ -68,6 +68,16 @@ def test_a_change_of_name_or_address_needs_its_proof() -> None:
         assert refused.value.rule == "SMF-6"
 
 
+@pytest.mark.rule("SMF-7")
+@pytest.mark.parametrize("cause", ["transfer", " Assignment", "SALE"])
+def test_a_change_of_name_does_not_hand_a_contract_to_a_third_party(cause: str) -> None:
+    with pytest.raises(RuleViolation, match="third party") as refused:
+        require_record(new("name-change", cause=cause), ABOUT)
+    assert (refused.value.rule, refused.value.field) == ("SMF-7", "facts.cause")
+    for filed in ("inheritance", "merger", "company split", "the sale of bicycles was given up"):
+        require_record(new("name-change", cause=filed), ABOUT)
+
+
 @pytest.mark.rule("MPC-6.3", "SMF-14.1")
 def test_invoices_go_to_an_adapter_user_only_when_named_consenting_and_approved() -> None:
     for name in ("adapter_user", "consent", "approval"):

@@ -189,6 +189,10 @@ async def test_an_operator_of_a_delegate_acts_under_its_company_in_the_audit(fle
         assert (await audit.page(tx, ALL, actor=key.actor))[0].action == "contractor.create"
         with pytest.raises(NotFound):
             await api_keys.create(tx, fleet.keyring, BY, name="x", role="operator", company_id=99)
+        await records.end_company(tx, BY, works.id)
+        with pytest.raises(RuleViolation, match="Works KK") as refused:
+            await api_keys.create(tx, fleet.keyring, BY, name="day shift", role="operator", company_id=works.id)
+        assert refused.value.rule == "SMF-18"
 
 
 def test_a_record_about_nothing_is_about_nothing() -> None:
