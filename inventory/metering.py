@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,7 @@ def p95_interval(known: Sequence[int] | Octets, groups: Iterable[Uncertain]) -> 
     """
     low = np.array(known, dtype=np.int64)
     high = low.copy()
-    shared: list[_Shared] = []
+    shared: list[_Few | _Many] = []
     inside = np.zeros(low.size, dtype=bool)
     for group in merge(list(groups)):
         if len(group.slots) == 1:
@@ -98,15 +99,58 @@ def p95_interval(known: Sequence[int] | Octets, groups: Iterable[Uncertain]) -> 
         else:
             slots = np.array(group.slots)
             inside[slots] = True
-            shared.append(_Shared(low[slots], np.array(group.room, dtype=np.int64), group.tmin, group.tmax))
+            kind = _Few if slots.size <= FEW else _Many
+            shared.append(kind(low[slots], np.array(group.room, dtype=np.int64), group.tmin, group.tmax))
     if not shared:
         return Interval(p95(low), shown(p95(high)))
     return _search(np.sort(low[~inside]), np.sort(high[~inside]), shared, low.size)
 
 
+FEW: Final = 64
+"""Slots of a group up to which plain integers are quicker than arrays."""
+
+
+class _Few:
+    """A group of few slots: known octets, room, and the bounds of what they share. Both kinds answer alike."""
+
+    def __init__(self, known: Octets, room: Octets, tmin: int, tmax: int) -> None:
+        self.known, self.room, self.tmin, self.tmax = known, room, tmin, tmax
+        self._pairs: list[tuple[int, int]] = list(zip(known.tolist(), room.tolist(), strict=True))
+
+    def most_at_least(self, x: int) -> int:
+        """Largest number of slots that can reach x: the cheapest needs first, while the octets last."""
+        left, count = self.tmax, 0
+        for need in sorted([max(0, x - known) for known, room in self._pairs if x - known <= room]):
+            left -= need
+            if left < 0:
+                break
+            count += 1
+        return count
+
+    def fewest_above(self, x: int) -> int:
+        """Smallest number of slots that must exceed x: fill all others to x, push the largest gains."""
+        missing, certain, gains = self.tmin, 0, []
+        for known, room in self._pairs:
+            if known > x:
+                certain += 1
+                missing -= room
+            else:
+                held = min(room, x - known)
+                missing -= held
+                gains.append(room - held)
+        if missing <= 0:
+            return certain
+        for gain in sorted(gains, reverse=True):
+            certain += 1
+            missing -= gain
+            if missing <= 0:
+                return certain
+        return certain + 1
+
+
 @dataclass(frozen=True, slots=True)
-class _Shared:
-    """A group of several slots: known octets, room, and the bounds of what they share."""
+class _Many:
+    """A group of many slots."""
 
     known: Octets
     room: Octets
@@ -131,7 +175,7 @@ class _Shared:
         return certain + int(np.searchsorted(np.cumsum(gains), missing, side="left")) + 1
 
 
-def _search(low: Octets, high: Octets, shared: Sequence[_Shared], n: int) -> Interval:
+def _search(low: Octets, high: Octets, shared: Sequence[_Few | _Many], n: int) -> Interval:
     """Two binary searches between "all uncertain octets at 0" and "all at room"."""
     k = rank(n)
     floor = p95(np.concatenate([low, *(group.known for group in shared)]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -82,7 +83,7 @@ def router() -> Iterator[Router]:
         _run("unshare", "--net", "--uts", "sh", "-c", f"hostname {HOSTNAME} && {start}")
         _run("vtysh", "-N", name, "-b")
         _run("useradd", "-M", "-d", "/", "-s", "/bin/sh", "-G", "frrvty,frr", name)
-        last.callback(_run, "userdel", name)
+        last.callback(_dismiss, name)
         _run("chpasswd", given=f"{name}:{PASSWORD}\n")
         yield _served(last, home, name, config)
 
@@ -115,6 +116,22 @@ def _run(*command: str, given: str = "") -> str:
     done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=START_S, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
     return done.stdout
+
+
+def _dismiss(name: str) -> None:
+    """End what the user still runs, a session whose daemon is gone included, and remove it: its name is used again."""
+    owner = pwd.getpwnam(name).pw_uid
+    deadline = time.monotonic() + START_S
+    while True:
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if process.stat().st_uid == owner:
+                    os.kill(int(process.name), signal.SIGKILL)
+        done = subprocess.run(("userdel", name), capture_output=True, text=True, timeout=START_S, check=False)
+        if done.returncode == 0:
+            return
+        assert time.monotonic() < deadline, done.stderr
+        time.sleep(0.05)
 
 
 def _end_all(run: Path) -> None:

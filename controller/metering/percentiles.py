@@ -6,7 +6,7 @@ The same figures as by way of `slotday.window`, `timeslots.bounds` and `metering
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
@@ -76,16 +76,20 @@ async def month_of(
 def percentile(rows: Rows, start_ms: int, end_ms: int, speed_bps: int | None) -> tuple[Interval, Interval]:
     """Intervals of in and out of one interface over [start_ms, end_ms)."""
     n = window_slots(start_ms, end_ms)
-    known = _known(rows, start_ms, n)
+    widths = {head: layout_of(head) for head in {blob[:HEAD_BYTES] for _, blob in rows}}
+    tails = {head: HEAD_BYTES + 2 * SLOTS * width for head, width in widths.items()}
+    known = _known(rows, start_ms, n, narrow=set(widths.values()) == {4})
     missing_ms = np.full((2, n), SLOT_MS, dtype=np.int64)
     uncertain_parts: list[tuple[int, int, dict[str, Any]]] = []
-    for day_ms, blob in rows:
-        if blob.count(WHOLE_DAY, HEAD_BYTES + 2 * SLOTS * layout_of(blob)) == 2:
-            first = (day_ms - start_ms) // SLOT_MS
-            missing_ms[:, max(0, first) : first + SLOTS] = 0
-        else:
-            told = json.loads(blob[HEAD_BYTES + 2 * SLOTS * layout_of(blob) :])["directions"]
-            uncertain_parts += [(direction, day_ms, one) for direction, one in enumerate(told)]
+    for first, after, some in _runs(rows):
+        missing_ms[:, max(0, (first - start_ms) // SLOT_MS) : max(0, (after - start_ms) // SLOT_MS)] = 0
+        for day_ms, blob in some:
+            tail = tails[blob[:HEAD_BYTES]]
+            if blob.count(WHOLE_DAY, tail) != 2:
+                slot = (day_ms - start_ms) // SLOT_MS
+                missing_ms[:, max(0, slot) : max(0, slot + SLOTS)] = SLOT_MS
+                told = json.loads(blob[tail:])["directions"]
+                uncertain_parts += [(direction, day_ms, one) for direction, one in enumerate(told)]
     directions = []
     for direction in (0, 1):
         mine = [(day_ms, one) for number, day_ms, one in uncertain_parts if number == direction]
@@ -94,18 +98,28 @@ def percentile(rows: Rows, start_ms: int, end_ms: int, speed_bps: int | None) ->
     return directions[0], directions[1]
 
 
-def _known(rows: Rows, start_ms: int, n: int) -> Octets:
+def _runs(rows: Rows) -> Iterator[tuple[int, int, Rows]]:
+    """Days one after the other without a hole, as begin, end and rows: one stretch, nearly always."""
+    begin = 0
+    for index in range(1, len(rows) + 1):
+        if index == len(rows) or rows[index][0] != rows[index - 1][0] + DAY_MS:
+            yield rows[begin][0], rows[index - 1][0] + DAY_MS, rows[begin:index]
+            begin = index
+
+
+def _known(rows: Rows, start_ms: int, n: int, *, narrow: bool) -> Octets:
     """Certain octets of both directions, slot by slot."""
     end = HEAD_BYTES + 2 * SLOTS * 4
-    if all(layout_of(blob) == 4 for _, blob in rows):
-        together = b"".join([blob[HEAD_BYTES:end] for _, blob in rows])
-        days = np.frombuffer(together, dtype="<u4").reshape(len(rows), 2, SLOTS)
-    else:
-        days = np.stack([_counts(blob) for _, blob in rows])
     known = np.zeros((2, n), dtype=np.int64)
-    for (day_ms, _), counts in zip(rows, days, strict=True):
-        first = (day_ms - start_ms) // SLOT_MS
-        begin, after = max(0, first), min(n, first + SLOTS)
+    for first_ms, _, some in _runs(rows):
+        if narrow:
+            together = b"".join([blob[HEAD_BYTES:end] for _, blob in some])
+            days = np.frombuffer(together, dtype="<u4").reshape(len(some), 2, SLOTS)
+        else:
+            days = np.stack([_counts(blob) for _, blob in some])
+        counts = days.swapaxes(0, 1).reshape(2, len(some) * SLOTS)
+        first = (first_ms - start_ms) // SLOT_MS
+        begin, after = max(0, first), min(n, first + counts.shape[1])
         known[:, begin:after] = counts[:, begin - first : after - first]
     return known
 

@@ -21,6 +21,8 @@ from inventory.plans import ConfigText
 ANSWER_MS: Final = 90_000
 """How long the other node may take, in real time: a device is deaf for 30 s while a script of its own runs."""
 LOOK_S: Final = 0.2
+COMES_LOOK_S: Final = 1.0
+"""How often, in real time, a node that waits for an adapter looks whether it has come to another."""
 _KEPT_MS: Final = 600_000
 
 
@@ -61,6 +63,15 @@ class Afar:
             raise _error(found)
         async with self._database.read() as tx:
             return await configs.latest_text(tx, Scope.everything(), self._keyring, entry_id, "truth")
+
+    async def comes(self, adapter_id: int) -> None:
+        """Return when another node has the way to an adapter; never, where there is one node."""
+        while self._node is None or not await self._is_elsewhere(adapter_id):
+            await self._clock.wait(COMES_LOOK_S * self._clock.pace)
+
+    async def _is_elsewhere(self, adapter_id: int) -> bool:
+        async with self._database.read() as tx:
+            return await node_with(tx, adapter_id) not in {None, self._node}
 
     async def _answer(self, number: int, until_ms: int) -> Answered | None:
         while self._clock.monotonic_ms() < until_ms:

@@ -356,17 +356,29 @@ class PushService:
             )
             await pushes.append(tx, push.id, row)
 
+    async def _truth(self, device: Device, adapter_id: int, entry_id: int) -> ConfigText:
+        """What the device runs, read here or, where another node has or gets the way to it, by that node."""
+        while True:
+            truth = await self._afar.read(adapter_id, entry_id)
+            if truth is not None:
+                return truth
+            here = asyncio.ensure_future(_read(device))
+            elsewhere = asyncio.ensure_future(self._afar.comes(adapter_id))
+            try:
+                await asyncio.wait({here, elsewhere}, return_when=asyncio.FIRST_COMPLETED)
+                if here.done():
+                    return here.result()
+                elsewhere.result()
+            finally:
+                for one in (here, elsewhere):
+                    one.cancel()
+                await asyncio.gather(here, elsewhere, return_exceptions=True)
+            device = await self._reach.device_for(adapter_id)
+
     async def _plan_for(self, scope: Scope, entry_id: int, intent: ConfigText, actor: str) -> Plan:
         seat, adapter_id, endpoint = await self._database.look(lambda tx: _place(tx, entry_id))
         device = await self._reach.device_for(adapter_id)
-        truth = await self._afar.read(adapter_id, entry_id)
-        if truth is None:
-            try:
-                await device.identify()
-                truth = await device.read()
-            finally:
-                await device.close()
-        base = truth
+        base = await self._truth(device, adapter_id, entry_id)
         way = _way(device, endpoint, self._policy.source)
         computed = await self._planner.compute(device.family, base, intent, way)
         now_ms = self._clock.now_ms()
@@ -438,6 +450,14 @@ async def _place(tx: Tx, entry_id: int) -> tuple[pushes.Seat, int, endpoints.Rea
             f"push {holder} is under way on this adapter", next_step="Wait until it is over, then plan again."
         )
     return seat, seat.adapter_id, await endpoints.reached_at(tx, seat.adapter_id)
+
+
+async def _read(device: Device) -> ConfigText:
+    try:
+        await device.identify()
+        return await device.read()
+    finally:
+        await device.close()
 
 
 def _require_valid(plan: Plan, now_ms: int) -> None:

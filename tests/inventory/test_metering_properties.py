@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inventory import metering
 from inventory.counters import Flag, Increment, Paired, Reading, pair_all
 from inventory.metering import Interval, p95, p95_interval
 from inventory.timeslots import SLOT_MS, SlotSeries, Uncertain, bounds, slot
@@ -141,3 +142,22 @@ def test_one_open_slot_does_not_open_a_month() -> None:
         found = bounds(slot(increments[missing:], START_MS, START_MS + 40 * SLOT_MS), None)
         assert found.high[0] is None
         assert p95_interval(found.known, found.groups) == Interval(100, high)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=2, max_size=9),
+    st.integers(0, 200),
+    st.integers(0, 200),
+    st.lists(st.integers(0, 50), max_size=40),
+)
+def test_a_group_of_many_slots_is_searched_as_one_of_few(
+    slots: list[tuple[int, int]], a: int, b: int, others: list[int]
+) -> None:
+    room = tuple(one for _, one in slots)
+    tmin, tmax = sorted((min(a, sum(room)), min(b, sum(room))))
+    known = [one for one, _ in slots] + others
+    group = Uncertain(tuple(range(len(slots))), room, tmin, tmax)
+    few = p95_interval(known, [group])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(metering, "FEW", 0)
+        assert p95_interval(known, [group]) == few

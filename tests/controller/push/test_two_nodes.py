@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +42,11 @@ class Both:
         for person in ("bob", "carol")[: plan.approvals_needed]:
             await node.pushes.approve(ALL, plan.id, person)
         return await node.pushes.start(ALL, plan.id, "ann")
+
+    async def holder(self, node: str | None) -> None:
+        """Have the tables say that this node has the adapter's tunnel."""
+        async with self.first.database.write() as tx:
+            await phonehome.write(tx, phonehome.Batch(contacts={1: {"node": node}}))
 
     async def ended(self, number: int) -> tuple[PushState, Outcome | None]:
         async def over() -> bool:
@@ -91,6 +97,26 @@ async def test_a_plan_and_a_push_that_one_node_is_asked_for_are_carried_out_by_t
     assert await both.ended(number) == (PushState.DONE, Outcome.DONE)
     assert not both.first.engine.runs
     assert both.adapter.ground_truth.count("applied", how="configure") == 1
+
+
+async def test_a_plan_goes_to_the_node_where_the_adapter_appears_while_another_waits_for_it(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, waits = both.first.home.link, asyncio.Event()
+    wait_ready = link.wait_ready
+
+    async def noted(serial: str, *, timeout_s: float) -> None:
+        waits.set()
+        await wait_ready(serial, timeout_s=timeout_s)
+
+    monkeypatch.setattr(link, "wait_ready", noted)
+    await both.holder(None)
+    asked = asyncio.create_task(both.first.pushes.make_plan(ALL, ENTRY_ID, "ann"))
+    waiting = asyncio.create_task(waits.wait())  # or the second has put itself on record again by then
+    await asyncio.wait({asked, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    await both.holder("second")
+    assert (await asked).adapter_id == 1
 
 
 async def test_an_adapter_that_comes_back_to_another_node_in_the_middle_of_a_push_is_read_and_not_sent_anything_again(
