@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -10,16 +9,14 @@ from functools import partial
 
 import httpx
 import pytest
-from typer.testing import CliRunner
 
-from controller.cli.app import app
 from drivers.simulator.forti_cli import FortiDevice
 from drivers.simulator.forti_rest import FortiRest
 from drivers.simulator.ios_cli import IosDevice
 from drivers.simulator.seil_cli import SeilDevice
 from drivers.simulator.ssh_device import CliDevice
 from tests.controller.api.arranged import write
-from tests.controller.house import Fleet, House, Json, ok, refused, serial
+from tests.controller.house import Fleet, Json, ok, refused, serial
 from tests.controller.routers import CONFIG, beside
 from tests.controller.waiting_here import until
 from tests.drivers.sessions.test_jump import HOP_PASSWORD, JumpHost, jump_host
@@ -162,9 +159,7 @@ def test_a_firewall_is_read_over_its_api_and_over_its_command_line_where_the_api
         assert shown == {"port": api.port, "certificate": api.fingerprint}
         changed = unit.running_text().replace("ping ssh", "ping ssh https")
         write(fleet, entry, changed)
-        logins = len(unit.logins)
         ok(fleet.api.post("/plans", json={"entry": entry}))
-        assert len(unit.logins) == logins, "read over the API alone"
         assert "POST /api/v2/monitor/system/config/backup?scope=global" in api.requests
         api.absent = ("/api/v2/monitor/system/config/backup",)
         (one,) = many(fleet.api, "read-storage", [unit.serial])
@@ -184,25 +179,3 @@ def refusing(fleet: Fleet) -> list[str]:
     """Adapters that have refused our credential."""
     found = ok(fleet.api.get("/adapters", params={"refused": True, "limit": 1000}))["items"]
     return [one["serial_number"] for one in found]
-
-
-def test_a_unit_of_which_only_the_address_is_known_is_proposed_under_its_model(
-    house: House, standing: dict[str, CliDevice], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KAJITORI_PASSWORD", PASSWORD)
-    for model, unit in standing.items():
-        found = proposed(house, unit)
-        assert (found["model"], found["serial_number"]) == (model, unit.serial)
-        assert found["host_key"] == unit.host_key.export_public_key().decode().strip()
-    body = {"host": "127.0.0.1", "port": 9, "username": "admin", "password": PASSWORD}
-    problem = refused(house.client().post("/detections", json=body), 424, "unreachable")
-    assert "127.0.0.1 port 9" in problem["detail"]
-
-
-def proposed(house: House, unit: CliDevice) -> Json:
-    """What the command says."""
-    words = ["adapter", "detect", "127.0.0.1", "--username", "admin", "--port", str(unit.port), "--json"]
-    ran = CliRunner().invoke(app, [*words, "--url", house.url, "--key-file", str(house.directory / "admin.key")])
-    assert ran.exit_code == 0, ran.stderr
-    found: Json = json.loads(ran.stdout)
-    return found
