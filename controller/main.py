@@ -43,6 +43,7 @@ from controller.store import (
     counts,
     events,
     idempotency,
+    installation,
     migrate,
     outages,
     phonehome,
@@ -111,6 +112,7 @@ class Daemon:
             folder=settings.data_directory / "pki",
             startup=Together(self._read_startups).get,
             keep=self.metering.keep,
+            recall=self.metering.recall,
             on_power_on=self.metering.declare_restart,
             node=held.node_id,
         )
@@ -176,6 +178,8 @@ class Daemon:
             await migrate.upgrade(settings.database_url())
             db = await Database.open(settings.database_url())
             opened.push_async_callback(db.close)
+            async with db.write() as tx:
+                await installation.require(tx, {installation.MASTER_KEY: keyring.fingerprint})
             traffic = await TrafficDatabase.open(settings.traffic_url())
             opened.push_async_callback(traffic.close)
             daemon = cls(settings, held, db, traffic, keyring)
@@ -208,7 +212,7 @@ class Daemon:
         self._engine = await DbosEngine.open(
             self.settings.engine_url(),
             node_id=self.node.node_id,
-            advance=self.pushes.advance,
+            advance=self.pushes.go_on,
         )
         self._loop("push dispatcher", lambda: self.pushes.run(self._running_engine()))
         self._loop("operations", self.operations.run)

@@ -53,8 +53,8 @@ class CommandLineDevice(ABC):
     order = SSH_ORDER
     distribution_id: str | None = None
     """On record for software routers, which show it in place of a serial number (devices-seil §6.2)."""
-    on_contact: Callable[[Identity | DeviceError], Awaitable[None]] | None = None
-    """Told how each attempt to identify it went."""
+    on_contact: Callable[[CommandLineDevice, Identity | DeviceError], Awaitable[None]] | None = None
+    """Told how each attempt to identify it went. It is given the device, so that it need not hold it."""
 
     def __init__(
         self,
@@ -97,10 +97,10 @@ class CommandLineDevice(ABC):
             identity = await self._meet()
         except DeviceError as error:
             if self.on_contact is not None:
-                await self.on_contact(error)
+                await self.on_contact(self, error)
             raise
         if self.on_contact is not None:
-            await self.on_contact(identity)
+            await self.on_contact(self, identity)
         return identity
 
     async def recognise(self, session: CliSession) -> Identity:

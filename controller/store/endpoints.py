@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, insert, select, update
 from controller.keyring import Keyring
 from controller.store import audit, events
 from controller.store.database import Tx
+from controller.store.direct import direct
 from controller.store.events import NewEvent
 from controller.store.rows import adapter_row, not_found
 from controller.store.scope import By, Scope
@@ -215,7 +216,7 @@ def _opened_rest(keyring: Keyring, row: AnyRow, adapter_id: int) -> Rest | None:
     return Rest(token, row.rest_port, row.rest_certificate)
 
 
-_ROW: Final = select(endpoints).where(endpoints.c.adapter_id == bindparam("of_adapter"))
+_ROW: Final = direct(select(endpoints).where(endpoints.c.adapter_id == bindparam("of_adapter")))
 
 
 async def _row(tx: Tx, adapter_id: int) -> AnyRow | None:

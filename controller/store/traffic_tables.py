@@ -10,9 +10,9 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 SCHEMA: Final = "traffic"
-VERSION: Final = 4
+VERSION: Final = 5
 """Raised with every change of these tables or of the slot-day format."""
-GROWN: Final = frozenset({1, 2, 3})
+GROWN: Final = frozenset({1, 2, 3, 4})
 """Older layouts that lack nothing but whole tables, columns and indexes, which are made when the database is opened."""
 
 metadata: Final = MetaData(schema=SCHEMA)
@@ -83,6 +83,20 @@ heard: Final = Table(
     Column("content", BigInteger, primary_key=True, autoincrement=False),
     Column("at_ms", BigInteger, nullable=False),
     Index("ix_heard_at_ms", "at_ms"),
+)
+
+# What was counted an hour ago and longer: the marks of many heartbeats of an adapter in one row, kept for a day.
+heard_before: Final = Table(
+    "heard_before",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("adapter_id", Integer, nullable=False),
+    # All of them came before.
+    Column("at_ms", BigInteger, nullable=False),
+    Column("marks", LargeBinary, nullable=False),
+    Index("ix_heard_before_adapter_id", "adapter_id", "at_ms"),
+    Index("ix_heard_before_at_ms", "at_ms"),
+    sqlite_autoincrement=True,
 )
 
 statistics: Final = Table(

@@ -17,6 +17,7 @@ from controller.store.tables.base import AnyRow
 from controller.store.tables.inventory import adapters
 from controller.store.tables.transcripts import transcripts
 from inventory.operations import Operation, OperationState
+from inventory.plans import JournalRow, Push
 from inventory.transcripts import Transcript
 
 _INSERT: Final = insert(transcripts)
@@ -32,6 +33,13 @@ class NewWords:
     state: str
     at_ms: int
     words: str
+
+
+def new_words(push: Push, row: JournalRow, words: str) -> NewWords | None:
+    """What was typed and said in a push until a row of its journal; None for silence."""
+    if not words.strip():
+        return None
+    return NewWords(push.id, push.adapter_id, push.entry_id, row.state.value, row.at_ms, words)
 
 
 async def put_all(tx: Tx, keyring: Keyring, new: Sequence[NewWords]) -> None:

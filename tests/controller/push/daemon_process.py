@@ -141,7 +141,7 @@ async def serve(told: Connection, orders: Orders) -> None:
             database=database, keyring=keyring, clock=clock, reach=reach, planner=TextPlanner(), lease=lease
         )
         url = f"sqlite:///{orders.folder / f'engine-{orders.node}.db'}"
-        engine = await DbosEngine.open(url, node_id=node.node_id, advance=service.advance)
+        engine = await DbosEngine.open(url, node_id=node.node_id, advance=service.go_on)
         if orders.start:
             plan = await service.make_plan(ALL, ENTRY_ID, "ann")
             for person in ("bob", "carol")[: plan.approvals_needed]:

@@ -446,7 +446,7 @@ async def test_the_dispatcher_starts_what_is_due_one_push_for_each_device(house_
     later = await house.plan()
     await house.service.approve(ALL, later.id, "bob")
     third = await house.service.start(ALL, later.id, "ann", house.clock.now_ms() + 30 * 86_400_000)
-    engine = await DbosEngine.open(f"sqlite:///{tmp_path}/engine.db", node_id="n1", advance=house.service.advance)
+    engine = await DbosEngine.open(f"sqlite:///{tmp_path}/engine.db", node_id="n1", advance=house.service.go_on)
 
     async def over() -> bool:
         states = [(await house.service.status(ALL, push_id)).finished_ms is not None for push_id in (first, second)]
@@ -485,14 +485,14 @@ async def test_after_a_restart_the_engine_goes_on_with_the_push(house_in_time: H
         return Holding(house.program)
 
     house.service._reach.device_for = device_for  # type: ignore[method-assign] # the test's own reach
-    engine = await DbosEngine.open(url, node_id="n1", advance=house.service.advance)
+    engine = await DbosEngine.open(url, node_id="n1", advance=house.service.go_on)
     async with dispatching(house, engine):
         await asyncio.wait_for(held.wait(), 20)
     assert not await house.service.stop(deadline_s=0.05)
     await engine.close()
 
     await house.restart()
-    engine = await DbosEngine.open(url, node_id="n1", advance=house.service.advance)
+    engine = await DbosEngine.open(url, node_id="n1", advance=house.service.go_on)
 
     async def done() -> bool:
         return (await house.service.status(ALL, push_id)).finished_ms is not None
@@ -520,7 +520,7 @@ async def test_a_defect_of_ours_does_not_loop_for_ever(house_in_time: House, tmp
 
     push_id = await house.start()
     house.service._reach.device_for = device_for  # type: ignore[method-assign] # the test's own reach
-    engine = await DbosEngine.open(f"sqlite:///{tmp_path}/engine.db", node_id="n1", advance=house.service.advance)
+    engine = await DbosEngine.open(f"sqlite:///{tmp_path}/engine.db", node_id="n1", advance=house.service.go_on)
 
     async def over() -> bool:
         return (await house.service.status(ALL, push_id)).finished_ms is not None

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from drivers.device import CommandLineDevice
 from drivers.devices import over_ssh
 from drivers.errors import LockedOut, NotOffered
 from drivers.fortios import FortiGate, identity
@@ -254,7 +255,7 @@ async def test_who_is_met_over_the_api_is_told_each_time_and_so_is_who_is_not(
 ) -> None:
     told: list[str] = []
 
-    async def on_contact(said: Identity | DeviceError) -> None:
+    async def on_contact(_device: CommandLineDevice, said: Identity | DeviceError) -> None:
         told.append(said.serial or "" if isinstance(said, Identity) else said.code)
 
     async def met(**changes: object) -> None:
