@@ -24,6 +24,7 @@ from controller.engine.node import NodeId
 from controller.keyring import Keyring
 from controller.metering.poller import CounterPoller
 from controller.metering.service import MeteringService
+from controller.metering.shaping import ShaperWatch
 from controller.operations.service import OperationService
 from controller.phonehome.service import PhoneHome
 from controller.push.identifying import Identifier
@@ -95,7 +96,9 @@ class Daemon:
             self.clock,
             heartbeat_interval_s=settings.arms.heartbeat_interval_s,
             line_offers_bps=settings.metering.line_offers_bps,
+            model_ladder=settings.metering.model_ladder,
         )
+        self.shapers = ShaperWatch(db, keyring, self.clock, self.metering.rejudge)
         self.poller = CounterPoller(
             db,
             keyring,
@@ -224,6 +227,7 @@ class Daemon:
         self._loop("truth", self.truth.run)
         self._loop("truth for other nodes", self.truth.run_for_others)
         self._loop("shapes", self.shapes.run)
+        self._loop("shapers", self.shapers.run)
         self._loop("event publisher", self._publish)
         self._loop("calendar", self._calendar)
         self._loop("loop lag", self._lag)
