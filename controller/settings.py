@@ -212,6 +212,10 @@ class SessionSettings(_Section):
     """New connections a second."""
     logins_per_jump_host: Annotated[int, Field(ge=1, le=1000)] = 10
     """Logins under way at the same time behind one jump host; sshd drops some beyond its `MaxStartups`."""
+    logins_per_s_of_domain: Annotated[float, Field(gt=0, le=1000)] = 5.0
+    """Logins a second to devices whose endpoints name the same AAA domain."""
+    domain_pause_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
+    """Seconds for which an AAA domain is left alone after two of its devices have refused us in a row."""
 
     def most(self) -> Most:
         """The same, for the gate that sessions come in by."""
@@ -220,6 +224,8 @@ class SessionSettings(_Section):
             logins=self.logins,
             logins_per_s=self.logins_per_s,
             logins_per_jump_host=self.logins_per_jump_host,
+            logins_per_s_of_domain=self.logins_per_s_of_domain,
+            domain_pause_s=self.domain_pause_s,
             of_family={family: int(most) for family, _, most in (one.partition("=") for one in self.families)},
         )
 

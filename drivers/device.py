@@ -17,6 +17,7 @@ from drivers.dialects.diff import difference
 from drivers.driver import Driver
 from drivers.push import Guard, Identity, PushJob, Step, same_serial
 from drivers.sessions.contract import CliSession, Endpoint, Limits, LineResult
+from drivers.sessions.transcript import Transcript, nowhere
 from inventory.errors import (
     CommandRejected,
     ConfigSyntax,
@@ -74,6 +75,8 @@ class CommandLineDevice(ABC):
         self._connect = connect
         self._wait = wait
         self._limits = limits or Limits()
+        self.transcript: Transcript = nowhere
+        """Told what is said over anything but the command line, whose sessions tell theirs by themselves."""
         self._session: CliSession | None = None
         self._former: CliSession | None = None
         """The session that carried the change, kept open until the new one is proven."""
@@ -91,7 +94,7 @@ class CommandLineDevice(ABC):
     async def identify(self) -> Identity:
         """See `push.Device.identify`."""
         try:
-            identity = await self._identify(await self._open())
+            identity = await self._meet()
         except DeviceError as error:
             if self.on_contact is not None:
                 await self.on_contact(self, error)
@@ -99,6 +102,14 @@ class CommandLineDevice(ABC):
         if self.on_contact is not None:
             await self.on_contact(self, identity)
         return identity
+
+    async def recognise(self, session: CliSession) -> Identity:
+        """Who answers on a session that another has opened; without serial number where it is none of the family."""
+        return await self._ask_identity(session)
+
+    async def _meet(self) -> Identity:
+        """Who answers; the way that the family is asked by."""
+        return await self._identify(await self._open())
 
     async def read(self) -> ConfigText:
         """See `push.Device.read`. An incomplete reading is tried once more, on a new session."""

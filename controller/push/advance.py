@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import structlog
@@ -27,9 +27,11 @@ from controller.store import entitlement, plans, pushes
 from controller.store.configs import NewVersion
 from controller.store.database import Database, Tx
 from controller.store.scope import Scope
+from controller.store.transcripts import new_words
 from controller.together import Together
 from drivers.push import Device, Guard, PushJob
 from drivers.sessions.permission import PERMIT, Permit, permitted
+from drivers.sessions.transcript import Words
 from inventory.entitlement import Stop
 from inventory.errors import CommandRejected, FleetError, NotFound
 from inventory.plans import JournalRow, Phase, Plan, Push, PushState, Verdict
@@ -37,6 +39,9 @@ from inventory.plans import JournalRow, Phase, Plan, Push, PushState, Verdict
 log: Final = structlog.get_logger(__name__)
 
 _AUTHOR: Final = "push"
+_TELLING: Final = frozenset({PushState.APPLYING, PushState.DONE, PushState.RECONCILE, PushState.REVERTING})
+"""With the outcome of these, and of whatever did not go well, what was typed and said is stored: rarely enough to cost
+little, and before a process that dies could take much of it along."""
 _LOOK_S: Final = 5.0
 """How often a push that waits looks whether its adapter has come to another node."""
 _READS_APART_S: Final = 0.03
@@ -56,6 +61,8 @@ class _Contact:
     """The journal as it was when a transition began, and what this process has written since."""
     device: Device | None = None
     held: bool = False
+    words: Words = field(default_factory=Words)
+    """What was typed and said since the last piece of the transcript that was stored."""
 
     def learn(self, rows: list[JournalRow]) -> None:
         """The journal is this now; a transaction that the device has named in it is part of the job."""
@@ -313,14 +320,14 @@ class Advance:
     async def _connect(self, current: _Push) -> Device:
         contact = current.contact
         await contact.drop()
-        contact.device = await self._reach.device_for(current.push.adapter_id)
+        contact.device = await self._reach.device_for(current.push.adapter_id, contact.words)
         await contact.device.identify()
         return contact.device
 
     async def _reconcile(self, current: _Push) -> Outcome:
         contact = current.contact
         await contact.drop()
-        contact.device = await self._reach.device_for(current.push.adapter_id)
+        contact.device = await self._reach.device_for(current.push.adapter_id, contact.words)
         plan = current.plan
         compared = Compared(plan.family, plan.base_digest, plan.intent_digest)
         found = await observe(
@@ -388,7 +395,9 @@ class Advance:
             intent, digest = current.contact.job.intent, current.plan.intent_digest
             release = Release(push.entry_id, seat, intent, digest, push.started_by, f"push {push.id}")
         follow = self._follow(current) if on and current.contact.held and not self._stopping else None
-        written = await self._journal.go_on(push.id, row, follow, reading=reading, release=release)
+        telling = row.state in _TELLING or row.verdict is not Verdict.OK
+        words = new_words(push, row, current.contact.words.take()) if telling else None
+        written = await self._journal.go_on(push.id, row, follow, reading=reading, release=release, words=words)
         _known(current, *written.rows)
         return written
 
@@ -424,7 +433,9 @@ class Advance:
             detail=next((row.detail for row in reversed(current.rows) if row.detail), ""),
         )
 
-        await self._journal.append(current.push.id, row)
+        await self._journal.append(
+            current.push.id, row, words=new_words(current.push, row, current.contact.words.take())
+        )
 
     async def _pause(self, push_id: int, seconds: float) -> bool:
         """Wait, or return True early when somebody nudges the push."""

@@ -15,6 +15,7 @@ from controller.store.database import Database, Tx
 from controller.store.events import NewEvent
 from controller.store.scope import By, Scope
 from drivers.device import CommandLineDevice
+from drivers.errors import DomainPaused
 from drivers.push import Identity
 from inventory.adapters import Adapter, Life, LifeEvent
 from inventory.errors import AuthenticationFailed, DeviceError, IdentityMismatch, Unreachable
@@ -98,6 +99,8 @@ class ContactBook:
 
     async def _missed(self, adapter: Adapter, known: ssh.SshContact | None, error: DeviceError) -> None:
         at_ms = self._clock.now_ms()
+        if isinstance(error, DomainPaused):
+            return  # it was not spoken to
         if not isinstance(error, Unreachable):
             stage = Contact.REFUSED
         elif known is not None and known.credential_refused_ms is not None:

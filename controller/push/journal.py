@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from controller.keyring import Keyring
-from controller.store import configs, entitlement, pushes, startups
+from controller.store import configs, entitlement, pushes, startups, transcripts
 from controller.store.configs import Kind, NewVersion
 from controller.store.database import Database, Tx
 from controller.store.startups import Proof
+from controller.store.transcripts import NewWords
 from inventory.plans import ConfigText, JournalRow, Push, Verdict
 
 APART_S: Final = 0.03
@@ -70,6 +71,7 @@ class _Waiting:
     row: JournalRow
     reading: NewVersion | None
     release: Release | None
+    words: NewWords | None
     follow: Follow | None
     written: asyncio.Future[Written]
 
@@ -85,14 +87,20 @@ class Journal:
         self._began_s = float("-inf")
 
     async def append(
-        self, push_id: int, row: JournalRow, *, reading: NewVersion | None = None, release: Release | None = None
+        self,
+        push_id: int,
+        row: JournalRow,
+        *,
+        reading: NewVersion | None = None,
+        release: Release | None = None,
+        words: NewWords | None = None,
     ) -> JournalRow:
-        """Return the row as it was stored, when it is durable together with `reading` and `release`.
+        """Return the row as it was stored, when it is durable together with `reading`, `release` and `words`.
 
         A caller that is cancelled while waiting may find the row stored or not: the journal says which, and says so
         already when the cancellation arrives, so that whoever comes next counts on from the right row.
         """
-        return (await self.go_on(push_id, row, None, reading=reading, release=release)).row
+        return (await self.go_on(push_id, row, None, reading=reading, release=release, words=words)).row
 
     async def go_on(
         self,
@@ -102,13 +110,14 @@ class Journal:
         *,
         reading: NewVersion | None = None,
         release: Release | None = None,
+        words: NewWords | None = None,
     ) -> Written:
         """As `append`, with the intention that follows: what a row of its own would cost falls away.
 
         `follow` decides it from what stands in the database at that moment; the intention is as durable as its outcome.
         """
         written: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(push_id, row, reading, release, follow, written))
+        self._waiting.append(_Waiting(push_id, row, reading, release, words, follow, written))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())
         try:
@@ -168,6 +177,7 @@ class Journal:
         readings = [one.reading for one in batch if one.reading is not None]
         if readings:
             await configs.put_all(tx, self._keyring, readings)
+        await transcripts.put_all(tx, self._keyring, [one.words for one in batch if one.words is not None])
         refused = await self._release(tx, [one for one in batch if one.release is not None])
         rows = [_moved(one.row) if one.push_id in refused else one.row for one in batch]
         moments = await _moments(tx, [one.push_id for one in batch if one.follow is not None])

@@ -14,6 +14,7 @@ from drivers import devices
 from drivers.device import CommandLineDevice
 from drivers.push import Device, Identity
 from drivers.sessions.arms import ArmsLink
+from drivers.sessions.arms_words import Overheard
 from drivers.sessions.contract import Endpoint
 from drivers.sessions.transcript import Transcript, nowhere
 from inventory.adapters import Adapter
@@ -43,7 +44,7 @@ class FleetReach:
         self._link = link
         self._book = ContactBook(database, clock)
 
-    async def device_for(self, adapter_id: int) -> Device:
+    async def device_for(self, adapter_id: int, transcript: Transcript = nowhere, /) -> Device:
         """A device without any contact yet. Raises Conflict when the adapter has no endpoint, NotFound."""
 
         async def read(tx: Tx) -> tuple[Adapter, _Found]:
@@ -52,10 +53,10 @@ class FleetReach:
 
         adapter, found = await self._database.look(read)
         if adapter.path == "ssh":
-            return self._over_ssh(adapter, found, nowhere, DAEMON)
+            return self._over_ssh(adapter, found, transcript, DAEMON)
         return devices.over_arms(
             adapter.model.family,
-            self._link,
+            self._link if transcript is nowhere else Overheard(self._link, transcript),
             adapter.serial.shown,
             distribution_id=adapter.distribution_id,
             known=await self._sent(adapter),

@@ -50,7 +50,7 @@ def while_entering(house: House, state: PushState, deed: Deed) -> None:
                 await deed(house, int(job.push_id))
             return await super().enter(entered, job)
 
-    async def device_for(adapter_id: int) -> Device:
+    async def device_for(adapter_id: int, *_told: object) -> Device:
         return Busy(house.program)
 
     house.service._reach.device_for = device_for  # type: ignore[method-assign] # the test's own reach

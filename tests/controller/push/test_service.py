@@ -363,7 +363,7 @@ async def test_a_device_in_the_middle_of_going_back_is_not_taken_for_a_stranger(
     house.program.undo("guard fired")
     house.program.running = "hostname tokyo\nmtu 1400\n!half undone\n"
 
-    async def device_for(adapter_id: int) -> Device:
+    async def device_for(adapter_id: int, *_told: object) -> Device:
         return Undoing(house.program)
 
     await house.restart()
@@ -398,7 +398,7 @@ async def test_the_intention_is_on_disk_before_the_device_sees_the_command(house
                 seen.append((state, (await pushes.rows(tx, int(job.push_id)))[-1].state))
             return await super().enter(state, job)
 
-    async def device_for(adapter_id: int) -> Device:
+    async def device_for(adapter_id: int, *_told: object) -> Device:
         return Watching(house.program)
 
     push_id = await house.start()
@@ -481,7 +481,7 @@ async def test_after_a_restart_the_engine_goes_on_with_the_push(house_in_time: H
                 await asyncio.Event().wait()
             return step
 
-    async def device_for(adapter_id: int) -> Device:
+    async def device_for(adapter_id: int, *_told: object) -> Device:
         return Holding(house.program)
 
     house.service._reach.device_for = device_for  # type: ignore[method-assign] # the test's own reach
@@ -515,7 +515,7 @@ async def test_a_defect_of_ours_does_not_loop_for_ever(house_in_time: House, tmp
         async def enter(self, state: PushState, job: PushJob) -> Step:
             raise ZeroDivisionError
 
-    async def device_for(adapter_id: int) -> Device:
+    async def device_for(adapter_id: int, *_told: object) -> Device:
         return Broken(house.program)
 
     push_id = await house.start()
@@ -546,7 +546,7 @@ async def test_a_stop_lets_a_transition_reach_its_outcome(house: House) -> None:
                 await go.wait()
             return await super().enter(state, job)
 
-    async def device_for(adapter_id: int) -> Device:
+    async def device_for(adapter_id: int, *_told: object) -> Device:
         return Slow(house.program)
 
     push_id = await house.start()
