@@ -24,6 +24,7 @@ from controller.engine.node import NodeId
 from controller.keyring import Keyring
 from controller.metering.poller import CounterPoller
 from controller.metering.service import MeteringService
+from controller.metering.shaping import ShaperWatch
 from controller.operations.service import OperationService
 from controller.phonehome.service import PhoneHome
 from controller.push.identifying import Identifier
@@ -95,7 +96,9 @@ class Daemon:
             self.clock,
             heartbeat_interval_s=settings.arms.heartbeat_interval_s,
             line_offers_bps=settings.metering.line_offers_bps,
+            model_ladder=settings.metering.model_ladder,
         )
+        self.shapers = ShaperWatch(db, keyring, self.clock, self.metering.rejudge)
         self.poller = CounterPoller(
             db,
             keyring,
@@ -212,7 +215,7 @@ class Daemon:
         self._engine = await DbosEngine.open(
             self.settings.engine_url(),
             node_id=self.node.node_id,
-            advance=self.pushes.advance,
+            advance=self.pushes.go_on,
         )
         self._loop("push dispatcher", lambda: self.pushes.run(self._running_engine()))
         self._loop("operations", self.operations.run)
@@ -224,6 +227,7 @@ class Daemon:
         self._loop("truth", self.truth.run)
         self._loop("truth for other nodes", self.truth.run_for_others)
         self._loop("shapes", self.shapes.run)
+        self._loop("shapers", self.shapers.run)
         self._loop("event publisher", self._publish)
         self._loop("calendar", self._calendar)
         self._loop("loop lag", self._lag)

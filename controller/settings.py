@@ -212,6 +212,10 @@ class SessionSettings(_Section):
     """New connections a second."""
     logins_per_jump_host: Annotated[int, Field(ge=1, le=1000)] = 10
     """Logins under way at the same time behind one jump host; sshd drops some beyond its `MaxStartups`."""
+    logins_per_s_of_domain: Annotated[float, Field(gt=0, le=1000)] = 5.0
+    """Logins a second to devices whose endpoints name the same AAA domain."""
+    domain_pause_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
+    """Seconds for which an AAA domain is left alone after two of its devices have refused us in a row."""
 
     def most(self) -> Most:
         """The same, for the gate that sessions come in by."""
@@ -220,6 +224,8 @@ class SessionSettings(_Section):
             logins=self.logins,
             logins_per_s=self.logins_per_s,
             logins_per_jump_host=self.logins_per_jump_host,
+            logins_per_s_of_domain=self.logins_per_s_of_domain,
+            domain_pause_s=self.domain_pause_s,
             of_family={family: int(most) for family, _, most in (one.partition("=") for one in self.families)},
         )
 
@@ -233,6 +239,8 @@ class MeteringSettings(_Section):
     """Where reports are written; empty: `reports/` in the data directory."""
     line_offers_bps: Annotated[tuple[LineRate, ...], BeforeValidator(_listed), _Each] = ()
     """Line rates that can be ordered, in bit/s: a proposal names the smallest that suffices; empty: the need alone."""
+    model_ladder: Annotated[tuple[str, ...], BeforeValidator(_listed), _Each] = ()
+    """Models from small to big: where a busy processor is the witness of one without a figure, the next is named."""
     proposal_valid_days: Annotated[int, Field(ge=1, le=3650)] = 60
     """Days that a proposal can be accepted after it was sent, unless the sender names another last day."""
 

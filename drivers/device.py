@@ -17,6 +17,7 @@ from drivers.dialects.diff import difference
 from drivers.driver import Driver
 from drivers.push import Guard, Identity, PushJob, Step, same_serial
 from drivers.sessions.contract import CliSession, Endpoint, Limits, LineResult
+from drivers.sessions.transcript import Transcript, nowhere
 from inventory.errors import (
     CommandRejected,
     ConfigSyntax,
@@ -52,8 +53,8 @@ class CommandLineDevice(ABC):
     order = SSH_ORDER
     distribution_id: str | None = None
     """On record for software routers, which show it in place of a serial number (devices-seil §6.2)."""
-    on_contact: Callable[[Identity | DeviceError], Awaitable[None]] | None = None
-    """Told how each attempt to identify it went."""
+    on_contact: Callable[[CommandLineDevice, Identity | DeviceError], Awaitable[None]] | None = None
+    """Told how each attempt to identify it went. It is given the device, so that it need not hold it."""
 
     def __init__(
         self,
@@ -74,6 +75,8 @@ class CommandLineDevice(ABC):
         self._connect = connect
         self._wait = wait
         self._limits = limits or Limits()
+        self.transcript: Transcript = nowhere
+        """Told what is said over anything but the command line, whose sessions tell theirs by themselves."""
         self._session: CliSession | None = None
         self._former: CliSession | None = None
         """The session that carried the change, kept open until the new one is proven."""
@@ -91,14 +94,22 @@ class CommandLineDevice(ABC):
     async def identify(self) -> Identity:
         """See `push.Device.identify`."""
         try:
-            identity = await self._identify(await self._open())
+            identity = await self._meet()
         except DeviceError as error:
             if self.on_contact is not None:
-                await self.on_contact(error)
+                await self.on_contact(self, error)
             raise
         if self.on_contact is not None:
-            await self.on_contact(identity)
+            await self.on_contact(self, identity)
         return identity
+
+    async def recognise(self, session: CliSession) -> Identity:
+        """Who answers on a session that another has opened; without serial number where it is none of the family."""
+        return await self._ask_identity(session)
+
+    async def _meet(self) -> Identity:
+        """Who answers; the way that the family is asked by."""
+        return await self._identify(await self._open())
 
     async def read(self) -> ConfigText:
         """See `push.Device.read`. An incomplete reading is tried once more, on a new session."""

@@ -80,6 +80,7 @@ def over_ssh(
     connect = connector(limits, redact=dialect.redact, transcript=transcript)
     device = made(chosen, dialect, endpoint, serial, connect=connect, wait=wait, limits=limits)
     device.distribution_id = distribution_id
+    device.transcript = transcript
     return device
 
 

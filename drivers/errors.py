@@ -3,7 +3,8 @@
 DeviceError
 ├ Unreachable
 │  ├ NegotiationFailed      no algorithm in common: the device needs another SSH profile; a plain retry cannot help
-│  └ DeviceBusy             all its terminal lines are taken: back off, never hammer
+│  ├ DeviceBusy             all its terminal lines are taken: back off, never hammer
+│  └ DomainPaused           the server that knows the accounts refuses us on several devices: all of it is left alone
 ├ AuthenticationFailed
 │  ├ JumpHostRefused        a jump host showed another key or refused us; the device behind it was not spoken to
 │  └ LockedOut              the device's REST API shuts our address out for a while: nothing is sent until then
@@ -27,6 +28,12 @@ class DeviceBusy(Unreachable):
     """The device has no terminal line left for us."""
 
     code = "device-busy"
+
+
+class DomainPaused(Unreachable):
+    """Different devices of one AAA domain have refused us in a row; no further one of it is asked for a while."""
+
+    code = "domain-paused"
 
 
 class JumpHostRefused(AuthenticationFailed):

@@ -168,15 +168,15 @@ class FortiGate(CommandLineDevice):
     guard: Guard = "cfg-save revert"
     read_during_guard = False
 
-    async def identify(self) -> Identity:
-        """See `push.Device.identify`. The command line is asked too while its host key is not known."""
+    async def _meet(self) -> Identity:
+        """Over REST where there is a token; the command line is asked too while its host key is not known."""
         if self._endpoint.rest is None:
-            return await super().identify()
+            return await super()._meet()
         try:
             identity = await self._ask_rest(self._rest())
         except (NotOffered, Unreachable):
-            return await super().identify()
-        return identity if self._endpoint.host_key is not None else await super().identify()
+            return await super()._meet()
+        return identity if self._endpoint.host_key is not None else await super()._meet()
 
     async def _read(self) -> ConfigText:
         if self._endpoint.rest is None:
@@ -190,7 +190,7 @@ class FortiGate(CommandLineDevice):
         return self._checked(without_guard(self._complete(text)))
 
     def _rest(self) -> RestSession:
-        return RestSession(self._endpoint, self._limits, redact=self._dialect.redact)
+        return RestSession(self._endpoint, self._limits, redact=self._dialect.redact, transcript=self.transcript)
 
     async def _ask_rest(self, session: RestSession) -> Identity:
         """Compare the serial number of an answer, and keep the certificate that came with it."""

@@ -231,8 +231,8 @@ def _permitted(driver: Driver, known: LineOperations, text: str) -> str:
             )
     if known.only is not None and not known.only.match(line):
         raise RuleViolation(
-            f"the command is refused: on {driver.title} every other command acts on the configuration at once",
-            rule="devices-seil §9.2: show, ping, traceroute",
+            f"the command is refused: what {driver.title} is sent only reads, and this is none of it",
+            rule=RULE,
             field="parameters.command",
             next_step="Send a command that only reads; a change goes through a plan (POST /plans) and a push.",
         )

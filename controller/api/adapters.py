@@ -291,6 +291,7 @@ def endpoint_of(body: NewEndpoint) -> Endpoint:
             Hop(hop.host, hop.port, hop.username, Secret(hop.password), hop.host_key, hop.profile) for hop in body.jump
         ),
         rest=None if body.rest is None else Rest(Secret(body.rest.token), body.rest.port, body.rest.certificate),
+        aaa_domain=body.aaa_domain or "",
     )
 
 
@@ -346,4 +347,5 @@ async def _endpoint(tx: Tx, daemon: Daemon, scope: Scope, adapter: Adapter) -> E
             for hop in known.jump
         ],
         rest=None if known.rest is None else RestView(port=known.rest.port, certificate=known.rest.certificate),
+        aaa_domain=known.aaa_domain or None,
     )

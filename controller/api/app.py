@@ -26,6 +26,7 @@ from controller.api import (
     contracts,
     counters,
     deadlines,
+    detections,
     document,
     entries,
     events,
@@ -52,6 +53,7 @@ from controller.api import (
     report_schedules,
     reports,
     startups,
+    transcripts,
 )
 from controller.api.listening import deadline_s
 from controller.web import manual, pages
@@ -75,6 +77,7 @@ NOUNS = (
     records,
     entries,
     adapters,
+    detections,
     claims,
     heartbeats,
     keys,
@@ -85,6 +88,7 @@ NOUNS = (
     plans,
     pushes,
     operations,
+    transcripts,
     readings,
     counters,
     links,

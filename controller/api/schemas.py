@@ -228,6 +228,11 @@ class NewEndpoint(Body):
     )
     jump: Annotated[list[NewHop], Field(max_length=4)] = []
     rest: NewRest | None = None
+    aaa_domain: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,63}$")] | None = Field(
+        default=None,
+        description="Name of the server that knows the accounts: devices of one name are logged in to at most 5 times "
+        "a second, and left alone together when two of them refuse us in a row.",
+    )
 
 
 class HopView(BaseModel):
@@ -258,6 +263,7 @@ class EndpointView(BaseModel):
     transport: str
     jump: list[HopView]
     rest: RestView | None
+    aaa_domain: str | None
 
 
 class NewPlace(Body):

@@ -27,6 +27,7 @@ from controller.cli import (
     serving,
     sim,
     traffic,
+    transcribing,
 )
 from controller.cli.client import Exit
 from controller.cli.output import complain
@@ -58,6 +59,7 @@ for room in (
     pushing,
     reporting,
     operating,
+    transcribing,
     traffic,
     modelfigures,
     mobile,

@@ -41,22 +41,27 @@ def _case(d: Dialect, path: Path, text: str) -> CaseResult:
         tree = d.parse(text)
     except ConfigSyntax as refusal:
         place = f"line {refusal.line}, column {refusal.column}"
-        return CaseResult(str(path), True, f"refused at {place}: {refusal.reason}")
+        return CaseResult(_named(path), True, f"refused at {place}: {refusal.reason}")
     rendered = d.render(tree)
     try:
         again = d.parse(rendered)
     except ConfigSyntax as refusal:
-        return CaseResult(str(path), False, f"expected its rendering to parse got {refusal.message}")
+        return CaseResult(_named(path), False, f"expected its rendering to parse got {refusal.message}")
     if again != tree:
-        return CaseResult(str(path), False, f"expected {tree.count()} statements again got {again.count()} others")
+        return CaseResult(_named(path), False, f"expected {tree.count()} statements again got {again.count()} others")
     given, printed = significant(d.name, text), significant(d.name, rendered)
     if given != printed:
         lost, added = sum((given - printed).values()), sum((printed - given).values())
         first = next(iter((given - printed) or (printed - given)))
         return CaseResult(
-            str(path), False, f"expected every word again got {lost} lost, {added} added, first {d.redact(first)!r}"
+            _named(path), False, f"expected every word again got {lost} lost, {added} added, first {d.redact(first)!r}"
         )
-    return CaseResult(str(path), True, f"{tree.count()} statements")
+    return CaseResult(_named(path), True, f"{tree.count()} statements")
+
+
+def _named(path: Path) -> str:
+    """The file's name as it can be printed: octets that are no UTF-8 are escaped."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def significant(name: str, text: str) -> Counter[str]:

@@ -12,6 +12,7 @@ from controller.cli.client import Api, Exit, Json
 from controller.cli.fleet import explained, show, text_of
 from controller.cli.options import ADMIN_KEY, HERE, AsJson, KeyFile, Url, api
 from controller.cli.output import complain, out, show_json, show_table
+from controller.cli.transcribing import of_noun
 from inventory.plans import ConfigText
 
 Number = Annotated[int, typer.Argument(min=1)]
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="push")
     _pushing(group)
     _following(group)
+    of_noun(group, "pushes")
 
 
 def _planning(app: typer.Typer) -> None:

@@ -45,6 +45,9 @@ def _endpoint(group: typer.Typer) -> None:
         port: Annotated[int | None, typer.Option(help="New port.")] = None,
         username: Annotated[str | None, typer.Option(help="New user.")] = None,
         credential: Annotated[bool, typer.Option("--credential", help="The password is new.")] = False,
+        aaa_domain: Annotated[
+            str | None, typer.Option(help="Name of the server that knows its accounts; empty: none.")
+        ] = None,
         url: Url = HERE,
         key_file: KeyFile = ADMIN_KEY,
         as_json: AsJson = False,
@@ -54,7 +57,7 @@ def _endpoint(group: typer.Typer) -> None:
         connection = api(url, key_file)
         path = at("adapters", serial, "endpoint")
         known = connection.get(path)
-        if host is None and port is None and username is None and not credential:
+        if host is None and port is None and username is None and aaa_domain is None and not credential:
             _show(known, as_json)
             return
         if known["jump"] or known["rest"]:
@@ -70,6 +73,7 @@ def _endpoint(group: typer.Typer) -> None:
             "password": password(),
             "profile": known["profile"],
             "transport": known["transport"],
+            "aaa_domain": (known["aaa_domain"] if aaa_domain is None else aaa_domain) or None,
             "enable_password": os.environ.get("KAJITORI_ENABLE_PASSWORD") or None,
         }
         version = connection.get(at("adapters", serial))["version"]
@@ -116,6 +120,24 @@ def _looking(group: typer.Typer) -> None:
         _show({**told, "serial_numbers": reached}, as_json)
         if len(reached) < len(wanted):
             raise typer.Exit(Exit.FAILED)
+
+    @group.command("detect")
+    def detect(
+        host: Annotated[str, typer.Argument(help="Address of a device that is not registered.")],
+        username: Annotated[str, typer.Option(help="User to log in as.")],
+        port: Annotated[int, typer.Option(help="Its port.")] = 22,
+        profile: Annotated[str, typer.Option(help="Algorithms: modern, compat or legacy.")] = "modern",
+        transport: Annotated[str, typer.Option(help="lane (SSH) or telnet.")] = "lane",
+        host_key: Annotated[str | None, typer.Option(help="Its public key; left out: whatever it shows.")] = None,
+        url: Url = HERE,
+        key_file: KeyFile = ADMIN_KEY,
+        as_json: AsJson = False,
+    ) -> None:
+        """Log in once and propose the model to register it under. The password is asked for, or read from
+        KAJITORI_PASSWORD."""
+        body = {"host": host, "port": port, "username": username, "password": password()}
+        body |= {"profile": profile, "transport": transport, "host_key": host_key}
+        _show(api(url, key_file).post("/detections", body), as_json)
 
     @group.command("clear-quarantine")
     def clear_quarantine(

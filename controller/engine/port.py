@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 Advance = Callable[[int], Awaitable[bool]]
-"""Takes a push id, makes at most one transition, and says whether the push is finished."""
+"""Takes a push id, makes a transition or those that follow it at once, and says whether the push is finished."""
 
 
 class Run(StrEnum):

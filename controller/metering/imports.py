@@ -1,7 +1,8 @@
 """Past readings as NDJSON become typed readings, or one error that names every wrong line and field.
 
 A line: `{"entry":"E-1","interface":"ge0","at":"2026-10-18T00:00:00Z","in_octets":0,"out_octets":0}`, with `at_ms`
-in place of `at`, and `counter_bits` (32 or 64), `uptime_cs`, `source` ("import") if wanted.
+in place of `at`, and `counter_bits` (32 or 64), `uptime_cs`, `out_packets`, `out_drops`, `in_errors`, `out_errors`,
+`source` ("import") if wanted.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ AHEAD_MS = 60_000
 """How far a reading may lie in the future of the controller's clock."""
 FIELDS = frozenset(
     {"entry", "interface", "at", "at_ms", "in_octets", "out_octets", "counter_bits", "uptime_cs", "source"}
+    | {"out_packets", "out_drops", "in_errors", "out_errors"}
 )
 
 
@@ -107,7 +109,7 @@ def parse(lines: list[bytes], now_ms: int) -> tuple[list[ImportLine], list[Wrong
 
 def _line(number: int, line: bytes, now_ms: int) -> ImportLine:
     try:
-        given = json.loads(line)
+        given = json.loads(line, object_pairs_hook=_once_each)
     except (ValueError, RecursionError) as error:
         raise _Wrong(None, f"is not JSON: {error}") from None
     if not isinstance(given, dict):
@@ -130,8 +132,21 @@ def _line(number: int, line: bytes, now_ms: int) -> ImportLine:
         source="import",
         counter_bits=32 if bits == 32 else 64,
         uptime_cs=None if given.get("uptime_cs") is None else _count(given, "uptime_cs", 63),
+        out_packets=_maybe(given, "out_packets"),
+        out_drops=_maybe(given, "out_drops"),
+        in_errors=_maybe(given, "in_errors"),
+        out_errors=_maybe(given, "out_errors"),
     )
     return ImportLine(number, _entry(given), _interface(given), reading)
+
+
+def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object. Of two values under one name nobody knows which was meant."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Wrong(next(name for name in names if names.count(name) > 1), "stands there twice")
+    return found
 
 
 def _instant(given: Mapping[str, object]) -> int:
@@ -157,6 +172,10 @@ def _count(given: Mapping[str, object], field: str, bits: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < (1 << bits):
         raise _Wrong(field, f"is missing or no whole number from 0 to {(1 << bits) - 1}")
     return value
+
+
+def _maybe(given: Mapping[str, object], field: str) -> int | None:
+    return None if given.get(field) is None else _count(given, field, 64)
 
 
 def _entry(given: Mapping[str, object]) -> int:

@@ -21,7 +21,7 @@ from controller.metering.mobile import MobileUse
 from controller.metering.mobilewatch import MobileWatch
 from controller.metering.settling import Restarts, Settler
 from controller.phonehome.beats import Batch
-from controller.store import linkports, links, traffic
+from controller.store import beats, linkports, links, traffic
 from controller.store.database import Database
 from controller.store.proposals import Proposal
 from controller.store.scope import By, Scope
@@ -79,6 +79,7 @@ class MeteringService:
         tick_s: float = 300.0,
         alarm: AlarmRules = DEFAULT_ALARM,
         line_offers_bps: Sequence[int] = (),
+        model_ladder: Sequence[str] = (),
     ) -> None:
         self._database = database
         self._traffic = traffic_database
@@ -86,7 +87,9 @@ class MeteringService:
         self._tick_s = tick_s
         self._ingestor = Ingestor(traffic_database, clock, heartbeat_interval_ms=heartbeat_interval_s * 1000)
         self._closer = DayCloser(database, traffic_database, clock)
-        self._drafter = Drafter(database, traffic_database, clock, line_offers_bps=line_offers_bps)
+        self._drafter = Drafter(
+            database, traffic_database, clock, line_offers_bps=line_offers_bps, model_ladder=model_ladder
+        )
         self._mobile = MobileWatch(database, traffic_database, clock)
         self._mobile_day: date | None = None
         self._unlooked = False
@@ -303,6 +306,7 @@ class MeteringService:
             await traffic.prune_readings(tx, now_ms)
             if day_start(now_ms) != self._pruned_day_ms:
                 await traffic.prune_slot_days(tx, now_ms)
+                await beats.prune_busy(tx, now_ms)
         self._pruned_day_ms = day_start(now_ms)
         if now_ms // HOUR_MS != self._packed_hour:
             await self._settler.put_together()

@@ -22,7 +22,9 @@ from controller.store.database import Database, Tx
 from controller.store.linkports import Port
 from controller.store.traffic import Kept, TrafficDatabase
 from drivers.arms import heartbeat
+from inventory.processors import BUSY_PERCENT
 from inventory.replays import Told, digest
+from inventory.timeslots import SLOT_MS
 
 AT_ONCE: Final = 2_500
 """Heartbeats settled in one transaction: some 20,000 readings at most."""
@@ -224,12 +226,15 @@ class Settler:
         links_of = await self._links({one.beat.entry_id for one in new if one.beat.entry_id is not None})
         readings: dict[Interface, list[Kept]] = {}
         latest: dict[tuple[int, int], KeptStatistics] = {}
+        busy: set[tuple[int, int]] = set()
         for number, one in enumerate(new, 1):
             beat = one.beat
             self._read(one.run, beat, links_of, readings)
             if beat.content:
                 place = (beat.adapter_id, beat.received_ms // rows.PERIOD_MS)
                 latest[place] = KeptStatistics(beat.adapter_id, beat.received_ms, beat.entry_id, beat.content)
+                if (heartbeat.processor(beat.content) or 0) >= BUSY_PERCENT:
+                    busy.add((beat.adapter_id, beat.received_ms // SLOT_MS))
             if not number % SLICE:
                 await asyncio.sleep(0)
         contents = {one.content for one in new if one.content is not None}
@@ -238,6 +243,8 @@ class Settler:
             await rows.forget(tx, [one.id for one in batches])
             await rows.count_once(tx, contents, self._clock.now_ms())
             await rows.put_statistics(tx, latest.values())
+            if busy:
+                await rows.put_busy(tx, busy)
 
         return Taken(readings, beside if batches else None)
 
@@ -247,7 +254,7 @@ class Settler:
         step, restarted_ms = self._clocks.judge(run, beat)
         if beat.entry_id is None:
             return  # it sits in no place, and its traffic is nobody's
-        for ifindex, octets_in, octets_out, rates in heartbeat.traffic(beat.content):
+        for ifindex, octets_in, octets_out, rates, errors_in, errors_out in heartbeat.traffic(beat.content):
             port = known.get((beat.entry_id, ifindex))
             name = port.interface if port else f"ifindex {ifindex}"
             into.setdefault((beat.entry_id, name), []).append(
@@ -257,6 +264,8 @@ class Settler:
                     out_octets=octets_out,
                     source="heartbeat",
                     rates=rates,
+                    in_errors=None if rates else errors_in,
+                    out_errors=None if rates else errors_out,
                     restarted_at_ms=restarted_ms,
                     speed_bps=port.speed_bps if port else None,
                     adapter_id=beat.adapter_id,

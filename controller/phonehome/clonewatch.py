@@ -93,7 +93,7 @@ class CloneWatch:
         for at_ms, source, content in heard:
             if at_ms not in case.heard:
                 told = heartbeat.traffic(content or b"")
-                counters = tuple((i, into + out) for i, into, out, rate in told if not rate)
+                counters = tuple((i, into + out) for i, into, out, rate, *_ in told if not rate)
                 case.heard[at_ms] = Sighting(at_ms, source, counters)
                 if content is not None:
                     mark = case.marks[at_ms] = hashlib.sha256(content).hexdigest()[:16] if content else ""

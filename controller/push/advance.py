@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import structlog
@@ -18,7 +18,8 @@ import structlog
 from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.push.decide import End, Enter, Facts, Reconcile, Revert, decide, finished
-from controller.push.journal import Journal, Release
+from controller.push.journal import Follow, Journal, Moment, Release, Written
+from controller.push.outcomes import Outcome, failed
 from controller.push.planning import Planner
 from controller.push.reach import Reach
 from controller.push.reconcile import Compared, guard_left_s, observe
@@ -26,42 +27,25 @@ from controller.store import entitlement, plans, pushes
 from controller.store.configs import NewVersion
 from controller.store.database import Database, Tx
 from controller.store.scope import Scope
+from controller.store.transcripts import new_words
 from controller.together import Together
 from drivers.push import Device, Guard, PushJob
 from drivers.sessions.permission import PERMIT, Permit, permitted
+from drivers.sessions.transcript import Words
 from inventory.entitlement import Stop
-from inventory.errors import (
-    AuthenticationFailed,
-    CommandRejected,
-    FleetError,
-    IdentityMismatch,
-    NotFound,
-    NotOnboarded,
-    OutcomeUnknown,
-    RolledBack,
-    Truncated,
-    Unreachable,
-)
-from inventory.plans import ConfigText, JournalRow, Phase, Plan, Push, PushState, Verdict
+from inventory.errors import CommandRejected, FleetError, NotFound
+from inventory.plans import JournalRow, Phase, Plan, Push, PushState, Verdict
 
 log: Final = structlog.get_logger(__name__)
 
 _AUTHOR: Final = "push"
+_TELLING: Final = frozenset({PushState.APPLYING, PushState.DONE, PushState.RECONCILE, PushState.REVERTING})
+"""With the outcome of these, and of whatever did not go well, what was typed and said is stored: rarely enough to cost
+little, and before a process that dies could take much of it along."""
 _LOOK_S: Final = 5.0
 """How often a push that waits looks whether its adapter has come to another node."""
 _READS_APART_S: Final = 0.03
 """Many pushes that go on at the same time are read together; one alone never waits."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What came of an intention, before it is journalled. `reading` is stored with it as truth."""
-
-    verdict: Verdict
-    said: str = ""
-    detail: str = ""
-    transaction_id: int | None = None
-    reading: tuple[ConfigText, str] | None = None
 
 
 @dataclass(slots=True)
@@ -77,6 +61,15 @@ class _Contact:
     """The journal as it was when a transition began, and what this process has written since."""
     device: Device | None = None
     held: bool = False
+    words: Words = field(default_factory=Words)
+    """What was typed and said since the last piece of the transcript that was stored."""
+
+    def learn(self, rows: list[JournalRow]) -> None:
+        """The journal is this now; a transaction that the device has named in it is part of the job."""
+        self.rows = rows
+        named = [row.transaction_id for row in rows if row.transaction_id is not None]
+        if named and named[-1] != self.job.transaction_id:
+            self.job = replace(self.job, transaction_id=named[-1])
 
     async def drop(self) -> None:
         device, self.device, self.held = self.device, None, False
@@ -137,11 +130,20 @@ class Advance:
 
         Raises NotPermittedError when another node carries the push out now: nothing was sent or journalled since.
         """
+        return await self._advance(push_id, on=False)
+
+    async def go_on(self, push_id: int) -> bool:
+        """As calling it again and again while one state is entered after the other without a wait, for less: each
+        outcome is durable together with the next intention, decided from what stands in the database at that moment.
+        """
+        return await self._advance(push_id, on=True)
+
+    async def _advance(self, push_id: int, *, on: bool) -> bool:
         if self._permit is not None:
             PERMIT.set(self._permit)
         async with self._turns[push_id]:
             try:
-                done = await self._transition(push_id)
+                done = await self._transition(push_id, on=on)
             except BaseException:
                 # Whatever broke the transition, nobody may go on with a session in an unknown condition.
                 await self._forget(push_id)
@@ -166,7 +168,7 @@ class Advance:
             return False
         return True
 
-    async def _transition(self, push_id: int) -> bool:
+    async def _transition(self, push_id: int, *, on: bool) -> bool:
         await self._unless_stopping()
         self._nudges[push_id].clear()
         current = await self._load(push_id)
@@ -186,12 +188,28 @@ class Advance:
         with self._act():
             row = await self._intend(current, _state_of(action))
             if not isinstance(action, Reconcile):
-                return await self._journal_outcome(current, row, await self._carry_out(action, current))
+                return await self._act_on(current, action, row, on=on)
         await current.contact.drop()  # an open session could postpone the guard
         await self._clock.wait(self._guard_wait_s(current, action))
         await self._unless_stopping()
         with self._act():
-            return await self._journal_outcome(current, row, await self._carry_out(action, current))
+            return await self._act_on(current, action, row, on=on)
+
+    async def _act_on(self, current: _Push, action: Enter | Reconcile | Revert, row: JournalRow, *, on: bool) -> bool:
+        """Carry out what was journalled, and with `on` what follows it at once; True when the push is finished."""
+        while True:
+            outcome = await self._carry_out(action, current)
+            written = await self._journal_outcome(current, row, outcome, on=on)
+            if written.next is None or written.moment is None:
+                return finished((written.row,))
+            action, row = Enter(written.next.state), written.next
+            current = replace(
+                current,
+                push=written.moment.push,
+                rows=current.contact.rows,
+                same_place=written.moment.same_place,
+                stopped=written.moment.stopped,
+            )
 
     async def _wait_for_turn(self, current: _Push, wait_s: float) -> Literal["here", "nudged", "handed over"]:
         """Wait, unless the adapter of a push that has lost its contact is at another node, or comes there meanwhile."""
@@ -229,10 +247,7 @@ class Advance:
                 return _Contact(plan, await plans.job(tx, self._keyring, push.plan_id, push_id), rows)
 
             contact = self._contacts[push_id] = await self._database.look(read)
-        contact.rows = rows
-        known = [row.transaction_id for row in rows if row.transaction_id is not None]
-        if known and known[-1] != contact.job.transaction_id:
-            contact.job = replace(contact.job, transaction_id=known[-1])
+        contact.learn(rows)
         same_place = standing.seat == pushes.Seat(push.generation, push.adapter_id)
         return _Push(push, rows, same_place, None if stop is None else str(stop), contact)
 
@@ -268,7 +283,7 @@ class Advance:
             pace=self._clock.pace,
         )
 
-    async def _carry_out(self, action: Enter | Reconcile | Revert, current: _Push) -> _Outcome:
+    async def _carry_out(self, action: Enter | Reconcile | Revert, current: _Push) -> Outcome:
         contact = current.contact
         outcome = await self._attempt(action, current)
         if outcome.verdict in (Verdict.LOST, Verdict.REFUSED):
@@ -277,7 +292,7 @@ class Advance:
             contact.held = True
         return outcome
 
-    async def _attempt(self, action: Enter | Reconcile | Revert, current: _Push) -> _Outcome:
+    async def _attempt(self, action: Enter | Reconcile | Revert, current: _Push) -> Outcome:
         contact = current.contact
         try:
             match action:
@@ -287,40 +302,40 @@ class Advance:
                     return await self._enter(state, current)
                 case Revert():
                     assert contact.device is not None
-                    return _Outcome(Verdict.OK, (await contact.device.revert(contact.job)).said)
+                    return Outcome(Verdict.OK, (await contact.device.revert(contact.job)).said)
                 case Reconcile():
                     return await self._reconcile(current)
         except FleetError as error:
-            return _failed(error)
+            return failed(error)
 
-    async def _enter(self, state: PushState, current: _Push) -> _Outcome:
+    async def _enter(self, state: PushState, current: _Push) -> Outcome:
         contact = current.contact
         if state is PushState.PREFLIGHT:
             await self._connect(current)
         assert contact.device is not None
         step = await contact.device.enter(state, contact.job)
         reading = (contact.job.base, current.plan.base_digest) if state is PushState.BASELINED else None
-        return _Outcome(Verdict.OK, step.said, transaction_id=step.transaction_id, reading=reading)
+        return Outcome(Verdict.OK, step.said, transaction_id=step.transaction_id, reading=reading)
 
     async def _connect(self, current: _Push) -> Device:
         contact = current.contact
         await contact.drop()
-        contact.device = await self._reach.device_for(current.push.adapter_id)
+        contact.device = await self._reach.device_for(current.push.adapter_id, contact.words)
         await contact.device.identify()
         return contact.device
 
-    async def _reconcile(self, current: _Push) -> _Outcome:
+    async def _reconcile(self, current: _Push) -> Outcome:
         contact = current.contact
         await contact.drop()
-        contact.device = await self._reach.device_for(current.push.adapter_id)
+        contact.device = await self._reach.device_for(current.push.adapter_id, contact.words)
         plan = current.plan
         compared = Compared(plan.family, plan.base_digest, plan.intent_digest)
         found = await observe(
             contact.device, contact.job, compared, current.rows, planner=self._planner, clock=self._clock
         )
-        return _Outcome(found.verdict, found.verdict.value, found.differences, reading=(found.reading, found.digest))
+        return Outcome(found.verdict, found.verdict.value, found.differences, reading=(found.reading, found.digest))
 
-    async def _read_back(self, current: _Push) -> _Outcome:
+    async def _read_back(self, current: _Push) -> Outcome:
         contact = current.contact
         device = contact.device if contact.held else None
         try:
@@ -329,13 +344,13 @@ class Advance:
             reading = await device.read()
         except CommandRejected as error:
             # It was not read, which is not the same as showing something else.
-            return _Outcome(Verdict.LOST, error.message)
+            return Outcome(Verdict.LOST, error.message)
         plan = current.plan
         digest = await self._planner.digest(plan.family, reading)
         if digest == plan.intent_digest:
-            return _Outcome(Verdict.OK, "verified, saved and read back", reading=(reading, digest))
+            return Outcome(Verdict.OK, "verified, saved and read back", reading=(reading, digest))
         difference = await self._planner.difference(plan.family, contact.job.intent, reading)
-        return _Outcome(
+        return Outcome(
             Verdict.FAILED,
             "it was saved, and the device shows something else now",
             f"from the wanted config:\n{difference}",
@@ -351,10 +366,12 @@ class Advance:
             phase=Phase.INTENTION,
             at_ms=self._clock.now_ms(),
         )
-        return _known(current, await self._journal.append(current.push.id, row))
+        stored = await self._journal.append(current.push.id, row)
+        _known(current, stored)
+        return stored
 
-    async def _journal_outcome(self, current: _Push, intended: JournalRow, outcome: _Outcome) -> bool:
-        """Store the outcome with all that must be true with it; True when it is a final one."""
+    async def _journal_outcome(self, current: _Push, intended: JournalRow, outcome: Outcome, *, on: bool) -> Written:
+        """Store the outcome with all that must be true with it, and with `on` the intention that follows at once."""
         await permitted()
         row = replace(
             intended,
@@ -377,8 +394,31 @@ class Advance:
             seat = pushes.Seat(push.generation, push.adapter_id)
             intent, digest = current.contact.job.intent, current.plan.intent_digest
             release = Release(push.entry_id, seat, intent, digest, push.started_by, f"push {push.id}")
-        written = await self._journal.append(push.id, row, reading=reading, release=release)
-        return finished((_known(current, written),))
+        follow = self._follow(current) if on and current.contact.held and not self._stopping else None
+        telling = row.state in _TELLING or row.verdict is not Verdict.OK
+        words = new_words(push, row, current.contact.words.take()) if telling else None
+        written = await self._journal.go_on(push.id, row, follow, reading=reading, release=release, words=words)
+        _known(current, *written.rows)
+        return written
+
+    def _follow(self, current: _Push) -> Follow:
+        rows, guard = current.contact.rows, _guard(current.plan)
+
+        def follow(row: JournalRow, moment: Moment) -> JournalRow | None:
+            facts = Facts(
+                push_id=moment.push.id,
+                guard=guard,
+                held=True,
+                same_place=moment.same_place,
+                cancelled_by=moment.push.cancelled_by,
+                stopped=moment.stopped,
+            )
+            match decide([*rows, row], facts):
+                case Enter(state, wait_s) if wait_s <= 0:
+                    return JournalRow(row.seq + 1, row.attempt, state, Phase.INTENTION, self._clock.now_ms())
+            return None
+
+        return follow
 
     async def _end(self, current: _Push, end: End) -> None:
         await permitted()
@@ -393,7 +433,9 @@ class Advance:
             detail=next((row.detail for row in reversed(current.rows) if row.detail), ""),
         )
 
-        await self._journal.append(current.push.id, row)
+        await self._journal.append(
+            current.push.id, row, words=new_words(current.push, row, current.contact.words.take())
+        )
 
     async def _pause(self, push_id: int, seconds: float) -> bool:
         """Wait, or return True early when somebody nudges the push."""
@@ -432,10 +474,9 @@ class Advance:
             await contact.drop()
 
 
-def _known(current: _Push, written: JournalRow) -> JournalRow:
-    """A row that is durable needs not be read again."""
-    current.contact.rows = [*current.contact.rows, written]
-    return written
+def _known(current: _Push, *written: JournalRow) -> None:
+    """Rows that are durable need not be read again."""
+    current.contact.learn([*current.contact.rows, *written])
 
 
 def _guard(plan: Plan) -> Guard:
@@ -456,18 +497,3 @@ def _state_of(action: Enter | Reconcile | Revert) -> PushState:
             return PushState.RECONCILE
         case Revert():
             return PushState.REVERTING
-
-
-def _failed(error: FleetError) -> _Outcome:
-    """What an error of a device means for the push; nothing else is derived from its text."""
-    match error:
-        case RolledBack():
-            verdict = Verdict.ROLLED_BACK
-        case AuthenticationFailed() | IdentityMismatch() | NotOnboarded():
-            verdict = Verdict.REFUSED
-        case OutcomeUnknown() | Unreachable() | Truncated():
-            verdict = Verdict.LOST
-        case _:
-            verdict = Verdict.FAILED
-    detail = error.facts.get("difference")
-    return _Outcome(verdict, error.message, detail if isinstance(detail, str) else "")

@@ -15,6 +15,7 @@ from controller.store.database import Database, Tx
 from controller.store.events import NewEvent
 from controller.store.scope import By, Scope
 from drivers.device import CommandLineDevice
+from drivers.errors import DomainPaused
 from drivers.push import Identity
 from inventory.adapters import Adapter, Life, LifeEvent
 from inventory.errors import AuthenticationFailed, DeviceError, IdentityMismatch, Unreachable
@@ -32,41 +33,56 @@ class ContactBook:
         self._clock = clock
 
     async def took(
-        self, adapter: Adapter, device: CommandLineDevice, said: Identity | DeviceError, *, actor: str
+        self,
+        adapter: Adapter,
+        device: CommandLineDevice,
+        said: Identity | DeviceError,
+        *,
+        actor: str,
+        before: ssh.SshContact | None = None,
+        pinned: bool = False,
     ) -> None:
-        """The device has identified itself, or has not."""
+        """The device has identified itself, or has not.
 
-        async def read(tx: Tx) -> tuple[ssh.SshContact | None, bool]:
-            known = (await ssh.contacts(tx, [adapter.id])).get(adapter.id)
-            return known, await pushes.holder(tx, adapter.id) is not None
-
-        known, held = await self._database.look(read)
+        `before`: its contact as it stood when it was called; `pinned`: it was called with the host key on record, and
+        has shown that one.
+        """
         if isinstance(said, Identity):
-            await self._reached(adapter, known, device, said, By(actor, self._clock.now_ms()))
+            if adapter.life is Life.INSTALLED or not self._is_fresh(before):
+                await self._reached(adapter, device, said, By(actor, self._clock.now_ms()), pinned=pinned)
         elif isinstance(said, IdentityMismatch):
             await self._shut(adapter, said.message)
-        elif not held:  # a device that a push is changing may well be away for a while
-            await self._missed(adapter, known, said)
+        else:
+
+            async def read(tx: Tx) -> tuple[ssh.SshContact | None, bool]:
+                known = (await ssh.contacts(tx, [adapter.id])).get(adapter.id)
+                return known, await pushes.holder(tx, adapter.id) is not None
+
+            known, held = await self._database.look(read)
+            if not held:  # a device that a push is changing may well be away for a while
+                await self._missed(adapter, known, said)
+
+    def _is_fresh(self, contact: ssh.SshContact | None) -> bool:
+        if contact is None or contact.stage is not Contact.READY or contact.last_seen_ms is None:
+            return False
+        return self._clock.now_ms() - contact.last_seen_ms < FRESH_MS
 
     async def _reached(
-        self, adapter: Adapter, known: ssh.SshContact | None, device: CommandLineDevice, identity: Identity, by: By
+        self, adapter: Adapter, device: CommandLineDevice, identity: Identity, by: By, *, pinned: bool
     ) -> None:
-        standing = known is not None and known.stage is Contact.READY
-        seen_ms = known.last_seen_ms if known is not None and standing else None
-        if seen_ms is not None and by.at_ms - seen_ms < FRESH_MS and adapter.life is not Life.INSTALLED:
-            return
         everything = Scope.everything()
         firmware = f"{identity.model} {identity.version}".strip()
 
         async def note(tx: Tx) -> None:
             # As it is now: another contact of the same moment may have put it in service already.
             life = (await adapters.get(tx, everything, adapter.id)).life
-            if device.host_key is not None:
+            known = (await ssh.contacts(tx, [adapter.id])).get(adapter.id)
+            if device.host_key is not None and not pinned:
                 await endpoints.pin_host_key(tx, everything, by, adapter.id, device.host_key)
             if device.certificate is not None:
                 await endpoints.pin_certificate(tx, everything, by, adapter.id, device.certificate)
             await ssh.reached(tx, adapter.id, serial=identity.serial, firmware=firmware, at_ms=by.at_ms)
-            if not standing:
+            if known is None or known.stage is not Contact.READY:
                 facts = {"serial_number": identity.serial, "firmware": firmware}
                 await events.record(tx, NewEvent("contact.reached", by.at_ms, adapter_id=adapter.id, facts=facts))
             if life is Life.INSTALLED and not await checklist.missing(tx, everything, adapter.id):
@@ -83,6 +99,8 @@ class ContactBook:
 
     async def _missed(self, adapter: Adapter, known: ssh.SshContact | None, error: DeviceError) -> None:
         at_ms = self._clock.now_ms()
+        if isinstance(error, DomainPaused):
+            return  # it was not spoken to
         if not isinstance(error, Unreachable):
             stage = Contact.REFUSED
         elif known is not None and known.credential_refused_ms is not None:

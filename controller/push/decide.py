@@ -108,11 +108,11 @@ def _untouched(journal: Sequence[JournalRow], facts: Facts) -> Action:
     if facts.stopped:
         return End(PushState.NOT_DONE, f"stopped by the contract before anything was sent: {facts.stopped}")
     if last.verdict in (Verdict.FAILED, Verdict.REFUSED):
-        return End(PushState.NOT_DONE, f"{last.said}; nothing was sent")
+        return End(PushState.NOT_DONE, f"{last.said.rstrip('.')}; nothing was sent")
     if last.verdict is Verdict.LOST:
         losses = sum(row.verdict is Verdict.LOST for row in journal)
         if losses > len(_EARLY_WAITS_S):
-            return End(PushState.NOT_DONE, f"{last.said}; tried {losses} times, nothing was sent")
+            return End(PushState.NOT_DONE, f"{last.said.rstrip('.')}; tried {losses} times, nothing was sent")
         return Enter(PushState.PREFLIGHT, _spread(_EARLY_WAITS_S[losses - 1], facts.push_id, losses))
     if not facts.held or last.phase is Phase.INTENTION:
         return Enter(PushState.PREFLIGHT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.push.contacts import ContactBook
@@ -12,6 +14,7 @@ from drivers import devices
 from drivers.device import CommandLineDevice
 from drivers.push import Device, Identity
 from drivers.sessions.arms import ArmsLink
+from drivers.sessions.arms_words import Overheard
 from drivers.sessions.contract import Endpoint
 from drivers.sessions.transcript import Transcript, nowhere
 from inventory.adapters import Adapter
@@ -20,6 +23,15 @@ from inventory.plans import ConfigText
 
 DAEMON = "daemon"
 """Who acts when nobody asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Where an adapter is reached, what it said when it refused the credential on record, and its last contact."""
+
+    endpoint: Endpoint | None = None
+    refused: str | None = None
+    contact: ssh.SshContact | None = None
 
 
 class FleetReach:
@@ -32,19 +44,19 @@ class FleetReach:
         self._link = link
         self._book = ContactBook(database, clock)
 
-    async def device_for(self, adapter_id: int) -> Device:
+    async def device_for(self, adapter_id: int, transcript: Transcript = nowhere, /) -> Device:
         """A device without any contact yet. Raises Conflict when the adapter has no endpoint, NotFound."""
 
-        async def read(tx: Tx) -> tuple[Adapter, tuple[Endpoint | None, str | None]]:
+        async def read(tx: Tx) -> tuple[Adapter, _Found]:
             adapter = await adapters.get(tx, Scope.everything(), adapter_id)
-            return adapter, (None, None) if adapter.path != "ssh" else await self._endpoint(tx, adapter)
+            return adapter, _Found() if adapter.path != "ssh" else await self._endpoint(tx, adapter)
 
         adapter, found = await self._database.look(read)
         if adapter.path == "ssh":
-            return self._over_ssh(adapter, found, nowhere, DAEMON)
+            return self._over_ssh(adapter, found, transcript, DAEMON)
         return devices.over_arms(
             adapter.model.family,
-            self._link,
+            self._link if transcript is nowhere else Overheard(self._link, transcript),
             adapter.serial.shown,
             distribution_id=adapter.distribution_id,
             known=await self._sent(adapter),
@@ -72,15 +84,14 @@ class FleetReach:
         found = await self._database.look(lambda tx: self._endpoint(tx, adapter, again=again))
         return self._over_ssh(adapter, found, transcript, actor)
 
-    async def _endpoint(self, tx: Tx, adapter: Adapter, *, again: bool = False) -> tuple[Endpoint | None, str | None]:
-        """Where it is reached, and what it said when it refused the credential on record."""
+    async def _endpoint(self, tx: Tx, adapter: Adapter, *, again: bool = False) -> _Found:
         endpoint = await endpoints.get(tx, Scope.everything(), self._keyring, adapter.id)
-        return endpoint, None if again else await ssh.suspect(tx, adapter.id)
+        contact = (await ssh.contacts(tx, [adapter.id])).get(adapter.id)
+        suspect = contact is not None and contact.credential_refused_ms is not None and not again
+        return _Found(endpoint, await ssh.suspect(tx, adapter.id) if suspect else None, None if again else contact)
 
-    def _over_ssh(
-        self, adapter: Adapter, found: tuple[Endpoint | None, str | None], transcript: Transcript, actor: str
-    ) -> CommandLineDevice:
-        endpoint, refused = found
+    def _over_ssh(self, adapter: Adapter, found: _Found, transcript: Transcript, actor: str) -> CommandLineDevice:
+        endpoint, refused = found.endpoint, found.refused
         if endpoint is None:
             raise Conflict(f"{adapter.serial} has no endpoint", next_step="Give it an address and a credential first.")
         if refused is not None:
@@ -97,8 +108,10 @@ class FleetReach:
             transcript=transcript,
         )
 
-        async def took(said: Identity | DeviceError) -> None:
-            await self._book.took(adapter, device, said, actor=actor)
+        before, pinned = found.contact, endpoint.host_key is not None
+
+        async def took(who: CommandLineDevice, said: Identity | DeviceError) -> None:
+            await self._book.took(adapter, who, said, actor=actor, before=before, pinned=pinned)
 
         device.on_contact = took
         return device

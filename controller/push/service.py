@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from controller.clock import Clock
@@ -19,18 +19,18 @@ from controller.push.afar import Afar
 from controller.push.decide import touched
 from controller.push.planning import Planner
 from controller.push.reach import Reach
-from controller.store import blast, configs, endpoints, entitlement, plans, pushes, shapes
+from controller.push.surroundings import rarity, way_to
+from controller.store import blast, configs, endpoints, entitlement, plans, pushes
 from controller.store.configs import NewVersion
 from controller.store.database import Database, Tx
 from controller.store.scope import By, Scope
-from drivers.cutoff import Way
 from drivers.push import Device
 from drivers.sessions.permission import NotPermittedError
 from inventory.calendar import tokyo_day
 from inventory.errors import BadInput, Conflict, NotFound, StalePlan
 from inventory.plans import (
+    Approval,
     BlastRadius,
-    Computed,
     ConfigText,
     JournalRow,
     Phase,
@@ -38,7 +38,6 @@ from inventory.plans import (
     PlanStanding,
     Push,
     PushState,
-    Rarity,
     Verdict,
     approval_refused,
     doubts,
@@ -119,11 +118,18 @@ class PushService:
         self._prune_due_ms = 0
 
     async def advance(self, push_id: int) -> bool:
-        """What the engine calls; see `controller.engine.port.Advance`."""
+        """One transition of a push; see `controller.engine.port.Advance`."""
+        return await self._advanced(push_id, self._advance)
+
+    async def go_on(self, push_id: int) -> bool:
+        """What the engine calls: as many transitions as follow each other at once."""
+        return await self._advanced(push_id, self._advance.go_on)
+
+    async def _advanced(self, push_id: int, advance: Callable[[int], Awaitable[bool]]) -> bool:
         self._active.add(push_id)
         finished = True
         try:
-            finished = await self._advance(push_id)
+            finished = await advance(push_id)
         except NotPermittedError:
             raise  # no defect of the push: another node carries it out
         except Exception:
@@ -143,16 +149,17 @@ class PushService:
         RuleViolation (a contract keeps it from being controlled), ConfigSyntax, DeviceError.
         """
 
-        async def read(tx: Tx) -> ConfigText | None:
+        async def read(tx: Tx) -> tuple[ConfigText, _Place]:
             await configs.require_entry(tx, scope, entry_id)
-            return await configs.latest_text(tx, scope, self._keyring, entry_id, "working")
+            working = await configs.latest_text(tx, scope, self._keyring, entry_id, "working")
+            if working is None:
+                raise Conflict(
+                    f"entry E-{entry_id} has no working config", next_step="Store a working config of the entry first."
+                )
+            return working, await _place(tx, entry_id)
 
-        working = await self._database.look(read)
-        if working is None:
-            raise Conflict(
-                f"entry E-{entry_id} has no working config", next_step="Store a working config of the entry first."
-            )
-        return await self._plan_for(scope, entry_id, working, actor)
+        working, place = await self._database.look(read)
+        return await self._plan_for(scope, entry_id, working, actor, place)
 
     async def make_plan_back(self, scope: Scope, push_id: int, actor: str, entry_id: int | None = None) -> Plan:
         """A plan that leads to the config before push `push_id`, as a push of its own.
@@ -207,7 +214,7 @@ class PushService:
                     refused, next_step="Have another person approve it.", facts={"doubts": list(plan.doubts)}
                 )
             await plans.approve(tx, plan, by)
-            return await plans.get(tx, scope, plan_id)
+            return replace(plan, approvals=(*plan.approvals, Approval(by.actor, by.at_ms)))
 
         return await self._database.change(approve)
 
@@ -375,11 +382,15 @@ class PushService:
                 await asyncio.gather(here, elsewhere, return_exceptions=True)
             device = await self._reach.device_for(adapter_id)
 
-    async def _plan_for(self, scope: Scope, entry_id: int, intent: ConfigText, actor: str) -> Plan:
-        seat, adapter_id, endpoint = await self._database.look(lambda tx: _place(tx, entry_id))
+    async def _plan_for(
+        self, scope: Scope, entry_id: int, intent: ConfigText, actor: str, place: _Place | None = None
+    ) -> Plan:
+        if place is None:
+            place = await self._database.look(lambda tx: _place(tx, entry_id))
+        seat, adapter_id, endpoint = place
         device = await self._reach.device_for(adapter_id)
         base = await self._truth(device, adapter_id, entry_id)
-        way = _way(device, endpoint, self._policy.source)
+        way = way_to(device, endpoint, self._policy.source)
         computed = await self._planner.compute(device.family, base, intent, way)
         now_ms = self._clock.now_ms()
         # A secret that only the device can compare (FortiOS `ENC`) shows in the lines to send and not in the digest.
@@ -387,18 +398,13 @@ class PushService:
         is_nothing = computed.base_digest == computed.intent_digest and not lines_matter
         two = self._policy.four_eyes_unproven and doubts(computed.proven, computed.management_path, computed.lasting)
 
-        async def surroundings(tx: Tx) -> tuple[BlastRadius, tuple[Rarity | None, ...]]:
-            spare = await blast.has_ready_standby(tx, entry_id, now_ms)
-            contracted_bps = await blast.contracted_bps(tx, entry_id, tokyo_day(now_ms))
-            return BlastRadius(1, 1, contracted_bps, 0 if spare else 1), await _rarity(tx, adapter_id, computed)
-
-        radius, rarity = await self._database.look(surroundings)
-
         async def store(tx: Tx) -> Plan | None:
             reading = NewVersion(entry_id, "truth", base, computed.base_digest, actor, "read for a plan", now_ms)
             await configs.put_all(tx, self._keyring, [reading])
             if is_nothing:
                 return None
+            spare = await blast.has_ready_standby(tx, entry_id, now_ms)
+            contracted_bps = await blast.contracted_bps(tx, entry_id, tokyo_day(now_ms))
             new = plans.NewPlan(
                 entry_id=entry_id,
                 adapter_id=adapter_id,
@@ -410,8 +416,8 @@ class PushService:
                 base=base,
                 intent=intent,
                 computed=computed,
-                rarity=rarity,
-                blast=radius,
+                rarity=await rarity(tx, adapter_id, computed),
+                blast=BlastRadius(1, 1, contracted_bps, 0 if spare else 1),
                 guard=device.guard,
                 guard_s=self._policy.client_rollback_s if device.guard == "client rollback" else self._policy.guard_s,
                 read_during_guard=device.read_during_guard,
@@ -438,7 +444,10 @@ class PushService:
                 await asyncio.sleep(_ROUNDS_APART_S)
 
 
-async def _place(tx: Tx, entry_id: int) -> tuple[pushes.Seat, int, endpoints.Reached | None]:
+_Place = tuple[pushes.Seat, int, endpoints.Reached | None]
+
+
+async def _place(tx: Tx, entry_id: int) -> _Place:
     """Who sits in a place for which a plan may be made now, and where it is reached."""
     seat = await pushes.seat(tx, entry_id)
     if seat.adapter_id is None:
@@ -473,26 +482,3 @@ async def _moved(tx: Tx, plan: Plan) -> str:
     if truth is not None and truth.digest != plan.base_digest:
         return "the device has changed since the plan was made"
     return ""
-
-
-def _way(device: Device, endpoint: endpoints.Reached | None, source: str) -> Way:
-    """What is known of our way to a device: that it calls us where it phones home, else its endpoint. Over other hosts
-    it sees the last of them, whose address is not known."""
-    if device.guard == "client rollback" or endpoint is None:
-        return Way("arms" if device.guard == "client rollback" else "")
-    return Way(
-        "" if endpoint.rest else "ssh",
-        address=endpoint.host,
-        port=endpoint.port,
-        source="" if endpoint.jumped else source,
-        user=endpoint.username,
-    )
-
-
-async def _rarity(tx: Tx, adapter_id: int, computed: Computed) -> tuple[Rarity | None, ...]:
-    """How common the shape of each line of a difference is among the adapters of the same model."""
-    wanted = [number for number in computed.diff_shapes if number is not None]
-    found, counted = await shapes.standing(tx, adapter_id, wanted)
-    if not counted:
-        return ()
-    return tuple(None if number is None else Rarity(found[number], counted) for number in computed.diff_shapes)

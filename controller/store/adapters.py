@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, insert, or_, select, update
 from controller.keyring import Keyring
 from controller.store import audit, contractors, endpoints, events
 from controller.store.database import Tx
+from controller.store.direct import direct
 from controller.store.events import NewEvent
 from controller.store.rows import insert_new, not_found, require_version
 from controller.store.scope import By, Scope
@@ -121,7 +122,7 @@ async def get(tx: Tx, scope: Scope, adapter_id: int) -> Adapter:
     return adapter_of(row)
 
 
-_ONE: Final = select(adapters).where(adapters.c.id == bindparam("of_adapter"))
+_ONE: Final = direct(select(adapters).where(adapters.c.id == bindparam("of_adapter")))
 
 
 async def by_serial(tx: Tx, scope: Scope, serial: SerialNumber) -> Adapter:

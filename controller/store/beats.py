@@ -17,6 +17,7 @@ from controller.store import traffic_tables as t
 from controller.store.database import Tx
 from inventory.errors import StaleVersion
 from inventory.replays import DAY_MS, Told, packed
+from inventory.timeslots import SLOT_MS
 
 HEARD_KEPT_MS: Final = 3_600_000
 """How long the contents of heartbeats have a row each, against copies on other nodes."""
@@ -25,6 +26,8 @@ ROLLED_AT_ONCE: Final = 200
 PERIOD_MS: Final = 300_000
 PERIODS: Final = 24
 """Statistics are kept of the last heartbeat of each five minutes, for two hours."""
+BUSY_KEPT_MS: Final = 35 * 86_400_000
+"""Seven valid days may lie further apart than a week."""
 LEFT_MS: Final = 300_000
 """A batch of another run that nobody has settled for so long was left behind by a node that is gone."""
 
@@ -155,6 +158,26 @@ async def heard_lately(tx: Tx, adapter_ids: Sequence[int], now_ms: int, *, until
 def _digest(content: int) -> bytes:
     """As it was before it became a number."""
     return content.to_bytes(8, "big", signed=True)
+
+
+_PUT_BUSY: Final = "INSERT INTO @busy_processors (adapter_id, slot) VALUES (?, ?) ON CONFLICT DO NOTHING"
+
+
+async def put_busy(tx: Tx, told: Iterable[tuple[int, int]]) -> None:
+    """Note slots, by adapter and number since the epoch, in which a processor was busy."""
+    await bulk.execute(tx, _PUT_BUSY, sorted(told))
+
+
+async def busy_slots(tx: Tx, adapter_id: int, since_ms: int) -> set[int]:
+    """Slots since an instant in which the processor of an adapter was busy."""
+    c = t.busy_processors.c
+    return set(await tx.scalars(select(c.slot).where(c.adapter_id == adapter_id, c.slot >= since_ms // SLOT_MS)))
+
+
+async def prune_busy(tx: Tx, now_ms: int) -> None:
+    """Forget what is too old to be a witness."""
+    c = t.busy_processors.c
+    await tx.execute(delete(t.busy_processors).where(c.slot < (now_ms - BUSY_KEPT_MS) // SLOT_MS))
 
 
 _PUT_STATISTICS: Final = (

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, or_, select
 
 from controller.store import links as link_rows
 from controller.store.database import Tx
+from controller.store.direct import direct
 from controller.store.tables.inventory import entries, placements, standbys
 from controller.store.tables.metering import links
 from controller.store.tables.phonehome import arms_contacts
@@ -19,8 +20,8 @@ READY_MS = 3_600_000
 """A standby that was heard of no longer ago is ready: refused boots come every few minutes."""
 
 
-_WAN: Final = select(links.c.id).where(links.c.entry_id == bindparam("of_entry"), links.c.role == "wan")
-_READY: Final = (
+_WAN: Final = direct(select(links.c.id).where(links.c.entry_id == bindparam("of_entry"), links.c.role == "wan"))
+_READY: Final = direct(
     select(placements.c.id)
     .join(standbys, standbys.c.id == placements.c.standby_id)
     .join(entries, entries.c.management_id == standbys.c.management_id)
@@ -28,7 +29,10 @@ _READY: Final = (
     .outerjoin(ssh_contacts, ssh_contacts.c.adapter_id == placements.c.adapter_id)
     .where(entries.c.id == bindparam("of_entry"), placements.c.to_ms.is_(None))
     .where(
-        or_(arms_contacts.c.last_seen_ms >= bindparam("since_ms"), ssh_contacts.c.last_seen_ms >= bindparam("since_ms"))
+        or_(
+            arms_contacts.c.last_seen_ms >= bindparam("since_ms"),
+            ssh_contacts.c.last_seen_ms >= bindparam("since_ms"),
+        )
     )
     .limit(1)
 )

@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from controller.store.direct import direct
 from controller.store.tables.base import to_json
 from controller.store.tables.system import audit
 
@@ -20,6 +21,8 @@ START: Final = bytes(32)
 """What the first row names as its predecessor."""
 FIELDS: Final = ("at_ms", "actor", "action", "subject", "contractor_id", "before", "after")
 
+_LAST: Final = direct(select(audit.c.digest).order_by(audit.c.id.desc()).limit(1))
+_INSERT: Final = insert(audit)
 _PENDING: Final = "audit rows of this transaction"
 _CHAIN_LOCK: Final = 0x6B616A69_01
 """Key of PostgreSQL's advisory lock on the end of the chain."""
@@ -58,11 +61,11 @@ async def settle(tx: AsyncConnection) -> None:
         return
     if tx.dialect.name == "postgresql":
         await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CHAIN_LOCK})
-    previous = await tx.scalar(select(audit.c.digest).order_by(audit.c.id.desc()).limit(1)) or START
+    previous = await tx.scalar(_LAST) or START
     rows = []
     for row in pending:
         own = digest(previous, row)
         rows.append({**row, "previous": previous, "digest": own})
         previous = own
-    await tx.execute(insert(audit), rows)
+    await tx.execute(_INSERT, rows)
     pending.clear()

@@ -12,6 +12,7 @@ from sqlalchemy import Column, ColumnElement, RowMapping, bindparam, func, inser
 from controller.keyring import Keyring
 from controller.store import incidents
 from controller.store.database import Tx
+from controller.store.direct import direct
 from controller.store.rows import in_parts
 from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
@@ -127,13 +128,16 @@ _SEEN: Final = (
     update(config_versions).where(config_versions.c.id == bindparam("of_id")).values(seen_ms=bindparam("new_ms"))
 )
 _INSERT: Final = insert(config_versions).returning(config_versions.c.id, sort_by_parameter_order=True)
-_LAST_TRUTHS: Final = select(config_versions.c.id, config_versions.c.entry_id, config_versions.c.digest).where(
-    config_versions.c.id.in_(
-        select(func.max(config_versions.c.id))
-        .where(
-            config_versions.c.entry_id.in_(bindparam("of_entries", expanding=True)), config_versions.c.kind == "truth"
+_LAST_TRUTHS: Final = direct(
+    select(config_versions.c.id, config_versions.c.entry_id, config_versions.c.digest).where(
+        config_versions.c.id.in_(
+            select(func.max(config_versions.c.id))
+            .where(
+                config_versions.c.entry_id.in_(bindparam("of_entries", expanding=True)),
+                config_versions.c.kind == "truth",
+            )
+            .group_by(config_versions.c.entry_id)
         )
-        .group_by(config_versions.c.entry_id)
     )
 )
 
@@ -169,13 +173,13 @@ async def latest(tx: Tx, scope: Scope, entry_id: int, kind: Kind) -> ConfigVersi
     return None if row is None else _version(row)
 
 
-_LATEST: Final = (
+_LATEST: Final = direct(
     select(*_FACTS)
     .where(config_versions.c.entry_id == bindparam("of_entry"), config_versions.c.kind == bindparam("of_kind"))
     .order_by(config_versions.c.id.desc())
     .limit(1)
 )
-_TEXT: Final = select(config_versions.c.text_sealed).where(config_versions.c.id == bindparam("of_id"))
+_TEXT: Final = direct(select(config_versions.c.text_sealed).where(config_versions.c.id == bindparam("of_id")))
 
 
 async def newest(tx: Tx, entry_ids: Collection[int]) -> dict[tuple[int, Kind], ConfigVersion]:
@@ -231,7 +235,7 @@ async def latest_text(tx: Tx, scope: Scope, keyring: Keyring, entry_id: int, kin
     return opened(keyring, sealed, entry_id, kind, version.digest, version.at_ms)
 
 
-_ENTRY: Final = select(entries.c.id).where(entries.c.id == bindparam("of_entry"))
+_ENTRY: Final = direct(select(entries.c.id).where(entries.c.id == bindparam("of_entry")))
 
 
 async def require_entry(tx: Tx, scope: Scope, entry_id: int) -> None:
@@ -247,7 +251,7 @@ async def owner(tx: Tx, entry_id: int) -> int | None:
     return (await owners(tx, [entry_id])).get(entry_id)
 
 
-_OWNERS: Final = (
+_OWNERS: Final = direct(
     select(entries.c.id, managements.c.contractor_id)
     .join(managements, entries.c.management_id == managements.c.id)
     .where(entries.c.id.in_(bindparam("of_entries", expanding=True)))

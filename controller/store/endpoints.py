@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, insert, select, update
 from controller.keyring import Keyring
 from controller.store import audit, events
 from controller.store.database import Tx
+from controller.store.direct import direct
 from controller.store.events import NewEvent
 from controller.store.rows import adapter_row, not_found
 from controller.store.scope import By, Scope
@@ -45,6 +46,7 @@ async def put(tx: Tx, scope: Scope, by: By, adapter_id: int, *, endpoint: Endpoi
         "enable_password_sealed": keyring.seal(enable, context=_context("enable", adapter_id)) if enable else None,
         "profile": endpoint.profile,
         "transport": endpoint.transport,
+        "aaa_domain": endpoint.aaa_domain or None,
         "jump_sealed": _sealed_jump(keyring, endpoint.jump, adapter_id),
         **_rest_values(keyring, endpoint.rest, adapter_id),
     }
@@ -54,6 +56,7 @@ async def put(tx: Tx, scope: Scope, by: By, adapter_id: int, *, endpoint: Endpoi
     if changed.rowcount == 0:
         await tx.execute(insert(endpoints).values(adapter_id=adapter_id, **values))
     shown = {"host": values["host"], "port": endpoint.port, "username": endpoint.username, "profile": endpoint.profile}
+    shown |= {"aaa_domain": endpoint.aaa_domain} if endpoint.aaa_domain else {}
     shown |= {"transport": endpoint.transport, "jump": [f"{hop.host}:{hop.port}" for hop in endpoint.jump]}
     await events.record(tx, NewEvent("adapter.endpoint", by.at_ms, adapter_id=adapter_id, facts=shown))
     audit.record(tx, by, "adapter.endpoint", adapter.serial_shown, contractor_id=adapter.contractor_id, after=shown)
@@ -94,6 +97,7 @@ async def get(tx: Tx, scope: Scope, keyring: Keyring, adapter_id: int) -> Endpoi
         host_key=row.host_key,
         profile=row.profile,
         transport=row.transport or "ssh",
+        aaa_domain=row.aaa_domain or "",
         jump=_opened_jump(keyring, row.jump_sealed, adapter_id),
         rest=_opened_rest(keyring, row, adapter_id),
     )
@@ -212,7 +216,7 @@ def _opened_rest(keyring: Keyring, row: AnyRow, adapter_id: int) -> Rest | None:
     return Rest(token, row.rest_port, row.rest_certificate)
 
 
-_ROW: Final = select(endpoints).where(endpoints.c.adapter_id == bindparam("of_adapter"))
+_ROW: Final = direct(select(endpoints).where(endpoints.c.adapter_id == bindparam("of_adapter")))
 
 
 async def _row(tx: Tx, adapter_id: int) -> AnyRow | None:

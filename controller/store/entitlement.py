@@ -14,6 +14,7 @@ from sqlalchemy import exists, func, or_, select
 from controller.store import contracts
 from controller.store.contracts import Standing
 from controller.store.database import Tx
+from controller.store.direct import direct
 from controller.store.rows import in_parts
 from controller.store.tables.contracts import control_stops, line_links
 from controller.store.tables.inventory import entries, placements, standbys, suspensions
@@ -22,10 +23,12 @@ from inventory.entitlement import Stop, stop_with
 from inventory.errors import RuleViolation
 from inventory.slots import show_key
 
-_ANY: Final = select(
-    or_(
-        exists().where(suspensions.c.to_ms.is_(None)).correlate(None),
-        exists().where(control_stops.c.to_ms.is_(None)).correlate(None),
+_ANY: Final = direct(
+    select(
+        or_(
+            exists().where(suspensions.c.to_ms.is_(None)).correlate(None),
+            exists().where(control_stops.c.to_ms.is_(None)).correlate(None),
+        )
     )
 )
 """Whether anything is stopped at all: most of the time nothing is, and it is asked before every step of a push."""

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Column, Select, bindparam, func, insert, or_, select, text, update
 
 from controller.store.database import Tx
+from controller.store.direct import direct
 from controller.store.scope import Scope
 from controller.store.tables.base import AnyRow, to_json
 from controller.store.tables.inventory import adapters, entries, managements, standbys
@@ -64,17 +65,19 @@ _PLACE = (
     )
     .scalar_subquery()
 )
-_INSERT = insert(events).values(
-    kind=bindparam("kind"),
-    at_ms=bindparam("at_ms"),
-    thing_contractor_id=_THING,
-    place_contractor_id=_PLACE,
-    adapter_id=bindparam("adapter_id"),
-    entry_id=bindparam("entry_id"),
-    standby_id=bindparam("standby_id"),
-    management_id=bindparam("management_id"),
-    push_id=bindparam("push_id"),
-    facts=bindparam("facts"),
+_INSERT = direct(
+    insert(events).values(
+        kind=bindparam("kind"),
+        at_ms=bindparam("at_ms"),
+        thing_contractor_id=_THING,
+        place_contractor_id=_PLACE,
+        adapter_id=bindparam("adapter_id"),
+        entry_id=bindparam("entry_id"),
+        standby_id=bindparam("standby_id"),
+        management_id=bindparam("management_id"),
+        push_id=bindparam("push_id"),
+        facts=bindparam("facts"),
+    )
 )
 
 
@@ -103,7 +106,7 @@ async def record_all(tx: Tx, news: Iterable[NewEvent]) -> None:
         for new in news
     ]
     if rows:
-        await tx.execute(_INSERT, rows)
+        await tx.execute(_INSERT, rows[0] if len(rows) == 1 else rows)
 
 
 async def publish(tx: Tx, *, limit: int = 500) -> list[Event]:

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.store import audit, events
 from controller.store.database import Tx
+from controller.store.direct import direct
 from controller.store.events import NewEvent
 from controller.store.rows import in_parts, not_found, require_version
 from controller.store.scope import By, Scope
@@ -128,10 +129,12 @@ async def open_causes(tx: Tx, kind: IncidentKind, causes: Collection[str]) -> li
     return list(found.all())
 
 
-_OPEN_CAUSES: Final = select(incidents.c.cause).where(
-    incidents.c.kind == bindparam("of_kind"),
-    incidents.c.cause.in_(bindparam("of_causes", expanding=True)),
-    incidents.c.closed_ms.is_(None),
+_OPEN_CAUSES: Final = direct(
+    select(incidents.c.cause).where(
+        incidents.c.kind == bindparam("of_kind"),
+        incidents.c.cause.in_(bindparam("of_causes", expanding=True)),
+        incidents.c.closed_ms.is_(None),
+    )
 )
 
 

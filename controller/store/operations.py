@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, u
 from sqlalchemy.exc import IntegrityError
 
 from controller.keyring import Keyring
-from controller.store import audit, configs, events, pushes
+from controller.store import audit, configs, events, pushes, transcripts
 from controller.store.configs import entry_in_scope
 from controller.store.database import Tx
 from controller.store.events import NewEvent
@@ -248,6 +248,7 @@ async def claim(tx: Tx, operation: Operation, *, now_ms: int, said: str, node: s
     if changed.rowcount != 1:
         return ""
     await _step(tx, operation.id, OperationState.SENDING, now_ms, said)
+    await transcripts.note_operation(tx, operation, now_ms)
     return None
 
 

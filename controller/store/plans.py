@@ -15,6 +15,7 @@ from controller.keyring import Keyring
 from controller.store import audit, configs, events
 from controller.store.configs import entry_in_scope, pack, unpack
 from controller.store.database import Tx
+from controller.store.direct import direct
 from controller.store.events import NewEvent
 from controller.store.rows import in_parts
 from controller.store.scope import By, Scope
@@ -43,21 +44,21 @@ _FACTS: Final[tuple[ColumnElement[Any], ...]] = (
     plans.c.expected_s,
     plans.c.shown,
 )
-_ONE: Final = (
+_ONE: Final = direct(
     select(*_FACTS).join(adapters, adapters.c.id == plans.c.adapter_id).where(plans.c.id == bindparam("of_plan"))
 )
-_JOB: Final = (
+_JOB: Final = direct(
     select(plans, adapters.c.serial_shown)
     .join(adapters, adapters.c.id == plans.c.adapter_id)
     .where(plans.c.id == bindparam("of_plan"))
 )
-_APPROVALS: Final = (
+_APPROVALS: Final = direct(
     select(plan_approvals.c.actor, plan_approvals.c.at_ms)
     .where(plan_approvals.c.plan_id == bindparam("of_plan"))
     .order_by(plan_approvals.c.id)
 )
-_INSERT: Final = insert(plans).returning(plans.c.id)
-_APPROVE: Final = insert(plan_approvals)
+_INSERT: Final = direct(insert(plans).returning(plans.c.id))
+_APPROVE: Final = direct(insert(plan_approvals))
 
 
 @dataclass(frozen=True, slots=True)

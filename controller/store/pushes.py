@@ -29,6 +29,7 @@ from sqlalchemy.exc import IntegrityError
 from controller.store import audit, configs, events
 from controller.store.configs import entry_in_scope
 from controller.store.database import Tx
+from controller.store.direct import direct
 from controller.store.events import NewEvent
 from controller.store.rows import in_parts
 from controller.store.scope import By, Scope
@@ -43,17 +44,17 @@ from inventory.plans import FINAL, JournalRow, Phase, Plan, Push, PushState, Ver
 
 _FACTS: Final[tuple[Column[Any], ...]] = tuple(column for column in pushes.c if column.name != "outcome")
 _OF_PUSHES: Final = push_journal.c.push_id.in_(bindparam("of_pushes", expanding=True))
-_SOME: Final = select(*_FACTS).where(pushes.c.id.in_(bindparam("of_pushes", expanding=True)))
-_ROWS: Final = select(push_journal).where(_OF_PUSHES).order_by(push_journal.c.push_id, push_journal.c.seq)
-_LAST_ROWS: Final = (
+_SOME: Final = direct(select(*_FACTS).where(pushes.c.id.in_(bindparam("of_pushes", expanding=True))))
+_ROWS: Final = direct(select(push_journal).where(_OF_PUSHES).order_by(push_journal.c.push_id, push_journal.c.seq))
+_LAST_ROWS: Final = direct(
     select(push_journal.c.push_id, func.max(push_journal.c.seq)).where(_OF_PUSHES).group_by(push_journal.c.push_id)
 )
-_SEATS: Final = (
+_SEATS: Final = direct(
     select(entries.c.id, entries.c.generation, placements.c.adapter_id)
     .outerjoin(placements, and_(placements.c.entry_id == entries.c.id, placements.c.to_ms.is_(None)))
     .where(entries.c.id.in_(bindparam("of_entries", expanding=True)))
 )
-_INSERT_ROW: Final = insert(push_journal)
+_INSERT_ROW: Final = direct(insert(push_journal))
 _UPDATES: Final[dict[tuple[str, ...], Update]] = {
     names: update(pushes)
     .where(pushes.c.id == bindparam("of_push"))
@@ -70,8 +71,8 @@ _END: Final = (
         finished_ms=bindparam("new_ms"),
     )
 )
-_HOLDER: Final = select(device_locks.c.push_id).where(device_locks.c.adapter_id == bindparam("of_adapter"))
-_INSERT: Final = insert(pushes).returning(pushes.c.id)
+_HOLDER: Final = direct(select(device_locks.c.push_id).where(device_locks.c.adapter_id == bindparam("of_adapter")))
+_INSERT: Final = direct(insert(pushes).returning(pushes.c.id))
 _ATTEMPT: Final = update(pushes).where(pushes.c.id == bindparam("of_push")).values(attempt=bindparam("new_attempt"))
 _FREE: Final = delete(device_locks).where(device_locks.c.push_id == bindparam("of_push"))
 
@@ -186,6 +187,16 @@ async def standing(
     return found
 
 
+async def unread(tx: Tx, push_ids: Sequence[int]) -> dict[int, tuple[Push, Seat]]:
+    """As `standing`, without journals, for whoever writes them; each of the pushes must be there."""
+    found: dict[int, tuple[Push, Seat]] = {}
+    for some in in_parts(push_ids):
+        of = await _found(tx, some)
+        seats = await seats_of(tx, {push.entry_id for push in of})
+        found |= {push.id: (push, seats[push.entry_id]) for push in of}
+    return found
+
+
 async def _journals(
     tx: Tx, push_ids: Sequence[int], known: Mapping[int, Sequence[JournalRow]]
 ) -> Mapping[int, list[JournalRow]]:
@@ -243,17 +254,19 @@ def _changed(row: JournalRow) -> dict[str, str]:
 
 
 async def append_all(tx: Tx, rows: Sequence[tuple[int, JournalRow]]) -> None:
-    """`append` for many pushes, one row each; a statement for all instead of several for each."""
-    await tx.execute(_INSERT_ROW, [_values(push_id, row) for push_id, row in rows])
-    alike: defaultdict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
+    """`append` for many pushes, the rows of each in their order; a statement for all instead of several for each."""
+    values = [_values(push_id, row) for push_id, row in rows]
+    await tx.execute(_INSERT_ROW, values[0] if len(values) == 1 else values)
+    changed: defaultdict[int, dict[str, str]] = defaultdict(dict)
     for push_id, row in rows:
-        changed = {} if is_final(row) else _changed(row)
-        if changed:
-            alike[tuple(changed)].append(
-                {"of_push": push_id, **{f"new_{name}": value for name, value in changed.items()}}
-            )
-    for names, values in alike.items():
-        await tx.execute(_UPDATES[names], values)
+        changed[push_id] |= {} if is_final(row) else _changed(row)
+    alike: defaultdict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
+    for push_id, new in changed.items():
+        if new:
+            of = {"of_push": push_id, **{f"new_{name}": value for name, value in new.items()}}
+            alike[tuple(sorted(new))].append(of)
+    for names, updates in alike.items():
+        await tx.execute(_UPDATES[names], updates)
     await _finish(tx, {push_id: row for push_id, row in rows if is_final(row)})
 
 

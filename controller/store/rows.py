@@ -9,6 +9,7 @@ from sqlalchemy import Table, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.store.database import Tx
+from controller.store.direct import direct
 from controller.store.scope import Scope
 from controller.store.tables.base import AnyRow
 from controller.store.tables.inventory import adapters
@@ -49,9 +50,11 @@ def not_found(what: str) -> NotFound:
     return NotFound(f"there is no {what}", next_step="Check the key; lists show what you can see.")
 
 
-_ADAPTER: Final = select(
-    adapters.c.id, adapters.c.serial_shown, adapters.c.contractor_id, adapters.c.device_class
-).where(adapters.c.id == bindparam("of_adapter"))
+_ADAPTER: Final = direct(
+    select(adapters.c.id, adapters.c.serial_shown, adapters.c.contractor_id, adapters.c.device_class).where(
+        adapters.c.id == bindparam("of_adapter")
+    )
+)
 
 
 async def adapter_row(tx: Tx, scope: Scope, adapter_id: int) -> AnyRow:

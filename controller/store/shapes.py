@@ -13,6 +13,7 @@ from sqlalchemy import Select, bindparam, func, insert, select
 from controller.keyring import Keyring
 from controller.store.configs import opened
 from controller.store.database import Tx
+from controller.store.direct import direct
 from controller.store.rows import in_parts
 from controller.store.tables.inventory import adapters, placements
 from controller.store.tables.push import config_shapes, config_versions
@@ -87,7 +88,7 @@ def _last_readings() -> Select[tuple[int]]:
 
 
 _OF_ADAPTER: Final = select(adapters.c.model).where(adapters.c.id == bindparam("of_adapter")).scalar_subquery()
-_ALIKE: Final = (
+_ALIKE: Final = direct(
     select(config_shapes.c.version_id)
     .join(config_versions, config_versions.c.id == config_shapes.c.version_id)
     .join(placements, placements.c.entry_id == config_versions.c.entry_id)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import Row, case, or_, select, update
+from sqlalchemy import Executable, Row, bindparam, case, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.store.database import Tx
+from controller.store.direct import direct
 from controller.store.tables.inventory import adapters, placements
 from controller.store.tables.push import device_locks
 from controller.store.tables.ssh import ssh_contacts
@@ -34,9 +36,14 @@ class SshContact:
     """When it refused the credential that it still has on record; None: it did not."""
 
 
+_SOME: Final = direct(
+    select(ssh_contacts).where(ssh_contacts.c.adapter_id.in_(bindparam("of_adapters", expanding=True)))
+)
+
+
 async def contacts(tx: Tx, adapter_ids: Collection[int]) -> dict[int, SshContact]:
     """Contacts of these adapters; those never tried are left out."""
-    rows = await tx.execute(select(ssh_contacts).where(ssh_contacts.c.adapter_id.in_(list(adapter_ids))))
+    rows = await tx.execute(_SOME, {"of_adapters": list(adapter_ids)})
     return {row.adapter_id: _contact(row) for row in rows}
 
 
@@ -136,9 +143,19 @@ async def to_watch(tx: Tx) -> list[int]:
 
 
 async def _put(tx: Tx, adapter_id: int, values: dict[str, object]) -> None:
-    made = sqlite.insert(ssh_contacts) if tx.dialect.name == "sqlite" else postgresql.insert(ssh_contacts)
     await tx.execute(
-        made.values(adapter_id=adapter_id, **values).on_conflict_do_update(index_elements=["adapter_id"], set_=values)
+        _upsert(tx.dialect.name, tuple(values)),
+        {"adapter_id": adapter_id, **{f"new_{k}": v for k, v in values.items()}},
+    )
+
+
+@cache
+def _upsert(dialect: str, names: tuple[str, ...]) -> Executable:
+    made = sqlite.insert(ssh_contacts) if dialect == "sqlite" else postgresql.insert(ssh_contacts)
+    new = {name: bindparam(f"new_{name}", type_=ssh_contacts.c[name].type) for name in names}
+    put = made.values(adapter_id=bindparam("adapter_id"), **new)
+    return direct(
+        put.on_conflict_do_update(index_elements=["adapter_id"], set_={name: made.excluded[name] for name in names})
     )
 
 

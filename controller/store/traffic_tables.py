@@ -57,6 +57,8 @@ readings: Final = Table(
     Column("up", Integer, nullable=True),
     Column("out_packets", BigInteger, nullable=True),
     Column("out_drops", BigInteger, nullable=True),
+    Column("in_errors", BigInteger, nullable=True),
+    Column("out_errors", BigInteger, nullable=True),
     # After a step: true time since the reading before, by the monotonic clock, and when that reading was.
     Column("elapsed_ms", BigInteger, nullable=True),
     Column("follows_ms", BigInteger, nullable=True),
@@ -108,6 +110,15 @@ statistics: Final = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("entry_id", Integer, nullable=True),
     Column("content", LargeBinary, nullable=False),
+)
+
+busy_processors: Final = Table(
+    "busy_processors",
+    metadata,
+    Column("adapter_id", Integer, primary_key=True, autoincrement=False),
+    # Number of the five minutes since the epoch; there is a row only where a heartbeat told a busy processor.
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Index("ix_busy_processors_slot", "slot"),
 )
 
 slot_days: Final = Table(
@@ -165,7 +176,8 @@ link_days: Final = Table(
     # Variance of the busy hour's rate and the timescale it was measured at, for the required capacity (§5.2).
     Column("busy_variance", Float, nullable=True),
     Column("busy_scale_s", Integer, nullable=True),
-    # Octets low and high, largest slot, covered time and drops by hour; kept for three years.
+    Column("error_slots", Integer, nullable=False, server_default="0"),
+    # Octets low and high, largest slot, covered time, drops and errors by hour; kept for three years.
     Column("hours", Text, nullable=True),
     Index("ix_link_days_day", "day"),
 )

@@ -17,10 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import Connection, CursorResult, Dialect, Engine, Executable, ScalarResult
+from sqlalchemy import Connection, Dialect, Engine, Executable, Result, ScalarResult
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controller.store import chain
+from controller.store import chain, direct
 
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Coroutine[Any, Any, T]]
@@ -75,14 +75,16 @@ class _Whole:
     def info(self) -> MutableMapping[Any, Any]:
         return self.sync_connection.info
 
-    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+    async def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
+        if not isinstance(parameters, list) and direct.is_marked(statement):
+            return direct.carried_out(self.sync_connection, statement, parameters)
         return self.sync_connection.execute(statement, parameters)
 
     async def scalar(self, statement: Executable, parameters: Any = None) -> Any:
-        return self.sync_connection.scalar(statement, parameters)
+        return (await self.execute(statement, parameters)).scalar()
 
     async def scalars(self, statement: Executable, parameters: Any = None) -> ScalarResult[Any]:
-        return self.sync_connection.scalars(statement, parameters)
+        return (await self.execute(statement, parameters)).scalars()
 
     async def run_sync(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         return work(self.sync_connection, *args, **kwargs)

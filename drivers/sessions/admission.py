@@ -10,6 +10,7 @@ from typing import Final
 from weakref import WeakKeyDictionary, finalize
 
 from drivers.sessions.contract import CliSession, Endpoint, LineResult
+from drivers.sessions.domains import Domains
 from inventory.errors import OutcomeUnknown, Truncated
 
 
@@ -25,6 +26,9 @@ class Most:
     logins_per_s: float = 150.0
     logins_per_jump_host: int = 10
     """sshd begins to drop at `MaxStartups 10:30:100`."""
+    logins_per_s_of_domain: float = 5.0
+    domain_pause_s: float = 300.0
+    """For how long an AAA domain that refuses us is left alone."""
     of_family: Mapping[str, int] = field(default_factory=dict)
     """Devices of one family with a session; a family that is not named has no limit of its own."""
 
@@ -36,6 +40,11 @@ class Seat:
         self._places = places
         self._sitting = 0
         self._coming = asyncio.Lock()
+
+    @property
+    def taken(self) -> bool:
+        """Whether the device has a session."""
+        return self._sitting > 0
 
     async def take(self) -> Callable[[], None]:
         """Wait for a place unless there is one already; returns how to leave it, which may be called again."""
@@ -71,6 +80,7 @@ class Admission:
         self._of_family = {family: asyncio.Semaphore(most) for family, most in self._most.of_family.items()}
         self._at_jump_host: dict[tuple[str, int], asyncio.Semaphore] = {}
         self._next_s = 0.0
+        self._domains = Domains(logins_per_s=self._most.logins_per_s_of_domain, pause_s=self._most.domain_pause_s)
 
     def seat(self, family: str = "") -> Seat:
         """For one device. The place of its family is taken first: who waits for that keeps nobody else waiting."""
@@ -78,11 +88,15 @@ class Admission:
         return Seat(self._places) if own is None else Seat(own, self._places)
 
     async def open(self, seat: Seat, endpoint: Endpoint, login: Callable[[], Awaitable[CliSession]]) -> CliSession:
-        """Log in when it is our turn. The place is left when the session is closed, aborted, lost or forgotten."""
+        """Log in when it is our turn. The place is left when the session is closed, aborted, lost or forgotten.
+
+        Raises DomainPaused, and as `login`.
+        """
+        again = seat.taken
         leave = await seat.take()
         try:
             async with self._login(endpoint):
-                session = await login()
+                session = await self._domains.login(endpoint, login, again=again)
         except BaseException:
             leave()
             raise

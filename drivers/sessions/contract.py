@@ -59,6 +59,9 @@ class Endpoint:
     """Jump hosts in the order in which they are passed. Each must have its key pinned: nobody reads what it shows."""
     rest: Rest | None = None
     """FortiOS: read over REST first, and over the command line where REST cannot."""
+    aaa_domain: str = ""
+    """Devices of one name ask the same server who may log in: they are logged in to slowly, and left alone together
+    when it refuses (`domains`). Empty: none."""
 
 
 @dataclass(frozen=True, slots=True)

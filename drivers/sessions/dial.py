@@ -7,6 +7,7 @@ import contextlib
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import asyncssh
@@ -14,7 +15,7 @@ import asyncssh
 from drivers.errors import DeviceBusy, NegotiationFailed
 from drivers.sessions.contract import Endpoint, Limits, SshProfile
 from drivers.sessions.permission import permitted
-from drivers.sessions.plain_ssh import make_plain
+from drivers.sessions.plain_ssh import connect, make_plain
 from inventory.errors import AuthenticationFailed, DeviceError, IdentityMismatch, NotOnboarded, Unreachable
 
 KEEPALIVE_S: Final = 15
@@ -106,16 +107,23 @@ class Caller(asyncssh.SSHClient):
         self.change_asked = False
         self.second_factor = False
         self._connection: asyncssh.SSHClientConnection | None = None
+        self._greeted = False
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """Called when the TCP connection is ours."""
         self._connection = conn
         make_plain(conn)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called when the connection is over: neither holds the other any longer."""
+        self._greeted, self._connection = self.greeted, None
+
     @property
     def greeted(self) -> bool:
         """Whether the other side has sent its SSH version line."""
-        return self._connection is not None and bool(self._connection.get_extra_info("server_version"))
+        if self._connection is None:
+            return self._greeted
+        return bool(self._connection.get_extra_info("server_version"))
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         """Called in the key exchange, before authentication begins."""
@@ -166,29 +174,47 @@ def place(endpoint: Endpoint) -> str:
 
 def options(endpoint: Endpoint, caller: Caller) -> dict[str, object]:
     """Arguments of `asyncssh.connect` that every session uses: no agent, no user files, our key check, short lists."""
-    algorithms = PROFILES[endpoint.profile]
+    host_keys = host_key_algorithms(endpoint.profile, endpoint.host_key)
     return {
+        **_options(endpoint.username, endpoint.profile, host_keys, KEEPALIVE_S),
         "host": endpoint.host,  # with `sock` these two only name the peer
         "port": endpoint.port,
         "client_factory": lambda: caller,
-        "username": endpoint.username,
+    }
+
+
+def _options(username: str, profile: SshProfile, host_keys: tuple[str, ...], keepalive_s: float) -> dict[str, object]:
+    algorithms = PROFILES[profile]
+    return {
+        "username": username,
         "password": None,
         "client_keys": None,
         "client_host_keysign": False,
         "agent_path": None,
         "config": None,
         "known_hosts": ([], [], []),
+        "x509_trusted_certs": None,
+        "x509_trusted_cert_paths": [],
+        "gss_host": None,
         "preferred_auth": ("password", "keyboard-interactive"),
         "kex_algs": list(algorithms.key_exchange),
         "encryption_algs": list(algorithms.ciphers),
         "mac_algs": list(algorithms.macs),
-        "server_host_key_algs": list(host_key_algorithms(endpoint.profile, endpoint.host_key)),
+        "server_host_key_algs": list(host_keys),
         "compression_algs": ["none"],
-        "keepalive_interval": KEEPALIVE_S,
+        "keepalive_interval": keepalive_s,
         "keepalive_count_max": KEEPALIVES,
         "login_timeout": 0,
         "utf8_decode_errors": "replace",
     }
+
+
+@lru_cache(maxsize=256)
+def _alike(
+    username: str, profile: SshProfile, host_keys: tuple[str, ...], keepalive_s: float
+) -> asyncssh.SSHClientConnectionOptions:
+    """What connections have in common that differ in their peer only."""
+    return asyncssh.SSHClientConnectionOptions(**_options(username, profile, host_keys, keepalive_s))
 
 
 def explain(error: BaseException, endpoint: Endpoint, caller: Caller, limits: Limits) -> DeviceError:
@@ -258,7 +284,9 @@ async def login(sock: socket.socket, endpoint: Endpoint, limits: Limits) -> tupl
     caller = Caller(endpoint, limits, deadline)
     try:
         async with deadline:
-            connection = await asyncssh.connect(sock=sock, **options(endpoint, caller))
+            host_keys = host_key_algorithms(endpoint.profile, endpoint.host_key)
+            alike = _alike(endpoint.username, endpoint.profile, host_keys, KEEPALIVE_S)
+            connection = await connect(sock, endpoint.host, endpoint.port, alike, lambda: caller)
     except (TimeoutError, OSError, asyncssh.Error) as error:
         sock.close()
         raise explain(error, endpoint, caller, limits) from error

@@ -14,7 +14,7 @@ from drivers.errors import DeviceBusy, UnknownQuestion
 from drivers.sessions.contract import Endpoint, Limits
 from drivers.sessions.permission import permitted
 from drivers.sessions.screen import Prompt, Screen
-from drivers.sessions.transcript import Mask, Transcript, nowhere
+from drivers.sessions.transcript import Mask, Transcript, brief, nowhere
 from inventory.errors import AuthenticationFailed, DeviceError, NotOnboarded, Unreachable
 from inventory.secrets import MASK
 
@@ -155,7 +155,7 @@ class Dialogue:
     def _keep(self, direction: Literal["<", ">"], text: str) -> None:
         """Masking every line of a config costs more than reading it: only where somebody keeps the words."""
         if self._transcript is not nowhere:
-            self._transcript(direction, self._mask(text))
+            self._transcript(direction, self._mask(brief(self._transcript, text)))
 
     async def _type(self, line: str, *, command: bool) -> None:
         if self._prompt is None:

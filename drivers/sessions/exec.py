@@ -20,7 +20,7 @@ from drivers.sessions.contract import CliSession, Endpoint, Limits, LineResult
 from drivers.sessions.dial import hang_up
 from drivers.sessions.permission import NotPermittedError, permitted
 from drivers.sessions.ssh import open_shell_on
-from drivers.sessions.transcript import Mask, Redact, Transcript, as_it_is, nowhere
+from drivers.sessions.transcript import Direction, Mask, Redact, Transcript, as_it_is, brief, nowhere
 from drivers.sessions.wire import dial
 from inventory.errors import DeviceError, OutcomeUnknown, Truncated
 
@@ -158,7 +158,7 @@ class ExecSession:
 
     async def _ask(self, command: str, given: str, timeout_s: float) -> Answer:
         await self._permitted()
-        self._transcript(">", self._mask(f"{command}\n{given}".rstrip("\n")))
+        self._keep(">", f"{command}\n{given}".rstrip("\n"))
         received = bytearray()
         why = "the connection was lost"
         try:
@@ -183,11 +183,15 @@ class ExecSession:
         except (OSError, asyncssh.Error) as error:
             why = str(error) or why
         answer = Answer.read(bytes(received))
-        self._transcript("<", self._mask(answer.text))
+        self._keep("<", answer.text)
         cut = answer.status is None or len(received) > self._limits.output_octets
         if cut and (command != PROBE or (answer.coded and answer.status is None)):
             raise self._lost(command, why, answer)
         return answer
+
+    def _keep(self, direction: Direction, text: str) -> None:
+        if self._transcript is not nowhere:
+            self._transcript(direction, self._mask(brief(self._transcript, text)))
 
     def _lost(self, command: str, why: str, answer: Answer) -> DeviceError:
         self._open = False

@@ -19,7 +19,7 @@ import h11
 from drivers.errors import LockedOut, NotOffered
 from drivers.sessions.contract import Endpoint, Limits, Rest
 from drivers.sessions.permission import permitted
-from drivers.sessions.transcript import Mask, Redact, Transcript, as_it_is, nowhere
+from drivers.sessions.transcript import Mask, Redact, Transcript, as_it_is, brief, nowhere
 from drivers.sessions.wire import connected_socket
 from inventory.errors import (
     AuthenticationFailed,
@@ -211,7 +211,7 @@ class RestSession:
             raise self._lost(path, error, timeout_s, changes=changes and sent) from error
         finally:
             writer.close()
-        self._transcript("<", self._mask(answer.text[:2000]))
+        self._transcript("<", f"{answer.status} {self._mask(brief(self._transcript, answer.text)[:2000])}")
         return answer
 
     def _lost(self, path: str, error: Exception, timeout_s: float, *, changes: bool) -> DeviceError:

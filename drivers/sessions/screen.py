@@ -20,11 +20,14 @@ Kind = Literal["nothing", "prompt", "doubtful prompt", "pager", "question", "unk
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How the output ends at this moment."""
+    """How the output ends at this moment. `line` is the last one, or the prompt that stands above noise."""
 
     kind: Kind
     line: str = ""
     question: Question | None = None
+
+
+_NOTHING: Final = Ending("nothing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,11 @@ class Prompt:
 
 def plain(text: str) -> str:
     """Text as it stands on a terminal when ANSI sequences, carriage returns and backspaces have acted; LF line ends."""
-    text = _LINE_END.sub("\n", _ANSI.sub("", text).replace("\x00", ""))
+    if "\x1b" in text:
+        text = _ANSI.sub("", text)
+    text = text.replace("\x00", "").replace("\r\n", "\n")
+    if "\r\n" in text:
+        text = _LINE_END.sub("\n", text)
     if "\r" not in text and "\x08" not in text:
         return text
     return "\n".join(_overwritten(line) if "\r" in line or "\x08" in line else line for line in text.split("\n"))
@@ -90,6 +97,7 @@ class Screen:
         self._head = ""
         self._tail = ""
         self._echo = ""
+        self._typed = ""
         self._echoed = True
         self._asking = True
         self.octets = 0
@@ -103,6 +111,7 @@ class Screen:
         self._asking = asking
         self._pieces.clear()
         self._head = self._tail = ""
+        self._typed = echo
         self._echo = squeezed(echo)
         self._echoed = not self._echo
         self.octets = 0
@@ -115,12 +124,15 @@ class Screen:
         self._tail = (self._tail + text)[-TAIL:]
         if not self._echoed:
             self._head += text
-            self._echoed = self._echo in squeezed(plain(self._head))
+            as_typed = self._typed in self._head and "\x1b" not in self._head and "\x08" not in self._head
+            self._echoed = as_typed or self._echo in squeezed(plain(self._head))
             if len(self._head) > TAIL + 2 * len(self._echo):
                 self._echoed = True  # far too much for an echo: this device rewrites it
 
     def ending(self, learned: Prompt | None) -> Ending:
         """How the output ends now; `learned` is the prompt of this device, None before login has shown it."""
+        if not self._tail:
+            return _NOTHING
         last = self._last_line()
         if self._shell.pager.search(last):
             return Ending("pager", last)
@@ -145,7 +157,7 @@ class Screen:
 
     def _prompt_under_noise(self, learned: Prompt | None) -> str | None:
         """A prompt that is followed by nothing but log messages: the device does not print it again."""
-        if self._shell.noise is None or learned is None or not self._echoed:
+        if self._shell.noise is None or learned is None or not self._echoed or not self._may_hide_one():
             return None
         for line in reversed(plain(self._tail).split("\n")):
             prompt = Prompt.read(self._shell, line)
@@ -154,6 +166,13 @@ class Screen:
             if line.strip() and not self._shell.noise.search(line):
                 return None
         return None
+
+    def _may_hide_one(self) -> bool:
+        """Whether the last line with anything in it is noise, or can only be judged as a terminal shows it."""
+        last = self._tail.rstrip().rpartition("\n")[2]
+        assert self._shell.noise is not None
+        plainly = last.isprintable() and "\x1b" not in self._tail
+        return not plainly or self._shell.noise.search(last) is not None or Prompt.read(self._shell, last) is not None
 
     def drop_pager(self) -> None:
         """Take the pager's mark off the end of the output, after it was answered."""

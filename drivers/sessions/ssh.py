@@ -13,30 +13,83 @@ from drivers.sessions.contract import Endpoint, Limits, LineResult
 from drivers.sessions.dial import hang_up
 from drivers.sessions.dialogue import ConnectionEnded, Dialogue, OutputTooLong
 from drivers.sessions.permission import NotPermittedError, permitted
+from drivers.sessions.plain_ssh import make_plain_channel
 from drivers.sessions.transcript import Mask, Redact, Transcript, as_it_is, nowhere
 from drivers.sessions.wire import dial
 from inventory.errors import DeviceError, OutcomeUnknown, Truncated, Unreachable
 
 TERMINAL_COLUMNS = 511
 TERMINAL_ROWS = 24
+_MOST = 1 << 20
 
 
-class ChannelStream:
+class ChannelStream(asyncssh.SSHClientSession[bytes]):
     """The octets of one asyncssh shell channel."""
 
-    def __init__(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
-        self._process = process
+    def __init__(self) -> None:
+        self._channel: asyncssh.SSHClientChannel[bytes] | None = None
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._paused = False
+        self._more: asyncio.Future[None] | None = None
+        self._ended = False
+        self._error: Exception | None = None
+
+    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        """Called when the channel is open."""
+        make_plain_channel(chan)
+        self._channel = chan
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        """Called with what the device has sent; what nobody reads is left to it from `_MOST` octets on."""
+        if datatype is not None:
+            return
+        self._pieces.append(data)
+        self._held += len(data)
+        if self._held > _MOST and not self._paused and self._channel is not None:
+            self._paused = True
+            self._channel.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """Called when the device has nothing more to say. The channel stays open for what we say."""
+        self._ended = True
+        self._wake()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called when the channel is gone."""
+        if not self._ended:
+            self._error = exc
+        self._ended = True
+        self._wake()
 
     async def read(self) -> bytes:
         """See `Stream.read`."""
-        try:
-            return await self._process.stdout.read(65536)
-        except (asyncssh.Error, OSError) as error:
-            raise ConnectionEnded(str(error)) from error
+        while not self._pieces and not self._ended:
+            self._more = asyncio.get_running_loop().create_future()
+            try:
+                await self._more
+            finally:
+                self._more = None
+        if not self._pieces and self._error is not None:
+            raise ConnectionEnded(str(self._error)) from self._error
+        octets = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self._held = 0
+        if self._paused and self._channel is not None:
+            self._paused = False
+            self._channel.resume_reading()
+        return octets
 
     def write(self, octets: bytes) -> None:
         """See `Stream.write`."""
-        self._process.stdin.write(octets)
+        assert self._channel is not None
+        self._channel.write(octets)
+
+    def _wake(self) -> None:
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
 
 
 class ShellSession:
@@ -248,10 +301,11 @@ async def open_shell_on(
     mask = Mask((endpoint.password, endpoint.enable_password), redact)
     try:
         async with asyncio.timeout(limits.prompt_s):
-            process = await connection.create_process(
-                term_type="vt100", term_size=(TERMINAL_COLUMNS, TERMINAL_ROWS), encoding=None
+            _, stream = await connection.create_session(
+                ChannelStream, term_type="vt100", term_size=(TERMINAL_COLUMNS, TERMINAL_ROWS), encoding=None
             )
-        dialogue = Dialogue(ChannelStream(process), shell, limits, mask, transcript)
+        assert isinstance(stream, ChannelStream)
+        dialogue = Dialogue(stream, shell, limits, mask, transcript)
         await open_shell(dialogue, shell, endpoint, limits)
     except (TimeoutError, OSError, asyncssh.Error) as error:
         connection.abort()
@@ -264,7 +318,7 @@ async def open_shell_on(
 
     async def close() -> None:
         for command in shell.leave:
-            process.stdin.write(command.encode() + b"\n")
+            stream.write(command.encode() + b"\n")
         await hang_up(connection)
 
     return ShellSession(dialogue, shell, mask, host_key, close=close, abort=connection.abort)

@@ -50,6 +50,40 @@ def as_it_is(text: str) -> str:
     return text
 
 
+class Words:
+    """A transcript that is kept for people: what was typed (`>`) and said (`<`), a line each, masked by its session.
+
+    Of a longer answer than `longest` signs only the length is kept: such are readings, which are stored as versions.
+    Beyond `most` signs nothing more is kept until somebody takes them.
+    """
+
+    def __init__(self, *, longest: int = 2000, most: int = 200_000) -> None:
+        self._longest = longest
+        self._room = self._most = most
+        self._kept: list[str] = []
+
+    def __call__(self, direction: Direction, text: str) -> None:
+        """Keep what was typed or said."""
+        if self._room < 0:
+            return
+        self._room -= len(text)
+        self._kept.append(f"{direction} {text}" if self._room >= 0 else "… more was said, and is not kept")
+
+    def brief(self, text: str) -> str:
+        """What is kept of a text; to be asked before it is masked, which costs more the longer it is."""
+        return text if len(text) <= self._longest else f"… {len(text)} signs in {text.count(chr(10)) + 1} lines …"
+
+    def take(self) -> str:
+        """What was kept since the last time, in its order."""
+        kept, self._kept, self._room = self._kept, [], self._most
+        return "\n".join(kept)
+
+
+def brief(transcript: Transcript, text: str) -> str:
+    """`text` as far as a transcript keeps it."""
+    return transcript.brief(text) if isinstance(transcript, Words) else text
+
+
 class Mask:
     """Replaces secret values, and whatever `redact` finds, in any text that leaves the session."""
 

@@ -47,6 +47,7 @@ class FortiRest:
         self.port = 0
         self.fingerprint = ""
         self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
         context, der = _own_certificate(self._device.own_serial)
@@ -60,8 +61,12 @@ class FortiRest:
     ) -> None:
         if self._server is not None:
             self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._open), return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             length = next(
@@ -76,6 +81,9 @@ class FortiRest:
             return
         finally:
             writer.close()
+            with contextlib.suppress(OSError, ssl.SSLError):
+                await writer.wait_closed()
+            self._open.discard(writer)
 
     async def _reply(self, writer: asyncio.StreamWriter, status: int, kind: str, text: str) -> None:
         octets = text.encode("utf-8", "surrogateescape")

@@ -23,7 +23,7 @@ from drivers.simulator.control import ControlServer, Handler, serve_control
 from drivers.simulator.faults import Faults
 from drivers.simulator.ground_truth import ClockMs, DeviceLog, Login, PendingUndo, Record, Truth, wall_ms
 from drivers.simulator.relay import Relay
-from drivers.simulator.ssh_door import SSH1_GREETING, Connection, Door, algorithms, reset, stay_silent
+from drivers.simulator.ssh_door import SSH1_GREETING, Connection, Door, algorithms, reset, speak, stay_silent
 from drivers.simulator.terminal import HungUp, Terminal
 from inventory.errors import BadInput
 
@@ -81,6 +81,7 @@ class CliDevice(ABC):
         self._logins: list[Login] = []
         self._host_key = asyncssh.generate_private_key("ssh-ed25519")
         self._other_keys: dict[str, asyncssh.SSHKey] = {}
+        self._alike: tuple[object, asyncssh.SSHServerConnectionOptions] | None = None
         self._listener: socket.socket | None = None
         self._port = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -412,24 +413,30 @@ class CliDevice(ABC):
         self.log.add("connected", host_key=fingerprint)
         door = Door(self, connection)
         try:
-            ssh = await asyncssh.run_server(
-                connected,
-                server_factory=lambda: door,
+            ssh = await speak(connected, self._options(pair), door, lambda process: self._channel(process, connection))
+            await ssh.wait_closed()
+        except (OSError, asyncssh.Error):
+            # The client went away or was refused before it was in: the log has what it showed.
+            connection.abort()
+
+    def _options(self, pair: asyncssh.SSHKeyPair) -> asyncssh.SSHServerConnectionOptions:
+        kind = (pair.public_data, self.faults.key_exchange, self.auth_methods)
+        if self._alike is None or self._alike[0] != kind:
+            made = asyncssh.SSHServerConnectionOptions(
                 server_host_keys=[pair],
-                process_factory=lambda process: self._channel(process, connection),
                 encoding=None,
                 line_editor=False,
                 password_auth="password" in self.auth_methods,
                 kbdint_auth="keyboard-interactive" in self.auth_methods,
                 public_key_auth=False,
                 allow_scp=False,
+                gss_host=None,
+                x509_trusted_certs=None,
                 server_version="Cisco-1.25" if self.family == "ios" else "FortiSSH_1.0",
                 **algorithms(self.faults),
             )
-            await ssh.wait_closed()
-        except (OSError, asyncssh.Error):
-            # The client went away or was refused before it was in: the log has what it showed.
-            connection.abort()
+            self._alike = (kind, made)
+        return self._alike[1]
 
     async def _channel(self, process: asyncssh.SSHServerProcess[bytes], connection: Connection) -> None:
         pty = process.get_terminal_type() is not None

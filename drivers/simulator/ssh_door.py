@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 import asyncssh
@@ -55,11 +56,27 @@ class Connection:
 
 
 class _AsADevice(asyncssh.SSHServerConnection):
-    """Without the empty packet that the library sends before each packet: no device does that."""
+    """Without the empty packet that the library sends before each packet: no device does that. Nor does it work out
+    lines of a log that nobody keeps: a fleet of them shares one core."""
 
     def send_packet(self, pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
         if pkttype != _IGNORE:
-            super().send_packet(pkttype, *args, handler=handler)
+            super().send_packet(pkttype, *args)
+
+    def create_server_channel(
+        self, encoding: str | None = "", errors: str = "", window: int = 0, max_pktsize: int = 0
+    ) -> asyncssh.SSHServerChannel[bytes]:
+        channel = super().create_server_channel(encoding, errors, window, max_pktsize)
+        channel.__class__ = _OfADevice
+        return channel
+
+    def _log_packet(self, *_told: object) -> None:
+        return
+
+
+class _OfADevice(asyncssh.SSHServerChannel[bytes]):
+    def _log_packet(self, *_told: object) -> None:
+        return
 
 
 class Door(asyncssh.SSHServer):
@@ -103,6 +120,31 @@ def algorithms(faults: Faults) -> dict[str, list[str]]:
     """Arguments of asyncssh for what the device can agree on."""
     chosen = _KEY_EXCHANGE.get(faults.key_exchange)
     return {} if chosen is None else {"kex_algs": [chosen], **_OLD}
+
+
+async def speak(
+    connected: socket.socket,
+    alike: asyncssh.SSHServerConnectionOptions,
+    door: Door,
+    channel: Callable[[asyncssh.SSHServerProcess[bytes]], Awaitable[None]],
+) -> asyncssh.SSHServerConnection:
+    """As `asyncssh.run_server`, with options that all connections of a device have in common: they cost as much as a
+    login. Raises as that does."""
+    loop = asyncio.get_running_loop()
+    options = copy.copy(alike)
+    options.protocol_factory = lambda: door
+    options.process_factory = channel
+    waiter = options.waiter = loop.create_future()
+    _, ssh = await loop.create_connection(
+        lambda: asyncssh.SSHServerConnection(loop, options, wait="auth"), sock=connected
+    )
+    try:
+        await waiter
+    except BaseException:
+        ssh.abort()
+        await ssh.wait_closed()
+        raise
+    return ssh
 
 
 def reset(connected: socket.socket) -> None:

@@ -134,7 +134,7 @@ async def _ours(pipe: Connection, folder: Path, units: list[Unit], at_once: int,
         all_ended = asyncio.Event()
 
         async def advance(push_id: int) -> bool:
-            finished = await service.advance(push_id)
+            finished = await service.go_on(push_id)
             if finished:
                 ended.add(push_id)
                 if len(ended) == len(units):
@@ -149,7 +149,7 @@ async def _ours(pipe: Connection, folder: Path, units: list[Unit], at_once: int,
             meter = _Meter()
             plans = await _each(range(1, len(units) + 1), at_once, lambda entry: _planned(service, entry))
             plan_cpu_s = meter.spent_s()
-            pushes = [await service.start(Scope.everything(), plan, "ann") for plan in plans]
+            pushes = await _each(plans, at_once, lambda plan: service.start(Scope.everything(), plan, "ann"))
             await all_ended.wait()
             took = meter.took(plan_cpu_s)
         for push_id in pushes:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import TypeVar
 
 from drivers.simulator.ios_cli import IosDevice
 
+Live = TypeVar("Live")
 USERNAME = "kajitori"
 CONFIG = """version 15.2
 hostname osaka-edge-01
@@ -29,9 +31,6 @@ end
 @contextmanager
 def router(serial: str, *, password: str = "correct horse", pace: float = 50.0) -> Iterator[IosDevice]:
     """A router that is on until the block ends, in a loop and thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name=f"router {serial}")
-    thread.start()
     device = IosDevice(
         hostname="osaka-edge-01",
         serial=serial,
@@ -42,11 +41,23 @@ def router(serial: str, *, password: str = "correct horse", pace: float = 50.0) 
         pace=pace,
         management="GigabitEthernet0/0",
     )
-    try:
-        asyncio.run_coroutine_threadsafe(device.start(), loop).result(20)
+    with beside(device, serial):
         yield device
+
+
+@contextmanager
+def beside(what: AbstractAsyncContextManager[Live], name: str) -> Iterator[Live]:
+    """What lives in a loop and thread of its own until the block ends."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name=name)
+    thread.start()
+    try:
+        made = asyncio.run_coroutine_threadsafe(what.__aenter__(), loop).result(20)
+        try:
+            yield made
+        finally:
+            asyncio.run_coroutine_threadsafe(what.__aexit__(None, None, None), loop).result(20)
     finally:
-        asyncio.run_coroutine_threadsafe(device.aclose(), loop).result(20)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(20)
         loop.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -17,10 +18,12 @@ import pytest
 from drivers import plan
 from drivers.dialects import dialect
 from drivers.registry import driver
-from drivers.sessions.transcript import Mask
+from drivers.sessions.transcript import Mask, Words
 from inventory.errors import BadInput, ConfigSyntax
 from inventory.plans import ConfigText
-from tests.controller.house import Fleet, House, Json, ok
+from tests.controller.house import Fleet, House, Json, ok, serial
+from tests.controller.routers import USERNAME, router
+from tests.controller.waiting_here import until
 from tests.deep.depth import sample
 from tests.drivers.dialects.test_secrets import PLACES
 
@@ -75,6 +78,12 @@ def told(one: Generated) -> Iterator[str]:
     computed = plan.compute(family, ConfigText.single(one.text), ConfigText.single(one.changed))
     yield from (computed.diff_shown, computed.proof, repr(computed.management_path))
     yield from (*computed.remediation_shown, *computed.rollback_shown)
+    typed, mask = Words(), Mask((), d.redact)
+    mask.learn("\n".join(computed.remediation))
+    for line in computed.remediation:
+        typed(">", mask(typed.brief(line)))
+        typed("<", mask(typed.brief(f"% Invalid input: {line}")))
+    yield typed.take()
     yield plan.difference_shown(family, ConfigText.single(one.text), ConfigText.single(one.changed))
 
 
@@ -126,3 +135,47 @@ def _stored(api: httpx.Client, entry: str, one: Generated) -> None:
     newest: list[Any] = ok(api.get(f"{entry}/configs", params={"limit": 3}))["items"]
     ok(api.get(f"/configs/{newest[0]['id']}"))
     api.get(f"/configs/{newest[0]['id']}/diff/{newest[-1]['id']}")
+
+
+def test_none_of_those_that_are_pushed_stands_in_a_transcript(house: House, fleet: Fleet) -> None:
+    """A line may well be refused by the router, which repeats it; the transcript has that, too."""
+    every = [one for one in generated() if one.dialect == "indented"]
+    said: list[tuple[str, str]] = []
+    api = house.client()
+    api.event_hooks["response"].append(lambda answer: said.append((str(answer.request.url), answer.read().decode())))
+    other = house.client(ok(fleet.api.post("/api-keys", json={"name": "another", "role": "operator"}))["key"])
+    name, pushed = serial(), 0
+    with router(name) as device:
+        endpoint = {"host": "127.0.0.1", "port": device.port, "username": USERNAME, "password": "correct horse"}
+        body = fleet.ssh(serial_number=name, endpoint=endpoint, place={"management": fleet.management()})
+        entry = fleet.register(body)["place"]
+        for item in ("line", "site", "installation", "other", "device"):
+            ok(fleet.api.put(f"/adapters/{name}/checklist/{item}", json={}))
+        ok(fleet.api.post(f"/adapters/{name}/identify"))
+        for one in sample(every, every[:3]):
+            lines = "".join(line + "\n" for line in one.text.splitlines()[2:-1])
+            text = device.running_text().removesuffix("end\n") + lines + "end\n"
+            ok(api.put(f"/entries/{entry}/configs/working", json={"modules": [{"text": text}]}))
+            made = api.post("/plans", json={"entry": entry})
+            if not made.is_success:
+                continue
+            number = made.json()["id"]
+            for person in (api, other)[: made.json()["approvals_needed"]]:
+                ok(person.post(f"/plans/{number}/approve"))
+            push = ok(api.post("/pushes", json={"plan": number}))["id"]
+            until(partial(_over, api, push), what="the end of the push")
+            pieces = ok(api.get(f"/pushes/{push}/transcripts"))
+            assert pieces
+            said += [("transcript", piece["words"]) for piece in pieces]
+            ok(api.get("/transcripts", params={"push": push}))
+            pushed += 1
+    assert pushed >= 2
+    written = house.log.read_text(encoding="utf-8", errors="replace")
+    for one in sample(every, every[:3]):
+        assert [where for where, text in said if found(one, text)] == []
+        assert found(one, written) == []
+
+
+def _over(api: httpx.Client, push: int) -> str | None:
+    told: str | None = ok(api.get(f"/pushes/{push}"))["outcome"]
+    return told

@@ -264,8 +264,11 @@ def _everything(planted: Planted, api: httpx.Client, house: House) -> None:
         ok(api.get(f"/plans/{plan['id']}"))
     for push in list(items("/pushes")):
         pages.append(f"/status/pushes/{push['id']}")
-        for part in ("", "/journal", "/explain"):
+        for part in ("", "/journal", "/explain", "/transcripts"):
             ok(api.get(f"/pushes/{push['id']}{part}"))
+        assert ok(api.get(f"/pushes/{push['id']}/transcripts")), "a push of which nothing is told"
+    for one in list(items("/transcripts")):
+        assert ok(api.get(f"/transcripts/{one['id']}"))["words"]
     for path in (
         "/operations",
         "/events",

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+from xml.etree import ElementTree
 
 from controller.store.migrate import upgrade
 from tests.controller.push import cutting, cutting_arms
@@ -67,19 +68,27 @@ def main() -> int:
     options.add_argument("families", nargs="*", default=FAMILIES, help="all of them by default")
     options.add_argument("--every", type=int, default=1, help="cut after every n-th byte only")
     options.add_argument("--workers", type=int, default=2)
-    options.add_argument("--cuts-only", action="store_true", help="leave out the kills and cancellations")
+    only = options.add_mutually_exclusive_group()
+    only.add_argument("--cuts-only", action="store_true", help="leave out the kills and cancellations")
+    only.add_argument("--kills-only", action="store_true", help="leave out the cuts")
     chosen = options.parse_args()
     unknown = set(chosen.families) - set(FAMILIES)
     if unknown:
         options.error(f"no such families: {', '.join(sorted(unknown))}")
-    started = time.monotonic()
     os.environ[DEEP] = "1"
+    untrue = 0 if chosen.kills_only else _cuts(chosen.families, chosen.every, chosen.workers)
+    return int(bool(untrue) or (not chosen.cuts_only and _stories() != 0))
+
+
+def _cuts(families: Sequence[str], every: int, workers: int) -> int:
+    """Make all cuts, and print what came of them; how many ended in anything but the truth."""
+    started = time.monotonic()
     outcomes: dict[tuple[str, str], Counter[str]] = {}
     untrue: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        works = asyncio.run(plan(chosen.families, chosen.every, Path(folder)))
+        works = asyncio.run(plan(families, every, Path(folder)))
         sys.stdout.flush()
-        with multiprocessing.get_context("spawn").Pool(chosen.workers) as pool:
+        with multiprocessing.get_context("spawn").Pool(workers) as pool:
             for done in pool.imap_unordered(carry_out, works):
                 key = done.work.started.family, done.work.direction
                 outcomes.setdefault(key, Counter()).update(done.outcomes)
@@ -94,13 +103,23 @@ def main() -> int:
         sys.stdout.write(f"{family:<8} {direction:<7}{sum(found.values()):>6} cuts, all true: {told}\n")
     sys.stdout.write(f"{len(untrue)} untrue; {time.monotonic() - started:.0f} s\n")
     sys.stdout.flush()
-    return int(bool(untrue) or (not chosen.cuts_only and _stories() != 0))
+    return len(untrue)
 
 
 def _stories() -> int:
-    """The stories that take a few states in an ordinary run, with all of them."""
-    command = [sys.executable, "-m", "pytest", "-q", *STORIES]
-    return subprocess.run(command, check=False).returncode
+    """The stories that take a few states in an ordinary run, with all of them; prints how many each file has."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "stories.xml"
+        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *STORIES]
+        status = subprocess.run(command, check=False).returncode
+        passed: Counter[str] = Counter()
+        failed: Counter[str] = Counter()
+        for story in ElementTree.parse(report).iter("testcase"):  # our own file
+            named = story.get("classname", "")
+            (failed if any(part.tag in ("failure", "error") for part in story) else passed)[named] += 1
+    for named in sorted({*passed, *failed}):
+        sys.stdout.write(f"{named:<50}{passed[named]:>5} true, {failed[named]} untrue\n")
+    return status
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ class Bench:
         self.made.append(made)
         return made
 
-    async def device_for(self, _adapter_id: int) -> Device:
+    async def device_for(self, _adapter_id: int, *_told: object) -> Device:
         """See `controller.push.reach.Reach`."""
         device: Any = self.reach()
         enter, read = device.enter, device.read

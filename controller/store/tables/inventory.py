@@ -213,6 +213,7 @@ endpoints: Final = Table(
     Column("rest_token_sealed", LargeBinary, nullable=True),
     Column("rest_port", Integer, nullable=True),
     base.text("rest_certificate", nullable=True),
+    base.text("aaa_domain", nullable=True),
 )
 
 checklist_items: Final = Table(

@@ -232,6 +232,26 @@ def dumped(seed: Seeded) -> Arranged:
     return Arranged({"operation_id": number})
 
 
+def carried_out(seed: Seeded) -> int:
+    """Number of an operation that is done, on the router."""
+    body = {"adapter": seed.reachable, "kind": "read-status", "parameters": {"items": [{"text": "show clock"}]}}
+    number = int(ok(seed.fleet.api.post("/operations", json=body))["id"])
+    until(lambda: ok(seed.fleet.api.get(f"/operations/{number}"))["outcome"], what="the end of an operation")
+    return number
+
+
+def transcript(seed: Seeded) -> int:
+    """Number of its transcript."""
+    found = ok(seed.fleet.api.get("/transcripts", params={"operation": carried_out(seed)}))["items"]
+    return int(found[0]["id"])
+
+
+def endpoint(seed: Seeded) -> Json:
+    """Where the router is reached."""
+    found: Json = ok(seed.fleet.api.get(f"/adapters/{seed.reachable}/endpoint"))
+    return found
+
+
 def key_number(seed: Seeded) -> int:
     """Number of a key that may be revoked."""
     return int(ok(seed.fleet.api.post("/api-keys", json={"name": "short-lived", "role": "viewer"}))["id"])
@@ -454,6 +474,9 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "change_endpoint": lambda s: Arranged(
         {"serial": s.fleet.register(s.fleet.ssh())["serial_number"]}, ENDPOINT, headers=ANY
     ),
+    "detect_family": lambda s: Arranged(
+        body={name: endpoint(s)[name] for name in ("host", "port", "username")} | {"password": PASSWORD}
+    ),
     "list_claims": lambda _: Arranged(),
     "list_boots": lambda s: Arranged({"serial": loose(s)}, query={"limit": 5}),
     "read_contact": lambda s: Arranged({"serial": loose(s)}),
@@ -503,6 +526,10 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "read_operation_file": dumped,
     "explain_operation": lambda s: Arranged({"operation_id": waiting(s)}),
     "cancel_operation": lambda s: Arranged({"operation_id": waiting(s)}),
+    "list_transcripts": lambda s: Arranged(query={"adapter": s.reachable, "entry": s.entry}),
+    "read_transcript": lambda s: Arranged({"transcript_id": transcript(s)}),
+    "read_push_transcripts": lambda s: Arranged({"push_id": later(s)}),
+    "read_operation_transcripts": lambda s: Arranged({"operation_id": carried_out(s)}),
     "import_readings": reading,
     "create_link": lambda s: Arranged(body={"entry": s.entry, "interface": "GigabitEthernet0/0"}),
     "list_links": lambda _: Arranged(query={"limit": 1}),

@@ -21,6 +21,7 @@ BODY = {
     "transport": "lane",
     "jump": [HOP],
     "rest": {"token": "kg7tdX9d8Qn4", "port": 8443},
+    "aaa_domain": "tacacs.example",
 }
 
 
@@ -30,7 +31,7 @@ def test_jump_hosts_and_rest_are_kept_and_their_credentials_never_shown(fleet: F
 
     shown = ok(put)
 
-    assert shown["transport"] == "lane"
+    assert (shown["transport"], shown["aaa_domain"]) == ("lane", "tacacs.example")
     assert [(hop["host"], hop["port"], hop["username"]) for hop in shown["jump"]] == [("192.0.2.1", 22, "jumper")]
     assert shown["rest"] == {"port": 8443, "certificate": None}
     whole = put.text + fleet.api.get(f"/adapters/{name}/endpoint").text + fleet.api.get("/audit").text

@@ -87,6 +87,33 @@ def test_a_router_behind_ssh_is_asked_and_its_secrets_are_masked(line: Line) -> 
     assert "refused" in told["said"]
 
 
+def test_what_was_typed_and_said_is_found_by_adapter_operation_and_number(house: House, line: Line) -> None:
+    waits = line.starts("ping", address="192.0.2.9")  # sent or not, by the time that it is looked at
+    line.ended(waits)
+    told = line.asks("md-command", command="show running-config | include username")
+    (piece,) = ok(line.api.get(f"/operations/{told['id']}/transcripts"))
+    assert "> show running-config | include username" in piece["words"]
+    assert "‹masked›" in piece["words"]
+    assert (piece["operation"], piece["push"], piece["adapter"]) == (told["id"], None, line.serial)
+    index = ok(line.api.get("/transcripts", params={"adapter": line.serial}))["items"]
+    assert [one["operation"] for one in index] == [told["id"], waits]
+    assert "words" not in index[0]
+    assert ok(line.api.get(f"/transcripts/{piece['id']}")) == piece
+    where = ["--url", house.url, "--key-file", str(house.directory / "admin.key")]
+    shown = CliRunner().invoke(app, ["operation", "transcript", str(told["id"]), *where])
+    assert (shown.exit_code, piece["words"] in shown.stdout) == (0, True)
+    listed = CliRunner().invoke(app, ["transcript", "list", "--operation", str(told["id"]), "--json", *where])
+    assert json.loads(listed.stdout) == index[:1]
+    one = CliRunner().invoke(app, ["transcript", "show", str(piece["id"]), "--json", *where])
+    assert json.loads(one.stdout) == piece
+    later = {"adapter": line.serial, "kind": "ping", "parameters": {"address": "192.0.2.9"}}
+    later["not_before"] = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    unsent = ok(line.api.post("/operations", json=later))["id"]
+    assert ok(line.api.get(f"/operations/{unsent}/transcripts")) == []
+    refused(line.api.get("/transcripts/2000000000"), 404, "not-found")
+    refused(line.api.get("/operations/2000000000/transcripts"), 404, "not-found")
+
+
 def test_what_would_change_the_configuration_is_refused_before_anything_is_sent(line: Line) -> None:
     body = {"adapter": line.serial, "kind": "md-command", "parameters": {"command": "conf t"}}
     problem = refused(line.api.post("/operations", json=body), 409, "rule-violation")

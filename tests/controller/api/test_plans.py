@@ -7,14 +7,18 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from controller.cli.app import app
 from drivers.simulator.ios_cli import IosDevice
 from tests.controller.api.arranged import write
 from tests.controller.house import Fleet, House, ok, refused, serial
 from tests.controller.routers import USERNAME, router
+from tests.controller.waiting_here import until
 
 pytestmark = pytest.mark.xdist_group("daemon")
 PASSWORD = "correct horse"
+SECRET = "Pl7c61f0b2a94d"
 
 
 @pytest.fixture
@@ -81,3 +85,50 @@ def test_a_plan_is_recomputed_to_the_same_config(fleet: Fleet, place: tuple[str,
     assert (again["intent_digest"], again["id"] > made["id"]) == (made["intent_digest"], True)
     problem = refused(fleet.api.post("/plans", json={"entry": entry, "before_push": 2**31 - 1}), 404, "not-found")
     assert "push" in problem["detail"]
+
+
+def test_what_was_typed_and_said_in_a_push_is_told_without_its_secrets(
+    house: House, fleet: Fleet, place: tuple[str, IosDevice]
+) -> None:
+    entry, device = place
+    more = f"snmp-server community {SECRET} RO\n"
+    write(fleet, entry, device.running_text().replace("end\n", f"{more}end\n"))
+    device.throw(padding=4000)
+    made = ok(fleet.api.post("/plans", json={"entry": entry}))
+    ok(fleet.api.post(f"/plans/{made['id']}/approve"))
+    if made["approvals_needed"] == 2:
+        ok(somebody(house, fleet, f"carol-{serial()}").post(f"/plans/{made['id']}/approve"))
+    push = ok(fleet.api.post("/pushes", json={"plan": made["id"]}))["id"]
+    until(lambda: ok(fleet.api.get(f"/pushes/{push}"))["outcome"], what="the end of the push")
+    pieces = ok(fleet.api.get(f"/pushes/{push}/transcripts"))
+    assert [one["state"] for one in pieces] == ["applying", "done"]
+    words = "\n".join(one["words"] for one in pieces)
+    typed = [line for line in words.splitlines() if line.startswith("> ")]
+    assert any(line.startswith("> configure terminal revert timer") for line in typed), typed
+    assert "> snmp-server community ‹masked› RO" in typed
+    assert typed.index("> snmp-server community ‹masked› RO") < typed.index("> configure confirm")
+    assert SECRET not in words
+    assert " signs in " in words, "long readings are versions, and told by their length"
+    index = ok(fleet.api.get("/transcripts", params={"entry": entry, "push": push}))["items"]
+    assert [one["id"] for one in index] == [one["id"] for one in reversed(pieces)]
+    where = ["--url", house.url, "--key-file", str(house.directory / "admin.key")]
+    told = CliRunner().invoke(app, ["push", "transcript", str(push), *where])
+    assert told.exit_code == 0
+    assert "> configure confirm" in told.stdout
+
+
+def test_a_line_that_is_refused_stands_in_the_transcript_with_what_was_said_to_it(
+    fleet: Fleet, place: tuple[str, IosDevice]
+) -> None:
+    entry, device = place
+    device.throw(reject_lines=("ip http timeout-policy idle 60",))
+    write(fleet, entry, device.running_text().replace("end\n", "ip http timeout-policy idle 60\nend\n"))
+    made = ok(fleet.api.post("/plans", json={"entry": entry}))
+    ok(fleet.api.post(f"/plans/{made['id']}/approve"))
+    push = ok(fleet.api.post("/pushes", json={"plan": made["id"]}))["id"]
+    ended = until(lambda: ok(fleet.api.get(f"/pushes/{push}"))["outcome"], what="the end of the push")
+    assert ended == "not-done"
+    pieces = ok(fleet.api.get(f"/pushes/{push}/transcripts"))
+    said = next(one["words"] for one in pieces if one["state"] == "applying")
+    assert "% Invalid input" in said[said.index("> ip http timeout-policy") :]
+    assert any("> configure revert now" in one["words"] for one in pieces)

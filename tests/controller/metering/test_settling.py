@@ -215,9 +215,9 @@ def test_the_quick_way_through_a_datagram_agrees_with_the_decoder(tail: bytes, k
     assert quick
     content = codec.content(datagram)
     assert codec.statistics(content) == decoded.statistics
-    counted = {s.index: s.values[:2] for s in decoded.statistics if s.name == "traffic-rate"}
-    counted |= {s.index: s.values[:2] for s in decoded.statistics if s.name == "traffic-count"}
-    assert {i: (into, out) for i, into, out, _ in codec.traffic(content)} == counted
+    counted = {s.index: s.values[:2] + s.values[4:] for s in decoded.statistics if s.name == "traffic-rate"}
+    counted |= {s.index: s.values[:2] + s.values[4:] for s in decoded.statistics if s.name == "traffic-count"}
+    assert {i: (into, out, *errors) for i, into, out, _, *errors in codec.traffic(content)} == counted
 
 
 def _signed(tail: bytes, key: bytes) -> bytes:

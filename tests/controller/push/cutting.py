@@ -137,7 +137,7 @@ class _Reach:
         self._device = device
         self._clock = clock
 
-    async def device_for(self, _adapter_id: int) -> Device:
+    async def device_for(self, _adapter_id: int, *_told: object) -> Device:
         host_key = self._device.host_key.export_public_key().decode("ascii").strip()
         endpoint = Endpoint("127.0.0.1", self._device.port, "op", Secret(PASSWORD), host_key=host_key)
         return over_ssh(self._device.family, endpoint, SERIAL, wait=self._clock.wait, limits=LIMITS)

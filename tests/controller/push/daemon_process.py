@@ -31,6 +31,7 @@ from controller.store.database import Database
 from drivers.push import Device, PushJob, Step
 from drivers.sessions.arms import ArmsLink
 from drivers.sessions.permission import PERMIT, NotPermittedError
+from drivers.sessions.transcript import Transcript
 from inventory.plans import ConfigText, PushState
 from inventory.startups import Served
 from tests.controller.push.place import ENTRY_ID
@@ -78,8 +79,8 @@ class HaltingReach:
         self._halt = halt
         self._told = told
 
-    async def device_for(self, adapter_id: int) -> Device:
-        device: Any = await self._reach.device_for(adapter_id)
+    async def device_for(self, adapter_id: int, *told: Transcript) -> Device:
+        device: Any = await self._reach.device_for(adapter_id, *told)
         enter, read = device.enter, device.read
 
         async def entering(state: PushState, job: PushJob) -> Step:
@@ -140,7 +141,7 @@ async def serve(told: Connection, orders: Orders) -> None:
             database=database, keyring=keyring, clock=clock, reach=reach, planner=TextPlanner(), lease=lease
         )
         url = f"sqlite:///{orders.folder / f'engine-{orders.node}.db'}"
-        engine = await DbosEngine.open(url, node_id=node.node_id, advance=service.advance)
+        engine = await DbosEngine.open(url, node_id=node.node_id, advance=service.go_on)
         if orders.start:
             plan = await service.make_plan(ALL, ENTRY_ID, "ann")
             for person in ("bob", "carol")[: plan.approvals_needed]:

@@ -65,7 +65,7 @@ class House:
         """Advance until finished, with a new daemon after each kill."""
         for _ in range(300):
             try:
-                if await self.service.advance(push_id):
+                if await self.service.go_on(push_id):
                     return await self.service.status(ALL, push_id)
             except Killed:
                 await self.restart(down_s)

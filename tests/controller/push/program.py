@@ -216,7 +216,7 @@ class FakeReach:
     def __init__(self, program: Program) -> None:
         self.program = program
 
-    async def device_for(self, adapter_id: int) -> Device:
+    async def device_for(self, adapter_id: int, *_told: object) -> Device:
         return FakeDevice(self.program)
 
 

@@ -170,7 +170,7 @@ async def test_killed_at_a_state_and_started_again_at_once(site: Site, state: Pu
     await site.must_tell_the_truth()
 
 
-@pytest.mark.parametrize("state", sample(STATES[2:-2], (PushState.APPLYING, PushState.CONFIRMED)))
+@pytest.mark.parametrize("state", sample(STATES[:-1], (PushState.APPLYING, PushState.CONFIRMED)))
 async def test_killed_before_the_adapter_was_asked(site: Site, state: PushState) -> None:
     await site.killed_at(Halt(state, "before"))
     await to_the_end(site.orders)

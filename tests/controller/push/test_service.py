@@ -363,7 +363,7 @@ async def test_a_device_in_the_middle_of_going_back_is_not_taken_for_a_stranger(
     house.program.undo("guard fired")
     house.program.running = "hostname tokyo\nmtu 1400\n!half undone\n"
 
-    async def device_for(adapter_id: int) -> Device:
+    async def device_for(adapter_id: int, *_told: object) -> Device:
         return Undoing(house.program)
 
     await house.restart()
@@ -398,7 +398,7 @@ async def test_the_intention_is_on_disk_before_the_device_sees_the_command(house
                 seen.append((state, (await pushes.rows(tx, int(job.push_id)))[-1].state))
             return await super().enter(state, job)
 
-    async def device_for(adapter_id: int) -> Device:
+    async def device_for(adapter_id: int, *_told: object) -> Device:
         return Watching(house.program)
 
     push_id = await house.start()
@@ -446,7 +446,7 @@ async def test_the_dispatcher_starts_what_is_due_one_push_for_each_device(house_
     later = await house.plan()
     await house.service.approve(ALL, later.id, "bob")
     third = await house.service.start(ALL, later.id, "ann", house.clock.now_ms() + 30 * 86_400_000)
-    engine = await DbosEngine.open(f"sqlite:///{tmp_path}/engine.db", node_id="n1", advance=house.service.advance)
+    engine = await DbosEngine.open(f"sqlite:///{tmp_path}/engine.db", node_id="n1", advance=house.service.go_on)
 
     async def over() -> bool:
         states = [(await house.service.status(ALL, push_id)).finished_ms is not None for push_id in (first, second)]
@@ -481,18 +481,18 @@ async def test_after_a_restart_the_engine_goes_on_with_the_push(house_in_time: H
                 await asyncio.Event().wait()
             return step
 
-    async def device_for(adapter_id: int) -> Device:
+    async def device_for(adapter_id: int, *_told: object) -> Device:
         return Holding(house.program)
 
     house.service._reach.device_for = device_for  # type: ignore[method-assign] # the test's own reach
-    engine = await DbosEngine.open(url, node_id="n1", advance=house.service.advance)
+    engine = await DbosEngine.open(url, node_id="n1", advance=house.service.go_on)
     async with dispatching(house, engine):
         await asyncio.wait_for(held.wait(), 20)
     assert not await house.service.stop(deadline_s=0.05)
     await engine.close()
 
     await house.restart()
-    engine = await DbosEngine.open(url, node_id="n1", advance=house.service.advance)
+    engine = await DbosEngine.open(url, node_id="n1", advance=house.service.go_on)
 
     async def done() -> bool:
         return (await house.service.status(ALL, push_id)).finished_ms is not None
@@ -515,12 +515,12 @@ async def test_a_defect_of_ours_does_not_loop_for_ever(house_in_time: House, tmp
         async def enter(self, state: PushState, job: PushJob) -> Step:
             raise ZeroDivisionError
 
-    async def device_for(adapter_id: int) -> Device:
+    async def device_for(adapter_id: int, *_told: object) -> Device:
         return Broken(house.program)
 
     push_id = await house.start()
     house.service._reach.device_for = device_for  # type: ignore[method-assign] # the test's own reach
-    engine = await DbosEngine.open(f"sqlite:///{tmp_path}/engine.db", node_id="n1", advance=house.service.advance)
+    engine = await DbosEngine.open(f"sqlite:///{tmp_path}/engine.db", node_id="n1", advance=house.service.go_on)
 
     async def over() -> bool:
         return (await house.service.status(ALL, push_id)).finished_ms is not None
@@ -546,7 +546,7 @@ async def test_a_stop_lets_a_transition_reach_its_outcome(house: House) -> None:
                 await go.wait()
             return await super().enter(state, job)
 
-    async def device_for(adapter_id: int) -> Device:
+    async def device_for(adapter_id: int, *_told: object) -> Device:
         return Slow(house.program)
 
     push_id = await house.start()

@@ -89,7 +89,7 @@ async def test_a_push_that_holds_the_device_is_not_disturbed(house: House) -> No
 class Cut(FakeReach):
     """Every reading ends early."""
 
-    async def device_for(self, adapter_id: int) -> Device:
+    async def device_for(self, adapter_id: int, *_told: object) -> Device:
         class Early(FakeDevice):
             async def read(self) -> ConfigText:
                 raise Truncated("the end mark is missing")

@@ -36,7 +36,7 @@ class HereEngine:
             self.runs[push_id, attempt] = asyncio.create_task(self._until_finished(push_id))
 
     async def _until_finished(self, push_id: int) -> None:
-        while not await self.service.advance(push_id):
+        while not await self.service.go_on(push_id):
             pass
 
     async def cancel(self, push_id: int, attempt: int) -> None:

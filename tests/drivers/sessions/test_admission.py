@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 
 import pytest
 
+from drivers.errors import DomainPaused
 from drivers.ios import DRIVER
 from drivers.sessions.admission import Admission, Most
 from drivers.sessions.carriers import connector
@@ -162,3 +164,73 @@ async def test_a_connector_goes_through_the_gate(device: IosDevice) -> None:
     assert session.host_key == device.host_key.export_public_key().decode().strip()
     assert (await session.lines(["show inventory"], timeout_s=10))[0].failed is False
     await session.close()
+
+
+def of_domain(device: IosDevice, password: str = "pw") -> Endpoint:
+    return replace(to(device, password), aaa_domain="tacacs.example")
+
+
+@pytest.fixture
+async def another() -> AsyncIterator[IosDevice]:
+    async with IosDevice(
+        hostname="r2", serial="FTX2", model="ISR4331", config_text="hostname r2\nend\n", username="op", password="pw"
+    ) as device:
+        yield device
+
+
+async def test_two_devices_that_refuse_us_in_a_row_keep_their_domain_from_being_asked(
+    device: IosDevice, another: IosDevice
+) -> None:
+    gate = Admission(Most(domain_pause_s=0.3, logins_per_s_of_domain=1000.0))
+    for one in (device, device, another):
+        with pytest.raises(AuthenticationFailed):
+            await gate.open(gate.seat(), of_domain(one, "wrong"), dialling(one, "wrong"))
+
+    with pytest.raises(DomainPaused, match=r"2 devices of AAA domain tacacs\.example"):
+        await gate.open(gate.seat(), of_domain(device), dialling(device))
+    assert len(device.logins) == 2, "nothing was sent"
+    await (await gate.open(gate.seat(), to(device), dialling(device))).close()  # it is no matter of the device
+    async with asyncio.timeout(10):
+        while not await let_in(gate, device):  # noqa: ASYNC110  # the pause is of the clock, and has no event
+            await asyncio.sleep(0.02)
+    with pytest.raises(AuthenticationFailed):
+        await gate.open(gate.seat(), of_domain(another, "wrong"), dialling(another, "wrong"))
+    await (await gate.open(gate.seat(), of_domain(device), dialling(device))).close()
+
+
+async def let_in(gate: Admission, device: IosDevice) -> bool:
+    """Whether the domain is asked again."""
+    try:
+        await (await gate.open(gate.seat(), of_domain(device), dialling(device))).close()
+    except DomainPaused:
+        return False
+    return True
+
+
+async def test_the_second_session_of_a_device_is_let_through_a_pause(device: IosDevice, another: IosDevice) -> None:
+    gate = Admission(Most(logins_per_s_of_domain=1000.0))
+    seat = gate.seat()
+    first = await gate.open(seat, of_domain(device), dialling(device))
+    for one in (device, another):
+        with pytest.raises(AuthenticationFailed):
+            await gate.open(gate.seat(), of_domain(one, "wrong"), dialling(one, "wrong"))
+
+    second = await gate.open(seat, of_domain(device), dialling(device))
+    for session in (first, second):
+        await session.close()
+
+
+async def test_the_logins_of_a_domain_keep_their_distance_and_no_other_waits_for_them(device: IosDevice) -> None:
+    gate = Admission(Most(logins_per_s_of_domain=20.0))
+    at_s: list[float] = []
+
+    async def login() -> CliSession:
+        at_s.append(asyncio.get_running_loop().time())
+        return await open_ssh(DRIVER, to(device), Limits())
+
+    slow = [asyncio.create_task(gate.open(gate.seat(), of_domain(device), login)) for _ in range(4)]
+    await (await gate.open(gate.seat(), to(device), dialling(device))).close()
+    for session in await asyncio.gather(*slow):
+        await session.close()
+
+    assert at_s[-1] - at_s[0] >= 0.14

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+import contextlib
+import gc
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import asyncssh
 import pytest
@@ -11,6 +15,7 @@ from asyncssh.packet import SSHPacket
 
 from drivers.sessions.contract import Endpoint, Limits
 from drivers.sessions.dial import hang_up
+from drivers.sessions.ssh import ChannelStream
 from drivers.sessions.wire import dial
 from inventory.secrets import Secret
 
@@ -67,3 +72,74 @@ async def test_empty_packets_are_sent_where_the_cipher_is_in_cbc_mode_only(ciphe
         server.close()
         await server.wait_closed()
     assert bool(Counting.empty) is expected
+
+
+@asynccontextmanager
+async def peer(
+    serve: Callable[[asyncssh.SSHServerProcess[bytes]], Awaitable[None]],
+) -> AsyncIterator[Endpoint]:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    server = await asyncssh.listen(
+        "127.0.0.1", 0, server_factory=Door, server_host_keys=[key], process_factory=serve, encoding=None
+    )
+    try:
+        pinned = key.export_public_key().decode().strip()
+        yield Endpoint("127.0.0.1", server.get_port(), "op", Secret("correct horse"), host_key=pinned)
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+async def shell(connection: asyncssh.SSHClientConnection) -> ChannelStream:
+    _, stream = await connection.create_session(ChannelStream, term_type="vt100", encoding=None)
+    assert isinstance(stream, ChannelStream)
+    return stream
+
+
+async def test_a_closed_connection_is_gone_before_the_collector_comes() -> None:
+    """Thousands of logins an hour: their buffers must not wait for a collection that hardly ever runs."""
+
+    async def greet(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        process.stdout.write(b"r1#")
+        await process.stdin.read()
+
+    gc.disable()
+    try:
+        async with peer(greet) as endpoint, asyncio.timeout(10):
+            connection, caller = await dial(endpoint, Limits())
+            stream = await shell(connection)
+            assert await stream.read() == b"r1#"
+            await hang_up(connection)
+            gone = asyncio.Event()
+            weakref.finalize(connection, gone.set)
+            del connection, caller, stream
+            await gone.wait()
+    finally:
+        gc.enable()
+
+
+async def test_what_nobody_reads_stays_with_the_device_and_comes_whole_afterwards() -> None:
+    said = bytes(range(256)) * 40_000
+    stuck = asyncio.Event()
+
+    async def talk(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        process.stdout.write(said)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await process.stdout.drain()
+        stuck.set()
+        await process.stdin.readline()
+        process.exit(0)
+
+    async with peer(talk) as endpoint, asyncio.timeout(20):
+        connection, _ = await dial(endpoint, Limits())
+        stream = await shell(connection)
+        await stuck.wait()
+        heard = bytearray(await stream.read())
+        assert len(heard) < len(said) / 2
+        while len(heard) < len(said):
+            heard += await stream.read()
+        assert heard == said
+        stream.write(b"exit\n")
+        assert await stream.read() == b""
+        await hang_up(connection)

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from drivers.device import CommandLineDevice
 from drivers.devices import over_ssh
 from drivers.errors import LockedOut, NotOffered
 from drivers.fortios import FortiGate, identity
+from drivers.push import Identity
 from drivers.sessions.contract import Endpoint, Limits, Rest
 from drivers.sessions.rest import STATUS, RestSession
 from drivers.simulator.forti_cli import FortiDevice
@@ -17,6 +19,7 @@ from drivers.simulator.forti_rest import FortiRest
 from inventory.errors import (
     AuthenticationFailed,
     CommandRejected,
+    DeviceError,
     IdentityMismatch,
     OutcomeUnknown,
     ProtocolViolation,
@@ -245,6 +248,31 @@ async def test_a_closed_port_is_unreachable_and_the_command_line_is_taken(unit: 
     fortigate = device(unit, api, port=1)
     assert (await fortigate.identify()).serial == SERIAL
     await fortigate.close()
+
+
+async def test_who_is_met_over_the_api_is_told_each_time_and_so_is_who_is_not(
+    unit: FortiDevice, api: FortiRest
+) -> None:
+    told: list[str] = []
+
+    async def on_contact(_device: CommandLineDevice, said: Identity | DeviceError) -> None:
+        told.append(said.serial or "" if isinstance(said, Identity) else said.code)
+
+    async def met(**changes: object) -> None:
+        fortigate = device(unit, api, **changes)
+        fortigate.on_contact = on_contact
+        try:
+            await fortigate.identify()
+        finally:
+            await fortigate.close()
+
+    await met()
+    assert told == [SERIAL]
+    with pytest.raises(AuthenticationFailed):
+        await met(token=Secret("another"))
+    with pytest.raises(IdentityMismatch):
+        await met(certificate="00" * 32)
+    assert told == [SERIAL, AuthenticationFailed.code, IdentityMismatch.code]
 
 
 async def test_a_port_that_speaks_no_tls_is_unreachable_and_gets_no_token(unit: FortiDevice, api: FortiRest) -> None:

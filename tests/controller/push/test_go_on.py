@@ -1,0 +1,91 @@
+"""The engine's way through a push: each outcome is stored together with the intention that follows it at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from controller.keyring import Keyring
+from drivers.push import Device, PushJob, Step
+from inventory.plans import JournalRow, Outcome, PushState
+from tests.controller.push.house import ALL, House
+from tests.controller.push.leap import LeapClock
+from tests.controller.push.place import promote
+from tests.controller.push.program import BASE, FakeDevice, Program
+from tests.controller.push.test_entitlement import suspend
+
+Deed = Callable[[House, int], Awaitable[object]]
+
+
+@pytest.fixture
+async def house(database_url: str, keyring: Keyring) -> AsyncIterator[House]:
+    made = House(database_url, keyring, Program(LeapClock()))
+    await made.open()
+    try:
+        await made.furnish()
+        yield made
+    finally:
+        await made.close()
+
+
+async def cancelled(house: House, push_id: int) -> None:
+    await house.service.cancel(ALL, push_id, "bob")
+
+
+async def promoted(house: House, _push_id: int) -> None:
+    await promote(house.database)
+
+
+async def suspended(house: House, _push_id: int) -> None:
+    await suspend(house)
+
+
+def while_entering(house: House, state: PushState, deed: Deed) -> None:
+    """Have somebody do something while the device is asked for a state."""
+
+    class Busy(FakeDevice):
+        async def enter(self, entered: PushState, job: PushJob) -> Step:
+            if entered is state:
+                await deed(house, int(job.push_id))
+            return await super().enter(entered, job)
+
+    async def device_for(adapter_id: int, *_told: object) -> Device:
+        return Busy(house.program)
+
+    house.service._reach.device_for = device_for  # type: ignore[method-assign] # the test's own reach
+
+
+@pytest.mark.parametrize("deed", [cancelled, promoted, suspended])
+@pytest.mark.parametrize(
+    ("state", "ends"),
+    [
+        (PushState.PREFLIGHT, PushState.NOT_DONE),
+        (PushState.BASELINED, PushState.NOT_DONE),
+        (PushState.APPLYING, PushState.REVERTED),
+        (PushState.VERIFIED, PushState.REVERTED),
+    ],
+)
+async def test_what_happens_while_a_state_is_entered_counts_before_the_next(
+    house: House, deed: Deed, state: PushState, ends: PushState
+) -> None:
+    push_id = await house.start()
+    while_entering(house, state, deed)
+    push = await house.carry_out(push_id)
+    assert (push.state, push.outcome) == (ends, Outcome.NOT_DONE)
+    assert house.program.running == BASE
+    assert "confirmed" not in house.program.log
+
+
+async def test_state_by_state_or_in_one_go_the_journal_is_the_same(house: House) -> None:
+    def shown(rows: list[JournalRow]) -> list[tuple[object, ...]]:
+        return [(row.seq, row.attempt, row.state, row.phase, row.verdict, row.said) for row in rows]
+
+    first = await house.start()
+    while not await house.service.advance(first):
+        pass
+    in_steps = shown(await house.journal(first))
+    house.program.running = house.program.saved = BASE
+    second = await house.start()
+    assert await house.service.go_on(second)
+    assert shown(await house.journal(second)) == in_steps
