@@ -56,3 +56,10 @@ def test_the_manual_lists_every_setting_as_the_program_knows_it() -> None:
     assert all(one.meaning for one in describe())
     assert [row for row in rows if row not in text] == []
     assert text.count("\n| `") == len(rows), "the manual lists a setting that is no more"
+
+
+def test_every_target_of_the_fuzzer_is_named() -> None:
+    targets = re.findall(r'Target\(\s*"([a-z-]+)"', (ROOT / "tests/fuzz/targets.py").read_text(encoding="utf-8"))
+    text = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    assert len(targets) == 11
+    assert [name for name in targets if f"`{name}`" not in text] == []
