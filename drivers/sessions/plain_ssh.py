@@ -3,9 +3,7 @@
 Before each packet asyncssh sends one that says nothing (RFC 4253 §11.2), against an attack on ciphers in CBC mode
 (RFC 4251 §9.3.1); with every other cipher it protects nothing, and what has no CBC goes without. Lines of log are
 made for each packet whether or not a log is kept: none is. The timer against silence is set anew for each packet:
-ours looks, when it strikes, whether there was silence. And what arrives is nearly always a few octets for an open
-channel, in one packet of a cipher that authenticates what it encrypts (AES in GCM): that packet is opened by the
-library's own cipher and handed to its channel at once. Any other packet takes the library's way.
+ours looks, when it strikes, whether there was silence.
 """
 
 from __future__ import annotations
@@ -17,15 +15,10 @@ from collections.abc import Callable
 from typing import Final
 
 import asyncssh
-from asyncssh.encryption import Encryption, GCMEncryption
 from asyncssh.logging import SSHLogger
-from asyncssh.misc import MACError
 from asyncssh.packet import SSHPacketLogger
 
 _IGNORE: Final = 2
-_DATA: Final = 94
-_LENGTH: Final = 4
-_TAG: Final = 16
 
 
 class _Silent(SSHLogger):
@@ -47,62 +40,8 @@ class _Silent(SSHLogger):
 _SILENT: Final = _Silent()
 
 
-class _Opened(Encryption):
-    """Stands in for a cipher while the library reads a packet that was opened already."""
-
-    def __init__(self, packet: bytes) -> None:
-        self._packet = packet
-
-    def decrypt_packet(self, seq: int, first: bytes, rest: bytes, header_len: int, mac: bytes) -> bytes | None:
-        return self._packet
-
-
 class _PlainClient(asyncssh.SSHClientConnection):
     _heard_s = 0.0
-
-    def _recv_pkthdr(self) -> bool:
-        cipher = self._recv_encryption
-        if not self._auth_final or type(cipher) is not GCMEncryption or self._decompressor is not None:
-            return super()._recv_pkthdr()
-        buffer = self._inpbuf
-        end = _LENGTH + int.from_bytes(buffer[:_LENGTH], "big") + _TAG
-        if len(buffer) < self._recv_blocksize or end - _LENGTH - _TAG > self._max_recv_pktlen:
-            return super()._recv_pkthdr()
-        if len(buffer) < end:
-            return False
-        head, mac = buffer[:_LENGTH], buffer[end - _TAG : end]
-        packet = cipher.decrypt_packet(self._recv_seq, head, buffer[_LENGTH : end - _TAG], _LENGTH, mac)
-        if not packet:
-            raise MACError("MAC verification failed")
-        if self._delivered(packet[1 : -packet[0]], buffer[end:]):
-            return True
-        return self._as_ever(cipher, packet)
-
-    def _delivered(self, payload: bytes, rest: bytes) -> bool:
-        """Whether this was data for an open channel of ours, and is there now."""
-        if payload[0] != _DATA:
-            return False
-        channel = self._channels.get(int.from_bytes(payload[1:5], "big"))
-        data = payload[9:]
-        if type(channel) is not _PlainChannel or int.from_bytes(payload[5:9], "big") != len(data):
-            return False
-        if not channel.takes(len(data)):
-            return False
-        self._inpbuf = rest
-        channel._accept_data(data)
-        self._recv_seq = (self._recv_seq + 1) & 0xFFFFFFFF
-        return True
-
-    def _as_ever(self, cipher: Encryption, packet: bytes) -> bool:
-        """The library's own way for a packet that was opened already."""
-        self._recv_encryption = opened = _Opened(packet)
-        self._pktlen = int.from_bytes(self._inpbuf[:_LENGTH], "big")
-        self._packet, self._inpbuf = self._inpbuf[: self._recv_blocksize], self._inpbuf[self._recv_blocksize :]
-        try:
-            return self._recv_packet()
-        finally:
-            if self._recv_encryption is opened:  # a key exchange puts a new cipher in its place
-                self._recv_encryption = cipher
 
     def send_packet(self, pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
         if pkttype != _IGNORE or _in_cbc(self):
@@ -134,10 +73,6 @@ def _over() -> bool:
 
 
 class _PlainChannel(asyncssh.SSHClientChannel[bytes]):
-    def takes(self, size: int) -> bool:
-        """Whether so many octets may arrive now."""
-        return self._recv_state == "open" and size <= self._recv_window
-
     def _log_packet(self, *_told: object) -> None:
         return
 
