@@ -61,6 +61,11 @@ class Keyring:
             )
         return cls(master)
 
+    @property
+    def fingerprint(self) -> str:
+        """Names the master key, and tells nothing of it."""
+        return self._key_id.hex()
+
     def seal(self, secret: Secret | str, *, context: str) -> bytes:
         """Encrypt a text for the database."""
         text = secret.reveal() if isinstance(secret, Secret) else secret

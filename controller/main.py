@@ -24,6 +24,7 @@ from controller.engine.node import NodeId
 from controller.keyring import Keyring
 from controller.metering.poller import CounterPoller
 from controller.metering.service import MeteringService
+from controller.metering.shaping import ShaperWatch
 from controller.operations.service import OperationService
 from controller.phonehome.service import PhoneHome
 from controller.push.identifying import Identifier
@@ -43,6 +44,7 @@ from controller.store import (
     counts,
     events,
     idempotency,
+    installation,
     migrate,
     outages,
     phonehome,
@@ -94,7 +96,9 @@ class Daemon:
             self.clock,
             heartbeat_interval_s=settings.arms.heartbeat_interval_s,
             line_offers_bps=settings.metering.line_offers_bps,
+            model_ladder=settings.metering.model_ladder,
         )
+        self.shapers = ShaperWatch(db, keyring, self.clock, self.metering.rejudge)
         self.poller = CounterPoller(
             db,
             keyring,
@@ -111,6 +115,7 @@ class Daemon:
             folder=settings.data_directory / "pki",
             startup=Together(self._read_startups).get,
             keep=self.metering.keep,
+            recall=self.metering.recall,
             on_power_on=self.metering.declare_restart,
             node=held.node_id,
         )
@@ -176,6 +181,8 @@ class Daemon:
             await migrate.upgrade(settings.database_url())
             db = await Database.open(settings.database_url())
             opened.push_async_callback(db.close)
+            async with db.write() as tx:
+                await installation.require(tx, {installation.MASTER_KEY: keyring.fingerprint})
             traffic = await TrafficDatabase.open(settings.traffic_url())
             opened.push_async_callback(traffic.close)
             daemon = cls(settings, held, db, traffic, keyring)
@@ -220,6 +227,7 @@ class Daemon:
         self._loop("truth", self.truth.run)
         self._loop("truth for other nodes", self.truth.run_for_others)
         self._loop("shapes", self.shapes.run)
+        self._loop("shapers", self.shapers.run)
         self._loop("event publisher", self._publish)
         self._loop("calendar", self._calendar)
         self._loop("loop lag", self._lag)

@@ -233,6 +233,8 @@ class MeteringSettings(_Section):
     """Where reports are written; empty: `reports/` in the data directory."""
     line_offers_bps: Annotated[tuple[LineRate, ...], BeforeValidator(_listed), _Each] = ()
     """Line rates that can be ordered, in bit/s: a proposal names the smallest that suffices; empty: the need alone."""
+    model_ladder: Annotated[tuple[str, ...], BeforeValidator(_listed), _Each] = ()
+    """Models from small to big: where a busy processor is the witness of one without a figure, the next is named."""
     proposal_valid_days: Annotated[int, Field(ge=1, le=3650)] = 60
     """Days that a proposal can be accepted after it was sent, unless the sender names another last day."""
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 AuthorityRole = Literal["root", "rs-ca", "sa-ca"]
+AUTHORITIES: Final[tuple[AuthorityRole, ...]] = ("root", "rs-ca", "sa-ca")
 CertificateRole = Literal["root", "ls", "rs-ca", "rs", "sa-ca"]
 DAY_MS: Final = 86_400_000
 WARN_DAYS: Final[dict[CertificateRole, int]] = {

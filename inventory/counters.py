@@ -67,6 +67,8 @@ class Increment:
     packets: int | None = None
     """Packets that left and those that the device threw away on their way out, where it tells both."""
     drops: int | None = None
+    errors: int | None = None
+    """Frames with an error in this direction, where the device tells them: a fault of the line, never congestion."""
     again: bool = False
     """Its time is covered a second time, since the controller's clock went back: its octets are added (§2.1)."""
 

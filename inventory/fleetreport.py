@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from inventory.backtest import HORIZONS, Record
 from inventory.congestion import STALE_DAYS, Level
 from inventory.links import Direction
 from inventory.reporthead import Json, ReportHead, envelope
@@ -79,6 +80,8 @@ class FleetMaterial:
     proposals_decided: Mapping[str, int]
     """Proposals decided in the period, by state."""
     proposals_open: int
+    record: Record | None = None
+    """How good the fleet's forecasts have been, of all back-tests; None: there is no back-test yet."""
 
 
 def build(head: ReportHead, material: FleetMaterial) -> Json:
@@ -99,7 +102,23 @@ def build(head: ReportHead, material: FleetMaterial) -> Json:
             "decided": dict(sorted(material.proposals_decided.items())),
             "open": material.proposals_open,
         },
+        record=_record(material.record),
     )
+
+
+def _record(found: Record | None) -> Json | None:
+    """What such warnings came to before (§6): as it was known when the report was made."""
+    if found is None:
+        return None
+    errors = ((weeks, found.mae(weeks)) for weeks in HORIZONS)
+    return {
+        "origins": found.origins,
+        "warnings": found.warnings,
+        "came_true": found.came_true,
+        "median_lead_days": found.median_lead_days,
+        "false_per_100_link_months": found.false_per_100_months,
+        "horizons": [{"weeks": weeks, "mae": mae[0], "naive_mae": mae[1]} for weeks, mae in errors if mae is not None],
+    }
 
 
 def _change(material: FleetMaterial, change: FleetChange) -> Json:

@@ -40,22 +40,27 @@ REQUIRED_HURST = 0.8
 """Required capacity (§5.2): so that the rate of one second exceeds it in one second of a hundred; H is assumed."""
 DROP_UTIL_PERCENT = 30
 DROPS_PER_MILLE = 1
+ERRORS_MIN = 10
+LONGEST_FRAME = 1_500
+FAULT_SLOTS = 3
+FAULT_DAYS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """An hour of a link's day: octets at least and at most, its largest slot, the time measured, packets dropped."""
+    """An hour of a link's day: octets at least and at most, its largest slot, the time measured, drops, errors."""
 
     octets_low: int
     octets_high: int | None
     max_slot: int
     covered_ms: int
     drops: int
+    errors: int = 0
 
     @property
     def packed(self) -> list[int | None]:
         """The fields in their order."""
-        return [self.octets_low, self.octets_high, self.max_slot, self.covered_ms, self.drops]
+        return [self.octets_low, self.octets_high, self.max_slot, self.covered_ms, self.drops, self.errors]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,8 @@ class LinkDay:
     busy_variance: float | None = None
     """Of the rate in the busy hour, (bit/s)², at the timescale `busy_scale_s`."""
     busy_scale_s: int | None = None
+    error_slots: int = 0
+    """Slots in which frames had errors in earnest: a fault, which is no congestion and speaks against proposals."""
     hours: tuple[Hour, ...] = ()
 
 
@@ -142,6 +149,8 @@ class Beside:
     drops: Sequence[int] = ()
     """Of the direction that leaves the device; empty where no source tells them."""
     covered_ms: Sequence[int] = ()
+    errors: Sequence[int] = ()
+    """Frames with errors in this direction; empty where no source tells them."""
 
 
 NOTHING_BESIDE = Beside()
@@ -155,8 +164,8 @@ def beside(link: Link, direction: Direction, into: SlotSeries, out: SlotSeries, 
         covered = [min(a, b) for a, b in zip(into.covered_ms, out.covered_ms, strict=True)]
         return Beside(maintenance, covered_ms=covered)
     if direction is leaves:
-        return Beside(maintenance, out.packets, out.drops, series.covered_ms)
-    return Beside(maintenance, covered_ms=series.covered_ms)
+        return Beside(maintenance, out.packets, out.drops, series.covered_ms, series.errors)
+    return Beside(maintenance, covered_ms=series.covered_ms, errors=series.errors)
 
 
 def judge_day(
@@ -203,8 +212,23 @@ def judge_day(
         maintenance_slots=len(more.maintenance),
         busy_variance=_busy_variance(known, figures.busy_start_slot),
         busy_scale_s=None if figures.busy_start_slot is None else SLOT_MS // 1000,
+        error_slots=_error_slots(known, more),
         hours=_hours(known, limits, more),
     )
+
+
+def _error_slots(known: Sequence[int | None], more: Beside) -> int:
+    """Slots with ten frames in error and more, and at least one of a thousand were all frames as long as can be."""
+    return sum(
+        errors >= ERRORS_MIN and i not in more.maintenance and 1000 * LONGEST_FRAME * errors >= (known[i] or 0)
+        for i, errors in enumerate(more.errors)
+    )
+
+
+def faulty(days: Sequence[LinkDay]) -> bool:
+    """Whether three of the last seven valid days, with three such slots each, look like a fault, not load (§7.5)."""
+    recent = [day for day in days if day.figures.valid][-EVIDENCE_DAYS:]
+    return sum(day.error_slots >= FAULT_SLOTS for day in recent) >= FAULT_DAYS
 
 
 def _drop_slots(known: Sequence[int | None], capacity_octets: int, more: Beside) -> int:
@@ -239,6 +263,7 @@ def _hours(known: Sequence[int | None], limits: Bounds, more: Beside) -> tuple[H
                 max((known[i] or 0 for i in slots), default=0),
                 sum(more.covered_ms[i] for i in slots) if more.covered_ms else 0,
                 sum(more.drops[i] for i in slots) if more.drops else 0,
+                sum(more.errors[i] for i in slots) if more.errors else 0,
             )
         )
     return tuple(found)
@@ -359,6 +384,7 @@ def evidence(days: Sequence[LinkDay], change: Change) -> dict[str, object]:
                 "hot90": day.figures.hot90,
                 "hot95": day.figures.hot95,
                 "drop_slots": day.figures.drop_slots,
+                "error_slots": day.error_slots,
                 "c_req": day.figures.c_req,
                 "maintenance_slots": day.maintenance_slots,
                 "unknown_slots": day.figures.unknown_slots,

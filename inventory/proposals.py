@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
+from inventory.processors import is_witness
+
 MIN_VALID_DAYS = 28
 SATURATION_MAX_DAYS = 90
 LATE_MAX_DAYS = 180
@@ -22,6 +24,8 @@ ORDERED_DAYS = 180
 """How long an accepted proposal keeps its place quiet while nothing of what it asks for has been done."""
 LINE_SHARE = 0.85
 PORT_SHARE = 0.90
+PROCESSOR_WITNESS = "processor-witness"
+"""Note of a remedy that rests on a busy processor: without a claim of size."""
 MODEL_DERATE = 0.60
 """Published figures are best-case laboratory numbers; this share of them is taken as real."""
 
@@ -90,6 +94,8 @@ class Circumstances:
     """What may explain a hot link, or make a proposal for it pointless (§7.5)."""
 
     lan_side: bool = False
+    faulty: bool = False
+    """Frames with errors explain it rather than load."""
     grade: str = "A"
     """How well the 95th percentile is known."""
     capacity_since: date | None = None
@@ -106,6 +112,8 @@ def silence(place: Circumstances, today: date) -> str | None:
     """The first case of §7.5 that applies, by its name; None if a proposal may be made."""
     if place.lan_side:
         return "lan-side"
+    if place.faulty:
+        return "fault"
     if place.grade == "C":
         return "grade-c"
     if place.capacity_since is not None and (today - place.capacity_since).days < CAPACITY_REST_DAYS:
@@ -239,6 +247,7 @@ class Need:
     """Need of in + out, for the device's own figure."""
     traffic_kind: str
     line_rate_bps: float | None
+    """Of the direction that the line suffices least for."""
     line_type: str
     ports_used: int
     options: frozenset[str] = frozenset()
@@ -246,6 +255,21 @@ class Need:
     line_offers_bps: tuple[float, ...] = ()
     """The operator's list of line rates; empty if there is none."""
     derate: float = MODEL_DERATE
+    strained_days: int = 0
+    """Of the last seven valid days, those on which the processor was busy and the line was not."""
+    ladder: tuple[str, ...] = ()
+    """The operator's models from small to big, for devices without a figure; empty if there is none."""
+    line_need_bps: float | None = None
+    """Need of the direction whose rate `line_rate_bps` is, where that is not the busier one."""
+
+
+def tightest_line(rates_and_needs: Iterable[tuple[float | None, float]]) -> tuple[float | None, float | None]:
+    """Rate and need of the direction that a line suffices least for; (None, None) where no rate is known.
+
+    A line of 1 Gbit/s down and 100 Mbit/s up is not too small because it carries 300 Mbit/s down.
+    """
+    known = [(rate, need) for rate, need in rates_and_needs if rate]
+    return max(known, key=lambda one: (one[1] / one[0], -one[0]), default=(None, None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,28 +293,40 @@ def silence_before_remedy(level: int, saturation_days: int | None, capacity_kind
 
 def remedy(current: ModelOffer, catalogue: Sequence[ModelOffer], need: Need) -> Remedy:
     """Which remedy suffices (§7.3): a line, a model, both, or none, and why."""
-    line_ok = need.line_rate_bps is None or need.line_rate_bps * LINE_SHARE >= need.line_bps
+    asked = need.line_bps if need.line_need_bps is None else need.line_need_bps
+    line_ok = need.line_rate_bps is None or need.line_rate_bps * LINE_SHARE >= asked
     figure = current.figures_bps.get(need.traffic_kind)
     port_ok = _port_suffices(current, need)
     if port_ok and figure is not None and figure * need.derate >= need.device_bps:
         return Remedy(RemedyKind.NONE, "fits") if line_ok else _line(need)
-    if port_ok and figure is None:
-        return _without_model("device-figure-unknown", line_ok, need)
-    chosen = min(
-        (offer for offer in catalogue if _suffices(offer, current, need)),
-        key=lambda offer: (_fee_order(offer), offer.figures_bps[need.traffic_kind], offer.model),
-        default=None,
-    )
+    by_witness = port_ok and figure is None
+    if by_witness:
+        chosen = _next_up(current, catalogue, need)
+    else:
+        chosen = min(
+            (offer for offer in catalogue if _suffices(offer, current, need)),
+            key=lambda offer: (_fee_order(offer), offer.figures_bps[need.traffic_kind], offer.model),
+            default=None,
+        )
     if chosen is None:
-        return _without_model("no-model-suffices", line_ok, need)
+        return _without_model("device-figure-unknown" if by_witness else "no-model-suffices", line_ok, need)
     line = None if line_ok else _line(need)
     return Remedy(
         RemedyKind.MODEL if line is None else RemedyKind.LINE_AND_MODEL,
         model=chosen.model,
         monthly_delta_yen=_fee_difference(current, chosen),
         line_rate_bps=line.line_rate_bps if line else None,
-        notes=_notes(current, chosen),
+        notes=(*_notes(current, chosen), *((PROCESSOR_WITNESS,) if by_witness else ())),
     )
+
+
+def _next_up(current: ModelOffer, catalogue: Sequence[ModelOffer], need: Need) -> ModelOffer | None:
+    """The next model of the operator's ladder that can take the place, where the processor is a witness (§7.3)."""
+    if not is_witness(need.strained_days) or current.model not in need.ladder:
+        return None
+    above = need.ladder[need.ladder.index(current.model) + 1 :]
+    fit = {offer.model: offer for offer in catalogue if _eligible(offer, current, need)}
+    return next((fit[name] for name in above if name in fit), None)
 
 
 def _line(need: Need, reason: str | None = None) -> Remedy:
@@ -308,6 +344,11 @@ def _port_suffices(offer: ModelOffer, need: Need) -> bool:
 
 def _suffices(offer: ModelOffer, current: ModelOffer, need: Need) -> bool:
     figure = offer.figures_bps.get(need.traffic_kind)
+    return figure is not None and figure * need.derate >= need.device_bps and _eligible(offer, current, need)
+
+
+def _eligible(offer: ModelOffer, current: ModelOffer, need: Need) -> bool:
+    """Whether a model may take the place of another, whatever it carries."""
     return (
         offer.current
         and offer.model != current.model
@@ -316,8 +357,6 @@ def _suffices(offer: ModelOffer, current: ModelOffer, need: Need) -> bool:
         and (offer.ports is None or offer.ports >= need.ports_used)
         and (offer.line_types is None or need.line_type in offer.line_types)
         and need.options <= offer.options
-        and figure is not None
-        and figure * need.derate >= need.device_bps
         and _port_suffices(offer, need)
     )
 

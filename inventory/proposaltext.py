@@ -13,8 +13,9 @@ from inventory.forecast import NoDate, Outlook
 from inventory.linkdays import LinkDay
 from inventory.links import USED_PERCENT, CapacityKind, Direction, Governing
 from inventory.metering import Interval, rate_bps
+from inventory.processors import BUSY_PERCENT
 from inventory.proposalmoney import Money, money_facts
-from inventory.proposals import LINE_SHARE, ModelOffer, Need, Remedy, RemedyKind
+from inventory.proposals import LINE_SHARE, PROCESSOR_WITNESS, ModelOffer, Need, Remedy, RemedyKind
 from inventory.timeslots import SLOT_MS
 
 SHOWN_DAYS = 14
@@ -172,6 +173,11 @@ def _recommendation(facts: Facts) -> str:
     if facts.current.device_class == "III":
         model = f"a model of this kind: {found.model}"
     reached = f"needed over the next 12 months: {mbps(need.device_bps)} through the device"
+    if PROCESSOR_WITNESS in found.notes:
+        reached = (
+            f"its processor was at {BUSY_PERCENT} % and more in half of the busy hour on {need.strained_days} of the "
+            "last 7 measured days while the line was below 70 %; no figure is published, so no size is claimed"
+        )
     match found.kind:
         case RemedyKind.LINE:
             stays = "the router's published figure is not the limit; the model can stay"
@@ -256,6 +262,7 @@ def evidence(facts: Facts) -> dict[str, object]:
             "traffic_kind": facts.need.traffic_kind,
             "line_rate_bps": facts.need.line_rate_bps,
             "derate": facts.need.derate,
+            "strained_days": facts.need.strained_days,
         },
         "money": money_facts(facts.money) if facts.money else None,
         "backtest": asdict(facts.record) if facts.record else None,

@@ -9,8 +9,9 @@ from inventory.congestion import DEFAULT_RULES
 from inventory.forecast import NoDate, Outlook
 from inventory.links import USED_PERCENT, CapacityKind, Direction
 from inventory.metering import rate_bps
+from inventory.processors import BUSY_PERCENT
 from inventory.proposalmoney import Money
-from inventory.proposals import LINE_SHARE, RemedyKind
+from inventory.proposals import LINE_SHARE, PROCESSOR_WITNESS, RemedyKind
 from inventory.proposaltext import WEEK, Facts, TrackRecord, mbps
 
 _SOURCES = {
@@ -86,6 +87,11 @@ def _recommendation(facts: Facts) -> str:
     if facts.current.device_class == "III":
         model = f"この種の機種：{found.model}"
     reached = f"今後12か月に機器を通る必要量は{mbps(need.device_bps)}"
+    if PROCESSOR_WITNESS in found.notes:
+        reached = (
+            f"直近の測定日7日のうち{need.strained_days}日、回線の使用率が70 %未満の最繁時の半分以上で"
+            f"プロセッサ使用率が{BUSY_PERCENT} %以上。公表値がないため必要量は示しません"
+        )
     match found.kind:
         case RemedyKind.LINE:
             stays = "機器の公表値は限界ではなく、機種の変更は不要"

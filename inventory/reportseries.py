@@ -52,6 +52,7 @@ def steps_of(
                 "covered_ms": [sum(mine.covered_ms[i] for i in step) for step in steps],
                 "flags": [_flags(mine, step) for step in steps],
                 "drops": [sum(mine.drops[i] for i in step) if mine.drops else None for step in steps],
+                "errors": [sum(mine.errors[i] for i in step) if mine.errors else None for step in steps],
             }
         found[direction.value] = shown
     return found
@@ -105,6 +106,7 @@ def in_service(series: SlotSeries, begin: int, end: int) -> SlotSeries:
         tuple(groups),
         series.packets[begin:end],
         series.drops[begin:end],
+        series.errors[begin:end],
     )
 
 

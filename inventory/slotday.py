@@ -44,6 +44,8 @@ class DirectionDay:
     """Packets that left, by slot; empty where no source tells them."""
     drops: list[int] = field(default_factory=list)
     """Packets thrown away on their way out, by slot; as long as `packets`."""
+    errors: list[int] = field(default_factory=list)
+    """Frames with an error, by slot; empty where no source tells them."""
 
     @property
     def end_ms(self) -> int:
@@ -70,7 +72,41 @@ class DirectionDay:
             for index, a, b in overlaps(begin, end, self.start_ms, SLOTS):
                 self.known[index] += octets_between(increment, a, b)
                 self._count_packets(increment, index, b - a)
+                self._count_errors(increment, index, b - a)
             self.spans = joined([*self.spans, (begin, end)])
+
+    def holds(self, increment: Increment) -> bool:
+        """Whether an exact increment may be in here: its time is backed, and its slots hold as many octets."""
+        backed = not self.free(increment.t0_ms, increment.t1_ms)
+        return backed and all(
+            self.known[index] >= octets_between(increment, a, b)
+            for index, a, b in overlaps(increment.t0_ms, increment.t1_ms, self.start_ms, SLOTS)
+        )
+
+    def take_back(self, increment: Increment) -> None:
+        """Undo `back` of all of an increment's time in this day."""
+        for index, a, b in overlaps(increment.t0_ms, increment.t1_ms, self.start_ms, SLOTS):
+            self.known[index] -= octets_between(increment, a, b)
+            for counts, told in (
+                (self.packets, increment.packets),
+                (self.drops, increment.drops),
+                (self.errors, increment.errors),
+            ):
+                if counts and told:
+                    counts[index] = max(0, counts[index] - told * (b - a) // increment.length_ms)
+        piece = (max(increment.t0_ms, self.start_ms), min(increment.t1_ms, self.end_ms))
+        self.spans = [left for span in self.spans for left in subtract(span, [piece])]
+
+    def forget(self, increment: Increment) -> bool:
+        """Drop an uncertain increment that is pending as it was added; whether it was."""
+        same = [
+            p
+            for p in self.pending
+            if (p.t0_ms, p.t1_ms, p.octets_min, p.octets_max)
+            == (increment.t0_ms, increment.t1_ms, increment.octets_min, increment.octets_max)
+        ]
+        self.pending = [p for p in self.pending if p not in same]
+        return bool(same)
 
     def _count_packets(self, increment: Increment, index: int, length_ms: int) -> None:
         """Packets are evidence, not money: they are spread by length and rounded down."""
@@ -80,6 +116,13 @@ class DirectionDay:
             self.packets, self.drops = [0] * SLOTS, [0] * SLOTS
         self.packets[index] += increment.packets * length_ms // increment.length_ms
         self.drops[index] += increment.drops * length_ms // increment.length_ms
+
+    def _count_errors(self, increment: Increment, index: int, length_ms: int) -> None:
+        if increment.errors is None:
+            return
+        if not self.errors:
+            self.errors = [0] * SLOTS
+        self.errors[index] += increment.errors * length_ms // increment.length_ms
 
 
 @dataclass(slots=True)
@@ -152,6 +195,38 @@ def add(days: dict[int, DirectionDay], increments: Sequence[Increment], speed_bp
         else:
             changed |= _add_pending(touched, increment, speed_bps)
     return changed
+
+
+def retract(days: dict[int, DirectionDay], increment: Increment) -> set[int]:
+    """Take an increment back out of its days: a reading in the middle of its pair has come; the midnights changed.
+
+    Nothing is taken back where not all of it is there as it was added. Flags stay: slots were told of that way once.
+    """
+    touched = [days[start] for start in days_touched(increment) if start in days]
+    if len(touched) != len(days_touched(increment)):
+        return set()
+    if not increment.exact:
+        return {day.start_ms for day in touched if day.forget(increment)}
+    if not all(day.holds(increment) for day in touched):
+        return set()
+    for day in touched:
+        day.take_back(increment)
+    _widen(days, increment)
+    return {day.start_ms for day in touched}
+
+
+def _widen(days: dict[int, DirectionDay], exact: Increment) -> None:
+    """Put octets back into the pending increments that they were taken out of; one at nought may have held fewer."""
+    for day in days.values():
+        for number, pending in enumerate(day.pending):
+            a, b = max(exact.t0_ms, pending.t0_ms), min(exact.t1_ms, pending.t1_ms)
+            if a < b:
+                octets, high = octets_between(exact, a, b), pending.octets_max
+                day.pending[number] = replace(
+                    pending,
+                    octets_min=pending.octets_min + octets if pending.octets_min else 0,
+                    octets_max=None if high is None else high + octets,
+                )
 
 
 def days_touched(increment: Increment) -> range:
@@ -229,6 +304,7 @@ def window(days: Iterable[DirectionDay], start_ms: int, end_ms: int) -> SlotSeri
     days = list(days)
     told = any(day.packets for day in days)
     packets, drops = [0] * (n if told else 0), [0] * (n if told else 0)
+    errors = [0] * (n if any(day.errors for day in days) else 0)
     spans: list[Stretch] = []
     pending: dict[Stretch, Increment] = {}
     for day in sorted(days, key=lambda d: d.start_ms):
@@ -237,6 +313,8 @@ def window(days: Iterable[DirectionDay], start_ms: int, end_ms: int) -> SlotSeri
             known[shift + index] = day.known[index]
             if day.packets:
                 packets[shift + index], drops[shift + index] = day.packets[index], day.drops[index]
+            if day.errors:
+                errors[shift + index] = day.errors[index]
             if day.marks[index]:
                 flags[shift + index] = flags_of(day.marks[index])
         spans = joined([*spans, *day.spans])
@@ -261,6 +339,7 @@ def window(days: Iterable[DirectionDay], start_ms: int, end_ms: int) -> SlotSeri
         tuple(groups),
         tuple(packets),
         tuple(drops),
+        tuple(errors),
     )
 
 
@@ -299,6 +378,7 @@ def encode(day: SlotDay) -> bytes:
                 ],
                 "marks": _runs(d.marks),
                 **({"packets": d.packets, "drops": _runs(d.drops)} if d.packets else {}),
+                **({"errors": _runs(d.errors)} if d.errors else {}),
             }
             for d in directions
         ],
@@ -344,6 +424,8 @@ def part_digest(start_ms: int, blob: bytes, begin_ms: int, end_ms: int) -> bytes
         spans = [(max(a, lower), min(b, upper)) for a, b in one["spans"] if a < upper and lower < b]
         marks, drops = (_slice(one.get(name, ()), first, after) for name in ("marks", "drops"))
         found.update(repr((spans, pending, marks, drops, one.get("packets", [])[first:after])).encode())
+        if "errors" in one:
+            found.update(repr(_slice(one["errors"], first, after)).encode())
     return found.digest()
 
 
@@ -376,6 +458,7 @@ def decode(start_ms: int, blob: bytes) -> SlotDay:
             [bits for bits, count in kept["marks"] for _ in range(count)],
             list(kept.get("packets", ())),
             [drops for drops, count in kept.get("drops", ()) for _ in range(count)],
+            [errors for errors, count in kept.get("errors", ()) for _ in range(count)],
         )
         for number, kept in enumerate(rest["directions"])
     )

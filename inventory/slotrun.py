@@ -34,6 +34,8 @@ class Counted:
     out_octets: int
     packets: int | None = None
     drops: int | None = None
+    faultless: bool = False
+    """Whether the device tells frames with errors, and there was none in either direction."""
 
 
 @dataclass(slots=True)
@@ -45,6 +47,8 @@ class Run:
     octets: dict[int, Octets] = field(default_factory=dict)
     """By number of the slot since the epoch."""
     packets: dict[int, Octets] = field(default_factory=dict)
+    faultless: set[int] = field(default_factory=set)
+    """Days, by number since the epoch, of which errors are told: there were none."""
 
     @property
     def days(self) -> range:
@@ -69,6 +73,8 @@ def run_of(pairs: Sequence[Counted]) -> Run:
             _spread(octets, pair, first, last)
         if pair.packets is not None and pair.drops is not None:
             _spread_packets(found.packets, pair, pair.packets, pair.drops)
+        if pair.faultless:
+            found.faultless |= {pair.t0_ms // DAY_MS, (pair.t1_ms - 1) // DAY_MS}
     return found
 
 
@@ -121,6 +127,9 @@ def lengthened(blob: bytes | None, start_ms: int, run: Run, source: str) -> byte
         out["spans"] = _longer(out["spans"], begin, end)
         out["marks"] = _marked(out["marks"], begin // SLOT_MS, (end - 1) // SLOT_MS)
     _packets(out, run.packets, start_ms // SLOT_MS)
+    if start_ms // DAY_MS in run.faultless:
+        for direction in (into, out):
+            direction.setdefault("errors", [[0, SLOTS]])
     if source not in tail["origins"]:
         tail["origins"] = sorted([*tail["origins"], source])
     return bytes(counts) + tail_text(tail)

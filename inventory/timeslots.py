@@ -52,6 +52,8 @@ class SlotSeries:
     packets: tuple[int, ...] = ()
     """Packets that left the device, where a source tells them; else empty. `drops`: those it threw away instead."""
     drops: tuple[int, ...] = ()
+    errors: tuple[int, ...] = ()
+    """Frames with an error in this direction, where a source tells them; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,7 @@ def sum_series(parts: Sequence[tuple[SlotSeries, int | None]]) -> SlotSeries:
             if ms > untouched[i]:
                 groups.append(_scaled(Group((i,), (ms - untouched[i],), 0, None), speed, total))
     told = [series for series, _ in parts if series.packets]
+    faults = [series for series, _ in parts if series.errors]
     return SlotSeries(
         first.start_ms,
         tuple(sum(series.known[i] for series, _ in parts) for i in range(n)),
@@ -204,6 +207,7 @@ def sum_series(parts: Sequence[tuple[SlotSeries, int | None]]) -> SlotSeries:
         tuple(groups),
         tuple(sum(series.packets[i] for series in told) for i in range(n)) if told else (),
         tuple(sum(series.drops[i] for series in told) for i in range(n)) if told else (),
+        tuple(sum(series.errors[i] for series in faults) for i in range(n)) if faults else (),
     )
 
 

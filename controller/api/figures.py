@@ -14,7 +14,7 @@ from controller.api.schemas import instant
 from controller.api.state import daemon_of
 from controller.metering import outlooks
 from controller.metering.outlooks import Expected
-from controller.metering.series import LinkSeries, kept_ports, series_of
+from controller.metering.series import LinkSeries, first_slot_day, kept_ports, metered, series_of
 from controller.store import alarms, links, months
 from controller.store.alarms import LinkAlarm
 from inventory.backtest import HORIZONS, Record
@@ -50,8 +50,10 @@ class PercentileView(BaseModel):
     link: int
     convention: str = Field(description="How two directions become one figure.")
     bound: str = Field(description="exact, or outer: sound, not always tight (sums of interfaces or directions).")
-    p95: IntervalView
-    n: int
+    p95: IntervalView | None = Field(description="null: the link was not metered in these days.")
+    n: int = Field(
+        description="Slots in metered service: from the first reading of the link on, as far as they passed."
+    )
     k: int
     coverage: float = Field(description="Share of the time that measurements cover, of the worse direction.")
     slots_unknown: int
@@ -207,35 +209,41 @@ async def read_p95(
     span = Span(first, after, link.zone)
     async with daemon.traffic.read() as tx:
         ports = await kept_ports(tx, link, span.start_ms, span.end_ms)
+        first_ms = await first_slot_day(tx, link)
+    now_ms = daemon.clock.now_ms()
 
     def compute() -> PercentileView:
-        return _percentile(link, series_of(ports, span.start_ms, span.end_ms), span, convention)
+        found = metered(series_of(ports, span.start_ms, span.end_ms), first_ms, now_ms)
+        return _percentile(link, found, span, convention)
 
     return await asyncio.to_thread(compute)
 
 
 def _percentile(link: Link, found: LinkSeries, span: Span, convention: Convention) -> PercentileView:
     into, out = (bounds(series, link.speed_bps) for series in (found.into, found.out))
+    n = len(found.into.known)
     single = {
         Convention.IN_ONLY: (into,),
         Convention.OUT_ONLY: (out,),
         Convention.MAX_OF_P95: (into, out),
     }.get(convention)
-    if single is not None:
+    p95: Interval | None
+    if not n:
+        p95 = None
+    elif single is not None:
         intervals = [p95_interval(one.known, one.groups) for one in single]
         highs = [one.high for one in intervals if one.high is not None]
         p95 = Interval(max(one.low for one in intervals), max(highs) if len(highs) == len(intervals) else None)
     else:
         p95 = outer(convention, (into.low, into.high), (out.low, out.high))
-    n = len(found.into.known)
     return PercentileView(
         link=link.id,
         convention=convention.value,
         bound="exact" if single is not None and not link.members else "outer",
-        p95=IntervalView.of(p95),
+        p95=None if p95 is None else IntervalView.of(p95),
         n=n,
-        k=rank(n),
-        coverage=min(sum(found.into.covered_ms), sum(found.out.covered_ms)) / (n * SLOT_MS),
+        k=rank(n) if n else 0,
+        coverage=min(sum(found.into.covered_ms), sum(found.out.covered_ms)) / (n * SLOT_MS) if n else 0.0,
         slots_unknown=sum(
             min(a, b) < SLOT_MS - 1_000 for a, b in zip(found.into.covered_ms, found.out.covered_ms, strict=True)
         ),

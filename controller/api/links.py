@@ -235,6 +235,9 @@ class DayView(BaseModel):
     hot90: int
     hot95: int
     drop_slots: int = Field(description="Slots at 30 % and more in which a packet of a thousand was thrown away.")
+    error_slots: int = Field(
+        description="Slots in which ten frames and more, about one of a thousand, had errors: a fault, no congestion."
+    )
     required_share: float = Field(
         description="What the spread of the rate asks for inside the slots (of one second, but for 1 % of them), as a "
         "share of the capacity; 0: not measured."
@@ -262,6 +265,7 @@ class DayView(BaseModel):
             hot90=day.figures.hot90,
             hot95=day.figures.hot95,
             drop_slots=day.figures.drop_slots,
+            error_slots=day.error_slots,
             required_share=day.figures.c_req,
             maintenance_slots=day.maintenance_slots,
             unknown_slots=day.figures.unknown_slots,

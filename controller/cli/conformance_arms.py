@@ -10,10 +10,11 @@ import hashlib
 import itertools
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+import struct
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from controller.cli.conformance_case import CaseResult
@@ -29,9 +30,26 @@ _CUTS = 6
 _SHOWN = 200
 
 
+_SENDERS = ("device", "server", "both")
+
+
 class _Mismatch(Exception):
     def __init__(self, expected: object, got: object) -> None:
         super().__init__(f"expected {_short(expected)} got {_short(got)}")
+
+
+_UNREADABLE = (
+    _Mismatch,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    struct.error,
+)
+"""What reading a file that is no vector may raise: its values may be of any kind."""
 
 
 def _short(value: object) -> str:
@@ -69,15 +87,28 @@ Check = Callable[[], None]
 
 
 def run_arms(directory: Path) -> Iterator[CaseResult]:
-    """Every case of a folder of vectors, in the order of its index, then the files that the index forgot."""
+    """Every case of a folder of vectors, in the order of its index, then the files that the index forgot.
+
+    Whatever the folder holds, each fault is a failed case that names its place, and nothing else is raised.
+    """
     try:
         index = json.loads((directory / "index.json").read_bytes())
-        listed = {entry["file"]: entry for entry in index["files"]}
-    except (OSError, ValueError, TypeError, LookupError) as error:
-        yield CaseResult("index.json", False, f"expected an index of files got {type(error).__name__}: {error}")
+        entries = index["files"]
+        if not isinstance(entries, list) or not entries:
+            raise _Mismatch("a list of files", entries)
+    except _UNREADABLE as error:
+        detail = str(error) if isinstance(error, _Mismatch) else f"expected an index of files got {_said(error)}"
+        yield CaseResult("index.json", False, detail)
         return
+    listed: dict[str, dict[str, Any]] = {}
+    for number, entry in enumerate(entries, start=1):
+        fault = _fault(entry, listed)
+        if fault:
+            yield CaseResult(f"index.json#{number}", False, fault)
+        else:
+            listed[entry["file"]] = entry
     for name, entry in listed.items():
-        file = _File(name, directory / name, str(entry.get("sender", "")), index)
+        file = _File(name, directory / name, entry["sender"], index)
         yield _run(f"{name}#index", partial(_check_index, file, entry))
         for case, check in _cases(file):
             yield _run(case, check)
@@ -87,6 +118,19 @@ def run_arms(directory: Path) -> Iterator[CaseResult]:
             yield CaseResult(name, False, "expected every file in index.json got one that is not listed")
 
 
+def _fault(entry: object, listed: Collection[str]) -> str:
+    """What is wrong with an entry of the index itself; empty for nothing."""
+    if not isinstance(entry, dict) or not isinstance(name := entry.get("file"), str):
+        return f"expected an object with a file got {_short(entry)}"
+    if not name or "\0" in name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        return f"expected a file below the folder got {_short(name)}"
+    if name in listed:
+        return f"expected each file once got {_short(name)} again"
+    if entry.get("sender") not in _SENDERS:
+        return f"expected sender {', '.join(_SENDERS)} of {_short(name)} got {_short(entry.get('sender'))}"
+    return ""
+
+
 def _run(case: str, check: Check) -> CaseResult:
     try:
         check()
@@ -94,9 +138,24 @@ def _run(case: str, check: Check) -> CaseResult:
         return CaseResult(case, False, str(mismatch))
     except FleetError as error:
         return CaseResult(case, False, f"expected a valid vector got {error.code}: {_short(error.message)}")
-    except (OSError, ValueError, TypeError, LookupError) as error:
-        return CaseResult(case, False, f"expected a readable vector got {type(error).__name__}: {_short(str(error))}")
+    except _UNREADABLE as error:
+        return CaseResult(case, False, f"expected a readable vector got {_said(error)}")
     return CaseResult(case, True)
+
+
+def _said(error: Exception) -> str:
+    """What could not be read, in words."""
+    match error:
+        case KeyError():
+            return f"no {error}"
+        case RecursionError():
+            return "a document that is nested too deeply"
+        case OSError() if error.strerror:
+            return error.strerror
+        case ValueError():
+            return _short(str(error))
+        case _:
+            return f"a value of another kind ({_short(str(error))})"
 
 
 def _check_index(file: _File, entry: dict[str, Any]) -> None:
@@ -135,8 +194,11 @@ def _cases(file: _File) -> Iterator[tuple[str, Check]]:
 def _each(file: _File, check: Callable[[dict[str, Any]], None]) -> Iterator[tuple[str, Check]]:
     try:
         items = file.json
-    except (OSError, ValueError) as error:
-        yield file.name, partial(_same, "a JSON list", str(error))
+    except _UNREADABLE as error:
+        yield file.name, partial(_same, "a JSON list", _said(error))
+        return
+    if not isinstance(items, list) or not items:
+        yield file.name, partial(_same, "a JSON list of cases", items)
         return
     for number, item in enumerate(items, start=1):
         yield f"{file.name}#{number}", partial(check, item)

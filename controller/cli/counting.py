@@ -235,7 +235,7 @@ def _figures(group: typer.Typer) -> None:
         if as_json:
             show_json(found)
         else:
-            show_fields(found.pop("p95") | found)
+            show_fields((found.pop("p95") or {}) | found)
 
     @group.command("forecast")
     def forecast(number: Number, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:

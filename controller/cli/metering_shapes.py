@@ -165,7 +165,7 @@ def _day_metrics(found: Json, place: str) -> None:
     record(
         {
             "low": each(maybe(OCTETS), least=1),
-            "capacity_octets_per_slot": whole(1),
+            "capacity_octets_per_slot": number(above=0),
             "maintenance_slots": each(whole()),
         }
     )(found, place)

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 from controller.clock import Clock
 from controller.metering import outlooks
-from controller.metering.series import KeptPorts, kept_ports, series_of
+from controller.metering.series import KeptPorts, first_slot_day, kept_ports, metered, series_of
 from controller.store import events, linkports, links, maintenance, months, reports, traffic
 from controller.store.database import Database
 from controller.store.events import NewEvent
@@ -171,7 +171,9 @@ class DayCloser:
                 capacities = await links.known_capacities(tx, link)
             async with self._traffic.read() as tx:
                 ports = await kept_ports(tx, link, span.start_ms, span.end_ms)
-            found = await asyncio.to_thread(_month, link, capacities, first, (span.start_ms, span.end_ms), ports)
+                begun_ms = await first_slot_day(tx, link)
+            months_span = (span.start_ms, span.end_ms, begun_ms)
+            found = await asyncio.to_thread(_month, link, capacities, first, months_span, ports)
             async with self._traffic.write() as tx:
                 for one in found:
                     await months.put(tx, now_ms, one)
@@ -180,7 +182,8 @@ class DayCloser:
     async def _learn(self, link: Link, capacities: list[Capacity]) -> None:
         """Look for a plateau where neither line nor shaper is known; a learned ceiling may ask, never assert (§4)."""
         today = day_of(self._clock.now_ms(), link.zone)
-        if any(c.kind in (CapacityKind.LINE, CapacityKind.SHAPED) and c.holds_on(today) for c in capacities):
+        known = [c for c in capacities if c.kind in (CapacityKind.LINE, CapacityKind.SHAPED) and c.holds_on(today)]
+        if any(c.down_bps or c.up_bps for c in known):
             return
         start_ms, end_ms = (day_start_ms(today - timedelta(days=n), link.zone) for n in (PLATEAU_DAYS, 0))
         async with self._traffic.read() as tx:
@@ -290,10 +293,13 @@ def _judge(
 
 
 def _month(
-    link: Link, capacities: list[Capacity], first: date, span: tuple[int, int], ports: KeptPorts
+    link: Link, capacities: list[Capacity], first: date, span: tuple[int, int, int | None], ports: KeptPorts
 ) -> list[LinkMonth]:
-    found = series_of(ports, *span)
-    last = day_of(span[1] - 1, link.zone)
+    start_ms, end_ms, begun_ms = span
+    found = metered(series_of(ports, start_ms, end_ms), begun_ms, end_ms)
+    if not found.into.known:
+        return []
+    last = day_of(end_ms - 1, link.zone)
     return [
         linkmonths.judge(link, direction, first, series, governing(link, capacities, direction, last))
         for direction, series in linkdays.direction_series(link, found.into, found.out).items()

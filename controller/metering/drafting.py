@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 from controller.clock import Clock
 from controller.metering.outlooks import LINE, chosen
 from controller.metering.places import Around, Found, Place, Series, standing
 from controller.metering.series import KeptPorts, kept_ports, series_of
-from controller.store import backtests, entries, equipment, links, modelfigures, proposalfacts, proposals, traffic
+from controller.store import (
+    backtests,
+    beats,
+    entries,
+    equipment,
+    links,
+    modelfigures,
+    proposalfacts,
+    proposals,
+    traffic,
+)
 from controller.store.database import Database
 from controller.store.links import LinkLevel
 from controller.store.proposalfacts import Check
@@ -41,11 +52,13 @@ class Drafter:
         clock: Clock,
         *,
         line_offers_bps: Sequence[int] = (),
+        model_ladder: Sequence[str] = (),
     ) -> None:
         self._database = database
         self._traffic = traffic_database
         self._clock = clock
         self._line_offers_bps = tuple(float(one) for one in line_offers_bps)
+        self._model_ladder = tuple(model_ladder)
 
     async def draft_all(self) -> list[Proposal]:
         """Check each link that is judged; the proposals drafted now."""
@@ -121,8 +134,14 @@ class Drafter:
                 book=await modelfigures.book(tx),
                 ports_used=_physical(await links.of_entries(tx, EVERYTHING, [link.entry_id])),
                 line_offers_bps=self._line_offers_bps,
+                model_ladder=self._model_ladder,
             )
             earlier = await proposals.page(tx, EVERYTHING, entry_id=link.entry_id, limit=1000)
+        if around.equipment is not None and self._model_ladder:
+            since_ms = self._clock.now_ms() - beats.BUSY_KEPT_MS
+            async with self._traffic.read() as tx:
+                busy = await beats.busy_slots(tx, around.equipment.adapter_id, since_ms)
+            around = replace(around, busy_slots=frozenset(busy))
         series = await self._series(link, capacities, states, today)
         return Place(link, today, capacities, around, earlier, series) if series else None
 

@@ -1,6 +1,7 @@
 """Readings into slot-days: paired with their neighbours, added where time is not accounted for yet.
 
-Idempotent: the same readings again, in any order, change nothing. One ingestion at a time in a process; between
+Idempotent: the same readings again, in any order, change nothing. A reading that comes late, between two that are kept,
+tells better what the pair around it told, which is taken back. One ingestion at a time in a process; between
 processes the revision of a slot-day decides, and the loser reads again.
 
 Two ways, one result. What continues an interface without a hole, as nearly all readings do, is a run that is written
@@ -10,19 +11,20 @@ into the slot-day as it is kept (`slotrun`). All else is unpacked, added and pac
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
 from controller.clock import Clock
-from controller.metering.pairing import is_plain, paired, plain_pairs
+from controller.metering.pairing import DIRECTIONS, Increments, is_plain, paired, plain_pairs
 from controller.store import traffic
 from controller.store.database import Tx
 from controller.store.traffic import Kept, KeptBlob, KeptDay, TrafficDatabase
 from inventory.counters import MEASURED_MAX_MS, PAIR_MAX_MS, Flag, Increment
 from inventory.errors import Conflict, StaleVersion
-from inventory.slotday import DAY_MS, DirectionDay, add, day_start, days_touched
+from inventory.slotday import DAY_MS, DirectionDay, add, day_start, days_touched, retract
 from inventory.slotrun import lengthened, run_of
 
 ATTEMPTS: Final = 5
@@ -67,6 +69,8 @@ class _Work:
     series: list[Kept]
     increments: tuple[list[Increment], list[Increment]] = field(default_factory=lambda: ([], []))
     """Of the two directions, in and out."""
+    superseded: tuple[list[Increment], list[Increment]] = field(default_factory=lambda: ([], []))
+    """What pairs told in the middle of which a new reading lies."""
     days: dict[int, KeptDay] = field(default_factory=dict)
     changed: Sequence[KeptBlob] = ()
 
@@ -201,7 +205,7 @@ class Ingestor:
             ]
         works = [work for work in gathered if work.new]
         new = sum(len(work.new) for work in works)
-        await _compute(new, partial(_pair_up, works, self._interval_ms))
+        await _compute(new, partial(_pair_up, works, self._interval_ms, oldest_ms))
         async with self._database.read() as tx:
             await _days(tx, works)
         for work in works:
@@ -304,9 +308,44 @@ def _lengthened(
     return changed
 
 
-def _pair_up(works: list[_Work], interval_ms: int) -> None:
+def _pair_up(works: list[_Work], interval_ms: int, oldest_ms: int) -> None:
     for work in works:
-        work.increments = paired(work.series, {r.t_ms for r in work.new}, interval_ms)
+        fresh = sorted(r.t_ms for r in work.new)
+        work.increments = paired(work.series, fresh, interval_ms)
+        work.superseded = _superseded(work, fresh, interval_ms, oldest_ms)
+
+
+def _superseded(work: _Work, fresh: list[int], interval_ms: int, oldest_ms: int) -> Increments:
+    """What neighbours that are no longer ones had told; only of the time of which every reading is kept."""
+    among = set(fresh)
+    known = [r for r in work.series if r.t_ms not in among]
+    if len(known) < 2 or fresh[0] > known[-1].t_ms or fresh[-1] < known[0].t_ms:
+        return [], []
+    before = paired(known, {r.t_ms for r in known}, interval_ms)
+    into, out = (
+        [
+            one
+            for one in before[number]
+            if one.t0_ms >= oldest_ms
+            and not one.again
+            and Flag.CLOCK not in one.marks
+            and bisect_right(fresh, one.t0_ms) < bisect_left(fresh, one.t1_ms)
+        ]
+        for number in DIRECTIONS
+    )
+    return _told_better(into, work.increments[0]), _told_better(out, work.increments[1])
+
+
+def _told_better(old: Sequence[Increment], new: Iterable[Increment]) -> list[Increment]:
+    """Those of the old increments whose whole time new ones tell for certain: what is certain never becomes less so."""
+    certain = sorted((one for one in new if one.octets_min == one.octets_max), key=lambda one: one.t0_ms)
+    begins = [one.t0_ms for one in certain]
+    found = []
+    for one in old:
+        inside = certain[bisect_left(begins, one.t0_ms) : bisect_left(begins, one.t1_ms)]
+        if sum(part.length_ms for part in inside if part.t1_ms <= one.t1_ms) == one.length_ms:
+            found.append(one)
+    return found
 
 
 def _add_up(works: list[_Work]) -> None:
@@ -316,6 +355,8 @@ def _add_up(works: list[_Work]) -> None:
         for number, increments in enumerate(work.increments):
             days = {start: _direction(kept, number) for start, kept in work.days.items()}
             marked = [_corrected(increment, work.days) for increment in increments]
+            for one in work.superseded[number]:
+                changed |= retract(days, one)
             changed |= add(days, marked, max(speeds, default=None))
         for start in changed:
             work.days[start].day.origins.update(_origins(work, start))

@@ -75,6 +75,7 @@ def plain_pairs(last: Kept | None, readings: Sequence[Kept]) -> list[Counted] | 
                     b.out_octets - last.out_octets,
                     packets,
                     drops,
+                    _errors(last, b, 0) is not None,
                 )
             )
         elif b.clock_stepped or b.shadowed:
@@ -97,6 +98,9 @@ def is_plain(a: Kept, b: Kept) -> bool:
         if b.uptime_cs * 10 + 5_000 < length_ms:
             return False
     if a.discontinuity is not None and b.discontinuity is not None and a.discontinuity != b.discontinuity:
+        return False
+    faults = _errors(a, b, 0), _errors(a, b, 1)
+    if faults not in ((0, 0), (None, None)):
         return False
     into, out = b.in_octets - a.in_octets, b.out_octets - a.out_octets
     if into < 0 or out < 0 or (a.up is False and b.up is False and (into or out)):
@@ -188,6 +192,9 @@ def _counted(a: Kept, b: Kept, direction: int) -> Sequence[Increment]:
     if _clocks_disagree(a, b):
         marks.add(Flag.CLOCK)
     increments = _marked(pair(first, second, b.counter_bits, _speed(a, b)), frozenset(marks))
+    errors = _errors(a, b, direction)
+    if errors is not None:
+        increments = [replace(one, errors=errors) if one.exact else one for one in increments]
     return [_with_packets(one, a, b) for one in increments] if direction == 1 else increments
 
 
@@ -203,6 +210,12 @@ def _with_packets(increment: Increment, a: Kept, b: Kept) -> Increment:
     if packets < 0 or drops < 0:
         return increment
     return replace(increment, packets=packets, drops=drops)
+
+
+def _errors(a: Kept, b: Kept, direction: int) -> int | None:
+    """Frames with an error between two readings; None where one of them does not tell, or the count began anew."""
+    first, second = (a.out_errors, b.out_errors) if direction else (a.in_errors, b.in_errors)
+    return None if first is None or second is None or second < first else second - first
 
 
 def _clocks_disagree(a: Kept, b: Kept) -> bool:

@@ -13,15 +13,16 @@ from controller.store.proposalfacts import ContractFacts
 from controller.store.proposals import NewProposal, Proposal
 from inventory import catalogue, proposaltext, proposalwords
 from inventory.calendar import period_end
-from inventory.capacities import ModelBook, PublishedModel, usual_traffic
+from inventory.capacities import ModelBook, PublishedModel, folded, usual_traffic
 from inventory.catalogue import CatalogueLine, Model
 from inventory.congestion import STALE_DAYS
 from inventory.forecast import NoDate, Outlook
-from inventory.linkdays import LinkDay
+from inventory.linkdays import LinkDay, faulty
 from inventory.links import Capacity, CapacityKind, Direction, Governing, Link, LinkRole
 from inventory.metering import RULE_VERSION, Interval, rate_bps
 from inventory.outlooks import busy_rates
 from inventory.periods import day_of
+from inventory.processors import strained_days
 from inventory.proposalmoney import MINIMUM_MONTHS, Money, item_for, money
 from inventory.proposals import (
     Advice,
@@ -38,6 +39,7 @@ from inventory.proposals import (
     need_bps,
     remedy,
     silence,
+    tightest_line,
     trigger,
 )
 from inventory.proposaltext import TrackRecord
@@ -80,6 +82,10 @@ class Around:
     ports_used: int
     """Physical interfaces of the place that are metered."""
     line_offers_bps: tuple[float, ...] = ()
+    model_ladder: tuple[str, ...] = ()
+    """The operator's models from small to big, as they call them."""
+    busy_slots: frozenset[int] = frozenset()
+    """Slots, by number since the epoch, in which the processor of the adapter that sits there was busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +125,8 @@ class Place:
         model = catalogue.model(equipment.model_key)
         known = self.around.book.find(equipment.hardware, model.key)
         if known is None:
-            shown = next((name for service, name in model.names if service == equipment.service), model.names[0][1])
-            known = PublishedModel(equipment.hardware or shown, model.family, "", sold=True)
+            shown = equipment.hardware or _shown(model, equipment.service)
+            known = PublishedModel(shown, model.family, "", sold=True)
         return self._offer(equipment, model, known)
 
     def basis_of(self, direction: str) -> Basis | None:
@@ -195,6 +201,7 @@ class Place:
         contract = self.around.contract
         return Circumstances(
             lan_side=self.link.role is LinkRole.LAN,
+            faulty=any(faulty(s.days) for s in self.series),
             grade=self.hottest.p95.grade.value,
             capacity_since=self.hottest.capacity.since,
             suspended=contract.suspended,
@@ -265,29 +272,50 @@ class Place:
             self._offer(equipment, model, known)
             for model in catalogue.MODELS
             if any((row.service, row.device_class) == wanted and row.line != "ultra-firewall" for row in model.lines)
-            for known in self.around.book.of(model.key)
+            for known in self.around.book.of(model.key) or self._without_figures(model)
         ]
 
+    def _without_figures(self, model: Model) -> list[PublishedModel]:
+        """A model of which nothing is known but that the operator's ladder names it."""
+        shown = _shown(model, self.around.equipment.service if self.around.equipment else "")
+        if not {folded(shown), folded(model.key)} & {folded(name) for name in self.around.model_ladder}:
+            return []
+        return [PublishedModel(shown, model.family, "", sold=True, model=model.key)]
+
+    def _in_ladder(self, name: str) -> str:
+        """A model of the ladder as offers name it."""
+        offers = [*self._candidates(), *([self.current] if self.current else [])]
+        return next((one.model for one in offers if folded(name) in {folded(one.model), folded(one.key or "")}), name)
+
     def _need(self) -> Need:
-        lines = [
-            one
-            for one in self.capacities
-            if one.kind in (CapacityKind.LINE, CapacityKind.SHAPED) and one.holds_on(self.today)
-        ]
-        rates = [bps for one in lines for bps in (one.down_bps, one.up_bps) if bps]
         device = [s.demand() for s in self.series if s.state.direction is Direction.DEVICE]
+        wanted = {s.state.direction: need_bps([s.demand()]) for s in self.series}
+        wanted.pop(Direction.DEVICE, None)
+        rate, asked = tightest_line((self._line_bps(direction), need) for direction, need in wanted.items())
         equipment = self.around.equipment
         assert equipment is not None
         return Need(
-            line_bps=need_bps(s.demand() for s in self.series if s.state.direction is not Direction.DEVICE),
+            line_bps=max(wanted.values(), default=0.0),
             device_bps=need_bps(device),
             traffic_kind=usual_traffic(catalogue.model(equipment.model_key).family),
-            line_rate_bps=min(rates, default=None),
+            line_rate_bps=rate,
+            line_need_bps=asked,
             line_type=self.link.line_type,
             ports_used=self.around.ports_used,
             options=self.around.contract.options,
             line_offers_bps=self.around.line_offers_bps,
+            strained_days=max(strained_days(s.days, self.around.busy_slots, self.link.zone) for s in self.series),
+            ladder=tuple(self._in_ladder(name) for name in self.around.model_ladder),
         )
+
+    def _line_bps(self, direction: Direction) -> int | None:
+        """What line and shaper let through in a direction."""
+        rates = [
+            one.up_bps if direction is Direction.UP else one.down_bps
+            for one in self.capacities
+            if one.kind in (CapacityKind.LINE, CapacityKind.SHAPED) and one.holds_on(self.today)
+        ]
+        return min((bps for bps in rates if bps), default=None)
 
     def _money(self, found: Remedy, candidates: Sequence[ModelOffer]) -> Money | None:
         """The money of a remedy that ends a contract line; None where none ends, or a price is missing."""
@@ -304,6 +332,11 @@ class Place:
             saturation=expected.saturation if isinstance(expected.saturation, date) else None,
             early=expected.early if isinstance(expected.early, date) else None,
         )
+
+
+def _shown(model: Model, service: str) -> str:
+    """The name of a model in a service."""
+    return next((name for of, name in model.names if of == service), model.names[0][1])
 
 
 def _options(model: Model, equipment: Equipment) -> frozenset[str]:

@@ -12,6 +12,7 @@ import structlog
 from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.metering.service import MeteringService, PolledReading
+from controller.metering.settling import CLOCK_STEP_MS, Step, Stood, step_between
 from controller.store import counteragents, links
 from controller.store.counteragents import Seated, Source
 from controller.store.database import Database
@@ -46,6 +47,8 @@ class _Device:
     asked_ms: int = 0
     discovered_ms: int | None = None
     told: dict[str, Told] = field(default_factory=dict)
+    stood: dict[str, Stood] = field(default_factory=dict)
+    """Where both clocks stood at the last reading of each interface."""
     since_lie: int | None = None
     last_lie: str = ""
     busy: bool = False
@@ -54,13 +57,16 @@ class _Device:
     def sick(self) -> bool:
         return self.state in (SourceState.SILENT, SourceState.REFUSED)
 
-    def lies(self, counters: Sequence[InterfaceCounters]) -> list[str]:
-        """What in these answers contradicts the ones before."""
+    def lies(self, counters: Sequence[InterfaceCounters], shift_ms: int) -> list[str]:
+        """What in these answers contradicts the ones before; by the monotonic clock, for the other one may step.
+
+        `shift_ms`: how far the wall clock is ahead of the monotonic one.
+        """
         found = []
         for one in counters:
             now = Told(
                 one.name,
-                one.t_ms,
+                one.t_ms - shift_ms,
                 one.in_octets,
                 one.out_octets,
                 one.counter_bits,
@@ -73,6 +79,15 @@ class _Device:
             if said:
                 found.append(said)
         return found
+
+    def step(self, one: InterfaceCounters, shift_ms: int) -> Step | None:
+        """The step of the wall clock since the reading of the interface before (§2.1)."""
+        before, monotonic_ms = self.stood.get(one.name), one.t_ms - shift_ms
+        if before is None:
+            self.stood[one.name] = Stood(one.t_ms, monotonic_ms, one.t_ms)
+            return None
+        step, self.stood[one.name] = step_between(before, one.t_ms, monotonic_ms)
+        return step
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +200,7 @@ class CounterPoller:
         try:
             async with asyncio.timeout(max(self._interval_s, 3 * self._timeout_s)):
                 found = await self._discovered(device)
-                counters = await device.reader.read(device.interfaces)
+                shift_ms, counters = await self._read(device)
         except TimeoutError:
             slow = Unreachable("it did not answer all questions within one polling interval", step="read counters")
             return self._failed(device, slow)
@@ -193,7 +208,7 @@ class CounterPoller:
             return self._failed(device, error)
         if {one.name for one in counters} != set(device.interfaces):
             device.discovered_ms = None  # somebody renamed or removed one: look again next time
-        lies = device.lies(counters)
+        lies = device.lies(counters, shift_ms)
         if lies:
             device.since_lie, device.last_lie = 0, "; ".join(lies[:3])
         elif device.since_lie is not None:
@@ -201,7 +216,21 @@ class CounterPoller:
         took_ms = max((one.round_trip_ms for one in counters), default=0)
         names = [one.name for one in counters]
         state, reason = judge(Poll(device.interfaces, names, took_ms, lies, device.since_lie, device.last_lie))
-        return self._round(device, state, reason, counters, found)
+        return self._round(device, state, reason, (shift_ms, counters), found)
+
+    async def _read(self, device: _Device) -> tuple[int, list[InterfaceCounters]]:
+        """Counters, and how far the wall clock was ahead of the monotonic one all the while.
+
+        Where it stepped meanwhile, nobody knows on which side of the step an answer was: it is asked again.
+        """
+        while True:
+            shift_ms = self._shift_ms()
+            counters = await device.reader.read(device.interfaces)
+            if abs(self._shift_ms() - shift_ms) <= CLOCK_STEP_MS:
+                return shift_ms, counters
+
+    def _shift_ms(self) -> int:
+        return self._clock.now_ms() - self._clock.monotonic_ms()
 
     async def _discovered(self, device: _Device) -> list[FoundInterface] | None:
         """Interfaces, where it is time to look for them again."""
@@ -219,16 +248,17 @@ class CounterPoller:
         if isinstance(error, Unreachable):
             state = SourceState.SILENT
         log.warning("counters not read", adapter=device.seated.adapter_id, code=error.code, reason=error.message)
-        return self._round(device, state, error.message, [], None)
+        return self._round(device, state, error.message, (0, []), None)
 
     def _round(
         self,
         device: _Device,
         state: SourceState,
         reason: str,
-        counters: Sequence[InterfaceCounters],
+        read: tuple[int, Sequence[InterfaceCounters]],
         found: list[FoundInterface] | None,
     ) -> _Round:
+        shift_ms, counters = read
         device.state = state
         seated = device.seated
         source = Source(
@@ -243,7 +273,12 @@ class CounterPoller:
         )
         name = "fortios-rest" if seated.agent.protocol == "fortios-rest" else "snmp"
         readings = [
-            PolledReading(seated.adapter_id, seated.entry_id, one.name, kept(one, name, seated.adapter_id))
+            PolledReading(
+                seated.adapter_id,
+                seated.entry_id,
+                one.name,
+                kept(one, name, seated.adapter_id, device.step(one, shift_ms)),
+            )
             for one in counters
         ]
         return _Round(readings, source, found)
@@ -277,8 +312,8 @@ def reader_of(agent: CounterAgent, now_ms: Callable[[], int], timeout_s: float) 
     return SnmpReader(SnmpTarget(agent.host, agent.port, agent.community, user, timeout_s=timeout_s), now_ms)
 
 
-def kept(counters: InterfaceCounters, source: str, adapter_id: int) -> Kept:
-    """A reading of a poll as it is kept."""
+def kept(counters: InterfaceCounters, source: str, adapter_id: int, step: Step | None = None) -> Kept:
+    """A reading of a poll as it is kept; `step`: of the wall clock since the one before."""
     return Kept(
         t_ms=counters.t_ms,
         in_octets=counters.in_octets,
@@ -292,4 +327,10 @@ def kept(counters: InterfaceCounters, source: str, adapter_id: int) -> Kept:
         up=counters.up,
         out_packets=counters.out_packets,
         out_drops=counters.out_drops,
+        in_errors=counters.in_errors,
+        out_errors=counters.out_errors,
+        clock_stepped=step is not None,
+        follows_ms=step.follows_ms if step else None,
+        elapsed_ms=step.elapsed_ms if step else None,
+        shadowed=step.shadowed if step else False,
     )

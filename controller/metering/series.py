@@ -9,8 +9,9 @@ from controller.store import traffic
 from controller.store.database import Tx
 from controller.store.traffic import KeptDay
 from inventory.links import Link, Member
-from inventory.slotday import window
-from inventory.timeslots import SlotSeries, sum_series
+from inventory.reportseries import in_service
+from inventory.slotday import DAY_MS, window
+from inventory.timeslots import SLOT_MS, SlotSeries, sum_series
 
 KeptPorts = Sequence[tuple[Member, Sequence[KeptDay]]]
 """Slot-days of each interface of a link."""
@@ -43,6 +44,26 @@ def series_of(ports: KeptPorts, start_ms: int, end_ms: int) -> LinkSeries:
     out = sum_series([(window((k.day.out for k in kept), start_ms, end_ms), p.port_speed_bps) for p, kept in ports])
     origins = tuple(sorted({origin for _, kept in ports for k in kept for origin in k.day.origins}))
     return LinkSeries(into, out, origins)
+
+
+async def first_slot_day(tx: Tx, link: Link) -> int | None:
+    """UTC midnight of the oldest slot-day of a link's interfaces."""
+    ids = await traffic.interface_ids(tx, [(link.entry_id, port.interface) for port in link.ports])
+    begun = [await traffic.first_slot_day(tx, number) for number in ids.values()]
+    return min((one for one in begun if one is not None), default=None)
+
+
+def metered(series: LinkSeries, first_ms: int | None, until_ms: int) -> LinkSeries:
+    """The slots in which the link was in metered service (§3.1): from the first that any reading ever touched, gaps
+    included, as far as the slots have passed at `until_ms`. `first_ms`: see `first_slot_day`.
+    """
+    into, out = series.into, series.out
+    end = min(len(into.known), max(0, (until_ms - into.start_ms) // SLOT_MS))
+    begin = 0
+    if first_ms is None or first_ms + DAY_MS > into.start_ms:
+        free = zip(into.untouched_ms[:end], out.untouched_ms[:end], strict=True)
+        begin = next((i for i, (a, b) in enumerate(free) if min(a, b) < SLOT_MS), end)
+    return LinkSeries(in_service(into, begin, end), in_service(out, begin, end), series.origins)
 
 
 async def link_series(tx: Tx, link: Link, start_ms: int, end_ms: int) -> LinkSeries:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice
@@ -28,11 +28,13 @@ from controller.store.scope import By, Scope
 from controller.store.traffic import Kept, TrafficDatabase
 from drivers.sessions.counting import FoundInterface
 from inventory.calendar import tokyo_day
+from inventory.replays import Told
 from inventory.saturation import DEFAULT_ALARM, AlarmRules
 from inventory.slotday import day_start
 
 log = structlog.get_logger()
 
+HOUR_MS: Final = 3_600_000
 AT_ONCE_FOLDED: Final = 500
 """Interfaces whose readings become slots in one transaction; a fleet of no more is folded at every poll."""
 FOLD_MS: Final = 240_000
@@ -77,6 +79,7 @@ class MeteringService:
         tick_s: float = 300.0,
         alarm: AlarmRules = DEFAULT_ALARM,
         line_offers_bps: Sequence[int] = (),
+        model_ladder: Sequence[str] = (),
     ) -> None:
         self._database = database
         self._traffic = traffic_database
@@ -84,7 +87,9 @@ class MeteringService:
         self._tick_s = tick_s
         self._ingestor = Ingestor(traffic_database, clock, heartbeat_interval_ms=heartbeat_interval_s * 1000)
         self._closer = DayCloser(database, traffic_database, clock)
-        self._drafter = Drafter(database, traffic_database, clock, line_offers_bps=line_offers_bps)
+        self._drafter = Drafter(
+            database, traffic_database, clock, line_offers_bps=line_offers_bps, model_ladder=model_ladder
+        )
         self._mobile = MobileWatch(database, traffic_database, clock)
         self._mobile_day: date | None = None
         self._unlooked = False
@@ -96,6 +101,8 @@ class MeteringService:
         )
         self._past_changed = asyncio.Event()
         self._pruned_day_ms: int | None = None
+        self._packed_hour: int | None = None
+        """The hour in which the contents of heartbeats were last put together."""
         self._polled: dict[Interface, list[Kept]] = {}
         self._folded_ms = clock.monotonic_ms()
         self._folding: asyncio.Task[None] | None = None
@@ -139,6 +146,14 @@ class MeteringService:
     async def keep(self, batch: Batch) -> None:
         """Make heartbeats durable; `settle` makes readings of them. See `Settler.keep`."""
         await self._settler.keep(batch)
+
+    async def catch_up(self) -> None:
+        """Settle what a crash left; the first thing of `run_settling`."""
+        await self._settler.catch_up()
+
+    async def recall(self, adapter_ids: Sequence[int]) -> Mapping[int, Told]:
+        """Which heartbeats of these adapters were counted in the last day. See `Settler.recall`."""
+        return await self._settler.recall(adapter_ids)
 
     @property
     def unsettled(self) -> int:
@@ -255,7 +270,7 @@ class MeteringService:
 
     async def run_settling(self) -> None:
         """Settle heartbeats until cancelled: every 15 s, and whenever many wait. First what was left by a crash."""
-        await self._settler.adopt()
+        await self.catch_up()
         while True:
             await self.settle()
             for _ in range(round(SETTLE_S)):
@@ -289,7 +304,10 @@ class MeteringService:
         now_ms = self._clock.now_ms()
         async with self._traffic.write() as tx:
             await traffic.prune_readings(tx, now_ms)
-            await beats.prune_heard(tx, now_ms)
             if day_start(now_ms) != self._pruned_day_ms:
                 await traffic.prune_slot_days(tx, now_ms)
+                await beats.prune_busy(tx, now_ms)
         self._pruned_day_ms = day_start(now_ms)
+        if now_ms // HOUR_MS != self._packed_hour:
+            await self._settler.put_together()
+            self._packed_hour = now_ms // HOUR_MS

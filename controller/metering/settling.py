@@ -7,7 +7,6 @@ crash between keeping and settling costs nothing: the next start settles what wa
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,12 +22,19 @@ from controller.store.database import Database, Tx
 from controller.store.linkports import Port
 from controller.store.traffic import Kept, TrafficDatabase
 from drivers.arms import heartbeat
+from inventory.processors import BUSY_PERCENT
+from inventory.replays import Told, digest
+from inventory.timeslots import SLOT_MS
 
 AT_ONCE: Final = 2_500
 """Heartbeats settled in one transaction: some 20,000 readings at most."""
 CLOCK_STEP_MS: Final = 1_000
 """Wall and monotonic clock may drift apart by so much between two heartbeats before it counts as a step."""
 RESTARTS_KEPT: Final = 8
+ON_THE_WAY_MS: Final = 5_000
+"""What another node has counted so lately may be a copy of what is just being looked up here; see `Settler`."""
+CATCH_UP_S: Final = 10.0
+"""How long after a start the first heartbeats wait for those that a crash left unsettled."""
 
 
 SLICE: Final = 100
@@ -138,6 +144,8 @@ class Settler:
         self._restarts = restarts
         self._clocks = Clocks(restarts)
         self._run = secrets.token_hex(8)
+        self._caught_up = asyncio.Event()
+        """What was left by a crash has been settled."""
         self.waiting = 0
         """Heartbeats of this run that are kept and not settled."""
 
@@ -159,6 +167,35 @@ class Settler:
         while (added := await self._settle_some()) is not None:
             total = Added(total.new + added.new, total.duplicates + added.duplicates, total.slot_days + added.slot_days)
         return total
+
+    async def catch_up(self) -> None:
+        """At the start: settle what was left by a crash. From then on `recall` knows all."""
+        await self.adopt()
+        await self.settle()
+        self._caught_up.set()
+
+    async def recall(self, adapter_ids: Sequence[int]) -> Mapping[int, Told]:
+        """What was counted of these adapters in the last day; after a start, once what a crash left is counted too."""
+        try:
+            async with asyncio.timeout(CATCH_UP_S):
+                await self._caught_up.wait()
+        except TimeoutError:
+            self._caught_up.set()  # heartbeats must not wait for it any longer
+        now_ms = self._clock.now_ms()
+        until_ms = now_ms - ON_THE_WAY_MS if self._traffic.shared else now_ms
+        async with self._traffic.read() as tx:
+            return await rows.heard_lately(tx, adapter_ids, now_ms, until_ms=until_ms)
+
+    async def put_together(self) -> None:
+        """Pack the contents that are an hour old, and forget those of more than a day ago; little at a time."""
+        now_ms = self._clock.now_ms()
+        async with self._traffic.read() as tx:
+            portions = await rows.adapters_heard(tx)
+        for first_id in portions:
+            async with self._traffic.write() as tx:
+                await rows.put_together(tx, first_id, now_ms)
+        async with self._traffic.write() as tx:
+            await rows.prune_heard(tx, now_ms)
 
     async def _settle_some(self) -> Added | None:
         """The oldest batches; None when there are none."""
@@ -189,12 +226,15 @@ class Settler:
         links_of = await self._links({one.beat.entry_id for one in new if one.beat.entry_id is not None})
         readings: dict[Interface, list[Kept]] = {}
         latest: dict[tuple[int, int], KeptStatistics] = {}
+        busy: set[tuple[int, int]] = set()
         for number, one in enumerate(new, 1):
             beat = one.beat
             self._read(one.run, beat, links_of, readings)
             if beat.content:
                 place = (beat.adapter_id, beat.received_ms // rows.PERIOD_MS)
                 latest[place] = KeptStatistics(beat.adapter_id, beat.received_ms, beat.entry_id, beat.content)
+                if (heartbeat.processor(beat.content) or 0) >= BUSY_PERCENT:
+                    busy.add((beat.adapter_id, beat.received_ms // SLOT_MS))
             if not number % SLICE:
                 await asyncio.sleep(0)
         contents = {one.content for one in new if one.content is not None}
@@ -203,6 +243,8 @@ class Settler:
             await rows.forget(tx, [one.id for one in batches])
             await rows.count_once(tx, contents, self._clock.now_ms())
             await rows.put_statistics(tx, latest.values())
+            if busy:
+                await rows.put_busy(tx, busy)
 
         return Taken(readings, beside if batches else None)
 
@@ -212,7 +254,7 @@ class Settler:
         step, restarted_ms = self._clocks.judge(run, beat)
         if beat.entry_id is None:
             return  # it sits in no place, and its traffic is nobody's
-        for ifindex, octets_in, octets_out, rates in heartbeat.traffic(beat.content):
+        for ifindex, octets_in, octets_out, rates, errors_in, errors_out in heartbeat.traffic(beat.content):
             port = known.get((beat.entry_id, ifindex))
             name = port.interface if port else f"ifindex {ifindex}"
             into.setdefault((beat.entry_id, name), []).append(
@@ -222,6 +264,8 @@ class Settler:
                     out_octets=octets_out,
                     source="heartbeat",
                     rates=rates,
+                    in_errors=None if rates else errors_in,
+                    out_errors=None if rates else errors_out,
                     restarted_at_ms=restarted_ms,
                     speed_bps=port.speed_bps if port else None,
                     adapter_id=beat.adapter_id,
@@ -242,7 +286,7 @@ class Settler:
 
 def mark(content: bytes) -> int:
     """64 bits that are the same on every node for the same statistics, as a signed number."""
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big", signed=True)
+    return int.from_bytes(digest(content), "big", signed=True)
 
 
 async def _told(batches: Sequence[KeptBatch]) -> AsyncIterator[_Told]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
 from drivers.arms import heartbeat
 from drivers.arms.heartbeat import Statistic
+from inventory.replays import Told
 
 HEAD: Final = Struct(">IIqqH")
 """Adapter, entry (0: none), received and monotonic milliseconds, length of the content that follows."""
@@ -32,8 +33,8 @@ class Beat:
         return heartbeat.statistics(self.content)
 
 
-Heard = tuple[int, str, bytes]
-"""Monotonic instant, source and content of a heartbeat that the clone rule may need."""
+Heard = tuple[int, str, bytes | None]
+"""Monotonic instant, source and content of a heartbeat that the clone rule may need; None: its content was not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,9 @@ class Batch:
 
 Keep = Callable[[Batch], Awaitable[None]]
 """Makes a batch durable: when it returns, a crash loses nothing of it. If it raises, it gets the same beats again."""
+
+Recall = Callable[[Sequence[int]], Awaitable[Mapping[int, Told]]]
+"""What was counted of these adapters in the last day, by whichever process or node."""
 
 
 def unpacked(packed: bytes) -> Iterator[Beat]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -21,6 +21,9 @@ from inventory.contacts import ArmsIdentity
 from inventory.incidents import Incident, IncidentKind, NewIncident
 
 MAX_KEPT: Final = 24
+ALIKE: Final = 0.1
+"""Heartbeats without statistics are all alike. A unit sends its copies to all receivers at once; so two of them at two
+nodes are one within this share of the interval only."""
 BY: Final = "phone-home"
 
 
@@ -38,9 +41,11 @@ class _Case:
     identity: ArmsIdentity
     heard: dict[int, Sighting] = field(default_factory=dict)
     marks: dict[int, str] = field(default_factory=dict)
-    """Of those with content: what their copies at other nodes are known by."""
+    """What their copies at other nodes are known by; empty: without statistics."""
     elsewhere: dict[int, Sighting] = field(default_factory=dict)
     """Heard by other nodes."""
+    their_marks: dict[int, str] = field(default_factory=dict)
+    """The same of those."""
     asked: list[_Asked] = field(default_factory=list)
     pulled: tuple[int, str] | None = None
     sources: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -63,6 +68,7 @@ class _Case:
         self.heard = {at_ms: one for at_ms, one in self.heard.items() if at_ms > before_ms}
         self.marks = {at_ms: mark for at_ms, mark in self.marks.items() if at_ms in self.heard}
         self.elsewhere = {at_ms: one for at_ms, one in self.elsewhere.items() if at_ms > before_ms}
+        self.their_marks = {at_ms: mark for at_ms, mark in self.their_marks.items() if at_ms in self.elsewhere}
         self.asked = [one for one in self.asked if one.at_ms > before_ms]
         if self.pulled is not None and self.pulled[0] <= before_ms:
             self.pulled = None
@@ -86,16 +92,19 @@ class CloneWatch:
         case = self._case(identity)
         for at_ms, source, content in heard:
             if at_ms not in case.heard:
-                counters = tuple((i, into + out) for i, into, out, rate in heartbeat.traffic(content) if not rate)
+                told = heartbeat.traffic(content or b"")
+                counters = tuple((i, into + out) for i, into, out, rate, *_ in told if not rate)
                 case.heard[at_ms] = Sighting(at_ms, source, counters)
-                if counters:
-                    case.marks[at_ms] = hashlib.sha256(content).hexdigest()[:16]
+                if content is not None:
+                    mark = case.marks[at_ms] = hashlib.sha256(content).hexdigest()[:16] if content else ""
+                    for told_ms in list(self._alike(case.their_marks, mark, at_ms)):
+                        del case.elsewhere[told_ms], case.their_marks[told_ms]
         for at_ms in sorted(case.heard)[:-MAX_KEPT]:
             del case.heard[at_ms]
             case.marks.pop(at_ms, None)
 
     def told(self, shift_ms: int) -> list[Shared]:
-        """What other nodes may need, on the wall clock: heartbeats without counters cannot be told from copies."""
+        """What other nodes may need, on the wall clock."""
         return [
             Shared(adapter_id, mark, replace(case.heard[at_ms], at_ms=at_ms + shift_ms))
             for adapter_id, case in self._cases.items()
@@ -103,18 +112,23 @@ class CloneWatch:
         ]
 
     def heard_elsewhere(self, shared: Iterable[Shared], shift_ms: int) -> None:
-        """What other nodes heard of identities that this one hears too. A copy of what came here counts once."""
+        """What other nodes heard of identities that this one hears too. A copy of what is known counts once."""
         for one in shared:
             case = self._cases.get(one.adapter_id)
             at_ms = one.sighting.at_ms - shift_ms
             if case is None or self._is_copy(case, one.mark, at_ms):
                 continue
             case.elsewhere[at_ms] = replace(one.sighting, at_ms=at_ms)
+            case.their_marks[at_ms] = one.mark
 
     def _is_copy(self, case: _Case, mark: str, at_ms: int) -> bool:
-        return any(
-            mark == mine and abs(at_ms - mine_ms) < self._interval_ms / 2 for mine_ms, mine in case.marks.items()
-        )
+        known = (case.marks, case.their_marks)
+        return any(True for marks in known for _ in self._alike(marks, mark, at_ms))
+
+    def _alike(self, marks: Mapping[int, str], mark: str, at_ms: int) -> Iterator[int]:
+        """Instants at which a copy of the same heartbeat was heard."""
+        apart_ms = self._interval_ms * (0.5 if mark else ALIKE)
+        return (heard_ms for heard_ms, known in marks.items() if known == mark and abs(at_ms - heard_ms) < apart_ms)
 
     def asked(self, identity: ArmsIdentity, source: str, present: Path) -> None:
         """A second tunnel was asked for, and refused, while `present` was alive."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import secrets
+import socket
 from collections import Counter
 from typing import Final
 
@@ -37,6 +38,17 @@ CONFIRM_S: Final = 60.0
 PROVE_AT_ONCE: Final = 32
 """Endpoints that are asked who they are at a time, after a restart of ours."""
 PROVE_AGAIN_S: Final = 600.0
+
+
+def _is_here(address: str) -> bool:
+    """Whether this machine has the address."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 class Confirmations:
@@ -207,6 +219,23 @@ class Confirmations:
         peer = self._context.peer(identity)
         path = self._open(peer, where, str(where.address), result_url)
         peer.confirm(path)
+
+    def result_url_here(self, endpoint: str, before: str) -> str | None:
+        """Where the adapter would post its results if this node dialled it; None: the settings do not let it.
+
+        Of the addresses that adapters are told the one that this machine has, else the one that it used `before`.
+        """
+        try:
+            where = Endpoint.parse(endpoint)
+        except BadInput:
+            return None
+        if isinstance(self._judge(endpoint, str(where.address)), Answer):
+            return None
+        hosts = [str(ipaddress.ip_address(address)) for address in self._context.settings.told]
+        urls = dict(zip(hosts, self._context.urls(self._context.rs_port, RS_PATH), strict=True))
+        of_family = {host: url for host, url in urls.items() if (":" in host) == (where.address.version == 6)}
+        here = [url for host, url in of_family.items() if _is_here(host)]
+        return before if before in here or not here else here[0]
 
     def prove_unproven(self) -> None:
         """Ask restored endpoints who they are, and again from time to time those that gave no answer."""

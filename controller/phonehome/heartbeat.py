@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from controller.phonehome.beats import HEAD, Batch, Keep
+from controller.phonehome.beats import HEAD, Batch, Keep, Recall
 from controller.phonehome.context import Context
 from controller.phonehome.senders import Sender, Senders
 from controller.phonehome.silence import Silence
@@ -87,11 +87,11 @@ class _Datagram:
 class HeartbeatReceiver:
     """Listens, proves, packs, and notes contact."""
 
-    def __init__(self, context: Context, keep: Keep) -> None:
+    def __init__(self, context: Context, keep: Keep, recall: Recall) -> None:
         self._context = context
         self._clock = context.clock
         self._keep = keep
-        self.senders = Senders(context)
+        self.senders = Senders(context, recall)
         self._interval_ms = context.settings.heartbeat_interval_s * 1000 / context.clock.pace
         self.silence = Silence(self._interval_ms)
         self.counts = Counts()
@@ -196,7 +196,7 @@ class HeartbeatReceiver:
         content = datagram[44:]
         since_ms = None if sender.last_ms is None else at_ms - sender.last_ms
         if content:
-            copy_ms = sender.copies(content, at_ms)
+            copy_ms = sender.copies(content, at_ms, received_ms)
             if copy_ms is not None:
                 self._copy(sender, copy_ms, source, received_ms)
                 return
@@ -218,7 +218,7 @@ class HeartbeatReceiver:
             self._touched.append(sender)
             self._wake.set()
 
-    def _copy(self, sender: Sender, since_ms: int, source: str, received_ms: int) -> None:
+    def _copy(self, sender: Sender, since_ms: float, source: str, received_ms: int) -> None:
         """The same content again: soon after, it is the copy for another receiver; later, somebody replays it."""
         if since_ms < self._interval_ms / 2:
             self.counts.duplicate += 1
@@ -302,7 +302,7 @@ class HeartbeatReceiver:
             clones.heartbeats(identity, sender.trail)
             sender.trail.clear()
         elif clones.pulls(identity.adapter_id):
-            clones.heartbeats(identity, [(sender.last_ms, str(sender.source), b"")])
+            clones.heartbeats(identity, [(sender.last_ms, str(sender.source), None)])
         self._context.boots.heartbeat(identity.adapter_id, heard_ms)
         if self.silence.heard(identity.adapter_id, sender.last_ms):
             peer = self._context.peers.get(identity.adapter_id)

@@ -14,11 +14,11 @@ import structlog
 from controller.phonehome.certificates import ADAPTER_DAYS, DAY_MS, RENEW_IN_LAST, read, serial_number
 from controller.phonehome.context import Context
 from controller.phonehome.pki import Kept
-from controller.store import arms_keys, events, incidents
+from controller.store import arms_keys, events, incidents, installation
 from controller.store.database import Tx
 from controller.store.events import NewEvent
 from controller.store.scope import By
-from inventory.certificates import CertificateWords, Standing, explain
+from inventory.certificates import AUTHORITIES, AuthorityRole, CertificateWords, Standing, explain
 from inventory.contacts import ArmsIdentity
 from inventory.incidents import IncidentKind, NewIncident
 
@@ -39,6 +39,7 @@ class Renewal:
         self._context = context
         self._wanted = asyncio.Event()
         self._standings: dict[str, Standing] = {}
+        self._foreign_told: dict[str, bool] = {}
         self._one_at_a_time = asyncio.Lock()
 
     def wanted(self) -> None:
@@ -76,6 +77,34 @@ class Renewal:
                     await self._judge(tx, kept, told, now_ms)
             self._standings.update({kept.read.fingerprint: told.standing for kept, told in changed})
 
+        for role in AUTHORITIES:
+            await self._judge_shared(role, await self._foreign(role))
+
+    async def _foreign(self, role: AuthorityRole) -> bool:
+        """Whether another node has imported another CA, and this one still has the former."""
+        context = self._context
+        if context.database.dialect != "postgresql":
+            return False
+        mine = read(context.pki.authority(role).certificate).fingerprint
+        async with context.database.read() as tx:
+            return not await installation.agrees(tx, role, mine)
+
+    async def _judge_shared(self, role: AuthorityRole, foreign: bool) -> None:
+        """An incident while this node has another CA than the installation."""
+        by, node = By("phone-home", self._context.clock.now_ms()), self._context.node
+        cause = f"{role} of node {node}"
+        if self._foreign_told.get(cause) is foreign:
+            return
+        async with self._context.database.write() as tx:
+            if foreign:
+                summary = f"node {node} has another {role} than the installation"
+                next_step = "Stop this node, copy pki/ from the node where the CA was imported, and start it again."
+                new = NewIncident(IncidentKind.CERTIFICATE, cause, summary, facts={"next": next_step})
+                await incidents.note(tx, by, new)
+            else:
+                await incidents.settle(tx, by, IncidentKind.CERTIFICATE, cause, "it has the same one again")
+        self._foreign_told[cause] = foreign
+
     async def _judge(self, tx: Tx, kept: Kept, told: CertificateWords, now_ms: int) -> None:
         """An incident while a certificate is about to end or has ended; settled when another has taken its place."""
         by, cause = By("phone-home", now_ms), f"certificate {kept.role}"
@@ -100,6 +129,8 @@ class Renewal:
         """Make the next few; whether there were any."""
         context, pki = self._context, self._context.pki
         now_ms, authority = context.clock.now_ms(), pki.adapter_authority
+        if await self._foreign("sa-ca"):
+            return False  # with two authorities the nodes would make each other's certificates anew for ever
         issuer = read(pki.adapter_ca_certificate)
         # None lives longer than its authority, so near that one's end there is nothing to be won.
         before_ms = min(now_ms + ADAPTER_DAYS * DAY_MS // RENEW_IN_LAST, issuer.not_after_ms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.phonehome import abroad, importing
-from controller.phonehome.beats import Batch, Keep
+from controller.phonehome.beats import Batch, Keep, Recall
 from controller.phonehome.boots import Boots
 from controller.phonehome.certificates import Read, read
 from controller.phonehome.clonesharing import CloneSharing
@@ -40,14 +40,15 @@ from controller.phonehome.simple import SimplePath
 from controller.phonehome.tunnel import SILENCE_LOOK_S, Tunnel
 from controller.phonehome.undisturbed import undisturbed
 from controller.settings import ArmsSettings
-from controller.store import arms_keys, whereabouts
+from controller.store import arms_keys, installation, whereabouts
 from controller.store import phonehome as rows
 from controller.store.database import Database
 from inventory.admission import Door, admit
-from inventory.certificates import IMPORT_FOLLOWS, AuthorityRole
+from inventory.certificates import AUTHORITIES, IMPORT_FOLLOWS, AuthorityRole
 from inventory.contacts import ArmsIdentity
 from inventory.errors import Conflict, FleetError
 from inventory.explain import Contact
+from inventory.replays import Told
 from inventory.secrets import Secret
 
 log = structlog.get_logger(__name__)
@@ -55,10 +56,17 @@ log = structlog.get_logger(__name__)
 SWEEP_S: Final = 10.0
 """How often open tunnels are compared with the placements."""
 SWEEP_AT_ONCE: Final = 500
+TAKEN_OVER_AT_ONCE: Final = 200
+"""Endpoints of a dead node that one sweep takes over: each is asked who it is, and other nodes take their share."""
 
 
 async def _nobody(_batch: Batch) -> None:
     """Takes heartbeats where no metering runs."""
+
+
+async def _nothing(_adapter_ids: Sequence[int]) -> Mapping[int, Told]:
+    """Is remembered where no metering runs."""
+    return {}
 
 
 def _no_one(_adapter_id: int, _at_ms: int) -> None:
@@ -68,7 +76,8 @@ def _no_one(_adapter_id: int, _at_ms: int) -> None:
 class PhoneHome:
     """LS, RS, tunnels and heartbeats of one node.
 
-    `startup` gives the startup config of an entry; `keep` makes proven heartbeats durable.
+    `startup` gives the startup config of an entry; `keep` makes proven heartbeats durable, `recall` tells which were
+    counted in the last day.
     """
 
     def __init__(
@@ -81,6 +90,7 @@ class PhoneHome:
         folder: Path,
         startup: Startup,
         keep: Keep = _nobody,
+        recall: Recall = _nothing,
         on_power_on: OnPowerOn = _no_one,
         node: str = "one",
     ) -> None:
@@ -103,7 +113,7 @@ class PhoneHome:
             node=node,
         )
         self.link = PushLink(self._context)
-        self.heartbeats = HeartbeatReceiver(self._context, keep)
+        self.heartbeats = HeartbeatReceiver(self._context, keep, recall)
         locations = abroad.read(settings.locations)
         self._abroad = None if locations is None else abroad.AbroadWatch(self._context, locations)
         self._silence = SilenceWatch(self._context, self.heartbeats.silence, interval_ms)
@@ -137,8 +147,9 @@ class PhoneHome:
         return self._context.ledger
 
     async def start(self) -> None:
-        """Open the listeners, and begin."""
+        """Open the listeners, and begin. Raises Conflict when this node has other CAs than the installation."""
         context, settings = self._context, self._context.settings
+        await self._share_authorities()
         await self._after_restart()
         floor = settings.tls_floor
         location = self.pki.location_context(floor)
@@ -192,6 +203,16 @@ class PhoneHome:
         )
         self._listeners.append(listener)
         return listener.listen(host, port)
+
+    async def _share_authorities(self) -> None:
+        """All nodes have the same CAs. Where there is one node, what it has is right."""
+        mine: dict[str, str] = {role: read(self.pki.authority(role).certificate).fingerprint for role in AUTHORITIES}
+        async with self._context.database.write() as tx:
+            if self._context.database.dialect == "postgresql":
+                await installation.require(tx, mine)
+                return
+            for role, fingerprint in mine.items():
+                await installation.settle(tx, role, fingerprint)
 
     async def _after_restart(self) -> None:
         """Endpoints have survived, tunnels not; whoever was in contact is heard within 2.5 intervals, or is silent."""
@@ -259,7 +280,11 @@ class PhoneHome:
             name: await asyncio.to_thread(self.pki.make_leaf, name, now_ms=now_ms, authority=taken)
             for name in self.pki.leaves_of(role)
         }
+        async with self._context.database.write() as tx:
+            await installation.announce(tx, role, told.fingerprint)
         self.pki.replace(leaves, role=role, by=taken)
+        async with self._context.database.write() as tx:
+            await installation.settle(tx, role, told.fingerprint)
         await self.renewal.look()
         self.renewal.wanted()
         return told
@@ -308,6 +333,7 @@ class PhoneHome:
                 await undisturbed(self._compare(open_now[start : start + SWEEP_AT_ONCE]))
             if self._context.database.dialect == "postgresql":
                 await undisturbed(self._put_on_record())
+                await undisturbed(self._take_endpoints_over())
 
     async def _put_on_record(self) -> None:
         """An adapter with ways to several nodes is on record with one of them. Where that way has ended, or its node,
@@ -320,6 +346,26 @@ class PhoneHome:
         for adapter_id in unheld:
             for path in usable[adapter_id].confirmed:
                 self._context.ledger.contact(usable[adapter_id].identity, **self._on_record(path))
+
+    async def _take_endpoints_over(self) -> None:
+        """Endpoints of a node that died: the adapter notices nothing, and nobody else would ever dial it."""
+        context, peers = self._context, self._context.peers
+        async with context.database.read() as tx:
+            found = await whereabouts.orphans(tx)
+        taken = 0
+        for orphan in found:
+            url = self._confirmations.result_url_here(orphan.endpoint, orphan.result_url)
+            if url is None or ((peer := peers.get(orphan.adapter_id)) is not None and peer.paths):
+                continue
+            if taken >= TAKEN_OVER_AT_ONCE:
+                return
+            async with context.database.write() as tx:
+                if not await whereabouts.take_over(tx, orphan, context.node, result_url=url):
+                    continue
+                (identity,) = await rows.by_adapter(tx, context.keyring, [orphan.adapter_id])
+            taken += 1
+            self._restore(identity, orphan.endpoint, url)
+            context.ledger.event("phonehome.endpoint-taken-over", identity, node=orphan.node, endpoint=orphan.endpoint)
 
     def _on_record(self, path: Way) -> dict[str, object]:
         if isinstance(path, SimplePath):

@@ -14,6 +14,8 @@ def changed_cells(before: Report, after: Report) -> list[dict[str, object]]:
     """Cells that differ by more than their rounding, by row and column, old and new; a missing row has none."""
     found: list[dict[str, object]] = []
     for old, new in zip(tables_of(before), tables_of(after), strict=True):
+        if not new.of_the_period:
+            continue
         rows_before, rows_after = _rows(old, before), _rows(new, after)
         for key in dict.fromkeys([*rows_after, *rows_before]):
             empty: list[object] = [None] * len(new.columns)

@@ -65,6 +65,8 @@ def cell(value: object, unit: Unit, zone: str, language: Language) -> object:
             return f"{value / GB:.3f}"
         case "share", int() | float():
             return f"{100 * value:.1f}"
+        case "number", int() | float():
+            return f"{value:.1f}".removesuffix(".0")
         case "instant", int():
             return shown(value, zone)
         case "words", list():

@@ -9,11 +9,12 @@ from typing import Final
 
 from controller.metering.series import KeptPorts, series_of
 from controller.reports.material import Asked
-from controller.store import fleetfigures, links
+from controller.store import backtests, fleetfigures, links
 from controller.store.database import Database, Tx
 from controller.store.fleetfigures import DaysOfDirection
 from controller.store.scope import Scope
 from controller.store.traffic import KeptDay, TrafficDatabase
+from inventory import backtest
 from inventory.congestion import STALE_DAYS
 from inventory.fleetreport import FleetDirection, FleetLink, FleetMaterial
 from inventory.linkdays import KNOWN_MS
@@ -44,6 +45,7 @@ async def gather_fleet(
         past = await fleetfigures.days_of_directions(tx, before, span.first)
         lately = await fleetfigures.days_of_directions(tx, span.after - timedelta(days=STALE_DAYS + 2), span.after)
         as_of_ms = await fleetfigures.newest_revision_of_all(tx, span.start_ms, span.end_ms)
+        tested = [one.record for one in await backtests.read(tx)]
     directions = [
         FleetDirection(
             link_id,
@@ -61,7 +63,8 @@ async def gather_fleet(
         for days in (now.get((link_id, direction), _NOTHING),)
     ]
     known = [change for change in changes if change.link_id in named]
-    return FleetMaterial(named, directions, known, made, decided, left), as_of_ms
+    record = backtest.total(tested) if tested else None
+    return FleetMaterial(named, directions, known, made, decided, left, record), as_of_ms
 
 
 async def gather_quality(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from controller.metering.series import KeptPorts, kept_ports, series_of
+from controller.metering.series import KeptPorts, LinkSeries, first_slot_day, kept_ports, metered, series_of
 from controller.store import contractors, entries, links, maintenance, proposals, traffic
 from controller.store.database import Database
 from controller.store.links import LevelChange
@@ -22,10 +22,8 @@ from inventory.maintenance import MaintenanceWindow, left_out
 from inventory.outlooks import FORECAST_WEEKS, outlook_of
 from inventory.periods import Span
 from inventory.reporting import Subject
-from inventory.reportseries import in_service, maintained
-from inventory.slotday import DAY_MS
+from inventory.reportseries import maintained
 from inventory.slots import show_key
-from inventory.timeslots import SLOT_MS
 from inventory.trafficreport import ChangeOfLevel, LinkMaterial, OpenProposal
 
 LINKS_AT_MOST = 10_000
@@ -86,7 +84,7 @@ async def _link(
     async with traffic_database.read() as tx:
         ids = await traffic.interface_ids(tx, [(link.entry_id, port.interface) for port in link.ports])
         ports = await kept_ports(tx, link, span.start_ms, span.end_ms)
-        begun = [await traffic.first_slot_day(tx, number) for number in ids.values()]
+        first_ms = await first_slot_day(tx, link)
         revised = [await traffic.newest_revision_ms(tx, n, span.start_ms, span.end_ms) for n in ids.values()]
         earliest = min(span.first, span.after - timedelta(weeks=FORECAST_WEEKS))
         days = await traffic.link_days(tx, link.id, earliest, span.after)
@@ -101,7 +99,7 @@ async def _link(
         link,
         place.name,
         asked,
-        (ports, min((ms for ms in begun if ms is not None), default=None), windows),
+        (ports, first_ms, windows),
         (days, changes, capacities),
     )
     as_of_ms = max((ms for ms in revised if ms is not None), default=None)
@@ -130,18 +128,16 @@ def _material(
     series = series_of(ports, span.start_ms, span.end_ms)
     known = [one for one in windows if one.kind == "maintenance"]
     shaded = left_out(known, span.start_ms, span.slots, span.zone)
-    into, out = maintained(series.into, shaded), maintained(series.out, shaded)
-    # Metered from the first slot that any reading touches, as far as the slots have passed (§3.1).
-    end = min(len(into.known), max(0, (asked.slots_until_ms - span.start_ms) // SLOT_MS))
-    begin = 0 if first_ms is not None and first_ms + DAY_MS <= span.start_ms else _first_touched(into.untouched_ms, end)
+    shown = LinkSeries(maintained(series.into, shaded), maintained(series.out, shaded), series.origins)
+    counted = metered(shown, first_ms, asked.slots_until_ms)
     earlier = [change for change in reversed(changes) if change.day < span.first]
     last = span.after - timedelta(days=1)
     governed = {d: c for d in Direction if (c := governing(link, capacities, d, last)) is not None}
     return LinkMaterial(
         link=link,
         place=place,
-        into=in_service(into, begin, end),
-        out=in_service(out, begin, end),
+        into=counted.into,
+        out=counted.out,
         days=tuple(day for day in days if day.day >= span.first),
         changes=tuple(
             ChangeOfLevel(change.direction, change.day, change.before, change.after)
@@ -159,10 +155,6 @@ def _outlook(days: Sequence[LinkDay], direction: Direction, span: Span, capacity
     mine = [day for day in days if day.direction is direction and day.capacity is not None and day.day >= first]
     since = [day for day in mine if day.capacity == mine[-1].capacity]
     return outlook_of(since, first, span.after, capacity)
-
-
-def _first_touched(untouched_ms: Sequence[int], end: int) -> int:
-    return next((i for i, ms in enumerate(untouched_ms[:end]) if ms < SLOT_MS), end)
 
 
 def _level_before(earlier: Sequence[LevelChange], direction: Direction) -> Level:

@@ -127,6 +127,8 @@ def page_cell(value: object, unit: Unit, zone: str, language: Language) -> str:
             return f"{value / 1e9:,.2f} GB"
         case "share", int() | float():
             return f"{100 * value:.1f} %"
+        case "number", int() | float():
+            return f"{value:,.1f}".removesuffix(".0")
         case "instant", int():
             return (shown(value, zone) or "")[:16].replace("T", " ")
         case "words", list():

@@ -10,7 +10,7 @@ from inventory.periods import moment_at
 from inventory.qualityreport import COUNTED
 from inventory.reporting import Kind
 
-Unit = Literal["text", "word", "octets", "bps", "share", "count", "instant", "words"]
+Unit = Literal["text", "word", "octets", "bps", "share", "count", "number", "instant", "words"]
 Report = Mapping[str, Any]
 Row = Sequence[object]
 SLOT_S = 300
@@ -36,6 +36,8 @@ class Table:
     rows: tuple[Row, ...]
     keys: int
     """So many columns from the left say which row it is."""
+    of_the_period: bool = True
+    """Whether late data alone change it; what was known when the report was made is never corrected."""
 
 
 def tables_of(report: Report) -> list[Table]:
@@ -135,6 +137,7 @@ def _link(report: Report) -> list[Table]:
             Column("coverage", "share", direction),
             Column("flags", "words", direction),
             Column("drops", "count", direction),
+            Column("errors", "count", direction),
             Column("capacity", "bps", direction),
             Column("capacity_kind", "word", direction),
         ]
@@ -157,6 +160,7 @@ def _step(link: Mapping[str, Any], at: int) -> Row:
             mine["covered_ms"][at] / series["step_ms"],
             mine["flags"][at],
             mine["drops"][at],
+            mine["errors"][at] if "errors" in mine else None,
             capacity.get("used_bps"),
             capacity.get("kind"),
         ]
@@ -224,6 +228,24 @@ def _fleet(report: Report) -> list[Table]:
             (Column("at_least", "share"), Column("directions", "count")),
             tuple((row["at_least"], row["directions"]) for row in report["coverage"]),
             1,
+        ),
+        *_record(report.get("record")),
+    ]
+
+
+def _record(found: Mapping[str, Any] | None) -> list[Table]:
+    """How good forecasts have been. Documents of before it was told, and fleets without back-tests, have no rows."""
+    names = ("origins", "warnings", "came_true", "median_lead_days", "false_per_100_link_months")
+    figures = [] if found is None else [(f"record_{name}", found[name]) for name in names]
+    errors = [] if found is None else [(one["weeks"], one["mae"], one["naive_mae"]) for one in found["horizons"]]
+    return [
+        Table("record", (Column("figure", "word"), Column("number", "number")), tuple(figures), 1, of_the_period=False),
+        Table(
+            "record_errors",
+            (Column("weeks_ahead", "count"), Column("mae", "share"), Column("naive_mae", "share")),
+            tuple(errors),
+            1,
+            of_the_period=False,
         ),
     ]
 

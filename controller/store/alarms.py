@@ -52,6 +52,13 @@ async def standing(tx: Tx) -> set[tuple[int, Direction]]:
     return {(row.link_id, Direction(row.direction)) for row in rows}
 
 
+async def known(tx: Tx) -> dict[tuple[int, Direction], bool]:
+    """Every link and direction that ever had an alarm, and whether one stands."""
+    c = link_alarms.c
+    rows = await tx.execute(select(c.link_id, c.direction, c.cleared_ms))
+    return {(row.link_id, Direction(row.direction)): row.cleared_ms is None for row in rows}
+
+
 async def of_links(tx: Tx, link_ids: Collection[int]) -> list[LinkAlarm]:
     """The last alarm of each direction of some links, by link and direction."""
     found = []

@@ -10,18 +10,24 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import delete, insert, select, tuple_, update
+from sqlalchemy import delete, func, insert, select, tuple_, update
 
 from controller.store import bulk
 from controller.store import traffic_tables as t
 from controller.store.database import Tx
 from inventory.errors import StaleVersion
+from inventory.replays import DAY_MS, Told, packed
+from inventory.timeslots import SLOT_MS
 
 HEARD_KEPT_MS: Final = 3_600_000
-"""How long the contents of heartbeats are remembered, against copies on other nodes and replays."""
+"""How long the contents of heartbeats have a row each, against copies on other nodes."""
+ROLLED_AT_ONCE: Final = 200
+"""Numbers of adapters whose older contents are put together in one transaction."""
 PERIOD_MS: Final = 300_000
 PERIODS: Final = 24
 """Statistics are kept of the last heartbeat of each five minutes, for two hours."""
+BUSY_KEPT_MS: Final = 35 * 86_400_000
+"""Seven valid days may lie further apart than a week."""
 LEFT_MS: Final = 300_000
 """A batch of another run that nobody has settled for so long was left behind by a node that is gone."""
 
@@ -102,9 +108,76 @@ async def count_once(tx: Tx, contents: Collection[tuple[int, int]], now_ms: int)
         raise StaleVersion("another node has counted one of these heartbeats", next_step="Look again.")
 
 
+async def adapters_heard(tx: Tx) -> range:
+    """Portions of adapter numbers of which contents have rows; empty for none. Each begins a portion."""
+    first, last = (await tx.execute(select(func.min(t.heard.c.adapter_id), func.max(t.heard.c.adapter_id)))).one()
+    return range(0) if first is None else range(first, last + 1, ROLLED_AT_ONCE)
+
+
+async def put_together(tx: Tx, first_id: int, now_ms: int) -> None:
+    """Of this portion of adapters: contents that are an hour old, marks of many in one row from now on."""
+    c, before_ms = t.heard.c, now_ms - HEARD_KEPT_MS
+    old = (c.adapter_id >= first_id, c.adapter_id < first_id + ROLLED_AT_ONCE, c.at_ms < before_ms)
+    marks: dict[int, list[bytes]] = {}
+    gone = delete(t.heard).where(*old).returning(c.adapter_id, c.content, c.at_ms)
+    for adapter_id, content, at_ms in await tx.execute(gone):
+        if at_ms >= now_ms - DAY_MS:
+            marks.setdefault(adapter_id, []).append(_digest(content))
+    if marks:
+        rows = [{"adapter_id": one, "at_ms": before_ms, "marks": packed(found)} for one, found in marks.items()]
+        await tx.execute(insert(t.heard_before), rows)
+
+
 async def prune_heard(tx: Tx, now_ms: int) -> None:
-    """Forget contents that are old."""
-    await tx.execute(delete(t.heard).where(t.heard.c.at_ms < now_ms - HEARD_KEPT_MS))
+    """Forget what came more than a day ago."""
+    await tx.execute(delete(t.heard_before).where(t.heard_before.c.at_ms < now_ms - DAY_MS))
+
+
+async def heard_lately(tx: Tx, adapter_ids: Sequence[int], now_ms: int, *, until_ms: int) -> dict[int, Told]:
+    """What was counted of these adapters in the last day, and before `until_ms`."""
+    found: dict[int, list[tuple[int, bytes]]] = {}
+    older, newest = t.heard_before.c, t.heard.c
+    for begin in range(0, len(adapter_ids), 500):
+        some = adapter_ids[begin : begin + 500]
+        kept = select(older.adapter_id, older.at_ms, older.marks).where(
+            older.adapter_id.in_(some), older.at_ms >= now_ms - DAY_MS
+        )
+        for adapter_id, at_ms, marks in await tx.execute(kept.order_by(older.at_ms)):
+            found.setdefault(adapter_id, []).append((at_ms, marks))
+        rows = select(newest.adapter_id, newest.content).where(
+            newest.adapter_id.in_(some), newest.at_ms >= now_ms - DAY_MS, newest.at_ms <= until_ms
+        )
+        lately: dict[int, list[bytes]] = {}
+        for adapter_id, content in await tx.execute(rows.order_by(newest.at_ms)):
+            lately.setdefault(adapter_id, []).append(_digest(content))
+        for adapter_id, digests in lately.items():
+            found.setdefault(adapter_id, []).append((now_ms, packed(digests)))
+    return dict(found)
+
+
+def _digest(content: int) -> bytes:
+    """As it was before it became a number."""
+    return content.to_bytes(8, "big", signed=True)
+
+
+_PUT_BUSY: Final = "INSERT INTO @busy_processors (adapter_id, slot) VALUES (?, ?) ON CONFLICT DO NOTHING"
+
+
+async def put_busy(tx: Tx, told: Iterable[tuple[int, int]]) -> None:
+    """Note slots, by adapter and number since the epoch, in which a processor was busy."""
+    await bulk.execute(tx, _PUT_BUSY, sorted(told))
+
+
+async def busy_slots(tx: Tx, adapter_id: int, since_ms: int) -> set[int]:
+    """Slots since an instant in which the processor of an adapter was busy."""
+    c = t.busy_processors.c
+    return set(await tx.scalars(select(c.slot).where(c.adapter_id == adapter_id, c.slot >= since_ms // SLOT_MS)))
+
+
+async def prune_busy(tx: Tx, now_ms: int) -> None:
+    """Forget what is too old to be a witness."""
+    c = t.busy_processors.c
+    await tx.execute(delete(t.busy_processors).where(c.slot < (now_ms - BUSY_KEPT_MS) // SLOT_MS))
 
 
 _PUT_STATISTICS: Final = (

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, Integer, any_, bindparam, column, func, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from controller.store.database import Tx
 from controller.store.rows import in_parts
@@ -74,13 +76,34 @@ _STANDINGS: Final = (
     .outerjoin(placements, (placements.c.adapter_id == adapters.c.id) & placements.c.to_ms.is_(None))
     .outerjoin(entries, entries.c.id == placements.c.entry_id)
     .outerjoin(standbys, standbys.c.id == placements.c.standby_id)
-    .where(arms_identities.c.distribution_id.in_(bindparam("distribution_ids", expanding=True)))
 )
+_BY_NAME: Final = _STANDINGS.where(arms_identities.c.distribution_id.in_(bindparam("distribution_ids", expanding=True)))
+# One parameter for a thousand numbers: the statement stays the same, and nothing is done for each of them.
+_BY_NUMBER: Final = {
+    "sqlite": _STANDINGS.where(
+        arms_identities.c.adapter_id.in_(select(column("value")).select_from(func.json_each(bindparam("adapter_ids"))))
+    ),
+    "postgresql": _STANDINGS.where(
+        arms_identities.c.adapter_id == any_(bindparam("adapter_ids", type_=ARRAY(Integer)))
+    ),
+}
 
 
 def standings_whole(connection: Connection, distribution_ids: Sequence[str]) -> dict[str, Standing]:
     """How these senders stand, without anything that must be unsealed; for `Database.read_whole`."""
-    found = connection.execute(_STANDINGS, {"distribution_ids": list(distribution_ids)})
+    if not distribution_ids:
+        return {}
+    found = connection.execute(_BY_NAME, {"distribution_ids": list(distribution_ids)})
+    return {row[0]: tuple(row) for row in found.all()}
+
+
+def standings_of_whole(connection: Connection, adapter_ids: Sequence[int]) -> dict[str, Standing]:
+    """The same of adapters by their numbers."""
+    if not adapter_ids:
+        return {}
+    sqlite_ = connection.dialect.name == "sqlite"
+    numbers = json.dumps(adapter_ids) if sqlite_ else list(adapter_ids)
+    found = connection.execute(_BY_NUMBER[connection.dialect.name], {"adapter_ids": numbers})
     return {row[0]: tuple(row) for row in found.all()}
 
 

@@ -19,7 +19,7 @@ from inventory.clones import Sighting
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """A heartbeat of an adapter, on the wall clock, and by what its copies are known."""
+    """A heartbeat of an adapter, on the wall clock, and by what its copies are known; empty: all alike."""
 
     adapter_id: int
     mark: str

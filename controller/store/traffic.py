@@ -76,6 +76,9 @@ class Kept:
     """What the device said of the link's state."""
     out_packets: int | None = None
     out_drops: int | None = None
+    in_errors: int | None = None
+    out_errors: int | None = None
+    """Frames with an error, received and sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,8 +268,8 @@ async def readings_at(tx: Tx, interface_id: int, instants: Collection[int]) -> l
 _KEEP_READING: Final = (
     "INSERT INTO @readings (interface_id, t_ms, in_octets, out_octets, rates, counter_bits, uptime_cs, discontinuity, "
     "restarted_at_ms, speed_bps, adapter_id, clock_stepped, source, up, out_packets, out_drops, elapsed_ms, "
-    "follows_ms) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    "follows_ms, in_errors, out_errors) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 
 
@@ -291,6 +294,8 @@ def reading_row(interface_id: int, r: Kept) -> tuple[object, ...]:
         None if r.out_drops is None else _signed(r.out_drops),
         r.elapsed_ms,
         r.follows_ms,
+        None if r.in_errors is None else _signed(r.in_errors),
+        None if r.out_errors is None else _signed(r.out_errors),
     )
 
 
@@ -500,6 +505,7 @@ async def put_link_day(tx: Tx, made_ms: int, day: LinkDay) -> None:
         "maintenance_slots": day.maintenance_slots,
         "busy_variance": day.busy_variance,
         "busy_scale_s": day.busy_scale_s,
+        "error_slots": day.error_slots,
         "hours": to_json([hour.packed for hour in day.hours]),
     }
     key = {"link_id": day.link_id, "direction": day.direction.value, "day": day.day.isoformat()}
@@ -545,6 +551,7 @@ def _link_day(row: Row[Any]) -> LinkDay:
         maintenance_slots=row.maintenance_slots,
         busy_variance=row.busy_variance,
         busy_scale_s=row.busy_scale_s,
+        error_slots=row.error_slots,
         hours=tuple(Hour(*packed) for packed in json.loads(row.hours or "[]")),
     )
 
@@ -577,4 +584,6 @@ def _kept(row: Row[Any]) -> Kept:
         up=None if row.up is None else bool(row.up),
         out_packets=None if row.out_packets is None else _unsigned(row.out_packets),
         out_drops=None if row.out_drops is None else _unsigned(row.out_drops),
+        in_errors=None if row.in_errors is None else _unsigned(row.in_errors),
+        out_errors=None if row.out_errors is None else _unsigned(row.out_errors),
     )

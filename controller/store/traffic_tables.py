@@ -10,9 +10,9 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 SCHEMA: Final = "traffic"
-VERSION: Final = 4
+VERSION: Final = 5
 """Raised with every change of these tables or of the slot-day format."""
-GROWN: Final = frozenset({1, 2, 3})
+GROWN: Final = frozenset({1, 2, 3, 4})
 """Older layouts that lack nothing but whole tables, columns and indexes, which are made when the database is opened."""
 
 metadata: Final = MetaData(schema=SCHEMA)
@@ -57,6 +57,8 @@ readings: Final = Table(
     Column("up", Integer, nullable=True),
     Column("out_packets", BigInteger, nullable=True),
     Column("out_drops", BigInteger, nullable=True),
+    Column("in_errors", BigInteger, nullable=True),
+    Column("out_errors", BigInteger, nullable=True),
     # After a step: true time since the reading before, by the monotonic clock, and when that reading was.
     Column("elapsed_ms", BigInteger, nullable=True),
     Column("follows_ms", BigInteger, nullable=True),
@@ -85,6 +87,20 @@ heard: Final = Table(
     Index("ix_heard_at_ms", "at_ms"),
 )
 
+# What was counted an hour ago and longer: the marks of many heartbeats of an adapter in one row, kept for a day.
+heard_before: Final = Table(
+    "heard_before",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("adapter_id", Integer, nullable=False),
+    # All of them came before.
+    Column("at_ms", BigInteger, nullable=False),
+    Column("marks", LargeBinary, nullable=False),
+    Index("ix_heard_before_adapter_id", "adapter_id", "at_ms"),
+    Index("ix_heard_before_at_ms", "at_ms"),
+    sqlite_autoincrement=True,
+)
+
 statistics: Final = Table(
     "statistics",
     metadata,
@@ -94,6 +110,15 @@ statistics: Final = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("entry_id", Integer, nullable=True),
     Column("content", LargeBinary, nullable=False),
+)
+
+busy_processors: Final = Table(
+    "busy_processors",
+    metadata,
+    Column("adapter_id", Integer, primary_key=True, autoincrement=False),
+    # Number of the five minutes since the epoch; there is a row only where a heartbeat told a busy processor.
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Index("ix_busy_processors_slot", "slot"),
 )
 
 slot_days: Final = Table(
@@ -151,7 +176,8 @@ link_days: Final = Table(
     # Variance of the busy hour's rate and the timescale it was measured at, for the required capacity (§5.2).
     Column("busy_variance", Float, nullable=True),
     Column("busy_scale_s", Integer, nullable=True),
-    # Octets low and high, largest slot, covered time and drops by hour; kept for three years.
+    Column("error_slots", Integer, nullable=False, server_default="0"),
+    # Octets low and high, largest slot, covered time, drops and errors by hour; kept for three years.
     Column("hours", Text, nullable=True),
     Index("ix_link_days_day", "day"),
 )

@@ -7,8 +7,9 @@ dead: it has none (architecture §5a).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Column, ColumnElement, and_, exists, or_, select
+from sqlalchemy import Column, ColumnElement, and_, exists, or_, select, update
 
 from controller.store.database import Tx
 from controller.store.rows import in_parts
@@ -39,6 +40,36 @@ async def unheld(tx: Tx, adapter_ids: Sequence[int]) -> set[int]:
         query = select(arms_contacts.c.adapter_id).where(arms_contacts.c.adapter_id.in_(some), _has_a_way())
         held.update(await tx.scalars(query))
     return set(adapter_ids) - held
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """An endpoint that an adapter announced to a node that is dead."""
+
+    adapter_id: int
+    endpoint: str
+    result_url: str
+    node: str
+
+
+async def orphans(tx: Tx) -> list[Orphan]:
+    """Endpoints that no living node dials."""
+    c = arms_contacts.c
+    query = select(c.adapter_id, c.push_endpoint, c.push_result_url, c.node).where(
+        c.push_endpoint.is_not(None), c.push_result_url.is_not(None), c.node.is_not(None), ~alive(c.node)
+    )
+    return [Orphan(*row) for row in await tx.execute(query.order_by(c.adapter_id))]
+
+
+async def take_over(tx: Tx, orphan: Orphan, node: str, *, result_url: str) -> bool:
+    """Put the endpoint on record with `node`, if that lives; False when another was first, or it was announced anew."""
+    c = arms_contacts.c
+    as_it_was = (c.adapter_id == orphan.adapter_id, c.node == orphan.node, c.push_endpoint == orphan.endpoint)
+    lives = exists().where(nodes.c.node_id == node)
+    taken = await tx.execute(
+        update(arms_contacts).where(*as_it_was, lives).values(node=node, push_result_url=result_url, tunnel_open=0)
+    )
+    return taken.rowcount == 1
 
 
 def _has_a_way() -> ColumnElement[bool]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from controller.store import telemetry
+from controller.store import alarms, telemetry
 from controller.store.telemetry import LastDay, NamedLink
 from controller.telemetry.exposition import Metric, Sample
 from inventory.links import Direction
@@ -20,11 +20,12 @@ DAYS: Final = 5
 
 
 async def of_links(daemon: Daemon) -> list[Metric]:
-    """Level, capacity and the figures of the newest judged day of each link and direction."""
+    """Level, saturation alarm, capacity and the figures of the newest judged day of each link and direction."""
     since = day_of(daemon.clock.now_ms(), TOKYO) - timedelta(days=DAYS)
     async with daemon.db.read() as tx:
         links = {link.id: link for link in await telemetry.named_links(tx)}
         levels = await telemetry.levels(tx)
+        saturated = sorted((await alarms.known(tx)).items())
     async with daemon.traffic.read() as tx:
         days = [day for day in await telemetry.last_days(tx, since) if day.link_id in links]
     judged = [(key, level) for key, level in sorted(levels.items()) if key[0] in links]
@@ -34,6 +35,16 @@ async def of_links(daemon: Daemon) -> list[Metric]:
             "gauge",
             "Level as judged last: 0 calm, 1 watch, 2 congested, 3 critical.",
             tuple(Sample(int(level), labels(links[link_id], direction)) for (link_id, direction), level in judged),
+        ),
+        Metric(
+            "kajitori_link_saturated",
+            "gauge",
+            "1 while the alarm of a saturated link stands, 0 when it was cleared.",
+            tuple(
+                Sample(int(stands), labels(links[number], direction))
+                for (number, direction), stands in saturated
+                if number in links
+            ),
         ),
         Metric(
             "kajitori_link_capacity_bps",

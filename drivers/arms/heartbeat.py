@@ -36,9 +36,12 @@ LAYOUTS: Final[dict[int, _Layout]] = {
     0x002C: _Layout("radio-wave", ("ifindex", "status", "max", "min", "avg"), Struct(">HBBBB")),
 }
 """Statistics by type. Utilisation in percent, memory and disk in bytes, counts absolute, rates per second."""
-_OCTETS: Final = Struct(">HQQ")
+_COUNTED: Final = Struct(">HQQ16xQQ")
 _TRAFFIC_BYTES: Final = 50
 _RATE: Final = 0x39
+_CPU: Final = 0x33
+_CPU_BYTES: Final = {0x33: 3, 0x34: 7}
+"""Of the use of a processor, and of what it is used for, of which the idle share comes first."""
 _TRAFFIC_TYPES: Final = (0x38, _RATE)
 
 
@@ -131,21 +134,37 @@ def statistics(tlvs: bytes) -> tuple[Statistic, ...]:
     return _known(_tlvs(tlvs, 0))
 
 
-def traffic(tlvs: bytes) -> list[tuple[int, int, int, bool]]:
-    """(ifindex, octets in, octets out, is a rate) of each interface in the `content` of an intact heartbeat.
+def processor(tlvs: bytes) -> int | None:
+    """How busy the busiest processor is, percent, by the `content` of an intact heartbeat; None where it does not tell.
+
+    Values above 100 are sent by mistake and tell nothing. Where only the detail is sent, it is what is not idle.
+    """
+    found: int | None = None
+    at, end = 0, len(tlvs)
+    while at < end:
+        length = tlvs[at + 2] << 8 | tlvs[at + 3]
+        if tlvs[at] == 0 and length == _CPU_BYTES.get(tlvs[at + 1]) and tlvs[at + 6] <= 100:
+            told = tlvs[at + 6] if tlvs[at + 1] == _CPU else 100 - tlvs[at + 6]
+            found = max(found or 0, told)
+        at += 4 + length
+    return found
+
+
+def traffic(tlvs: bytes) -> list[tuple[int, int, int, bool, int, int]]:
+    """(ifindex, octets in, octets out, is a rate, errors in, errors out) of each interface in an intact `content`.
 
     Where an interface has count and rate, the count alone is told (metering §2.2); of repeated ones the first.
     """
-    found: dict[int, tuple[int, int, int, bool]] = {}
+    found: dict[int, tuple[int, int, int, bool, int, int]] = {}
     at, end = 0, len(tlvs)
     while at < end:
         length = tlvs[at + 2] << 8 | tlvs[at + 3]
         if length == _TRAFFIC_BYTES and tlvs[at] == 0 and tlvs[at + 1] in _TRAFFIC_TYPES:
-            ifindex, octets_in, octets_out = _OCTETS.unpack_from(tlvs, at + 4)
+            ifindex, octets_in, octets_out, errors_in, errors_out = _COUNTED.unpack_from(tlvs, at + 4)
             rate = tlvs[at + 1] == _RATE
             known = found.get(ifindex)
             if known is None or (known[3] and not rate):
-                found[ifindex] = (ifindex, octets_in, octets_out, rate)
+                found[ifindex] = (ifindex, octets_in, octets_out, rate, errors_in, errors_out)
         at += 4 + length
     return list(found.values())
 

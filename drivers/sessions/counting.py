@@ -23,6 +23,9 @@ class InterfaceCounters:
     out_packets: int | None = None
     out_drops: int | None = None
     """Packets that the device threw away on their way out; with `out_packets` the evidence of bursts."""
+    in_errors: int | None = None
+    out_errors: int | None = None
+    """Frames with an error, received and sent: the evidence of a fault."""
     round_trip_ms: int = 0
 
 

@@ -81,6 +81,8 @@ class FortiReader:
                 discontinuity=None,
                 speed_bps=_speed_bps(table[name]),
                 up=_up(table[name]),
+                in_errors=_told(table[name], "rx_errors"),
+                out_errors=_told(table[name], "tx_errors"),
                 round_trip_ms=answer.took_ms,
             )
             for name in names
@@ -227,6 +229,13 @@ def _count(name: str, row: Mapping[str, Any], field: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**64:
         raise ProtocolViolation(f"{name} has {field} {str(value)[:40]!r}, which is no count", reason="wrong-type")
     return value
+
+
+def _told(row: Mapping[str, Any], field: str) -> int | None:
+    """A count that a release may leave out, or write otherwise: then it is not known."""
+    value = row.get(field)
+    known = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    return value if known else None
 
 
 def _speed_bps(row: Mapping[str, Any]) -> int | None:

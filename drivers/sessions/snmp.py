@@ -45,7 +45,9 @@ OPERATION: Final = "1.3.6.1.2.1.2.2.1.8"
 IN_32: Final = "1.3.6.1.2.1.2.2.1.10"
 OUT_32: Final = "1.3.6.1.2.1.2.2.1.16"
 OUT_PACKETS_32: Final = "1.3.6.1.2.1.2.2.1.17"
+IN_ERRORS: Final = "1.3.6.1.2.1.2.2.1.14"
 OUT_DROPS: Final = "1.3.6.1.2.1.2.2.1.19"
+OUT_ERRORS: Final = "1.3.6.1.2.1.2.2.1.20"
 UP: Final = 1
 SPEED_UNKNOWN: Final = 2**32 - 1
 INTERFACES_AT_MOST: Final = 4_096
@@ -142,7 +144,7 @@ class SnmpReader:
         """Asked for until it is known whether the agent has the 64-bit columns: both widths (RFC 2863)."""
         wide, narrow = (IN_64, OUT_64, OUT_PACKETS_64), (IN_32, OUT_32, OUT_PACKETS_32)
         counters = {None: wide + narrow, 64: wide, 32: narrow}[self._bits]
-        return (*counters, SPEED_MBPS, SPEED_BPS, DISCONTINUITY, OPERATION, OUT_DROPS)
+        return (*counters, SPEED_MBPS, SPEED_BPS, DISCONTINUITY, OPERATION, OUT_DROPS, IN_ERRORS, OUT_ERRORS)
 
     def _counters(
         self, name: str, index: int, values: Mapping[str, object], t_ms: int, took_ms: int
@@ -173,6 +175,8 @@ class SnmpReader:
             up=None if operation is None else operation == UP,
             out_packets=packets,
             out_drops=_number(values, f"{OUT_DROPS}.{index}"),
+            in_errors=_number(values, f"{IN_ERRORS}.{index}"),
+            out_errors=_number(values, f"{OUT_ERRORS}.{index}"),
             round_trip_ms=took_ms,
         )
 

@@ -146,5 +146,104 @@ def test_a_refused_push_that_is_framed_as_it_says_fails_the_case_of_the_strict_r
     assert [line.split()[1] for line in failures(folder)] == ["http/push-response-400-chunked-request.bin"]
 
 
-def test_an_index_that_is_none_is_one_failure(tmp_path: Path) -> None:
-    assert len(failures(tmp_path)) == 1
+@pytest.mark.parametrize(
+    "index",
+    [None, "", "[]", "5", "null", "{}", '{"files": 5}', '{"files": {}}', '{"files": []}', '{"files": [', "[" * 100_000],
+)
+def test_an_index_that_is_none_is_one_failure(tmp_path: Path, index: str | None) -> None:
+    if index is not None:
+        (tmp_path / "index.json").write_text(index)
+    (line,) = failures(tmp_path)
+    assert line.startswith("FAIL index.json expected ")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        5,
+        "location-config.txt",
+        {},
+        {"file": 5},
+        {"file": ["a"]},
+        {"file": "", "sender": "both"},
+        {"file": "../../etc/passwd", "sender": "both"},
+        {"file": "/etc/passwd", "sender": "both"},
+        {"file": "a\0b", "sender": "both"},
+        {"file": "location-config.txt", "sender": "both"},
+        {"file": "heartbeat-01.hex"},
+        {"file": "heartbeat-01.hex", "sender": "nobody"},
+    ],
+)
+def test_a_broken_entry_of_the_index_is_named_by_its_number_and_the_others_run(folder: Path, entry: object) -> None:
+    index = json.loads((folder / "index.json").read_text())
+    index["files"] = [one for one in index["files"] if one["file"] != "heartbeat-01.hex"] + [entry]
+    (folder / "heartbeat-01.hex").rename(folder / "heartbeat-01.away")
+    (folder / "index.json").write_text(json.dumps(index))
+    found = failures(folder)
+    place = f"index.json#{len(index['files'])}"
+    assert [line.split()[1] for line in found] == [place, "heartbeat-01.json", "heartbeat-01.away"]
+    assert "expected" in found[0]
+
+
+NO_VECTORS = [
+    b"",
+    b"\xff\xfe",
+    b"5",
+    b"null",
+    b"[]",
+    b"{}",
+    b'"text"',
+    b"[5]",
+    b"[null]",
+    b"[{}]",
+    b"[[[",
+    b"[" * 100_000,
+    b'[{"text": 5, "binary_hex": null, "mac": 1, "user": 2, "header": 3, "code": [], "kind": 4, "frame_hex": {}}]',
+    b'{"tlvs": 5, "valid": true, "length": "x"}',
+    b'{"valid": true, "length": 44, "tlvs": [{"type": 5, "name": 5, "value": 5}]}',
+    b'{"valid": true, "length": 44, "tlvs": [{"type": "0x0033", "name": "cpu", "index": 99999999, "utilization": -1}]}',
+    b"<a>" * 1000,
+    b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
+    b"ffffffffffffffff;id=99999999999999999999\r\n",
+]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "distribution-id.json",
+        "mac-to-sa-code.json",
+        "basic-auth.json",
+        "chunk-framing.json",
+        "result-codes.json",
+        "heartbeat-02.hex",
+        "heartbeat-02.json",
+        "location-config.txt",
+        "messages/reboot-request.xml",
+        "http/push-request.bin",
+        "tunnel/11-close.bin",
+    ],
+)
+def test_whatever_a_file_holds_it_is_a_failure_of_that_file_and_no_more(tmp_path: Path, name: str) -> None:
+    index = json.loads((VECTORS / "index.json").read_text())
+    stem = name.rpartition(".")[0]
+    index["files"] = [one for one in index["files"] if one["file"].rpartition(".")[0] == stem]
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    for one in index["files"]:
+        shutil.copy(VECTORS / one["file"], tmp_path / one["file"])
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    assert failures(tmp_path) == []
+    for content in NO_VECTORS:
+        (tmp_path / name).write_bytes(content)
+        found = failures(tmp_path)
+        assert found, content[:40]
+        stems = {line.split()[1].partition("#")[0].rpartition(".")[0] for line in found}
+        assert stems == {stem}, content[:40]
+        assert all(" expected " in line and "Error" not in line for line in found), found
+
+
+def test_a_folder_in_the_place_of_a_file_and_a_file_in_the_place_of_the_folder_are_failures(folder: Path) -> None:
+    (folder / "location-config.txt").unlink()
+    (folder / "location-config.txt").mkdir()
+    assert [line.split()[1] for line in failures(folder)] == ["location-config.txt#index", "location-config.txt"]
+    assert [line.split()[1] for line in failures(folder / "index.json")] == ["index.json"]

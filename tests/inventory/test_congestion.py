@@ -28,6 +28,7 @@ from inventory.proposals import (
     outdated,
     remedy,
     silence,
+    tightest_line,
     trigger,
 )
 from inventory.reporting import Action, Schedule, runs_due
@@ -100,6 +101,18 @@ def test_a_model_whose_figure_nobody_published_is_never_called_too_small() -> No
 def test_its_port_alone_can_refute_a_model_without_figure() -> None:
     found = remedy(replace(SMALL, figures_bps={}, port_speed_bps=1e8), [BIG], NEED)
     assert (found.kind, found.model, found.monthly_delta_yen) == (RemedyKind.MODEL, "B", 2000)
+
+
+def test_each_direction_of_a_line_is_compared_with_its_own_rate() -> None:
+    rate, asked = tightest_line([(1e9, 3e8), (1e8, 2e7)])
+    assert (rate, asked) == (1e9, 3e8)
+    uneven = replace(NEED, line_bps=3e8, line_rate_bps=rate, line_need_bps=asked)
+    assert remedy(replace(SMALL, figures_bps={"forwarding": 1e9}), [BIG], uneven).reason == "fits"
+    full = tightest_line([(1e9, 3e8), (1e8, 9e7)])
+    assert full == (1e8, 9e7)
+    narrow = replace(uneven, line_rate_bps=full[0], line_need_bps=full[1])
+    assert remedy(replace(SMALL, figures_bps={"forwarding": 1e9}), [BIG], narrow).kind is RemedyKind.LINE
+    assert tightest_line([(None, 3e8), (None, 1e7)]) == (None, None)
 
 
 def test_a_missing_price_leaves_the_money_out() -> None:

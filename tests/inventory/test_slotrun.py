@@ -21,10 +21,11 @@ pairs = st.tuples(
     counts,
     counts,
     st.one_of(st.none(), st.tuples(st.integers(0, 9_000), st.integers(0, 40))),
+    st.booleans(),
 )
 stretches = st.tuples(st.integers(0, 3 * SLOT_MS), st.lists(pairs, min_size=1, max_size=12))
-Drawn = tuple[int, int, int, tuple[int, int] | None]
-"""Length, octets in and out, packets and drops."""
+Drawn = tuple[int, int, int, tuple[int, int] | None, bool]
+"""Length, octets in and out, packets and drops, whether it is told that no frame had an error."""
 
 
 def by_adding(days: dict[int, SlotDay], run: list[Counted], source: str) -> None:
@@ -39,6 +40,7 @@ def by_adding(days: dict[int, SlotDay], run: list[Counted], source: str) -> None
                 Flag.MEASURED,
                 packets=one.packets if number else None,
                 drops=one.drops if number else None,
+                errors=0 if one.faultless else None,
             )
             for one in run
             for octets in ((one.in_octets, one.out_octets)[number],)
@@ -59,9 +61,9 @@ def test_a_run_is_what_adding_its_increments_gives(
     for hole_ms, drawn in told:
         at += hole_ms
         run = []
-        for length_ms, into, out, packets in drawn:
+        for length_ms, into, out, packets, faultless in drawn:
             left, thrown = packets or (None, None)
-            run.append(Counted(at, at + length_ms, into, out, left, thrown))
+            run.append(Counted(at, at + length_ms, into, out, left, thrown, faultless))
             at += length_ms
         if at > STARTS[-1] + DAY_MS:
             return

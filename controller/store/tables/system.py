@@ -89,3 +89,12 @@ nodes: Final = Table(
     ms("started_ms"),
     ms("until_ms"),
 )
+
+# Fingerprints of what all nodes share: the master key, the CAs. Several of a name while one takes another's place.
+installation: Final = Table(
+    "installation",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    base.text("fingerprint"),
+)

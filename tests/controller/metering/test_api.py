@@ -21,10 +21,12 @@ from controller.cli import modelfigures, reporting, traffic
 from controller.keyring import Keyring
 from controller.reports.service import ReportService
 from controller.settings import Settings
-from controller.store import api_keys
+from controller.store import api_keys, backtests
 from controller.store.scope import By
 from drivers.simulator.traffic import Profile
+from inventory.backtest import Record
 from inventory.errors import BadInput
+from inventory.links import Direction
 from inventory.periods import TOKYO, day_of
 from tests.controller.metering.conftest import Place
 
@@ -255,3 +257,51 @@ def test_a_report_command_without_a_period_is_bad_input() -> None:
     done = CliRunner().invoke(app, ["report", "traffic", "--link", "1"])
     assert isinstance(done.exception, BadInput)
     assert "--month" in done.exception.message
+
+
+@pytest.mark.parametrize(("contractors", "told"), [(9, None), (10, ("group", 10)), (13, ("group", 15))])
+async def test_a_contractor_reads_the_record_of_others_only_where_they_are_ten_and_rounded(
+    place: Place, keyring: Keyring, tmp_path: Path, contractors: int, told: tuple[str, int] | None
+) -> None:
+    tested = (backtests.Place(1_000 + n, "fortigate", "dhcp") for n in range(contractors))
+    async with place.traffic.write() as tx:
+        for n, at in enumerate(tested):
+            await backtests.put(tx, backtests.Kept(9_000 + n, Direction.DOWN, at, Record(1)), 1)
+    async with place.database.write() as tx:
+        _, key = await api_keys.create(
+            tx, keyring, place.by(), name="shop", role="contractor", contractor_id=place.contractor_id
+        )
+    transport = httpx.ASGITransport(build(daemon(place, keyring, tmp_path / "reports")))  # type: ignore[arg-type]  # see `api`
+    headers = {"Authorization": f"Bearer {key.reveal()}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1", headers=headers) as client:
+        shown = (await client.get(f"/links/{place.link.id}/forecast")).json()
+    found = next(one for one in shown if one["direction"] == "down")["backtest"]
+    assert (None if found is None else (found["of"], found["origins"])) == told
+    assert all("contractor" not in name and name not in {"min", "max"} for name in found or {})
+
+
+async def test_a_percentile_is_of_the_slots_in_service_as_in_the_report(api: httpx.AsyncClient, place: Place) -> None:
+    """Metering that began in the middle of the days that are asked for."""
+    await api.post("/readings", content=place.past(BUSY, 2))
+    first, today = day_of(place.today_ms(5), TOKYO), day_of(place.today_ms(), TOKYO)
+    query = {"first": first.isoformat(), "after": (today + timedelta(days=3)).isoformat()}
+    found = (await api.get(f"/links/{place.link.id}/p95", params=query)).json()
+    passed = (place.clock.now_ms() - place.today_ms()) // 300_000
+    assert found["n"] == 2 * 288 + passed
+    days = {"first": day_of(place.today_ms(2), TOKYO).isoformat(), "after": today.isoformat()}
+    whole = (await api.get(f"/links/{place.link.id}/p95", params=days)).json()
+    assert (whole["n"], whole["k"], whole["coverage"]) == (576, 548, 1.0)
+    assert whole["p95"]["low_bps"] == whole["p95"]["high_bps"]
+    before = {"first": first.isoformat(), "after": days["first"]}
+    nothing = (await api.get(f"/links/{place.link.id}/p95", params=before)).json()
+    assert (nothing["p95"], nothing["n"], nothing["k"]) == (None, 0, 0)
+    asked = {"link": place.link.id, "period": "free", "day": first.isoformat(), "last_day": today.isoformat()}
+    made = (await api.post("/reports", json=asked)).json()
+    report = (await api.get("/reports/file", params={"key": made["key"], "format": "json"})).json()
+    span = {"first": first.isoformat(), "after": (today + timedelta(days=1)).isoformat()}
+    same = (await api.get(f"/links/{place.link.id}/p95", params=span)).json()
+    shown = report["links"][0]["p95"]
+    assert (shown["n"], shown["low_bps"], shown["high_bps"]) == (
+        same["n"],
+        *(same["p95"][x] for x in ("low_bps", "high_bps")),
+    )

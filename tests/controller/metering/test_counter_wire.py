@@ -10,6 +10,7 @@ import pytest
 
 from controller.keyring import Keyring
 from controller.metering.poller import CounterPoller
+from controller.metering.series import link_series
 from controller.store import counteragents, traffic
 from controller.store.counteragents import Source
 from controller.store.links import NewLink, add
@@ -101,6 +102,28 @@ async def test_a_port_is_followed_by_its_name_when_the_indexes_move_without_a_re
     assert await counted(place, place.entry_id, start_ms) == (4 * MB, {Flag.MEASURED})
     (told,) = await states(place, place.adapter_id)
     assert told.state is SourceState.OK
+
+
+@pytest.mark.parametrize("step_ms", [3_600_000, -45_000])
+async def test_a_step_of_the_controller_s_clock_breaks_no_pair_and_makes_no_agent_a_liar(
+    place: Place, keyring: Keyring, agent: Agent, step_ms: int
+) -> None:
+    begun_ms = place.clock.monotonic_ms() - 3_600_000
+    agent.uptime_cs = lambda: (place.clock.monotonic_ms() - begun_ms) // 10
+    start_ms = place.clock.now_ms() // SLOT_MS * SLOT_MS
+    polling = await polled(place, keyring, (place.adapter_id, by_snmp(agent)))
+    agent.ports[1].into = 5_010 * MB  # more than the port can carry in 15 s, not in 60
+    place.clock.step_ms(step_ms)
+    assert await next_round(place, polling) == 1
+    agent.ports[1].into = 5_016 * MB
+    assert await next_round(place, polling) == 1
+    (told,) = await states(place, place.adapter_id)
+    assert told.state is SourceState.OK
+    async with place.traffic.read() as tx:
+        found = (await link_series(tx, place.link, start_ms - 12 * SLOT_MS, start_ms + 24 * SLOT_MS)).into
+    assert sum(found.known) == 5_006 * MB
+    assert sum(found.covered_ms) == 120_000
+    assert Flag.CLOCK in set().union(*found.flags)
 
 
 @pytest.mark.parametrize(

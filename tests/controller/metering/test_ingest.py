@@ -15,7 +15,7 @@ from controller.metering.service import AT_ONCE_FOLDED, PolledReading
 from controller.store import traffic as rows
 from controller.store.traffic import Kept, TrafficDatabase
 from inventory.slotday import DAY_MS, window
-from inventory.timeslots import SLOT_MS, SlotSeries
+from inventory.timeslots import SLOT_MS, SlotSeries, bounds
 from tests.clock import ManualClock
 from tests.controller.metering.conftest import Place
 
@@ -108,6 +108,41 @@ async def take(
         await ingestor.add(offer)
         if not number % 7:
             ingestor = Ingestor(database, clock, heartbeat_interval_ms=60_000)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("seed", range(4))
+async def test_readings_that_come_one_by_one_in_any_order_make_the_slots_that_they_make_together(
+    traffic: TrafficDatabase, clock: ManualClock, seed: int
+) -> None:
+    """A reading in the middle of a pair tells better what the pair told: the shape, and two sums instead of one."""
+    random_ = random.Random(seed)
+    start_ms = clock.now_ms() // DAY_MS * DAY_MS - DAY_MS // 8
+    at, into, uptime, told = start_ms, 10**12, 10**6, []
+    for number in range(90):
+        told.append(
+            Kept(at, into, 9, "snmp", uptime_cs=uptime, speed_bps=PORT_BPS, adapter_id=1, in_errors=into // 997)
+        )
+        step = random_.choice([60_000] * 8 + [20_000, 280_000, 700_000, 1_500_000])
+        at, into, uptime = at + step, into + random_.randrange(step * 100), uptime + step // 10
+        if number == 40 + seed:  # a restart that each later reading declares
+            into, uptime = random_.randrange(1_000), random_.randrange(1, step // 20)
+    together, apart = ((1, "ge0"), (1, "ge1"))
+    await Ingestor(traffic, clock, heartbeat_interval_ms=60_000).add({together: told})
+    shuffled = random_.sample(told, len(told))
+    some = [shuffled[n : n + 15] for n in range(0, len(shuffled), 15)]
+    await take(traffic, clock, [{apart: one} for one in some])
+    assert (await Ingestor(traffic, clock, heartbeat_interval_ms=60_000).add({apart: told})).slot_days == 0
+    async with traffic.read() as tx:
+        ids = await rows.interface_ids(tx, [together, apart])
+        days = [await rows.slot_days_between(tx, ids[name], start_ms, at) for name in (together, apart)]
+    end_ms = at // SLOT_MS * SLOT_MS + SLOT_MS
+    whole, pieces = (window([day.day.into for day in one.values()], start_ms, end_ms) for one in days)
+    assert pieces.known == whole.known
+    assert pieces.covered_ms == whole.covered_ms
+    assert pieces.errors == whole.errors
+    assert bounds(pieces, PORT_BPS).low == bounds(whole, PORT_BPS).low
+    assert bounds(pieces, PORT_BPS).high == bounds(whole, PORT_BPS).high
 
 
 @pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)

@@ -16,12 +16,13 @@ import pytest
 from controller.api.app import build
 from controller.keyring import Keyring
 from controller.settings import MetricsSettings
-from controller.store import api_keys, events, telemetry
+from controller.store import alarms, api_keys, events, telemetry
 from controller.store.scope import By
 from controller.telemetry import exposition
 from controller.telemetry.exposition import Sample, metric
 from controller.telemetry.forwarding import RemoteWriter
 from controller.telemetry.remotewrite import LITERAL_AT_MOST, snappy
+from inventory.links import Direction
 from inventory.periods import TOKYO, day_of, day_start_ms
 from tests import prometheus
 from tests.controller.house import House
@@ -205,6 +206,22 @@ async def test_level_busy_hour_and_coverage_are_the_same_in_rest_and_in_the_scra
             assert value(text, "kajitori_link_busy_hour_ratio", **about) == day["busy_util"]
     for one in levels:
         assert value(text, "kajitori_link_level", link=place.link.id, direction=one["direction"]) == one["level"]
+
+
+@ON_SQLITE
+async def test_a_saturation_alarm_is_one_while_it_stands_and_nought_when_it_was_cleared(
+    place: Place, keyring: Keyring
+) -> None:
+    async with place.database.write() as tx:
+        await alarms.raise_(tx, place.link.id, Direction.UP, 1, {})
+    async with rest(place, keyring) as api:
+        raised = (await api.get("/metrics/links")).text
+        async with place.database.write() as tx:
+            await alarms.clear(tx, place.link.id, Direction.UP, 2)
+        cleared = (await api.get("/metrics/links")).text
+    assert value(raised, "kajitori_link_saturated", link=place.link.id, direction="up") == 1
+    assert value(cleared, "kajitori_link_saturated", link=place.link.id, direction="up") == 0
+    assert "kajitori_link_saturated{" not in "".join(line for line in raised.splitlines() if 'direction="down"' in line)
 
 
 def test_the_scrape_of_a_running_daemon_is_what_prometheus_reads(house: House, api: httpx.Client) -> None:

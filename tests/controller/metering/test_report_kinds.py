@@ -14,14 +14,16 @@ from pathlib import Path
 import pytest
 
 from controller.reports import rendering
+from controller.reports.changes import changed_cells
 from controller.reports.tables import CONTRACTOR_COLUMNS
 from controller.reports.words import ENGLISH, JAPANESE
-from controller.store import links, maintenance
+from controller.store import backtests, links, maintenance
 from controller.store.links import NewLink
 from controller.store.reports import Manner
 from drivers.simulator.traffic import Traffic, ndjson
+from inventory.backtest import HorizonRecord, Record
 from inventory.errors import BadInput
-from inventory.links import LinkRole, Member
+from inventory.links import Direction, LinkRole, Member
 from inventory.periods import TOKYO, Period
 from inventory.reporting import Format, Kind, Language, Subject
 from tests.controller.metering.conftest import EVERYTHING, Place
@@ -44,8 +46,8 @@ async def test_a_link_s_day_has_a_row_for_every_five_minutes(place: Place, tmp_p
     steps = content[head + 1 : head + 289]
     assert content[head][:4] == ["time", "down mean [bit/s]", "down max slot [bit/s]", "down low [bit/s]"]
     assert steps[0][0] == f"{yesterday(place)}T00:00:00+09:00"
-    assert (steps[0][5], steps[0][7:10]) == ("100.0", ["", "100000000", "line"]), (
-        "no drops were told, so none are shown"
+    assert (steps[0][5], steps[0][7:11]) == ("100.0", ["", "", "100000000", "line"]), (
+        "no drops and no errors were told, so none are shown"
     )
     silent = [row for row in steps if row[1] == ""]
     assert 29 <= len(silent) <= 31
@@ -92,6 +94,38 @@ async def test_the_fleet_s_week_counts_levels_by_model_and_ranks_the_busiest(pla
     assert first["busy_util"] == days["links"][0]["directions"][0]["busy"]["util"]
     assert sum(one["directions"] for one in report["coverage"]) == 2
     assert report["audience"] == "operator"
+
+
+@ON_SQLITE
+async def test_the_fleet_s_report_tells_how_good_forecasts_have_been_and_is_not_corrected_for_it(
+    place: Place, tmp_path: Path
+) -> None:
+    await metered(place, 8)
+    made = service(place, tmp_path)
+    last_week = yesterday(place) - timedelta(days=7)
+    without = await as_json(made, (await made.make(EVERYTHING, Subject(wanted=Kind.FLEET), Period.DAY, last_week)).key)
+    assert without["record"] is None
+    errors = (HorizonRecord(4, 2, 0.04, 0.1), *(HorizonRecord(weeks) for weeks in (8, 13, 26)))
+    tested = Record(6, errors, 4, 3, (41, 30, 52), 12.0)
+    at = backtests.Place(place.contractor_id, "fortigate", "dhcp")
+    async with place.traffic.write() as tx:
+        await backtests.put(tx, backtests.Kept(place.link.id, Direction.DOWN, at, tested), 1)
+    run = await made.make(EVERYTHING, Subject(wanted=Kind.FLEET), Period.WEEK, last_week)
+    report = await as_json(made, run.key)
+    assert report["record"] == {
+        "origins": 6,
+        "warnings": 4,
+        "came_true": 3,
+        "median_lead_days": 41,
+        "false_per_100_link_months": pytest.approx(100 / 12),
+        "horizons": [{"weeks": 4, "mae": 0.02, "naive_mae": 0.05}],
+    }
+    text = rows(await made.file(EVERYTHING, run.key, Format.CSV))
+    assert ["came true in their interval", "3"] in text
+    assert ["4", "2.0", "5.0"] in text
+    page = (await made.file(EVERYTHING, run.key, Format.HTML)).decode()
+    assert "How good such forecasts have been" in page
+    assert changed_cells(without, without | {"record": report["record"]}) == []
 
 
 async def test_data_quality_counts_the_gaps_by_source_and_model(place: Place, tmp_path: Path) -> None:

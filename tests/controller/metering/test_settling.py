@@ -10,16 +10,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import event, text
+from sqlalchemy import event, func, select, text
 
 from controller.metering.service import MeteringService
 from controller.phonehome.beats import HEAD, Beat, unpacked
 from controller.store import beats as rows
 from controller.store import traffic
+from controller.store import traffic_tables as t
 from controller.store.database import Tx
 from controller.store.traffic import TrafficDatabase
 from drivers.arms import heartbeat as codec
 from inventory.errors import ProtocolViolation, StaleVersion
+from inventory.replays import MARK_BYTES, digest
 from inventory.timeslots import SLOT_MS
 from tests.controller.beats import batch
 from tests.controller.metering.conftest import DAY_MS, Place
@@ -213,9 +215,9 @@ def test_the_quick_way_through_a_datagram_agrees_with_the_decoder(tail: bytes, k
     assert quick
     content = codec.content(datagram)
     assert codec.statistics(content) == decoded.statistics
-    counted = {s.index: s.values[:2] for s in decoded.statistics if s.name == "traffic-rate"}
-    counted |= {s.index: s.values[:2] for s in decoded.statistics if s.name == "traffic-count"}
-    assert {i: (into, out) for i, into, out, _ in codec.traffic(content)} == counted
+    counted = {s.index: s.values[:2] + s.values[4:] for s in decoded.statistics if s.name == "traffic-rate"}
+    counted |= {s.index: s.values[:2] + s.values[4:] for s in decoded.statistics if s.name == "traffic-count"}
+    assert {i: (into, out, *errors) for i, into, out, _, *errors in codec.traffic(content)} == counted
 
 
 def _signed(tail: bytes, key: bytes) -> bytes:
@@ -225,3 +227,39 @@ def _signed(tail: bytes, key: bytes) -> bytes:
 
 def _table(place: Place, name: str) -> str:
     return f"traffic.{name}" if place.traffic.shared else name
+
+
+async def test_what_was_counted_is_remembered_for_a_day_in_ever_fewer_rows(place: Place) -> None:
+    sent = series(place, 60)
+    await place.metering.keep(batch(*sent))
+    await place.metering.catch_up()
+    marks = {digest(one.content)[:MARK_BYTES] for one in sent}
+
+    async def recalled() -> set[bytes]:
+        told = (await place.metering.recall([place.adapter_id])).get(place.adapter_id, ())
+        found = b"".join(portion for _, portion in told)
+        return {found[at : at + MARK_BYTES] for at in range(0, len(found), MARK_BYTES)}
+
+    async def rows_kept() -> int:
+        async with place.traffic.read() as tx:
+            return sum(
+                [
+                    (await tx.execute(select(func.count()).select_from(one))).scalar_one()
+                    for one in (t.heard, t.heard_before)
+                ]
+            )
+
+    place.clock.advance(10)  # another node waits so long, lest it takes a copy for a replay
+    assert await recalled() == marks
+    assert await rows_kept() == 60
+    place.clock.advance(2 * 3600)
+    await place.metering.tick()
+    assert await recalled() == marks
+    assert await rows_kept() == 1
+    place.clock.advance(22 * 3600)
+    await place.metering.tick()
+    assert await recalled() == marks
+    place.clock.advance(2 * 3600)
+    await place.metering.tick()
+    assert await recalled() == set()
+    assert await rows_kept() == 0

@@ -7,7 +7,7 @@ import itertools
 import re
 import ssl
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 from controller import explaining
 from controller.clock import Clock, SystemClock
 from controller.keyring import Keyring
+from controller.metering.service import MeteringService
 from controller.phonehome.beats import Batch, Beat
 from controller.phonehome.service import PhoneHome
 from controller.settings import ArmsSettings
@@ -58,6 +59,7 @@ from inventory.explain import Explanation
 from inventory.incidents import Incident, IncidentKind
 from inventory.modules import WantedModule
 from inventory.plans import ConfigText
+from inventory.replays import Told
 from inventory.secrets import Secret
 from inventory.startups import Served
 
@@ -126,6 +128,8 @@ class Site:
         self.certificates: dict[str, Path] = {}
         """Certificate and key that units got with their last pull, by distribution id."""
         self._folder = folder
+        self.metering: MeteringService | None = None
+        """Where a story has one, heartbeats are kept by it, too, and it tells what was counted."""
         self.beats: list[Beat] = []
         self.devices: list[Device] = []
         """Held, so that a device lives until its site ends: a task alone is held by nobody."""
@@ -145,6 +149,7 @@ class Site:
             folder=self._folder,
             startup=self._startup,
             keep=self._keep_batch,
+            recall=self._recall,
             node=self.node,
         )
 
@@ -163,7 +168,12 @@ class Site:
 
     async def _keep_batch(self, batch: Batch) -> None:
         await self.takes_beats.wait()
+        if self.metering is not None:
+            await self.metering.keep(batch)
         self.beats += batch.beats()
+
+    async def _recall(self, adapter_ids: Sequence[int]) -> Mapping[int, Told]:
+        return {} if self.metering is None else await self.metering.recall(adapter_ids)
 
     # --- records ------------------------------------------------------------------------------------------------------
 

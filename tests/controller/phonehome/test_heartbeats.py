@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
+from controller.metering.service import MeteringService
 from controller.phonehome.silence import Silence
 from controller.settings import ArmsSettings
 from controller.store import phonehome as rows
 from controller.store.tables.inventory import adapters, placements
 from controller.store.tables.phonehome import arms_identities
+from controller.store.traffic import TrafficDatabase
 from drivers.arms import heartbeat
 from drivers.arms.heartbeat import Tlv
 from drivers.arms.ids import DistributionId
 from inventory.adapters import Life, LifeEvent
 from inventory.explain import Contact
 from inventory.secrets import Secret
+from tests.clock import ManualClock
 from tests.controller.phonehome.site import BY, Device, Site, Unit, eventually, until
 
 _OCTETS = itertools.count(1000)
@@ -136,6 +140,62 @@ async def test_a_replayed_heartbeat_is_refused_and_counted_for_its_adapter(site:
     assert len(site.beats) <= 2
     (told,) = await site.refused_beats(unit)
     assert (told.reason, told.count, told.source) == ("replay", 2, "127.0.0.1")
+
+
+async def test_a_replay_is_told_however_many_heartbeats_came_in_between(site: Site) -> None:
+    unit = await site.unit()
+    first, *others = (beat(unit) for _ in range(40))
+    send(site, first, *others)
+    await until(lambda: len(site.beats) == 40)
+    heard = await site.contact(unit)
+    send(site, first)
+    await until(lambda: site.home.heartbeats.counts.refused == {"replay": 1})
+    assert (await site.contact(unit)).last_heartbeat_ms == heard.last_heartbeat_ms, "it is no sign of life"
+
+
+async def test_a_replay_is_told_after_a_restart(site: Site, tmp_path: Path) -> None:
+    unit = await site.unit()
+    traffic = await TrafficDatabase.open(f"sqlite:///{tmp_path / 'traffic.db'}")
+    try:
+        site.metering = MeteringService(site.database, traffic, site.clock)
+        await site.metering.catch_up()
+        sent = [beat(unit) for _ in range(3)]
+        send(site, *sent)
+        await until(lambda: len(site.beats) == 3)
+        await site.home.stop()
+        site.metering = MeteringService(site.database, traffic, site.clock)  # nothing was settled when it ended
+        await asyncio.gather(site.restart(), site.metering.catch_up())
+        send(site, *sent, beat(unit))
+        await until(lambda: len(site.beats) == 4)
+        assert site.home.heartbeats.counts.refused == {"replay": 3}
+        (told,) = await site.refused_beats(unit)
+        assert (told.reason, told.count) == ("replay", 3)
+    finally:
+        await site.home.stop()
+        await traffic.close()
+
+
+@pytest.mark.postgres
+async def test_what_one_node_has_counted_is_a_replay_at_the_other(nodes: tuple[Site, Site], postgres_url: str) -> None:
+    first, second = nodes
+    unit = await first.unit()
+    traffic = await TrafficDatabase.open(postgres_url)
+    try:
+        a_minute_ago = ManualClock(first.clock.now_ms() - 60_000)
+        first.metering = MeteringService(first.database, traffic, a_minute_ago)
+        second.metering = MeteringService(second.database, traffic, second.clock)
+        await second.metering.catch_up()
+        await first.metering.catch_up()
+        sent = beat(unit)
+        send(first, sent)
+        await until(lambda: len(first.beats) == 1)
+        await first.metering.settle()
+        send(second, sent, beat(unit))
+        await until(lambda: len(second.beats) == 1)
+        assert second.home.heartbeats.counts.refused == {"replay": 1}
+    finally:
+        first.metering = second.metering = None
+        await traffic.close()
 
 
 async def test_packets_without_statistics_are_always_alike_and_only_slowed(site: Site) -> None:
