@@ -126,15 +126,16 @@ class Caller(asyncssh.SSHClient):
         return bool(self._connection.get_extra_info("server_version"))
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        """Called in the key exchange, before authentication begins."""
+        """Called in each key exchange: before authentication begins, and again when a long session changes its keys."""
         self.host_key = key.export_public_key().decode("ascii").strip()
         pinned = self._endpoint.host_key
         if pinned is not None and not same_key(pinned, self.host_key):
             self.key_refused = True
             return False
-        self.phase = "authentication"
-        if not self._deadline.expired():
-            self._deadline.reschedule(asyncio.get_running_loop().time() + self._limits.authentication_s)
+        if self.phase == "handshake":
+            self.phase = "authentication"
+            if not self._deadline.expired():
+                self._deadline.reschedule(asyncio.get_running_loop().time() + self._limits.authentication_s)
         return True
 
     async def password_auth_requested(self) -> str | None:

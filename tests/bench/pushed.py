@@ -132,6 +132,7 @@ async def _serve(pipe: Connection, count: int, families: tuple[str, ...]) -> Non
     loop = asyncio.get_running_loop()
     said: asyncio.Queue[str] = asyncio.Queue()
     loop.add_reader(pipe.fileno(), lambda: said.put_nowait(pipe.recv()[0]))
+    os.set_blocking(pipe.fileno(), True)  # the loop has just made it otherwise, and 600 units fill the pipe
     devices: list[IosDevice | FortiDevice] = []
     pipe.send("up")
     while (command := await said.get()) != "stop":

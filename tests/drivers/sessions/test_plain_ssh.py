@@ -15,6 +15,7 @@ from asyncssh.packet import SSHPacket
 
 from drivers.sessions.contract import Endpoint, Limits
 from drivers.sessions.dial import hang_up
+from drivers.sessions.dialogue import ConnectionEnded
 from drivers.sessions.ssh import ChannelStream
 from drivers.sessions.wire import dial
 from inventory.secrets import Secret
@@ -143,3 +144,59 @@ async def test_what_nobody_reads_stays_with_the_device_and_comes_whole_afterward
         stream.write(b"exit\n")
         assert await stream.read() == b""
         await hang_up(connection)
+
+
+@pytest.mark.parametrize("cipher", ["aes256-gcm@openssh.com", "aes128-ctr"])
+async def test_what_comes_in_any_pieces_and_through_a_new_key_exchange_comes_whole(cipher: str) -> None:
+    said = [bytes([number % 256]) * (number * 37 % 5000 + 1) for number in range(200)]
+
+    async def talk(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        for piece in said:
+            process.stdout.write(piece)
+            if len(piece) % 3 == 0:
+                await process.stdout.drain()
+                await asyncio.sleep(0)
+        process.stderr.write(b"not of the terminal")
+        await process.stdin.readline()
+        process.exit(0)
+
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    server = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_factory=Door,
+        server_host_keys=[key],
+        encryption_algs=[cipher],
+        rekey_bytes=50_000,
+        process_factory=talk,
+        encoding=None,
+    )
+    try:
+        pinned = key.export_public_key().decode().strip()
+        endpoint = Endpoint("127.0.0.1", server.get_port(), "op", Secret("correct horse"), host_key=pinned)
+        connection, _ = await dial(endpoint, Limits())
+        async with asyncio.timeout(10):
+            stream, heard = await shell(connection), bytearray()
+            while len(heard) < sum(map(len, said)):
+                heard += await stream.read()
+            assert heard == b"".join(said)
+            stream.write(b"exit\n")
+            assert await stream.read() == b""
+        await hang_up(connection)
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+async def test_a_packet_that_was_tampered_with_ends_the_connection() -> None:
+    async def greet(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        process.stdout.write(b"r1#")
+        await process.stdin.read()
+
+    async with peer(greet) as endpoint, asyncio.timeout(10):
+        connection, _ = await dial(endpoint, Limits())
+        stream = await shell(connection)
+        assert await stream.read() == b"r1#"
+        connection.data_received((32).to_bytes(4, "big") + bytes(48))
+        with pytest.raises(ConnectionEnded, match="MAC"):
+            await stream.read()
