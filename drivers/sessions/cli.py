@@ -22,6 +22,7 @@ from drivers.driver import Driver
 from drivers.sessions.contract import Endpoint, Limits
 from drivers.sessions.dial import Caller, explain, hang_up, options
 from drivers.sessions.dialogue import AskedAgain, ConnectionEnded, Dialogue, OutputTooLong
+from drivers.sessions.lent import give_up, inode
 from drivers.sessions.ssh import ShellSession
 from drivers.sessions.transcript import Mask, Redact, Transcript, as_it_is, nowhere
 from drivers.sessions.wire import connected_socket
@@ -153,6 +154,7 @@ async def open_cli(
     shell = driver.command_line
     mask = Mask((endpoint.password, endpoint.enable_password), redact)
     sock = await connected_socket(endpoint, limits)
+    known = inode(sock)
     deadline = asyncio.timeout(limits.handshake_s)
     caller = Caller(endpoint, limits, deadline)
     ssh: dict[str, object] = {**options(endpoint, caller), "sock": sock}
@@ -168,7 +170,7 @@ async def open_cli(
         ssh_connection = connection.transport.session
         if ssh_connection is not None:
             ssh_connection.abort()
-        sock.close()
+        give_up(sock, known)
 
     try:
         async with deadline:

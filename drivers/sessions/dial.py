@@ -14,6 +14,7 @@ import asyncssh
 
 from drivers.errors import DeviceBusy, NegotiationFailed
 from drivers.sessions.contract import Endpoint, Limits, SshProfile
+from drivers.sessions.lent import give_up, inode
 from drivers.sessions.permission import permitted
 from drivers.sessions.plain_ssh import connect, make_plain
 from inventory.errors import AuthenticationFailed, DeviceError, IdentityMismatch, NotOnboarded, Unreachable
@@ -281,6 +282,7 @@ async def login(sock: socket.socket, endpoint: Endpoint, limits: Limits) -> tupl
     """An authenticated connection over `sock`, which is closed if there is none. Raises Unreachable (also
     NegotiationFailed, DeviceBusy), AuthenticationFailed, IdentityMismatch, NotOnboarded; a time-out is never taken for
     a wrong password."""
+    known = inode(sock)
     deadline = asyncio.timeout(limits.handshake_s)
     caller = Caller(endpoint, limits, deadline)
     try:
@@ -289,10 +291,10 @@ async def login(sock: socket.socket, endpoint: Endpoint, limits: Limits) -> tupl
             alike = _alike(endpoint.username, endpoint.profile, host_keys, KEEPALIVE_S)
             connection = await connect(sock, endpoint.host, endpoint.port, alike, lambda: caller)
     except (TimeoutError, OSError, asyncssh.Error) as error:
-        sock.close()
+        give_up(sock, known)
         raise explain(error, endpoint, caller, limits) from error
     except BaseException:
-        sock.close()
+        give_up(sock, known)
         raise
     return connection, caller
 

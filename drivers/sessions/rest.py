@@ -18,6 +18,7 @@ import h11
 
 from drivers.errors import LockedOut, NotOffered
 from drivers.sessions.contract import Endpoint, Limits, Rest
+from drivers.sessions.lent import give_up, inode
 from drivers.sessions.permission import permitted
 from drivers.sessions.transcript import Mask, Redact, Transcript, as_it_is, brief, nowhere
 from drivers.sessions.wire import connected_socket
@@ -224,6 +225,7 @@ class RestSession:
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A TLS connection whose certificate is the pinned one; nothing has been sent over it."""
         sock = await connected_socket(replace(self._endpoint, port=self._rest.port), self._limits)
+        known = inode(sock)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE  # units sign their own certificate: the pin below is what is trusted
@@ -233,13 +235,13 @@ class RestSession:
                     sock=sock, ssl=context, server_hostname=self._endpoint.host
                 )
         except OSError as error:
-            sock.close()
+            give_up(sock, known)
             raise Unreachable(
                 f"{self._where()} did not finish the TLS handshake: {str(error) or 'no answer in time'}.",
                 step="handshake",
             ) from error
         except BaseException:
-            sock.close()
+            give_up(sock, known)
             raise
         shown = hashlib.sha256(writer.get_extra_info("ssl_object").getpeercert(binary_form=True)).hexdigest()
         if self.certificate is not None and shown != self.certificate.lower().replace(":", ""):

@@ -18,6 +18,7 @@ import asyncssh
 from drivers.errors import JumpHostRefused
 from drivers.sessions.contract import Endpoint, Hop, Limits
 from drivers.sessions.dial import Caller, hang_up, login, place
+from drivers.sessions.lent import pair
 from drivers.sessions.permission import permitted
 from inventory.errors import DeviceError, Unreachable
 
@@ -53,9 +54,7 @@ async def connected_socket(endpoint: Endpoint, limits: Limits) -> socket.socket:
             if not chain.hops or chain.hops[-1].is_closed():
                 chain.hops = await _opened(endpoint.jump, limits)
         reader, writer = await _channel(chain.hops[-1], endpoint, limits)
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        there = await asyncio.open_connection(sock=theirs)
+        ours, there = await pair()
     except BaseException:
         await _leave(chains, endpoint.jump, chain)
         raise
@@ -139,15 +138,8 @@ async def _hop(
 ) -> asyncssh.SSHClientConnection:
     if before is None:
         return (await login(await _tcp(at, limits), at, limits))[0]
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    try:
-        reader, writer = await _channel(before, at, limits)
-        there = await asyncio.open_connection(sock=theirs)
-    except BaseException:
-        ours.close()
-        theirs.close()
-        raise
+    reader, writer = await _channel(before, at, limits)
+    ours, there = await pair()
     pump = asyncio.create_task(_pumped(reader, writer, there))
     _PUMPS.add(pump)
     pump.add_done_callback(_PUMPS.discard)
