@@ -49,6 +49,9 @@ def judge(before: Tree, after: Tree, way: Way) -> Findings:
     yield from logins(old, new, way, names)
     yield from _vdoms(old, new)
     yield from _tunnels(old, new, names)
+    for path in ("system fips-cc", "system dedicated-mgmt"):
+        if ("enable",) == new.settings(path).get("status") != old.settings(path).get("status"):
+            yield Finding(f"config {path} / set status enable", "how the unit itself is reached")
 
 
 def _interfaces(old: Model, new: Model, names: Sequence[str], way: Way) -> Findings:
@@ -266,18 +269,25 @@ def _rules(model: Model, path: str, interface: str) -> list[Rule]:
         over = values(entry, "intf") or values(entry, "interface")
         if value(entry, "status") == "disable" or not ({interface, "any"} & set(over) or not over):
             continue
+        permits = value(entry, "action") == "accept"
         sources = model.addresses(values(entry, "srcaddr") or ("all",))
-        if value(entry, "srcaddr-negate") == "enable":
-            sources = None
+        destinations = model.addresses(values(entry, "dstaddr") or ("all",))
+        services = model.services(values(entry, "service") or ("ALL",))
+        if any(value(entry, f"{one}-negate") == "enable" for one in ("srcaddr", "dstaddr", "service")):
+            if permits:
+                continue  # whom it lets in is everybody but those that it names: never counted on
+            sources = destinations = services = None
+        if permits and value(entry, "schedule") not in {"", "always"}:
+            continue  # at times
         found.append(
             Rule(
                 f"config {path} / edit {key}",
-                value(entry, "action") == "accept",
+                permits,
                 None,
                 sources,
-                model.addresses(values(entry, "dstaddr") or ("all",)),
+                destinations,
                 None,
-                model.services(values(entry, "service") or ("ALL",)),
+                services,
             )
         )
     return found

@@ -27,6 +27,10 @@ _EVERYTHING: Final = frozenset({"ALL", "ANY"})
 _DEPTH: Final = 6
 
 
+UNREACHABLE: Final = 255
+"""A distance at which a route is never taken."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A static route. `device` is its interface or SD-WAN zone, `rank` distance and priority."""
@@ -112,6 +116,8 @@ class Model:
                 or ("virtual-wan-link" if value(entry, "sdwan") == "enable" else "")
             )
             rank = (int(value(entry, "distance") or 10), int(value(entry, "priority") or 1))
+            if rank[0] >= UNREACHABLE:
+                continue
             yield Route(key, prefix, value(entry, "gateway"), device, rank, value(entry, "blackhole") == "enable")
 
     def routes_to(self, to: Address) -> list[Route]:

@@ -38,7 +38,8 @@ _CARRIES: Final = (
 )
 _HARMS: Final = (
     (r"ip policy route-map\b", "sends packets of our way elsewhere"),
-    (r"ip verify unicast (?!.*(?:allow-default|any))", "drops packets of our way whose route back differs"),
+    (r"ip verify unicast (?!.*allow-default)", "drops packets of our way whose route back differs, or is the default"),
+    (r"mac-address\b", "changes what the next hop knows an interface of our way by"),
     (r"zone-member security\b", "puts an interface of our way under the zone firewall"),
     (r"ip inspect \S+ in\b", "inspects what comes in by our way"),
     (r"switchport port-security$", "may shut the port below our way"),
