@@ -96,6 +96,8 @@ class Circumstances:
     lan_side: bool = False
     faulty: bool = False
     """Frames with errors explain it rather than load."""
+    swapping: bool = False
+    """The unit that sits there has failed, and another is to take its place."""
     grade: str = "A"
     """How well the 95th percentile is known."""
     capacity_since: date | None = None
@@ -114,6 +116,8 @@ def silence(place: Circumstances, today: date) -> str | None:
         return "lan-side"
     if place.faulty:
         return "fault"
+    if place.swapping:
+        return "swap"
     if place.grade == "C":
         return "grade-c"
     if place.capacity_since is not None and (today - place.capacity_since).days < CAPACITY_REST_DAYS:

@@ -150,8 +150,8 @@ class CheckView(BaseModel):
     proposed: bool
     reason: str = Field(
         description="Why something was proposed (level, forecast), or why not: open-proposal, capacity-not-known, "
-        "not-enough-data, not-congested, declined, lan-side, fault, grade-c, capacity-changed, suspended, ending, "
-        "no-adapter, ordered, fits, device-figure-unknown, no-model-suffices; why an open one was superseded: "
+        "not-enough-data, not-congested, declined, lan-side, fault, swap, grade-c, capacity-changed, suspended, "
+        "ending, no-adapter, ordered, fits, device-figure-unknown, no-model-suffices; why an open one was superseded: "
         "model-changed, newer-evidence; for a contractor while a draft is not sent: under-review."
     )
     checked_at: datetime

@@ -202,6 +202,7 @@ class Place:
         return Circumstances(
             lan_side=self.link.role is LinkRole.LAN,
             faulty=any(faulty(s.days) for s in self.series),
+            swapping=self.around.equipment is not None and self.around.equipment.failed,
             grade=self.hottest.p95.grade.value,
             capacity_since=self.hottest.capacity.since,
             suspended=contract.suspended,

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from controller.store.database import Tx
 from controller.store.tables.inventory import adapters, placements
+from inventory.adapters import Life
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Equipment:
     hardware: str
     service: str
     device_class: str | None
+    failed: bool = False
+    """A failure of it is reported: another unit is to take its place, or it is repaired there."""
 
 
 async def seated(tx: Tx, entry_id: int) -> Equipment | None:
@@ -26,9 +29,12 @@ async def seated(tx: Tx, entry_id: int) -> Equipment | None:
     a = adapters.c
     row = (
         await tx.execute(
-            select(a.id, a.model, a.hardware, a.service, a.device_class)
+            select(a.id, a.model, a.hardware, a.service, a.device_class, a.life)
             .join(placements, placements.c.adapter_id == a.id)
             .where(placements.c.entry_id == entry_id, placements.c.to_ms.is_(None))
         )
     ).one_or_none()
-    return None if row is None else Equipment(row.id, row.model, row.hardware, row.service, row.device_class)
+    if row is None:
+        return None
+    failed = row.life == Life.FAILED
+    return Equipment(row.id, row.model, row.hardware, row.service, row.device_class, failed)

@@ -170,6 +170,7 @@ def test_critical_is_the_highest_level() -> None:
         (Circumstances(lan_side=True), "lan-side"),
         (Circumstances(grade="C"), "grade-c"),
         (Circumstances(grade="B"), None),
+        (Circumstances(swapping=True), "swap"),
         (Circumstances(capacity_since=date(2026, 5, 4)), "capacity-changed"),
         (Circumstances(capacity_since=date(2026, 5, 3)), None),
         (Circumstances(suspended=True), "suspended"),

@@ -7,15 +7,16 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from controller.store import links, proposalfacts, proposals
 from controller.store.proposals import NewProposal, Proposal
 from controller.store.scope import Scope
 from controller.store.tables.contracts import applications
-from controller.store.tables.inventory import placements
+from controller.store.tables.inventory import adapters, placements
 from controller.store.tables.push import pushes
 from drivers.simulator.traffic import Profile
+from inventory.adapters import Life
 from inventory.calendar import tokyo_day
 from inventory.errors import Conflict, NotFound
 from inventory.links import Capacity, CapacityKind
@@ -158,6 +159,21 @@ async def test_a_draft_is_nobody_s_but_ours_and_an_order_under_way_is_not_propos
         await links.set_capacity(tx, EVERYTHING, place.by(), place.link.id, faster)
     assert await place.metering.draft_proposals() == []
     assert (await said(place))[1] != "ordered"
+
+
+@ON_SQLITE
+async def test_nothing_is_proposed_while_a_failed_unit_waits_for_another(place: Place) -> None:
+    async def is_now(life: Life) -> None:
+        async with place.database.write() as tx:
+            await tx.execute(update(adapters).values(life=life.value))
+
+    await place.metering.import_readings(EVERYTHING, place.past(BUSY, 35))
+    await is_now(Life.FAILED)
+    await place.metering.tick()
+    assert await seen(place) == []
+    assert await said(place) == (False, "swap")
+    await is_now(Life.IN_SERVICE)
+    assert len(await place.metering.draft_proposals()) == 1
 
 
 async def test_an_offer_that_nobody_answered_expires_after_its_last_day_and_cannot_be_accepted_late(
