@@ -6,6 +6,7 @@ Whole text per module; the adapter's own rollback is the guard: a configure-done
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -79,6 +80,11 @@ class ArmsLink(Protocol):
         """Answer a configure-done with 100. Raises Unreachable when its connection is gone: the adapter repeats its
         configure-done then, and `wait_done` and `acknowledge` may be called again."""
         ...
+
+
+CLOSING_S: Final = (0.1, 0.3, 0.6, 1.0, 2.0)
+"""Pauses, in real time, after which an adapter is asked again for its open transactions: it lists one for a moment
+longer than its result takes to us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +227,11 @@ class ArmsDevice:
     async def _preflight(self) -> Step:
         await self.identify()
         waiting = await self._open_transactions()
+        for pause_s in CLOSING_S:
+            if not waiting:
+                break
+            await asyncio.sleep(pause_s)  # of a reading that has just ended, such as the plan's own
+            waiting = await self._open_transactions()
         if waiting:
             raise Conflict(
                 f"Transaction {waiting[0]} is still open on the adapter.",
