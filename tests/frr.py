@@ -82,6 +82,8 @@ def router() -> Iterator[Router]:
         )
         _run("unshare", "--net", "--uts", "sh", "-c", f"hostname {HOSTNAME} && {start}")
         _run("vtysh", "-N", name, "-b")
+        with contextlib.suppress(KeyError):
+            _dismiss(name)  # of a run that was killed
         _run("useradd", "-M", "-d", "/", "-s", "/bin/sh", "-G", "frrvty,frr", name)
         last.callback(_dismiss, name)
         _run("chpasswd", given=f"{name}:{PASSWORD}\n")

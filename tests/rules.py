@@ -16,8 +16,6 @@ ROOT: Final = Path(__file__).parent.parent
 PAGE: Final = ROOT / "docs" / "terms.md"
 IDS: Final = re.compile(r"\b(?:MPC|SMF)-(?:S\d{4}-\d\d\.\d|A?\d+(?:\.\d+)?(?:\([0-9a-z]+\))*)")
 
-TEXTS: Final = {"SMF-12.2": "what every text for customers says", "MPC-18.2": "what every text for customers says"}
-"""Rules that no code names."""
 HEAD: Final = """# The service terms in the code
 
 Written by `python -m tests.rules` from `inventory/terms.py`, the code that names a rule, and the tests that carry its
@@ -76,7 +74,7 @@ def page() -> str:
     tests, modules = shown(), named()
     lines = []
     for id_, words in RULES.items():
-        where = ", ".join(f"`{one}`" for one in modules.get(id_, [])[:3]) or TEXTS.get(id_, "–")
+        where = ", ".join(f"`{one}`" for one in modules.get(id_, [])[:3]) or "–"
         by = ", ".join(f"`{one}`" for one in told(id_)) or "*open*"
         lines.append(f"| {id_} | {words} | {where} | {by} |")
     count = sum(id_ in tests for id_ in RULES)

@@ -53,8 +53,7 @@ async def connected_socket(endpoint: Endpoint, limits: Limits) -> socket.socket:
         async with chain.opening:
             if not chain.hops or chain.hops[-1].is_closed():
                 chain.hops = await _opened(endpoint.jump, limits)
-        reader, writer = await _channel(chain.hops[-1], endpoint, limits)
-        ours, there = await pair()
+        ours, reader, writer, there = await _bridged(chain.hops[-1], endpoint, limits)
     except BaseException:
         await _leave(chains, endpoint.jump, chain)
         raise
@@ -138,12 +137,29 @@ async def _hop(
 ) -> asyncssh.SSHClientConnection:
     if before is None:
         return (await login(await _tcp(at, limits), at, limits))[0]
-    reader, writer = await _channel(before, at, limits)
-    ours, there = await pair()
+    ours, reader, writer, there = await _bridged(before, at, limits)
     pump = asyncio.create_task(_pumped(reader, writer, there))
     _PUMPS.add(pump)
     pump.add_done_callback(_PUMPS.discard)
     return (await login(ours, at, limits))[0]
+
+
+async def _bridged(
+    hop: asyncssh.SSHClientConnection, endpoint: Endpoint, limits: Limits
+) -> tuple[
+    socket.socket,
+    asyncssh.SSHReader[bytes],
+    asyncssh.SSHWriter[bytes],
+    tuple[asyncio.StreamReader, asyncio.StreamWriter],
+]:
+    """A channel from a hop to the endpoint, and the two ends of what it is joined to here."""
+    reader, writer = await _channel(hop, endpoint, limits)
+    try:
+        ours, there = await pair()
+    except BaseException:
+        writer.close()
+        raise
+    return ours, reader, writer, there
 
 
 async def _channel(
