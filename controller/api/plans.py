@@ -87,7 +87,8 @@ class PlanView(BaseModel):
     """A plan, secrets masked. It is never changed; a stale one is replaced by a new one.
 
     `management_path` are the lines that touch our own way to the device, `lasting` those that its guard would not take
-    back. `doubts` says why two people must approve. `moved` says what has changed under the plan. `push` carries it out.
+    back. `doubts` says why two people must approve. `moved` says what has changed under the plan, `push` what
+    carries it out.
     """
 
     id: int

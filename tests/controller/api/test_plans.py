@@ -14,26 +14,18 @@ from drivers.simulator.ios_cli import IosDevice
 from drivers.simulator.ios_tree import IosNode
 from tests.controller.api.arranged import write
 from tests.controller.house import Fleet, House, ok, refused, serial
-from tests.controller.routers import USERNAME, router
+from tests.controller.seated import seated
 from tests.controller.waiting_here import until
 
 pytestmark = pytest.mark.xdist_group("daemon")
-PASSWORD = "correct horse"
 SECRET = "Pl7c61f0b2a94d"
 
 
 @pytest.fixture
 def place(fleet: Fleet) -> Iterator[tuple[str, IosDevice]]:
     """An entry, and the router that runs in it."""
-    name = serial()
-    with router(name, password=PASSWORD) as device:
-        endpoint = {"host": "127.0.0.1", "port": device.port, "username": USERNAME, "password": PASSWORD}
-        seat = {"management": fleet.management()}
-        entry = fleet.register(fleet.ssh(serial_number=name, endpoint=endpoint, place=seat))["place"]
-        for item in ("line", "site", "installation", "other", "device"):
-            ok(fleet.api.put(f"/adapters/{name}/checklist/{item}", json={}))
-        ok(fleet.api.post(f"/adapters/{name}/identify"))
-        yield entry, device
+    with seated(fleet) as made:
+        yield made
 
 
 def somebody(house: House, fleet: Fleet, name: str) -> httpx.Client:
