@@ -187,6 +187,6 @@ def test_virtual_domains_are_refused_when_the_plan_is_made_with_their_line(of: s
     divided = f"#config-version=FGT60F-7.4.4\nconfig vdom\n    edit root\n    next\nend\nconfig global\n{plain}end\n"
     texts = (divided, plain) if of == "the device runs" else (plain, divided)
     with pytest.raises(Conflict, match=f"Line 2 of what {of}, `config vdom`: virtual domains") as refused:
-        compute(driver("fortios"), *map(ConfigText.single, texts))
+        compute(driver("fortios"), ConfigText.single(texts[0]), ConfigText.single(texts[1]))
     assert (refused.value.field, refused.value.facts["line"]) == ("line 2", 2)
     assert "by hand" in refused.value.next_step
