@@ -276,8 +276,8 @@ def plan(found: Plan, standing: PlanStanding, moved: str) -> Explanation:
     )
 
 
-def push(found: Push, journal: Sequence[JournalRow]) -> Explanation:
-    """Explanation of a push from its journal."""
+def push(found: Push, journal: Sequence[JournalRow], moved: str = "") -> Explanation:
+    """Explanation of a push from its journal; `moved` is what has changed under its plan while it waits."""
     facts = tuple(
         Fact(
             row.at_ms,
@@ -291,7 +291,13 @@ def push(found: Push, journal: Sequence[JournalRow]) -> Explanation:
     if found.state is PushState.PLANNED and found.due_ms > found.created_ms:
         reason = f"due at {datetime.fromtimestamp(found.due_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}; {reason}".rstrip("; ")
     return explainwork.explain_push(
-        f"push {found.id} to E-{found.entry_id}", found.state, since_ms=since_ms, reason=reason, journal=facts
+        f"push {found.id} to E-{found.entry_id}",
+        found.state,
+        since_ms=since_ms,
+        plan=f"plan {found.plan_id}",
+        reason=reason,
+        moved=moved,
+        journal=facts,
     )
 
 
