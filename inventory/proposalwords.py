@@ -11,7 +11,7 @@ from inventory.links import USED_PERCENT, CapacityKind, Direction
 from inventory.metering import rate_bps
 from inventory.processors import BUSY_PERCENT
 from inventory.proposalmoney import Money
-from inventory.proposals import LINE_SHARE, PROCESSOR_WITNESS, RemedyKind
+from inventory.proposals import LINE_SHARE, PROCESSOR_WITNESS, LineNeed, Need, Remedy, RemedyKind
 from inventory.proposaltext import WEEK, Facts, TrackRecord, mbps
 
 _SOURCES = {
@@ -78,11 +78,26 @@ def _backtest(found: TrackRecord) -> str:
     return f"過去の検証：{_OF[found.of]}での同様の予告{found.warnings}件のうち{found.came_true}件が的中{ahead}。"
 
 
+def _line(found: Remedy, need: Need) -> str:
+    if not need.uneven:
+        rate = need.line_bps / LINE_SHARE if found.line_rate_bps is None else found.line_rate_bps
+        return f"{mbps(rate)}{'以上' if found.line_rate_bps is None else ''}の回線"
+    wanted = "・".join(f"{_DIRECTIONS[one.direction]}{mbps(one.least_bps)}以上" for one in need.directions)
+    if found.line_rate_bps is not None:
+        wanted = f"上り下りとも{mbps(found.line_rate_bps)}"
+    return f"{wanted}の回線（現在は{'、'.join(_now(one) for one in need.directions)}）"
+
+
+def _now(one: LineNeed) -> str:
+    name = _DIRECTIONS[one.direction]
+    if one.rate_bps is None:
+        return f"{name}は不明"
+    return f"{name}{mbps(one.rate_bps)}で{'不足' if one.short else '十分'}"
+
+
 def _recommendation(facts: Facts) -> str:
     found, need = facts.remedy, facts.need
-    line = f"{mbps(need.line_bps / LINE_SHARE)}以上の回線"
-    if found.line_rate_bps is not None:
-        line = f"{mbps(found.line_rate_bps)}の回線"
+    line = _line(found, need)
     model = f"機種{found.model}"
     if facts.current.device_class == "III":
         model = f"この種の機種：{found.model}"

@@ -29,6 +29,7 @@ from inventory.proposals import (
     Basis,
     Circumstances,
     Demand,
+    LineNeed,
     ModelOffer,
     Need,
     Remedy,
@@ -292,7 +293,8 @@ class Place:
         device = [s.demand() for s in self.series if s.state.direction is Direction.DEVICE]
         wanted = {s.state.direction: need_bps([s.demand()]) for s in self.series}
         wanted.pop(Direction.DEVICE, None)
-        rate, asked = tightest_line((self._line_bps(direction), need) for direction, need in wanted.items())
+        lines = tuple(LineNeed(each, self._line_bps(each), wanted[each]) for each in Direction if each in wanted)
+        rate, asked = tightest_line((one.rate_bps, one.need_bps) for one in lines)
         equipment = self.around.equipment
         assert equipment is not None
         return Need(
@@ -301,6 +303,7 @@ class Place:
             traffic_kind=usual_traffic(catalogue.model(equipment.model_key).family),
             line_rate_bps=rate,
             line_need_bps=asked,
+            directions=lines,
             line_type=self.link.line_type,
             ports_used=self.around.ports_used,
             options=self.around.contract.options,
