@@ -153,13 +153,13 @@ def test_figures_of_one_box_of_an_outside_driver_are_not_those_of_all_its_boxes(
     assert (found is not None, book.find("another", box.key)) == (True, None)
 
 
-def uneven(up_bps: float | None, **changed: float) -> Facts:
+def uneven(up_bps: float | None, offered_bps: float | None = None) -> Facts:
     """The line is wide down; up it lets through less, or nobody said what."""
     directions = (LineNeed(Direction.DOWN, 1e9, 300e6), LineNeed(Direction.UP, up_bps, 90e6))
     return replace(
         FACTS,
         need=replace(FACTS.need, line_bps=300e6, directions=directions),
-        remedy=Remedy(RemedyKind.LINE, **changed),
+        remedy=Remedy(RemedyKind.LINE, line_rate_bps=offered_bps),
     )
 
 
@@ -172,7 +172,7 @@ def test_of_an_uneven_line_both_rates_are_named_and_the_one_that_is_short() -> N
         "提案：下り352.9 Mbit/s以上・上り105.9 Mbit/s以上の回線"
         "（現在は下り1,000.0 Mbit/sで十分、上り100.0 Mbit/sで不足）。" in sentence_ja(uneven(100e6))
     )
-    offered = uneven(100e6, line_rate_bps=500e6)
+    offered = uneven(100e6, offered_bps=500e6)
     assert "a line of 500.0 Mbit/s in each direction (now down" in sentence(offered)
     assert "上り下りとも500.0 Mbit/sの回線（現在は" in sentence_ja(offered)
     assert evidence(offered)["need"]["directions"][1] == {  # type: ignore[index]  # JSON-ready, so of objects
