@@ -96,7 +96,7 @@ class Circumstances:
 
     lan_side: bool = False
     faulty: bool = False
-    """Frames with errors explain it rather than load."""
+    """Frames with errors, a link that goes up and down, or half duplex explain it rather than load."""
     swapping: bool = False
     """The unit that sits there has failed, and another is to take its place."""
     grade: str = "A"

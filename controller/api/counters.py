@@ -121,6 +121,7 @@ class InterfaceView(BaseModel):
     alias: str
     speed_bps: int | None
     up: bool | None
+    half_duplex: bool | None = Field(description="Whether it sends and receives by turns only; null: not told.")
     first_at: datetime
     seen_at: datetime
     gone_at: datetime | None = Field(description="Since when the device does not name it any more.")
@@ -135,6 +136,7 @@ class InterfaceView(BaseModel):
             alias=found.alias,
             speed_bps=found.speed_bps,
             up=found.up,
+            half_duplex=found.half_duplex,
             first_at=instant(known.first_ms),
             seen_at=instant(known.seen_ms),
             gone_at=None if known.gone_ms is None else instant(known.gone_ms),

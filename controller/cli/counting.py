@@ -87,7 +87,7 @@ def _looking(group: typer.Typer) -> None:
     def interfaces(serial: Serial, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
         """Interfaces that were discovered."""
         found = api(url, key_file).get_list(at("adapters", serial, "interfaces"))
-        _listed(found, ("name", "ifindex", "alias", "speed_bps", "up", "seen_at", "gone_at"), as_json)
+        _listed(found, ("name", "ifindex", "alias", "speed_bps", "up", "half_duplex", "seen_at", "gone_at"), as_json)
 
 
 def _agent(found: Json, as_json: bool) -> None:

@@ -329,6 +329,7 @@ def kept(counters: InterfaceCounters, source: str, adapter_id: int, step: Step |
         out_drops=counters.out_drops,
         in_errors=counters.in_errors,
         out_errors=counters.out_errors,
+        last_change=counters.last_change,
         clock_stepped=step is not None,
         follows_ms=step.follows_ms if step else None,
         elapsed_ms=step.elapsed_ms if step else None,

@@ -42,13 +42,17 @@ SPEED_MBPS: Final = "1.3.6.1.2.1.31.1.1.1.15"
 DISCONTINUITY: Final = "1.3.6.1.2.1.31.1.1.1.19"
 SPEED_BPS: Final = "1.3.6.1.2.1.2.2.1.5"
 OPERATION: Final = "1.3.6.1.2.1.2.2.1.8"
+LAST_CHANGE: Final = "1.3.6.1.2.1.2.2.1.9"
 IN_32: Final = "1.3.6.1.2.1.2.2.1.10"
 OUT_32: Final = "1.3.6.1.2.1.2.2.1.16"
 OUT_PACKETS_32: Final = "1.3.6.1.2.1.2.2.1.17"
 IN_ERRORS: Final = "1.3.6.1.2.1.2.2.1.14"
 OUT_DROPS: Final = "1.3.6.1.2.1.2.2.1.19"
 OUT_ERRORS: Final = "1.3.6.1.2.1.2.2.1.20"
+DUPLEX: Final = "1.3.6.1.2.1.10.7.2.1.19"
+"""dot3StatsDuplexStatus (RFC 3635): unknown(1), halfDuplex(2), fullDuplex(3)."""
 UP: Final = 1
+HALF, FULL = 2, 3
 SPEED_UNKNOWN: Final = 2**32 - 1
 INTERFACES_AT_MOST: Final = 4_096
 """An agent that names more is not believed."""
@@ -144,7 +148,17 @@ class SnmpReader:
         """Asked for until it is known whether the agent has the 64-bit columns: both widths (RFC 2863)."""
         wide, narrow = (IN_64, OUT_64, OUT_PACKETS_64), (IN_32, OUT_32, OUT_PACKETS_32)
         counters = {None: wide + narrow, 64: wide, 32: narrow}[self._bits]
-        return (*counters, SPEED_MBPS, SPEED_BPS, DISCONTINUITY, OPERATION, OUT_DROPS, IN_ERRORS, OUT_ERRORS)
+        return (
+            *counters,
+            SPEED_MBPS,
+            SPEED_BPS,
+            DISCONTINUITY,
+            OPERATION,
+            LAST_CHANGE,
+            OUT_DROPS,
+            IN_ERRORS,
+            OUT_ERRORS,
+        )
 
     def _counters(
         self, name: str, index: int, values: Mapping[str, object], t_ms: int, took_ms: int
@@ -177,6 +191,7 @@ class SnmpReader:
             out_drops=_number(values, f"{OUT_DROPS}.{index}"),
             in_errors=_number(values, f"{IN_ERRORS}.{index}"),
             out_errors=_number(values, f"{OUT_ERRORS}.{index}"),
+            last_change=_number(values, f"{LAST_CHANGE}.{index}"),
             round_trip_ms=took_ms,
         )
 
@@ -196,7 +211,7 @@ class SnmpReader:
     async def _walk(self, session: SnmpSession) -> list[FoundInterface]:
         await self._learn(session)
         columns: dict[str, dict[int, object]] = {}
-        for column in (ALIAS, SPEED_MBPS, SPEED_BPS, OPERATION):
+        for column in (ALIAS, SPEED_MBPS, SPEED_BPS, OPERATION, DUPLEX):
             columns[column] = {}
             async for oid, value in session.getbulk(column):
                 columns[column][int(oid.rpartition(".")[2])] = value
@@ -212,6 +227,7 @@ class SnmpReader:
                     _text(values[f"{ALIAS}.{index}"]),
                     _speed(values, index),
                     None if operation is None else operation == UP,
+                    {HALF: True, FULL: False}.get(_number(values, f"{DUPLEX}.{index}") or 0),
                 )
             )
         return found

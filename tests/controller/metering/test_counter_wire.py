@@ -11,7 +11,7 @@ import pytest
 from controller.keyring import Keyring
 from controller.metering.poller import CounterPoller
 from controller.metering.series import link_series
-from controller.store import counteragents, traffic
+from controller.store import counteragents, falls, traffic
 from controller.store.counteragents import Source
 from controller.store.links import NewLink, add
 from drivers.sessions.forti_counters import FortiTarget
@@ -201,3 +201,43 @@ async def test_a_fortigate_without_snmp_is_metered_over_rest_and_never_with_anot
     assert "certificate" in told.reason
     assert len(heard) == sent  # no token went there
     assert TOKEN not in told.reason
+
+
+async def test_half_duplex_and_a_state_that_was_come_to_anew_between_two_polls_are_kept(
+    place: Place, keyring: Keyring, agent: Agent
+) -> None:
+    agent.ports = {1: Port("wan1", 10 * MB, duplex=2, last_change=500), 2: Port("lan", 0, duplex=3), 3: Port("x", 0)}
+    polling = await polled(place, keyring, (place.adapter_id, by_snmp(agent)))
+    async with place.database.read() as tx:
+        told = {one.found.name: one.found.half_duplex for one in await counteragents.interfaces(tx, EVERYTHING, 1)}
+        assert await counteragents.half_duplex(tx, place.adapter_id, ["wan1", "lan", "x"]) == ["wan1"]
+    assert told == {"wan1": True, "lan": False, "x": None}
+    await next_round(place, polling)
+    agent.ports[1].last_change = 360_500
+    await next_round(place, polling)
+    async with place.traffic.read() as tx:
+        ids = await traffic.interface_ids(tx, [(place.entry_id, "wan1")])
+        assert len(await falls.of_interfaces(tx, list(ids.values()), 0, 2**60)) == 1
+
+
+class Shrinking(Agent):
+    """Its second interface goes in the middle of the walk."""
+
+    def table(self) -> dict[snmp_program.Oid, bytes]:
+        if self.asked > 1:
+            self.ports.pop(2, None)
+        return super().table()
+
+
+async def test_an_interface_that_goes_while_the_table_is_read_is_no_trouble_of_the_others(
+    place: Place, keyring: Keyring, agent: Agent
+) -> None:
+    start_ms = place.clock.now_ms()
+    ports = {1: Port("wan1", 10 * MB), 2: Port("wan2", 0)}
+    async with snmp_program.running(Shrinking(COMMUNITY, agent.uptime_cs, ports)) as shrinking:
+        polling = await polled(place, keyring, (place.adapter_id, by_snmp(shrinking)))
+        shrinking.ports[1].into = 12 * MB
+        assert await next_round(place, polling) == 1
+    (told,) = await states(place, place.adapter_id)
+    assert told.state is SourceState.OK
+    assert await counted(place, place.entry_id, start_ms) == (2 * MB, {Flag.MEASURED})
