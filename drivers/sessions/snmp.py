@@ -54,6 +54,8 @@ DUPLEX: Final = "1.3.6.1.2.1.10.7.2.1.19"
 UP: Final = 1
 HALF, FULL = 2, 3
 SPEED_UNKNOWN: Final = 2**32 - 1
+INDEX_AT_MOST: Final = 2**31 - 1
+"""InterfaceIndex (RFC 2863)."""
 INTERFACES_AT_MOST: Final = 4_096
 """An agent that names more is not believed."""
 
@@ -183,15 +185,15 @@ class SnmpReader:
             in_octets=into,
             out_octets=out,
             counter_bits=self._bits,
-            uptime_cs=_number(values, UPTIME),
-            discontinuity=_number(values, f"{DISCONTINUITY}.{index}"),
+            uptime_cs=_number(values, UPTIME, 2**32),
+            discontinuity=_number(values, f"{DISCONTINUITY}.{index}", 2**32),
             speed_bps=_speed(values, index),
             up=None if operation is None else operation == UP,
             out_packets=packets,
             out_drops=_number(values, f"{OUT_DROPS}.{index}"),
             in_errors=_number(values, f"{IN_ERRORS}.{index}"),
             out_errors=_number(values, f"{OUT_ERRORS}.{index}"),
-            last_change=_number(values, f"{LAST_CHANGE}.{index}"),
+            last_change=_number(values, f"{LAST_CHANGE}.{index}", 2**32),
             round_trip_ms=took_ms,
         )
 
@@ -200,12 +202,14 @@ class SnmpReader:
         found: dict[str, tuple[int, str]] = {}
         for column in (NAME, DESCRIPTION):
             async for oid, value in session.getbulk(column):
-                name = _text(value)
-                if name:
-                    found.setdefault(name, (int(oid.rpartition(".")[2]), column))
+                name, index = _text(value), int(oid.rpartition(".")[2])
+                if name and index <= INDEX_AT_MOST:
+                    found.setdefault(name, (index, column))
                 _require_few(found)
             if found:
                 break
+        if not found:
+            await session.get(UPTIME)  # a user who may read nothing is told so here; a walk only ends early
         self._index = found
 
     async def _walk(self, session: SnmpSession) -> list[FoundInterface]:
@@ -298,16 +302,17 @@ def _require_few(found: Sized) -> None:
 
 
 def _speed(values: Mapping[str, object], index: int) -> int | None:
-    mbps, bps = _number(values, f"{SPEED_MBPS}.{index}"), _number(values, f"{SPEED_BPS}.{index}")
+    mbps = _number(values, f"{SPEED_MBPS}.{index}", 2**32)
+    bps = _number(values, f"{SPEED_BPS}.{index}", 2**32)
     if mbps:
         return mbps * 1_000_000
     return bps if bps and bps != SPEED_UNKNOWN else None
 
 
 def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return value if isinstance(value, str) else ""
+    """A name as people write it: some agents pad theirs with octets of nought."""
+    found = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return "".join(one for one in found if one.isprintable()) if isinstance(found, str) else ""
 
 
 def _number(values: Mapping[str, object], oid: str, below: int = 2**64) -> int | None:

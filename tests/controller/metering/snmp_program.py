@@ -40,6 +40,8 @@ class Agent:
     uptime_cs: Callable[[], int]
     ports: dict[int, Port] = field(default_factory=dict)
     """By index."""
+    odd: dict[Oid, bytes] = field(default_factory=dict)
+    """Values on the wire in place of what would be there."""
     delay_s: float = 0.0
     port: int = 0
     asked: int = 0
@@ -58,7 +60,7 @@ class Agent:
             }
             if one.duplex is not None:
                 found[*DUPLEX, index] = _tlv(INTEGER, bytes((one.duplex,)))
-        return dict(sorted(found.items()))
+        return dict(sorted((found | self.odd).items()))
 
 
 @asynccontextmanager
