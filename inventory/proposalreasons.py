@@ -35,3 +35,16 @@ WORDS: Final[Mapping[str, str]] = {
 def words(reason: str) -> str:
     """A reason in words. What a later version recorded is shown as it is."""
     return WORDS.get(reason, reason)
+
+
+WORDS_JA: Final[Mapping[str, str]] = {
+    "fits": "今後12か月に必要な容量に対して回線と機種は十分",
+    "device-figure-unknown": "この機種の公表値も登録値もないため、機種は提案しません",
+    "no-model-suffices": "同じサービスと種別に、足りる機種がありません",
+}
+"""Those of the remedies that a text names."""
+
+
+def words_ja(reason: str) -> str:
+    """A reason of a remedy in Japanese; another one as it is."""
+    return WORDS_JA.get(reason, reason)

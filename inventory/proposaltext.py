@@ -15,6 +15,7 @@ from inventory.links import USED_PERCENT, CapacityKind, Direction, Governing
 from inventory.metering import Interval, rate_bps
 from inventory.processors import BUSY_PERCENT
 from inventory.proposalmoney import Money, money_facts
+from inventory.proposalreasons import words
 from inventory.proposals import LINE_SHARE, PROCESSOR_WITNESS, LineNeed, ModelOffer, Need, Remedy, RemedyKind
 from inventory.timeslots import SLOT_MS
 
@@ -200,14 +201,14 @@ def _recommendation(facts: Facts) -> str:
         case RemedyKind.LINE:
             stays = "the router's published figure is not the limit; the model can stay"
             if found.reason:
-                stays = f"whether the model suffices could not be said ({found.reason})"
+                stays = f"whether the model suffices could not be said: {words(found.reason)}"
             return f"Recommended: {line}; {stays}."
         case RemedyKind.MODEL:
             return f"Recommended: {model} ({reached}); the line can stay."
         case RemedyKind.LINE_AND_MODEL:
             return f"Recommended: {line} and {model} ({reached}); a bigger router alone would not help."
         case RemedyKind.NONE:
-            return f"Nothing is recommended ({found.reason})."
+            return f"Nothing is recommended: {words(found.reason or '')}."
 
 
 _DAYS = {"now": "now", "free": "on the first day without a rest charge", "saturation": "on the forecast saturation"}

@@ -11,6 +11,7 @@ from inventory.links import USED_PERCENT, CapacityKind, Direction
 from inventory.metering import rate_bps
 from inventory.processors import BUSY_PERCENT
 from inventory.proposalmoney import Money
+from inventory.proposalreasons import words_ja
 from inventory.proposals import LINE_SHARE, PROCESSOR_WITNESS, LineNeed, Need, Remedy, RemedyKind
 from inventory.proposaltext import WEEK, Facts, TrackRecord, mbps
 
@@ -111,14 +112,14 @@ def _recommendation(facts: Facts) -> str:
         case RemedyKind.LINE:
             stays = "機器の公表値は限界ではなく、機種の変更は不要"
             if found.reason:
-                stays = f"機種が足りるかどうかは判断できません（{found.reason}）"
+                stays = f"機種が足りるかどうかは判断できません（{words_ja(found.reason)}）"
             return f"提案：{line}。{stays}。"
         case RemedyKind.MODEL:
             return f"提案：{model}（{reached}）。回線の変更は不要。"
         case RemedyKind.LINE_AND_MODEL:
             return f"提案：{line}と{model}（{reached}）。機器の変更だけでは改善しません。"
         case RemedyKind.NONE:
-            return f"提案はありません（{found.reason}）。"
+            return f"提案はありません（{words_ja(found.reason or '')}）。"
 
 
 def _money(found: Money) -> list[str]:

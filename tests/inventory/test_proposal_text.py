@@ -15,6 +15,7 @@ from inventory.forecast import NoDate, Outlook
 from inventory.linkdays import Hour, LinkDay, usual_busy_hour
 from inventory.links import CapacityKind, Direction, Governing
 from inventory.metering import Interval
+from inventory.proposalreasons import WORDS, WORDS_JA
 from inventory.proposals import LineNeed, ModelOffer, Need, Remedy, RemedyKind
 from inventory.proposaltext import Facts, TrackRecord, evidence, sentence
 from inventory.proposalwords import sentence_ja
@@ -193,3 +194,12 @@ def test_of_an_even_line_one_rate_is_enough() -> None:
     even = uneven(1e9)
     assert "a line of 352.9 Mbit/s or more; the router's" in sentence(even)
     assert "提案：352.9 Mbit/s以上の回線。" in sentence_ja(even)
+
+
+@pytest.mark.parametrize("reason", sorted(WORDS_JA))
+def test_a_reason_is_told_in_words_and_not_by_its_code(reason: str) -> None:
+    for kind in (RemedyKind.LINE, RemedyKind.NONE):
+        found = replace(FACTS, remedy=Remedy(kind, reason))
+        assert WORDS[reason] in sentence(found)
+        assert WORDS_JA[reason] in sentence_ja(found)
+        assert reason not in sentence_ja(found)

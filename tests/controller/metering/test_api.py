@@ -150,6 +150,11 @@ async def test_a_link_is_made_changed_and_given_a_capacity(api: httpx.AsyncClien
     assert [(c["down_bps"], c["valid_to"]) for c in shown] == [(50_000_000, "2025-11-01"), (80_000_000, None)]
     nothing = {"kind": "line", "valid_from": "2025-10-01"}
     assert (await api.post(f"/links/{number}/capacities", json=nothing)).status_code == 422
+    for day in ("0001-01-01", "9999-12-31"):
+        never = await api.post(f"/links/{number}/capacities", json=rate | {"valid_from": day})
+        assert (never.status_code, never.json()["field"]) == (422, "valid_from")
+    kept = (await api.get(f"/links/{number}/capacities")).json()
+    assert [c for c in kept if c["kind"] == "line"] == shown
     (one,) = [link for link in (await api.get("/links")).json()["items"] if link["id"] == number]
     assert one["line_type"] == "pppoe"
 
