@@ -210,6 +210,16 @@ async def test_cron_gets_exit_0_for_a_final_report_and_3_for_a_provisional_one(
         status, said = await run(*about, "--day", yesterday)
         assert (status, "final" in said) == (0, True)
         assert await run(*about, "--day", yesterday) == (status, said)
+        other = tmp_path / "other"
+        words = ("--day", yesterday, "--lang", "ja", "--format", "html", "--format", "csv")
+        assert (await run(*about[:4], "--output", str(other), *words))[0] == 0
+        shown = {file.suffix: file.read_bytes() for file in other.iterdir()}
+        assert (set(shown), b'lang="ja"' in shown[".html"]) == ({".html", ".csv"}, True)
+        assert shown[".csv"].decode("utf-8-sig").startswith("報告書,")
+        blocked = [*about[:4], "--output", str(past), "--day", yesterday, *options]
+        done = await asyncio.to_thread(CliRunner().invoke, app, blocked, env=environment)
+        assert isinstance(done.exception, BadInput), "the command line tells it and ends with 2"
+        assert done.exception.field == "output"
         assert (await run(*about, "--day", today))[0] == 3
         status, said = await run("link", "congestion", "--level", "2")
         assert (status, "wan1" in said) == (0, True)
