@@ -1,7 +1,7 @@
 """How long a conversation waits for the other side: as `asyncio.timeout`, for a fraction of what that costs.
 
-A conversation of fifty lines sets a limit for each and reaches none. The timer of the loop stays where it stands and looks,
-when it strikes, how long is really left; it is moved only where a limit would come before it.
+A conversation of fifty lines sets a limit for each and reaches none. The loop's timer is left standing and looks, when
+it strikes, how long is really left; it is moved only where a limit would come before it.
 """
 
 from __future__ import annotations
