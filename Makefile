@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
+# Some images set it; then each of the daemons that the tests start would compile the whole source anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 FUZZ_S ?= 600
 DEEP_S ?= 600
 

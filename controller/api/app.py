@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -127,10 +127,9 @@ def build(daemon: Daemon) -> FastAPI:
     )
     app.state.daemon = daemon
     problems.install(app, pages.refusal)
-    api = APIRouter(prefix=PREFIX)
     for noun in NOUNS:
-        api.include_router(noun.router)
-    app.include_router(api)
+        # Each by itself, with its prefix: else the framework makes every route twice, and once of it here.
+        app.include_router(noun.router, prefix=PREFIX)
     app.include_router(metrics.router)
     app.include_router(pages.router)
     app.include_router(manual.router)

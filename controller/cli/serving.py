@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Annotated
 
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
 
         The log goes to standard error.
         """
+        gc.set_threshold(100_000, 20, 100)  # what is made until it listens stays; `settle_heap` sets it for the rest
         from controller import logs, main, settings  # noqa: PLC0415 (slow to import; most commands are only clients)
 
         known = settings.load(file, os.environ)

@@ -75,7 +75,10 @@ _TYPE7_TABLE: Final = b"dsfd;kfoA,.iyewrkldJKDHSUBsgvca69834ncxv9873254k;fg87"
 
 def redact(text: str) -> str:
     """Mask every secret in IOS text; the kind (`7`, `9`) stays readable."""
-    return "\n".join([_masked(line) for line in mask_common(text).split("\n")])
+    text = mask_common(text)
+    if not _WORDS.search(text.casefold()):
+        return text
+    return "\n".join([_masked(line) for line in text.split("\n")])
 
 
 def _masked(line: str) -> str:

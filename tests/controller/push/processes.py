@@ -7,7 +7,7 @@ import multiprocessing
 import socket
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from tests.controller.push import daemon_process
 from tests.controller.push.daemon_process import Orders
 from tests.controller.waiting import until
 
+FINISHED: Final = "SELECT outcome, state FROM pushes WHERE id = 1 AND finished_ms IS NOT NULL"
 _FORKS: Final = multiprocessing.get_context("forkserver")
 # A process that has imported everything and has no thread forks the children: one start costs no seconds of imports.
 _FORKS.set_forkserver_preload([f"tests.controller.push.{name}_process" for name in ("daemon", "router", "adapter")])
@@ -90,15 +91,16 @@ class Journal:
 
     def finished(self) -> bool:
         """Whether the push is over."""
-        return self._query("SELECT outcome, state FROM pushes WHERE id = 1 AND finished_ms IS NOT NULL") != []
+        return self._query(FINISHED) != []
 
     async def ends(self, deadline_s: float = 60.0) -> None:
         """Return as soon as the push is over."""
-        await until(self.finished, deadline_s)
+        with closing(self._open()) as connection:  # one for all looks: each reads the whole schema first
+            await until(lambda: connection.execute(FINISHED).fetchall() != [], deadline_s)
 
     def _query(self, statement: str) -> list[tuple[str, str]]:
-        connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=10)
-        try:
+        with closing(self._open()) as connection:
             return connection.execute(statement).fetchall()
-        finally:
-            connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=10)
