@@ -39,6 +39,12 @@ def pytest_runtestloop() -> None:
 BOTH = (pytest.param("sqlite", id="sqlite"), pytest.param("postgresql", id="postgresql", marks=pytest.mark.postgres))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long stories begin first, else one of them runs alone at the end; in random order, as all others."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     """2025-10-18T00:00:00Z, until the test moves it."""
