@@ -41,7 +41,7 @@ BOTH = (pytest.param("sqlite", id="sqlite"), pytest.param("postgresql", id="post
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long stories begin first, else one of them runs alone at the end; in random order, as all others."""
+    """Files with long stories go first, else one of them runs alone at the end; in random order, as all others."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

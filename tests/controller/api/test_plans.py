@@ -16,7 +16,6 @@ from tests.controller.house import Fleet, House, ok, refused, serial
 from tests.controller.routers import USERNAME, router
 from tests.controller.waiting_here import until
 
-pytestmark = pytest.mark.xdist_group("daemon")
 PASSWORD = "correct horse"
 SECRET = "Pl7c61f0b2a94d"
 

@@ -12,8 +12,6 @@ import pytest
 
 from tests.controller.house import Fleet, House, ok, serving
 
-pytestmark = pytest.mark.xdist_group("daemon")
-
 
 @pytest.fixture
 def browser(house: House) -> Iterator[httpx.Client]:
