@@ -22,13 +22,13 @@ demo: setup ## run the daemon with 50 simulated adapters on loopback; Ctrl-C end
 	$(BIN)/kajitori demo
 
 test: setup-dev parts ## set everything up and run every test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 check: setup-dev ## format, lint, types, architecture and fast tests; under a minute when warm
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m fast -p no:cacheprovider $$(grep -rl 'mark\.fast' tests --include='test_*.py')
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m fast -p no:cacheprovider $$(grep -rl 'mark\.fast' tests --include='test_*.py')
 
 format: setup-dev ## rewrite the code in the house format
 	$(BIN)/ruff format .

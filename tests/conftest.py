@@ -41,8 +41,18 @@ BOTH = (pytest.param("sqlite", id="sqlite"), pytest.param("postgresql", id="post
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with long stories go first, else one of them runs alone at the end; in random order, as all others."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Each worker gets a run of the items and steals when it is done: long stories go to the heads of the runs, so that
+    none of them runs alone at the end. The order is as random as before."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.get_closest_marker("slow")]
+    rest = [item for item in items if not item.get_closest_marker("slow")]
+    dealt: list[pytest.Item] = []
+    for worker in range(workers):
+        head = long[worker::workers]
+        count = max(0, (len(items) - len(dealt)) // (workers - worker) - len(head))
+        dealt += head + rest[:count]
+        del rest[:count]
+    items[:] = dealt + rest
 
 
 @pytest.fixture
