@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
-from controller.store import alarms, counteragents, equipment, links, maintenance
+from controller.store import alarms, counteragents, equipment, links, maintenance, proposalfacts, proposals
 from controller.store.counteragents import Source
 from controller.store.database import Tx
+from controller.store.scope import Scope
 from inventory.countersources import SourceState
 from inventory.explain import Fact
 from inventory.links import CapacityKind, Link
 from inventory.maintenance import AFTER_MS
 from inventory.periods import day_of
+from inventory.proposalreasons import words
+
+UNSAID: Final = frozenset({"not-congested", "open-proposal"})
+"""Reasons that the level and the open proposal themselves tell."""
 
 
 async def of_adapters(tx: Tx, adapter_ids: Collection[int], now_ms: int) -> dict[int, list[Fact]]:
@@ -29,6 +35,16 @@ def _source(source: Source | None, now_ms: int) -> Fact:
     if state.next_step:
         words += f". {state.next_step}"
     return Fact(now_ms if source is None else source.since_ms, words, "counters", "MPC-19")
+
+
+async def why_silent(tx: Tx, scope: Scope, link: Link) -> list[Fact]:
+    """Why nothing is proposed though the link is busy, by its last daily look; a contractor is told of no draft."""
+    found = await proposalfacts.check(tx, link.id)
+    if found is None or found.proposed or found.reason in UNSAID:
+        return []
+    if scope.contractor_id is not None and await proposals.has_draft(tx, link.entry_id):
+        return []
+    return [Fact(found.made_ms, f"no proposal: {words(found.reason)}", "proposal check", "MPC-19")]
 
 
 async def of_link(tx: Tx, link: Link, now_ms: int) -> list[Fact]:

@@ -276,8 +276,8 @@ def plan(found: Plan, standing: PlanStanding, moved: str) -> Explanation:
     )
 
 
-def push(found: Push, journal: Sequence[JournalRow]) -> Explanation:
-    """Explanation of a push from its journal."""
+def push(found: Push, journal: Sequence[JournalRow], moved: str = "") -> Explanation:
+    """Explanation of a push from its journal; `moved` is what has changed under its plan while it waits."""
     facts = tuple(
         Fact(
             row.at_ms,
@@ -291,7 +291,13 @@ def push(found: Push, journal: Sequence[JournalRow]) -> Explanation:
     if found.state is PushState.PLANNED and found.due_ms > found.created_ms:
         reason = f"due at {datetime.fromtimestamp(found.due_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}; {reason}".rstrip("; ")
     return explainwork.explain_push(
-        f"push {found.id} to E-{found.entry_id}", found.state, since_ms=since_ms, reason=reason, journal=facts
+        f"push {found.id} to E-{found.entry_id}",
+        found.state,
+        since_ms=since_ms,
+        plan=f"plan {found.plan_id}",
+        reason=reason,
+        moved=moved,
+        journal=facts,
     )
 
 
@@ -321,8 +327,13 @@ async def _link_facts(tx: Tx, daemon: Daemon, scope: Scope, found: Link) -> Link
     today = tokyo_day(daemon.clock.now_ms())
     states = await link_rows.levels(tx, found.id)
     worst = max(states, key=lambda one: one.level, default=None)
-    known = [one for one in await link_rows.known_capacities(tx, found) if _in_force(one, today)]
-    capacity = known[-1] if known else None
+    known = [
+        one
+        for one in await link_rows.known_capacities(tx, found)
+        if _in_force(one, today) and (one.down_bps or one.up_bps)
+    ]
+    judged_by = next((one for one in known if worst is not None and one.kind is worst.capacity_kind), None)
+    capacity = judged_by or (known[-1] if known else None)
     open_ones = [
         one
         for state in ("draft", "sent")
@@ -342,7 +353,10 @@ async def _link_facts(tx: Tx, daemon: Daemon, scope: Scope, found: Link) -> Link
         else f"direction {worst.direction.value} since {worst.since_day.isoformat()}{_why(worst)}",
         proposal=str(open_ones[0].id) if open_ones else None,
         for_contractor=scope.contractor_id is not None,
-        notes=tuple(await counter_notes.of_link(tx, found, daemon.clock.now_ms())),
+        notes=(
+            *await counter_notes.of_link(tx, found, daemon.clock.now_ms()),
+            *await counter_notes.why_silent(tx, scope, found),
+        ),
     )
 
 

@@ -57,6 +57,7 @@ from controller.store.scope import By
 from controller.store.traffic import TrafficDatabase
 from controller.telemetry.forwarding import RemoteWriter
 from controller.together import Together
+from drivers.registry import all_drivers
 from drivers.sessions import libraries
 from drivers.sessions.admission import limit_here
 from drivers.sessions.permission import PERMIT, NotPermittedError
@@ -173,7 +174,9 @@ class Daemon:
 
     @classmethod
     async def open(cls, settings: Settings) -> Daemon:
-        """Keys and databases, made at the first start. Raises FleetError with the next step if one does not fit."""
+        """Drivers, keys and databases, made at the first start. Raises FleetError with the next step if one does not
+        fit."""
+        all_drivers()  # one that cannot be loaded is told now, and not with each request
         node.prepare(settings.data_directory)
         keyring = Keyring.open(settings.data_directory / "master.key")
         async with contextlib.AsyncExitStack() as opened:

@@ -114,6 +114,10 @@ DRIVER: Final = Driver(
     reading=Completeness(begins=re.compile(r"^(?:#|config )"), end="end"),
     identity_commands=("get system status",),
     operations=OPERATIONS,
+    unwritable=(
+        # The guard and its save are of the whole unit, and which scope `show` begins in is the account's.
+        (re.compile(r"^config (?:vdom|global)$"), "virtual domains"),
+    ),
     irreversible=(
         (re.compile(r"^(?:set|unset) cfg-(?:save|revert-timeout)\b"), "is the guard itself"),
         (re.compile(r"^execute\b"), "acts at once and is not configuration"),
@@ -273,7 +277,7 @@ class FortiGate(CommandLineDevice):
         if not re.search(r"(?m)^Virtual domain configuration\s*:\s*disable", status):
             raise self._conflict(
                 "Virtual domains are on; a push to a unit with virtual domains is not offered.",
-                "Change this unit by hand.",
+                "Change this unit by hand; it is read, compared and metered all the same.",
             )
         shown = await session.command("show system global", timeout_s=self._limits.command_s)
         if re.search(r"(?m)^\s*set cfg-save (?!automatic)", shown):

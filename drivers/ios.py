@@ -183,23 +183,13 @@ class CiscoIos(CommandLineDevice):
         return await self._must_be_base(job, "`configure revert now` was carried out")
 
     async def _ask_identity(self, session: CliSession) -> Identity:
-        said = [
-            await session.command(command, timeout_s=self._limits.command_s)
-            for command in self.driver.identity_commands
-        ]
-        return identity(*said)
-
-    async def _identified(self) -> CliSession:
-        """As it is, with one question only where the first answer shows the number on record already."""
-        session = await self._open()
-        if not self._proven:
-            said = await session.command(self.driver.identity_commands[0], timeout_s=self._limits.command_s)
-            found = identity(said, "")
-            if self._serial is not None and self._is_ours(found):
-                self._proven = True
-            else:
-                await self._identify(session)
-        return session
+        """One question only where its answer shows the number on record, and what else is asked for, already."""
+        version, inventory = self.driver.identity_commands
+        said = await session.command(version, timeout_s=self._limits.command_s)
+        found = identity(said, "")
+        if self._serial is not None and self._is_ours(found) and found.model and found.version:
+            return found
+        return identity(said, await session.command(inventory, timeout_s=self._limits.command_s))
 
     async def _read_text(self, session: CliSession) -> str:
         return self._complete(await session.command("show running-config", timeout_s=self._limits.read_config_s))

@@ -20,6 +20,7 @@ from drivers.dialects.remediation import prove_trees
 from drivers.dialects.secrets import sendable
 from drivers.dialects.tree import text_lines
 from drivers.driver import Driver
+from inventory.errors import Conflict
 from inventory.plans import Computed, ConfigText, Finding
 
 UNKNOWN: Final = Way()
@@ -76,9 +77,12 @@ def shapes_standing(driver: Driver, config: ConfigText) -> frozenset[int]:
 def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNKNOWN) -> Computed:
     """All of a plan that follows from base, intent and what is known of our way to the device.
 
-    Raises ConfigSyntax with line and column of the intent, BadInput for one that holds a mask or a control character.
+    Raises ConfigSyntax with line and column of the intent, BadInput for one that holds a mask or a control character,
+    Conflict where the family's driver does not write to such a configuration.
     """
     dialect = dialect_of(driver)
+    for of, config in (("the device runs", base), ("is wanted", intent)):
+        _require_writable(driver, of, config)
     before, after = _Read.of(driver, base), _Read.of(driver, intent)
     if driver.carrier == "arms":
         for _, text in intent.modules:
@@ -103,6 +107,18 @@ def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNK
         rollback_shown=_shown(dialect, back),
         diff_shapes=shapes.numbers(differing),
     )
+
+
+def _require_writable(driver: Driver, of: str, config: ConfigText) -> None:
+    for number, line in enumerate(config.text().splitlines() if driver.unwritable else (), 1):
+        for mark, stands_for in driver.unwritable:
+            if mark.match(line):
+                raise Conflict(
+                    f"Line {number} of what {of}, `{line}`: {stands_for}; a push to such a device is not offered.",
+                    field=f"line {number}",
+                    next_step="Change the device by hand; it is read, compared and metered all the same.",
+                    facts={"line": number, "of": of},
+                )
 
 
 def management_path(driver: Driver, base: ConfigText, intent: ConfigText, way: Way) -> tuple[Finding, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Final
 
@@ -31,7 +31,19 @@ def _ours() -> list[tuple[str, object]]:
 
 
 def _theirs() -> list[tuple[str, object]]:
-    return [(point.value, point.load()) for point in entry_points(group=GROUP)]
+    return [(point.value, _loaded(point)) for point in entry_points(group=GROUP)]
+
+
+def _loaded(point: EntryPoint) -> object:
+    try:
+        return point.load()
+    except Exception as error:  # whatever the code of others does when it is imported
+        named = f"{point.dist.name} {point.dist.version}" if point.dist else "a distribution"
+        raise BadInput(
+            f"The driver {point.value} of {named} cannot be loaded: {type(error).__name__}: {error}",
+            field=point.value,
+            next_step="Mend that distribution or uninstall it.",
+        ) from error
 
 
 def collect(found: list[tuple[str, object]]) -> dict[str, Driver]:
@@ -57,7 +69,7 @@ def collect(found: list[tuple[str, object]]) -> dict[str, Driver]:
 
 @cache
 def all_drivers() -> MappingProxyType[str, Driver]:
-    """Every driver by family; read once. Errors as `collect`."""
+    """Every driver by family; read once. Errors as `collect`; BadInput too for one that cannot be loaded."""
     return MappingProxyType(collect(_ours() + _theirs()))
 
 

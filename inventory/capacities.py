@@ -69,7 +69,7 @@ def _fortigate(name: str, forwarding_gbps: float, inspected_mbps: int, ipsec_mbp
         ipsec_bps=None if ipsec_mbps is None else ipsec_mbps * 1_000_000,
         inspected_bps=inspected_mbps * 1_000_000,
         sold=True,
-        aliases=(f"FortiGate-{name}", f"FGT{name}", f"FGT_{name}", f"FG-{name}"),
+        aliases=(f"FortiGate-{name}", f"FGT{name}", f"FGT_{name}", f"FG-{name}", name),
     )
 
 

@@ -25,6 +25,11 @@ FORGIVEN_AFTER: Final = 10
 """Polls without a lie after which an agent is believed again."""
 
 
+def usual_port(protocol: Protocol) -> int:
+    """The port that agents of a protocol listen on unless somebody changed it."""
+    return 443 if protocol == "fortios-rest" else 161
+
+
 @dataclass(frozen=True, slots=True)
 class CounterAgent:
     """Where and as whom an adapter's counters are read."""

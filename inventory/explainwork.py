@@ -8,6 +8,7 @@ from inventory.explain import Explanation, Fact
 from inventory.operations import OperationState
 from inventory.plans import PlanStanding, PushState
 
+_AGAIN: Final = "Read the reason; have {plan} recomputed: the new one shows what would be sent now."
 _PUSH: Final = {
     PushState.PLANNED: ("waits for its turn", "Nothing to do; cancel it if it is no longer wanted."),
     PushState.PREFLIGHT: ("is checking identity and preconditions; the device is untouched", "Wait."),
@@ -21,13 +22,13 @@ _PUSH: Final = {
     PushState.SAVED: ("saved the change; it survives a reboot", "Wait for the last record."),
     PushState.DONE: ("is done: verified, saved and read back", "Nothing to do."),
     PushState.REVERTING: ("is taking the change back", "Wait; the device returns to its former config."),
-    PushState.REVERTED: ("was taken back: the device runs its former config", "Read the reason, make a new plan."),
+    PushState.REVERTED: ("was taken back: the device runs its former config", _AGAIN),
     PushState.RECONCILE: ("lost contact; the device is being read before anything else is sent", "Wait; send nothing."),
     PushState.QUARANTINED: (
         "ended in doubt: the device runs neither the former nor the new config",
         "Look at both diffs and decide; nothing is written automatically any more.",
     ),
-    PushState.NOT_DONE: ("was not carried out; the device was not touched", "Read the reason, make a new plan."),
+    PushState.NOT_DONE: ("was not carried out; the device was not touched", _AGAIN),
 }
 
 
@@ -57,10 +58,21 @@ def explain_plan(
 
 
 def explain_push(
-    key: str, state: PushState, *, since_ms: int, reason: str = "", journal: tuple[Fact, ...] = ()
+    key: str,
+    state: PushState,
+    *,
+    since_ms: int,
+    plan: str = "its plan",
+    reason: str = "",
+    moved: str = "",
+    journal: tuple[Fact, ...] = (),
 ) -> Explanation:
-    """State of a push in words. `reason` is why it left the straight way; `journal` its journal as facts."""
+    """State of a push in words. `reason` is why it left the straight way; `moved` what has changed under its `plan`
+    while it waits; `journal` its journal as facts."""
     said, then = _PUSH[state]
+    then = then.format(plan=plan)
+    if state is PushState.PLANNED and moved:
+        said, then = f"waits and would send nothing: {moved}", f"Cancel it, and have {plan} recomputed."
     summary = f"{key} {said}" + (f": {reason}" if reason else "")
     facts = (*journal, Fact(since_ms, f"{key} {said}", "push journal"))
     return Explanation(key, state.value, summary, facts, then)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
@@ -43,6 +43,8 @@ DROPS_PER_MILLE = 1
 ERRORS_MIN = 10
 LONGEST_FRAME = 1_500
 FAULT_SLOTS = 3
+FAULT_FALLS = 3
+"""Times that a link goes down on one day, for it to look like a fault."""
 FAULT_DAYS = 3
 
 
@@ -229,6 +231,12 @@ def faulty(days: Sequence[LinkDay]) -> bool:
     """Whether three of the last seven valid days, with three such slots each, look like a fault, not load (§7.5)."""
     recent = [day for day in days if day.figures.valid][-EVIDENCE_DAYS:]
     return sum(day.error_slots >= FAULT_SLOTS for day in recent) >= FAULT_DAYS
+
+
+def flapping(days: Sequence[LinkDay], falls: Mapping[date, int]) -> bool:
+    """Whether the link fell three times and more on three of the last seven valid days (§7.5)."""
+    recent = [day.day for day in days if day.figures.valid][-EVIDENCE_DAYS:]
+    return sum(falls.get(day, 0) >= FAULT_FALLS for day in recent) >= FAULT_DAYS
 
 
 def _drop_slots(known: Sequence[int | None], capacity_octets: int, more: Beside) -> int:

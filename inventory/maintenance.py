@@ -19,6 +19,10 @@ from inventory.timeslots import SLOT_MS
 AFTER_MS: Final = 30 * 60_000
 """Traffic that was held back comes after the window: half an hour more is left out."""
 LONGEST_MS: Final = 400 * 86_400_000
+FIRST_MS: Final = 31_536_000_000
+"""1971-01-01, UTC."""
+YEARS_END_MS: Final = 7_258_118_400_000
+"""2200-01-01, UTC."""
 DAY_MINUTES: Final = 1_440
 Kind = Literal["maintenance", "bulk"]
 Work = Literal["planned", "fault"]
@@ -69,7 +73,11 @@ class MaintenanceWindow:
 
 
 def require_window(start_ms: int, end_ms: int, daily_min: tuple[int, int] | None) -> None:
-    """Raises BadInput unless the window ends after it begins, at most 400 days later, at minutes that exist."""
+    """Raises BadInput unless the window ends after it begins, at most 400 days later, in years and at minutes that
+    exist in every zone."""
+    for at_ms, field in ((start_ms, "start"), (end_ms, "end")):
+        if not FIRST_MS <= at_ms < YEARS_END_MS:
+            raise BadInput(f"{field} lies outside 1971 to 2199", field=field, next_step="Correct the year.")
     if not 0 < end_ms - start_ms <= LONGEST_MS:
         raise BadInput(
             "a window ends after it begins, and at most 400 days later",

@@ -24,6 +24,15 @@ class Period(StrEnum):
 
 
 FREE_DAYS_AT_MOST = 400
+FIRST_YEAR, YEARS_END = 1971, 2200
+
+
+def require_year(day: date, field: str) -> None:
+    """Raises BadInput for a day outside 1971 to 2199: beyond them there are no instants in every zone."""
+    if not FIRST_YEAR <= day.year < YEARS_END:
+        raise BadInput(
+            f"{day} lies outside {FIRST_YEAR} to {YEARS_END - 1}", field=field, next_step="Name a day with readings."
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
+from inventory.links import Direction
 from inventory.processors import is_witness
 
 MIN_VALID_DAYS = 28
@@ -95,7 +96,7 @@ class Circumstances:
 
     lan_side: bool = False
     faulty: bool = False
-    """Frames with errors explain it rather than load."""
+    """Frames with errors, a link that goes up and down, or half duplex explain it rather than load."""
     swapping: bool = False
     """The unit that sits there has failed, and another is to take its place."""
     grade: str = "A"
@@ -242,6 +243,26 @@ class ModelOffer:
 
 
 @dataclass(frozen=True, slots=True)
+class LineNeed:
+    """One direction of the line: what it lets through now, and what it needs, in bit/s."""
+
+    direction: Direction
+    rate_bps: float | None
+    """None: nobody said."""
+    need_bps: float
+
+    @property
+    def least_bps(self) -> float:
+        """The smallest rate that would do."""
+        return self.need_bps / LINE_SHARE
+
+    @property
+    def short(self) -> bool:
+        """Whether it lets too little through."""
+        return self.rate_bps is not None and self.rate_bps * LINE_SHARE < self.need_bps
+
+
+@dataclass(frozen=True, slots=True)
 class Need:
     """What the place needs, and what it has around the device."""
 
@@ -265,6 +286,13 @@ class Need:
     """The operator's models from small to big, for devices without a figure; empty if there is none."""
     line_need_bps: float | None = None
     """Need of the direction whose rate `line_rate_bps` is, where that is not the busier one."""
+    directions: tuple[LineNeed, ...] = ()
+    """Down, then up; empty where the place tells only the tightest."""
+
+    @property
+    def uneven(self) -> bool:
+        """Whether the line lets through more in one direction than in the other."""
+        return len({one.rate_bps for one in self.directions}) > 1
 
 
 def tightest_line(rates_and_needs: Iterable[tuple[float | None, float]]) -> tuple[float | None, float | None]:

@@ -15,7 +15,8 @@ from inventory.links import USED_PERCENT, CapacityKind, Direction, Governing
 from inventory.metering import Interval, rate_bps
 from inventory.processors import BUSY_PERCENT
 from inventory.proposalmoney import Money, money_facts
-from inventory.proposals import LINE_SHARE, PROCESSOR_WITNESS, ModelOffer, Need, Remedy, RemedyKind
+from inventory.proposalreasons import words
+from inventory.proposals import LINE_SHARE, PROCESSOR_WITNESS, LineNeed, ModelOffer, Need, Remedy, RemedyKind
 from inventory.timeslots import SLOT_MS
 
 SHOWN_DAYS = 14
@@ -164,11 +165,29 @@ def _growth(found: Outlook) -> list[str]:
     return []
 
 
+def _line(found: Remedy, need: Need) -> str:
+    """The line that would do; where the two directions differ, what each needs and has."""
+    if not need.uneven:
+        return (
+            f"a line of {mbps(need.line_bps / LINE_SHARE)} or more"
+            if found.line_rate_bps is None
+            else f"a line of {mbps(found.line_rate_bps)}"
+        )
+    wanted = " and ".join(f"{mbps(one.least_bps)} or more {one.direction}" for one in need.directions)
+    if found.line_rate_bps is not None:
+        wanted = f"{mbps(found.line_rate_bps)} in each direction"
+    return f"a line of {wanted} (now {'; '.join(_now(one) for one in need.directions)})"
+
+
+def _now(one: LineNeed) -> str:
+    if one.rate_bps is None:
+        return f"{one.direction} not known"
+    return f"{one.direction} {mbps(one.rate_bps)}, {'short' if one.short else 'enough'}"
+
+
 def _recommendation(facts: Facts) -> str:
     found, need = facts.remedy, facts.need
-    line = f"a line of {mbps(need.line_bps / LINE_SHARE)} or more"
-    if found.line_rate_bps is not None:
-        line = f"a line of {mbps(found.line_rate_bps)}"
+    line = _line(found, need)
     model = f"the model {found.model}"
     if facts.current.device_class == "III":
         model = f"a model of this kind: {found.model}"
@@ -182,14 +201,14 @@ def _recommendation(facts: Facts) -> str:
         case RemedyKind.LINE:
             stays = "the router's published figure is not the limit; the model can stay"
             if found.reason:
-                stays = f"whether the model suffices could not be said ({found.reason})"
+                stays = f"whether the model suffices could not be said: {words(found.reason)}"
             return f"Recommended: {line}; {stays}."
         case RemedyKind.MODEL:
             return f"Recommended: {model} ({reached}); the line can stay."
         case RemedyKind.LINE_AND_MODEL:
             return f"Recommended: {line} and {model} ({reached}); a bigger router alone would not help."
         case RemedyKind.NONE:
-            return f"Nothing is recommended ({found.reason})."
+            return f"Nothing is recommended: {words(found.reason or '')}."
 
 
 _DAYS = {"now": "now", "free": "on the first day without a rest charge", "saturation": "on the forecast saturation"}
@@ -261,6 +280,16 @@ def evidence(facts: Facts) -> dict[str, object]:
             "device_bps": facts.need.device_bps,
             "traffic_kind": facts.need.traffic_kind,
             "line_rate_bps": facts.need.line_rate_bps,
+            "directions": [
+                {
+                    "direction": one.direction.value,
+                    "rate_bps": one.rate_bps,
+                    "need_bps": one.need_bps,
+                    "least_bps": one.least_bps,
+                    "short": one.short,
+                }
+                for one in facts.need.directions
+            ],
             "derate": facts.need.derate,
             "strained_days": facts.need.strained_days,
         },

@@ -11,7 +11,8 @@ from inventory.links import USED_PERCENT, CapacityKind, Direction
 from inventory.metering import rate_bps
 from inventory.processors import BUSY_PERCENT
 from inventory.proposalmoney import Money
-from inventory.proposals import LINE_SHARE, PROCESSOR_WITNESS, RemedyKind
+from inventory.proposalreasons import words_ja
+from inventory.proposals import LINE_SHARE, PROCESSOR_WITNESS, LineNeed, Need, Remedy, RemedyKind
 from inventory.proposaltext import WEEK, Facts, TrackRecord, mbps
 
 _SOURCES = {
@@ -78,11 +79,26 @@ def _backtest(found: TrackRecord) -> str:
     return f"過去の検証：{_OF[found.of]}での同様の予告{found.warnings}件のうち{found.came_true}件が的中{ahead}。"
 
 
+def _line(found: Remedy, need: Need) -> str:
+    if not need.uneven:
+        rate = need.line_bps / LINE_SHARE if found.line_rate_bps is None else found.line_rate_bps
+        return f"{mbps(rate)}{'以上' if found.line_rate_bps is None else ''}の回線"
+    wanted = "・".join(f"{_DIRECTIONS[one.direction]}{mbps(one.least_bps)}以上" for one in need.directions)
+    if found.line_rate_bps is not None:
+        wanted = f"上り下りとも{mbps(found.line_rate_bps)}"
+    return f"{wanted}の回線（現在は{'、'.join(_now(one) for one in need.directions)}）"
+
+
+def _now(one: LineNeed) -> str:
+    name = _DIRECTIONS[one.direction]
+    if one.rate_bps is None:
+        return f"{name}は不明"
+    return f"{name}{mbps(one.rate_bps)}で{'不足' if one.short else '十分'}"
+
+
 def _recommendation(facts: Facts) -> str:
     found, need = facts.remedy, facts.need
-    line = f"{mbps(need.line_bps / LINE_SHARE)}以上の回線"
-    if found.line_rate_bps is not None:
-        line = f"{mbps(found.line_rate_bps)}の回線"
+    line = _line(found, need)
     model = f"機種{found.model}"
     if facts.current.device_class == "III":
         model = f"この種の機種：{found.model}"
@@ -96,14 +112,14 @@ def _recommendation(facts: Facts) -> str:
         case RemedyKind.LINE:
             stays = "機器の公表値は限界ではなく、機種の変更は不要"
             if found.reason:
-                stays = f"機種が足りるかどうかは判断できません（{found.reason}）"
+                stays = f"機種が足りるかどうかは判断できません（{words_ja(found.reason)}）"
             return f"提案：{line}。{stays}。"
         case RemedyKind.MODEL:
             return f"提案：{model}（{reached}）。回線の変更は不要。"
         case RemedyKind.LINE_AND_MODEL:
             return f"提案：{line}と{model}（{reached}）。機器の変更だけでは改善しません。"
         case RemedyKind.NONE:
-            return f"提案はありません（{found.reason}）。"
+            return f"提案はありません（{words_ja(found.reason or '')}）。"
 
 
 def _money(found: Money) -> list[str]:

@@ -205,16 +205,16 @@ async def read_config(version_id: Number, request: Request, response: Response, 
 
 @router.get("/configs/{version_id}/diff/{other_id}")
 async def diff_configs(version_id: Number, other_id: Number, request: Request, caller: Viewer) -> DiffView:
-    """What changed from one version of a place to another, secrets masked."""
+    """What changed from one version to another, of one place or of two, secrets masked. Both are in one language."""
     daemon = daemon_of(request)
     async with daemon.db.read() as tx:
         one = await configs.get(tx, caller.scope, version_id)
         other = await configs.get(tx, caller.scope, other_id)
-        family = (await author_of(tx, one)).model.family
-        if one.entry_id != other.entry_id or (await author_of(tx, other)).model.family != family:
+        family, spoken = (await author_of(tx, one)).model.family, (await author_of(tx, other)).model.family
+        if family != spoken:
             raise Conflict(
-                f"versions {version_id} and {other_id} belong to two places or two languages",
-                next_step="Compare versions of one place, written for one model.",
+                f"version {version_id} is written for {family} and version {other_id} for {spoken}",
+                next_step="Compare versions that are written in one language.",
             )
         old = await configs.text(tx, caller.scope, daemon.keyring, version_id)
         new = await configs.text(tx, caller.scope, daemon.keyring, other_id)

@@ -17,7 +17,7 @@ from controller.store.counteragents import KnownInterface, Source
 from controller.store.database import Tx
 from controller.store.scope import Scope
 from inventory.adapters import Adapter, SerialNumber
-from inventory.countersources import AuthProtocol, CounterAgent, PrivacyProtocol, Protocol, SourceState
+from inventory.countersources import AuthProtocol, CounterAgent, PrivacyProtocol, Protocol, SourceState, usual_port
 from inventory.secrets import Secret
 
 router = APIRouter(tags=["counters"])
@@ -30,7 +30,7 @@ class AgentBody(Body):
 
     protocol: Protocol
     host: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$")]
-    port: Annotated[int, Field(ge=1, le=65535)] = 161
+    port: Annotated[int, Field(ge=1, le=65535, description="Left out: 161 for SNMP, 443 for REST.")] | None = None
     community: Annotated[Credential | None, Field(description="snmp-v2c.")] = None
     username: Annotated[str, StringConstraints(max_length=32, pattern=r"^[^\x00-\x1f]*$")] = ""
     auth: AuthProtocol | None = None
@@ -56,7 +56,7 @@ class AgentBody(Body):
         return CounterAgent(
             protocol=self.protocol,
             host=self.host,
-            port=self.port,
+            port=usual_port(self.protocol) if self.port is None else self.port,
             username=self.username,
             auth=self.auth,
             privacy=self.privacy,
@@ -121,6 +121,7 @@ class InterfaceView(BaseModel):
     alias: str
     speed_bps: int | None
     up: bool | None
+    half_duplex: bool | None = Field(description="Whether it sends and receives by turns only; null: not told.")
     first_at: datetime
     seen_at: datetime
     gone_at: datetime | None = Field(description="Since when the device does not name it any more.")
@@ -135,6 +136,7 @@ class InterfaceView(BaseModel):
             alias=found.alias,
             speed_bps=found.speed_bps,
             up=found.up,
+            half_duplex=found.half_duplex,
             first_at=instant(known.first_ms),
             seen_at=instant(known.seen_ms),
             gone_at=None if known.gone_ms is None else instant(known.gone_ms),

@@ -25,7 +25,7 @@ from inventory.errors import BadInput
 from inventory.linkdays import LinkDay, direction_series, usual_busy_hour, with_required_by_history
 from inventory.links import Capacity, CapacityKind, Direction, Link, LinkRole, Member
 from inventory.metering import RULE_VERSION
-from inventory.periods import TOKYO, Span, day_of, day_start_ms, zone_of
+from inventory.periods import TOKYO, Span, day_of, day_start_ms, require_year, zone_of
 from inventory.slots import show_key
 
 router = APIRouter()
@@ -356,6 +356,7 @@ async def set_capacity(link_id: Number, body: CapacityBody, request: Request, ca
     """Enter a capacity from a day on; levels begin a new history there (metering §5.3)."""
     if body.down_bps is None and (body.up_bps is None or body.kind == "model"):
         raise BadInput("a capacity needs a rate", field="down_bps", next_step="Give down_bps, or up_bps, or both.")
+    require_year(body.valid_from, "valid_from")
     by = acting(request, caller)
     new = Capacity(CapacityKind(body.kind), body.down_bps, body.up_bps, body.valid_from, None, by.actor, body.reason)
 

@@ -87,7 +87,8 @@ class PlanView(BaseModel):
     """A plan, secrets masked. It is never changed; a stale one is replaced by a new one.
 
     `management_path` are the lines that touch our own way to the device, `lasting` those that its guard would not take
-    back. `doubts` says why two people must approve. `moved` says what has changed under the plan.
+    back. `doubts` says why two people must approve. `moved` says what has changed under the plan, `push` what
+    carries it out.
     """
 
     id: int
@@ -116,10 +117,11 @@ class PlanView(BaseModel):
     blast_radius: BlastView
     approvals_needed: int
     approvals: list[ApprovalView]
+    push: int | None
 
     @classmethod
-    def of(cls, plan: Plan, standing: PlanStanding, moved: str) -> PlanView:
-        """View of a value, and of where it stands now."""
+    def of(cls, plan: Plan, push: int | None, standing: PlanStanding, moved: str) -> PlanView:
+        """View of a value, of the push that carries it out, and of where it stands now."""
         return cls(
             id=plan.id,
             entry=f"E-{plan.entry_id}",
@@ -152,6 +154,7 @@ class PlanView(BaseModel):
             ),
             approvals_needed=plan.approvals_needed,
             approvals=[ApprovalView(actor=one.actor, at=instant(one.at_ms)) for one in plan.approvals],
+            push=push,
         )
 
 
@@ -243,7 +246,9 @@ async def _reachable(daemon: Daemon, scope: Scope, entry_id: int) -> None:
 
 async def _views(daemon: Daemon, scope: Scope, found: Sequence[Plan]) -> list[PlanView]:
     standings = await daemon.pushes.standings(scope, found)
-    return [PlanView.of(one, *where) for one, where in zip(found, standings, strict=True)]
+    async with daemon.db.read() as tx:
+        started = await plans.started(tx, [one.id for one in found])
+    return [PlanView.of(one, started.get(one.id), *where) for one, where in zip(found, standings, strict=True)]
 
 
 async def _view(daemon: Daemon, scope: Scope, found: Plan) -> PlanView:

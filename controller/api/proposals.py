@@ -19,6 +19,7 @@ from controller.store.proposalfacts import Check
 from controller.store.proposals import ChangeOrder, Proposal, State, Step
 from inventory.calendar import tokyo_day
 from inventory.errors import BadInput, NotAllowed, NotFound
+from inventory.proposalreasons import words
 from inventory.slots import show_key
 
 router = APIRouter(tags=["proposals"])
@@ -154,6 +155,8 @@ class CheckView(BaseModel):
         "ending, no-adapter, ordered, fits, device-figure-unknown, no-model-suffices; why an open one was superseded: "
         "model-changed, newer-evidence; for a contractor while a draft is not sent: under-review."
     )
+    words: str = Field(description="The reason in words.")
+    facts: dict[str, object] = Field(description="The figures that the reason rests on; which, depends on it.")
     checked_at: datetime
 
     @classmethod
@@ -164,6 +167,8 @@ class CheckView(BaseModel):
             day=check.day,
             proposed=check.proposed,
             reason=check.reason,
+            words=words(check.reason),
+            facts=dict(check.facts),
             checked_at=instant(check.made_ms),
         )
 
@@ -213,7 +218,7 @@ async def read_proposal_check(link_id: Number, request: Request, caller: Viewer)
         raise NotFound(
             f"link {link_id} was not looked at yet", next_step="It is looked at once a day is closed for it."
         )
-    return CheckView.of(replace(found, proposed=False, reason="under-review") if hidden else found)
+    return CheckView.of(replace(found, proposed=False, reason="under-review", facts={}) if hidden else found)
 
 
 @router.get("/change-orders")

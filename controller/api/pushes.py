@@ -134,7 +134,8 @@ async def explain_push(push_id: Number, request: Request, caller: Viewer) -> Exp
     """Why the push is where it is, and what to do next."""
     daemon = daemon_of(request)
     push = await daemon.pushes.status(caller.scope, push_id)
-    return ExplanationView.of(explaining.push(push, await daemon.pushes.journal(caller.scope, push_id)))
+    journal = await daemon.pushes.journal(caller.scope, push_id)
+    return ExplanationView.of(explaining.push(push, journal, await daemon.pushes.moved(push)))
 
 
 @router.post("/pushes/{push_id}/cancel", response_model=PushView)

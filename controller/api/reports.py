@@ -16,7 +16,7 @@ from controller.reports.rendering import MEDIA
 from controller.store import reports
 from controller.store.reports import Manner, ReportRun
 from inventory.errors import BadInput
-from inventory.periods import TOKYO, Period, zone_of
+from inventory.periods import TOKYO, Period, require_year, zone_of
 from inventory.reporting import Format, Kind, Language, Subject
 from inventory.slots import show_key
 
@@ -134,7 +134,7 @@ class ReportPage(BaseModel):
 async def make_report(body: NewReport, request: Request, caller: Operator, once: Once) -> Response:
     """Make a report now. Idempotent by its key: the same period from the same data is the same bytes."""
     daemon = daemon_of(request)
-    _require_year(body.day)
+    require_year(body.day, "day")
     zone_of(body.zone)
 
     async def work() -> ReportView:
@@ -186,8 +186,3 @@ async def read_report(
         caller.scope, key.replace("\0", ""), Format(wanted), None if language is None else Language(language)
     )
     return Response(found, media_type=MEDIA[Format(wanted)], headers={"Content-Security-Policy": POLICY})
-
-
-def _require_year(day: date) -> None:
-    if not 1971 <= day.year < 2200:
-        raise BadInput(f"{day} lies outside 1971 to 2199", field="day", next_step="Name a day with readings.")

@@ -35,7 +35,7 @@ def _setting(group: typer.Typer) -> None:
         serial: Serial,
         protocol: Annotated[str, typer.Option(help="snmp-v2c, snmp-v3 or fortios-rest.")],
         host: Annotated[str, typer.Option(help="Address of the device.")],
-        port: Annotated[int, typer.Option(min=1, max=65535)] = 161,
+        port: Annotated[int | None, typer.Option(min=1, max=65535, help="Left out: 161, for REST 443.")] = None,
         username: Annotated[str, typer.Option(help="User of SNMPv3.")] = "",
         auth: Annotated[str | None, typer.Option(help="md5, sha1, sha256 or sha512.")] = None,
         privacy: Annotated[str | None, typer.Option(help="des, aes128, aes192 or aes256.")] = None,
@@ -48,7 +48,9 @@ def _setting(group: typer.Typer) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Set where its counters are read. The community, password or token is asked for, or KAJITORI_PASSWORD."""
-        body: dict[str, object] = {"protocol": protocol, "host": host, "port": port, "username": username}
+        body: dict[str, object] = {"protocol": protocol, "host": host, "username": username}
+        if port is not None:
+            body["port"] = port
         body |= {"auth": auth, "privacy": privacy, "fingerprint": fingerprint}
         secret = None
         if protocol != "snmp-v3" or auth is not None:
@@ -87,7 +89,7 @@ def _looking(group: typer.Typer) -> None:
     def interfaces(serial: Serial, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
         """Interfaces that were discovered."""
         found = api(url, key_file).get_list(at("adapters", serial, "interfaces"))
-        _listed(found, ("name", "ifindex", "alias", "speed_bps", "up", "seen_at", "gone_at"), as_json)
+        _listed(found, ("name", "ifindex", "alias", "speed_bps", "up", "half_duplex", "seen_at", "gone_at"), as_json)
 
 
 def _agent(found: Json, as_json: bool) -> None:

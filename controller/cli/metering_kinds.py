@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
 
+from controller.cli.metering_chain import chain
 from controller.cli.metering_shapes import SHAPES
 from inventory import congestion, counters, forecast, metering, periods, proposals, reporting, timeslots
 
@@ -370,6 +371,7 @@ _JUDGES: Mapping[str, Callable[[Input], Json]] = {
     "need": need,
     "schedule": schedule,
     "proposal": proposal,
+    "chain": chain,
 }
 
 

@@ -92,16 +92,20 @@ def _readings_fit(found: Json, place: str) -> None:
 
 def _slots(found: Json, place: str) -> None:
     _window(found, place)
-    for name in ("start_ms", "end_ms"):
-        if found[name] % SLOT_MS:
-            raise refuse(name, f"a multiple of {SLOT_MS}", found[name])
-    if not 0 < (found["end_ms"] - found["start_ms"]) // SLOT_MS <= SLOTS_AT_MOST:
-        raise refuse("end_ms", f"1 to {SLOTS_AT_MOST} slots after start_ms", found["end_ms"])
+    _on_grid(found)
     for i, one in enumerate(found["increments"]):
         if one["t1_ms"] <= one["t0_ms"]:
             raise refuse(f"increments[{i}].t1_ms", "an instant after t0_ms", one["t1_ms"])
         if one["octets_max"] is not None and one["octets_max"] < one["octets_min"]:
             raise refuse(f"increments[{i}].octets_max", "no less than octets_min", one["octets_max"])
+
+
+def _on_grid(found: Json) -> None:
+    for name in ("start_ms", "end_ms"):
+        if found[name] % SLOT_MS:
+            raise refuse(name, f"a multiple of {SLOT_MS}", found[name])
+    if not 0 < (found["end_ms"] - found["start_ms"]) // SLOT_MS <= SLOTS_AT_MOST:
+        raise refuse("end_ms", f"1 to {SLOTS_AT_MOST} slots after start_ms", found["end_ms"])
 
 
 def _bounds(found: Json, place: str) -> None:
@@ -196,6 +200,28 @@ def _proposal(found: Json, place: str) -> None:
         raise refuse("current_model", "a model of the catalogue", found["current_model"])
 
 
+_arrival = record(
+    {"t_ms": MS, "octets": OCTETS},
+    {
+        "uptime_cs": maybe(whole(0, 2**32 - 1)),
+        "disc": maybe(whole()),
+        "adapter": maybe(whole(1, 2**31 - 1)),
+        "monotonic_ms": maybe(MS),
+    },
+)
+_port = record({"counter_bits": chosen((32, 64)), "port_speed_bps": SPEED, "readings": each(_arrival)})
+
+
+def _chain(found: Json, place: str) -> None:
+    record({"start_ms": MS, "end_ms": MS, "ports": each(_port, least=1)})(found, place)
+    _on_grid(found)
+    for n, port in enumerate(found["ports"]):
+        for i, one in enumerate(port["readings"]):
+            if one["octets"] >= 2 ** port["counter_bits"]:
+                place = f"ports[{n}].readings[{i}].octets"
+                raise refuse(place, f"a counter of {port['counter_bits']} bits", one["octets"])
+
+
 _schedule = record(
     {"id": text, "period": chosen([one.value for one in Period if one is not Period.FREE])},
     {"at": clock, "delay_days": whole(0, 27), "zone": zone},
@@ -245,4 +271,5 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "need": record({"series": each(_demand)}),
     "schedule": record({"schedule": _schedule, "since": instant, "now": instant, "done": each(text)}),
     "proposal": _proposal,
+    "chain": _chain,
 }

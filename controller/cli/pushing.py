@@ -151,7 +151,8 @@ def _show_plan(made: Json, as_json: bool) -> None:
     out.print(f"behind it: {mbps} contracted, {spare}; takes about {made['expected_s']} s", markup=False)
     out.print(f"guard: {made['guard']}, {made['guard_s']} s; valid until {made['valid_until']}", markup=False)
     given = ", ".join(one["actor"] for one in made["approvals"]) or "nobody"
-    out.print(f"{made['standing']}: {made['approvals_needed']} needed, approved by {given}", markup=False)
+    stands = f"{made['standing']} as push {made['push']}" if made["push"] else made["standing"]
+    out.print(f"{stands}: {made['approvals_needed']} needed, approved by {given}", markup=False)
     if made["moved"]:
         out.print(made["moved"], markup=False)
 
@@ -182,6 +183,8 @@ def _following(group: typer.Typer) -> None:
             return
         show(told, False)
         show_table(journal, ("seq", "at", "state", "phase", "verdict", "said"))  # type: ignore[arg-type]
+        for detail in dict.fromkeys(one["detail"] for one in journal if one["detail"]):  # type: ignore[index]
+            out.print(detail, markup=False)
 
     @group.command("explain")
     def explain(push: Number, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -86,7 +87,7 @@ def _reports(group: typer.Typer) -> None:
         }
         made = daemon.post("/reports", {k: v for k, v in wanted.items() if v is not None})
         if folder is not None:
-            _save(daemon, made, folder)
+            _save(daemon, made, folder, formats, None if schedule else language)
         if as_json:
             show_json(made)
         else:
@@ -246,11 +247,19 @@ def _period(
         raise BadInput(f"--{kind}: {text} is no {kind} of the calendar", field=kind) from None
 
 
-def _save(daemon: Api, made: Json, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in made["files"]:
-        wanted = name.rpartition(".")[2]
-        (folder / name).write_bytes(daemon.octets("/reports/file", key=made["key"], format=wanted))
+def _save(daemon: Api, made: Json, folder: Path, formats: Sequence[Format] | None, language: Language | None) -> None:
+    """Write the files that were asked for now, also of a report that was made before with others."""
+    names = {name.rpartition(".")[2]: name for name in made["files"]}
+    stem = next((name.rpartition(".")[0] for name in made["files"]), None)
+    wanted = [one.value for one in formats] if formats and stem else list(names)
+    told = None if language is None else language.value
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for one in wanted:
+            octets = daemon.octets("/reports/file", key=made["key"], format=one, language=told)
+            (folder / names.get(one, f"{stem}.{one}")).write_bytes(octets)
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be written to: {error.strerror}", field="output") from None
 
 
 def _listed(rows: list[Json], columns: tuple[str, ...], as_json: bool) -> None:

@@ -123,7 +123,7 @@ def _proposals(group: typer.Typer) -> None:
     ) -> None:
         """Why a link has got a proposal or not, as the last daily look said."""
         found = api(url, key_file).get(f"/links/{link}/proposal-check")
-        _listed([found], ("link", "day", "proposed", "reason", "checked_at"), as_json)
+        _listed([found], ("link", "day", "proposed", "reason", "words", "facts"), as_json)
 
     @group.command("show")
     def show(

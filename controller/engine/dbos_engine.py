@@ -30,7 +30,7 @@ VERSION: Final = "push-1"
 WORKFLOW: Final = "push"
 _UNFINISHED: Final = ("PENDING", "ENQUEUED", "DELAYED")
 _PRUNE_BATCH: Final = 500
-_THREADS: Final = 8
+_THREADS: Final = 2
 
 
 class _JsonOnly(Serializer):

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
 from controller.clock import Clock
+from controller.metering.grounds import grounds
 from controller.metering.outlooks import LINE, chosen
 from controller.metering.places import Around, Found, Place, Series, standing
 from controller.metering.series import KeptPorts, kept_ports, series_of
 from controller.store import (
     backtests,
     beats,
+    counteragents,
     entries,
     equipment,
+    falls,
     links,
     modelfigures,
     proposalfacts,
@@ -85,12 +89,12 @@ class Drafter:
             return None
         open_one = next((one for one in place.earlier if one.open), None)
         if open_one is not None and open_one.link_id != link.id:
-            await self._note(link, place.today, Verdict(False, "open-proposal"))
+            await self._note(link, place.today, Verdict(False, "open-proposal"), {"proposal": open_one.id})
             return None
         verdict, found = place.judge()
         if open_one is None:
             if found is None:
-                await self._note(link, place.today, verdict)
+                await self._note(link, place.today, verdict, grounds(place, verdict.reason))
                 return None
             return await self._put(await self._worded(place, verdict, found))
         ended = outdated(
@@ -104,12 +108,13 @@ class Drafter:
             else Advice(found.remedy.kind.value, found.remedy.model, found.remedy.line_rate_bps),
         )
         if ended is None:
-            await self._note(link, place.today, Verdict(False, "open-proposal"))
+            await self._note(link, place.today, Verdict(False, "open-proposal"), {"proposal": open_one.id})
             return None
         if found is not None and ended == "newer-evidence":
             return await self._put(await self._worded(place, verdict, found), instead_of=open_one)
         await self._end(open_one, "superseded", ended)
-        await self._note(link, place.today, Verdict(False, verdict.reason if found is None else ended))
+        reason = verdict.reason if found is None else ended
+        await self._note(link, place.today, Verdict(False, reason), grounds(place, reason))
         return None
 
     async def expire(self) -> list[Proposal]:
@@ -143,7 +148,23 @@ class Drafter:
                 busy = await beats.busy_slots(tx, around.equipment.adapter_id, since_ms)
             around = replace(around, busy_slots=frozenset(busy))
         series = await self._series(link, capacities, states, today)
-        return Place(link, today, capacities, around, earlier, series) if series else None
+        if not series:
+            return None
+        falls = await self._falls(link, today)
+        half_duplex: list[str] = []
+        if around.equipment is not None:
+            async with self._database.read() as tx:
+                names = [port.interface for port in link.ports]
+                half_duplex = await counteragents.half_duplex(tx, around.equipment.adapter_id, names)
+        return Place(link, today, capacities, around, earlier, series, falls, half_duplex)
+
+    async def _falls(self, link: Link, today: date) -> Counter[date]:
+        """How often the link went down on each of the last local days; seven valid ones may lie further apart."""
+        start_ms = day_start_ms(today - timedelta(days=P95_DAYS), link.zone)
+        async with self._traffic.read() as tx:
+            ids = await traffic.interface_ids(tx, [(link.entry_id, port.interface) for port in link.ports])
+            found = await falls.of_interfaces(tx, list(ids.values()), start_ms, day_start_ms(today, link.zone))
+        return Counter(day_of(t_ms, link.zone) for t_ms in found)
 
     async def _series(
         self, link: Link, capacities: list[Capacity], states: list[LinkLevel], today: date
@@ -176,14 +197,15 @@ class Drafter:
         record, of = chosen(kept, link, direction, group) if direction in LINE else (None, "nobody")
         return None if record is None or of == "nobody" else TrackRecord.told(record, of)
 
-    async def _note(self, link: Link, today: date, verdict: Verdict) -> None:
-        """Keep why nothing is proposed, if it is not what was kept before today's look."""
+    async def _note(self, link: Link, today: date, verdict: Verdict, facts: Mapping[str, object]) -> None:
+        """Keep why nothing is proposed and what that rests on, if it is not what today's look kept before."""
         async with self._database.read() as tx:
             before = await proposalfacts.check(tx, link.id)
-        if before and (before.day, before.proposed, before.reason) == (today, False, verdict.reason):
+        new = Check(link.id, today, False, verdict.reason, self._clock.now_ms(), facts)
+        if before and replace(before, made_ms=new.made_ms) == new:
             return
         async with self._database.write() as tx:
-            await proposalfacts.put_check(tx, Check(link.id, today, False, verdict.reason, self._clock.now_ms()))
+            await proposalfacts.put_check(tx, new)
 
     async def _end(self, one: Proposal, state: State, reason: str) -> Proposal | None:
         """None: somebody was quicker, and theirs stands."""
@@ -215,7 +237,8 @@ class Drafter:
                         if_version=instead_of.version,
                         reason="newer-evidence",
                     )
-                await proposalfacts.put_check(tx, Check(new.link_id, today, True, new.reason, now_ms))
+                facts = {"kind": new.kind, "level": new.level}
+                await proposalfacts.put_check(tx, Check(new.link_id, today, True, new.reason, now_ms, facts))
                 return await proposals.draft(tx, now_ms, new)
         except (Conflict, StaleVersion):
             return None

@@ -2,7 +2,7 @@
 
 A line: `{"entry":"E-1","interface":"ge0","at":"2026-10-18T00:00:00Z","in_octets":0,"out_octets":0}`, with `at_ms`
 in place of `at`, and `counter_bits` (32 or 64), `uptime_cs`, `out_packets`, `out_drops`, `in_errors`, `out_errors`,
-`source` ("import") if wanted.
+`up` (true or false), `source` ("import") if wanted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ AHEAD_MS = 60_000
 """How far a reading may lie in the future of the controller's clock."""
 FIELDS = frozenset(
     {"entry", "interface", "at", "at_ms", "in_octets", "out_octets", "counter_bits", "uptime_cs", "source"}
-    | {"out_packets", "out_drops", "in_errors", "out_errors"}
+    | {"out_packets", "out_drops", "in_errors", "out_errors", "up"}
 )
 
 
@@ -136,6 +136,7 @@ def _line(number: int, line: bytes, now_ms: int) -> ImportLine:
         out_drops=_maybe(given, "out_drops"),
         in_errors=_maybe(given, "in_errors"),
         out_errors=_maybe(given, "out_errors"),
+        up=_state(given),
     )
     return ImportLine(number, _entry(given), _interface(given), reading)
 
@@ -176,6 +177,13 @@ def _count(given: Mapping[str, object], field: str, bits: int) -> int:
 
 def _maybe(given: Mapping[str, object], field: str) -> int | None:
     return None if given.get(field) is None else _count(given, field, 64)
+
+
+def _state(given: Mapping[str, object]) -> bool | None:
+    value = given.get("up")
+    if value is None or isinstance(value, bool):
+        return value
+    raise _Wrong("up", "is neither true nor false")
 
 
 def _entry(given: Mapping[str, object]) -> int:

@@ -15,11 +15,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from typing import Final
 
 from controller.clock import Clock
-from controller.metering.pairing import DIRECTIONS, Increments, is_plain, paired, plain_pairs
-from controller.store import traffic
+from controller.metering.pairing import DIRECTIONS, Increments, fell, is_plain, paired, plain_pairs
+from controller.store import falls, traffic
 from controller.store.database import Tx
 from controller.store.traffic import Kept, KeptBlob, KeptDay, TrafficDatabase
 from inventory.counters import MEASURED_MAX_MS, PAIR_MAX_MS, Flag, Increment
@@ -84,6 +85,17 @@ class _Batch:
     """Rows of readings."""
     newest: dict[int, Sequence[Kept]] = field(default_factory=dict)
     told: int = 0
+    fallen: list[falls.Fall] = field(default_factory=list)
+    taken_back: list[falls.Fall] = field(default_factory=list)
+
+    def look_for_falls(self, number: int, series: Sequence[Kept], fresh: Collection[int] | None = None) -> None:
+        """Falls that readings tell, by time; with `fresh`, of the pairs in which one of those instants is."""
+        for a, b in pairwise(series):
+            if fresh is None or a.t_ms in fresh or b.t_ms in fresh:
+                if fell(a, b):
+                    self.fallen.append((number, b.t_ms))
+                elif fresh is not None and b.t_ms not in fresh:
+                    self.taken_back.append((number, b.t_ms))
 
 
 class Ingestor:
@@ -138,6 +150,7 @@ class Ingestor:
         async with self._database.write() as tx:
             await traffic.save_slot_days(tx, batch.changed, now_ms)
             await traffic.keep_readings(tx, batch.kept)
+            await falls.keep(tx, batch.fallen, batch.taken_back)
             if taken.beside is not None:
                 await taken.beside(tx)
         self._remember(batch.newest)
@@ -167,6 +180,7 @@ class Ingestor:
                 batch.changed += changed
                 batch.kept += [traffic.reading_row(number, reading) for reading in readings]
                 batch.newest[number] = (readings[-1],)
+                batch.look_for_falls(number, (*before, *readings))
                 batch.told += len(readings)
             computed += len(readings)
             if computed >= SLICE:
@@ -214,6 +228,7 @@ class Ingestor:
                     raise StaleVersion("another node changed a slot-day meanwhile", next_step="Read it again.")
         await _compute(new, partial(_add_up, works))
         for work in works:
+            batch.look_for_falls(work.interface_id, work.series, {r.t_ms for r in work.new})
             batch.changed += work.changed
             batch.kept += [
                 traffic.reading_row(work.interface_id, r)

@@ -109,6 +109,18 @@ def is_plain(a: Kept, b: Kept) -> bool:
     return allow is None or (into <= allow and out <= allow)
 
 
+def fell(a: Kept, b: Kept) -> bool:
+    """Whether an interface that was up went down between two readings of one adapter.
+
+    It did, too, where it is up at both and came to that state anew; a restart of the device is no fall.
+    """
+    if a.up is not True or (None not in (a.adapter_id, b.adapter_id) and a.adapter_id != b.adapter_id):
+        return False
+    if a.uptime_cs is not None and b.uptime_cs is not None and b.uptime_cs < a.uptime_cs:
+        return False
+    return b.up is False or (None not in (a.last_change, b.last_change) and a.last_change != b.last_change)
+
+
 def _add(found: Increments, a: Kept | None, b: Kept, interval_ms: int) -> None:
     for direction, increments in enumerate(between(a, b, interval_ms)):
         found[direction].extend(increments)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from inventory.capacities import ModelBook, PublishedModel, folded, usual_traffi
 from inventory.catalogue import CatalogueLine, Model
 from inventory.congestion import STALE_DAYS
 from inventory.forecast import NoDate, Outlook
-from inventory.linkdays import LinkDay, faulty
+from inventory.linkdays import LinkDay, faulty, flapping
 from inventory.links import Capacity, CapacityKind, Direction, Governing, Link, LinkRole
 from inventory.metering import RULE_VERSION, Interval, rate_bps
 from inventory.outlooks import busy_rates
@@ -29,6 +29,7 @@ from inventory.proposals import (
     Basis,
     Circumstances,
     Demand,
+    LineNeed,
     ModelOffer,
     Need,
     Remedy,
@@ -110,6 +111,10 @@ class Place:
     """Every proposal of the place, by number."""
     series: Sequence[Series]
     """At least one."""
+    falls: Mapping[date, int] = field(default_factory=dict)
+    """How often the link went down, by local day."""
+    half_duplex: Sequence[str] = ()
+    """Its interfaces that send and receive by turns only."""
 
     @cached_property
     def hottest(self) -> Series:
@@ -155,7 +160,7 @@ class Place:
             return Verdict(False, "no-adapter" if verdict.propose else verdict.reason), None
         if not verdict.propose:
             return verdict, None
-        need = self._need()
+        need = self.need()
         candidates = [one for one in self._candidates() if one.model != self.current.model]
         found = remedy(self.current, candidates, need)
         if found.kind is RemedyKind.NONE:
@@ -201,7 +206,7 @@ class Place:
         contract = self.around.contract
         return Circumstances(
             lan_side=self.link.role is LinkRole.LAN,
-            faulty=any(faulty(s.days) for s in self.series),
+            faulty=bool(self.half_duplex) or any(faulty(s.days) or flapping(s.days, self.falls) for s in self.series),
             swapping=self.around.equipment is not None and self.around.equipment.failed,
             grade=self.hottest.p95.grade.value,
             capacity_since=self.hottest.capacity.since,
@@ -288,11 +293,13 @@ class Place:
         offers = [*self._candidates(), *([self.current] if self.current else [])]
         return next((one.model for one in offers if folded(name) in {folded(one.model), folded(one.key or "")}), name)
 
-    def _need(self) -> Need:
+    def need(self) -> Need:
+        """What the place needs; somebody must sit there."""
         device = [s.demand() for s in self.series if s.state.direction is Direction.DEVICE]
         wanted = {s.state.direction: need_bps([s.demand()]) for s in self.series}
         wanted.pop(Direction.DEVICE, None)
-        rate, asked = tightest_line((self._line_bps(direction), need) for direction, need in wanted.items())
+        lines = tuple(LineNeed(each, self._line_bps(each), wanted[each]) for each in Direction if each in wanted)
+        rate, asked = tightest_line((one.rate_bps, one.need_bps) for one in lines)
         equipment = self.around.equipment
         assert equipment is not None
         return Need(
@@ -301,6 +308,7 @@ class Place:
             traffic_kind=usual_traffic(catalogue.model(equipment.model_key).family),
             line_rate_bps=rate,
             line_need_bps=asked,
+            directions=lines,
             line_type=self.link.line_type,
             ports_used=self.around.ports_used,
             options=self.around.contract.options,

@@ -21,7 +21,7 @@ from drivers.sessions.counting import CounterReader, FoundInterface, InterfaceCo
 from drivers.sessions.forti_counters import FortiReader, FortiTarget
 from drivers.sessions.snmp import SnmpReader, SnmpTarget, SnmpUser
 from inventory.countersources import CounterAgent, Poll, SourceState, Told, judge, lie
-from inventory.errors import AuthenticationFailed, DeviceError, IdentityMismatch, Unreachable
+from inventory.errors import AuthenticationFailed, DeviceError, IdentityMismatch, ProtocolViolation, Unreachable
 
 log = structlog.get_logger()
 
@@ -206,6 +206,11 @@ class CounterPoller:
             return self._failed(device, slow)
         except DeviceError as error:
             return self._failed(device, error)
+        except Exception as error:  # nothing that one device says may hold up the others
+            log.exception("counters not understood", adapter=device.seated.adapter_id)
+            return self._failed(
+                device, ProtocolViolation(f"not understood: {type(error).__name__}", reason="malformed")
+            )
         if {one.name for one in counters} != set(device.interfaces):
             device.discovered_ms = None  # somebody renamed or removed one: look again next time
         lies = device.lies(counters, shift_ms)
@@ -329,6 +334,7 @@ def kept(counters: InterfaceCounters, source: str, adapter_id: int, step: Step |
         out_drops=counters.out_drops,
         in_errors=counters.in_errors,
         out_errors=counters.out_errors,
+        last_change=counters.last_change,
         clock_stepped=step is not None,
         follows_ms=step.follows_ms if step else None,
         elapsed_ms=step.elapsed_ms if step else None,

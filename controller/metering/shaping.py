@@ -23,6 +23,8 @@ AT_ONCE: Final = 50
 FOUND_BY: Final = "daemon"
 FOUND: Final = "shaper in the running configuration"
 GONE: Final = "no shaper in the running configuration any more"
+UNCLEAR: Final = "shapers in the running configuration that give no rate of the whole line"
+REASON_AT_MOST: Final = 400
 
 Rejudge = Callable[[Collection[Interface], int, int], Awaitable[None]]
 
@@ -75,7 +77,9 @@ class ShaperWatch:
         return found if readings else None
 
     async def _take(self, reading: shapings.Reading, told: dict[str, Shaped]) -> list[FoundShaper]:
-        by, found = By(FOUND_BY, self._clock.now_ms()), []
+        by = By(FOUND_BY, self._clock.now_ms())
+        found: list[FoundShaper] = []
+        changed: list[FoundShaper] = []
         async with self._database.write() as tx:
             for link in await links.of_entries(tx, Scope.everything(), [reading.entry_id]):
                 day = day_of(reading.at_ms, link.zone)
@@ -83,16 +87,31 @@ class ShaperWatch:
                 held = next((c for c in known if c.holds_on(day)), None)
                 if (held and held.actor != FOUND_BY) or any(c.valid_from > day for c in known):
                     continue
-                down, up = _rates(link, of_interface(told, link.interface))
-                if (down, up) == ((held.down_bps, held.up_bps) if held else (None, None)):
+                shaped = of_interface(told, link.interface)
+                down, up = _rates(link, shaped)
+                reason = _reason(shaped)
+                before = (held.down_bps, held.up_bps, held.reason) if held else (None, None, GONE)
+                if (down, up, reason) == before:
                     continue
-                new = Capacity(CapacityKind.SHAPED, down, up, day, None, by.actor, FOUND if down or up else GONE)
+                # Other words for the same rates begin no new history.
+                begins = held.valid_from if held and (down, up) == before[:2] else day
+                new = Capacity(CapacityKind.SHAPED, down, up, begins, None, by.actor, reason)
                 await links.set_capacity(tx, Scope.everything(), by, link.id, new)
                 found.append(FoundShaper(link, new))
-        for one in found:
+                if (down, up) != before[:2]:
+                    changed.append(found[-1])
+        for one in changed:
             names = [(one.link.entry_id, port.interface) for port in one.link.ports]
             await self._rejudge(names, day_start_ms(one.capacity.valid_from, one.link.zone), by.at_ms)
         return found
+
+
+def _reason(shaped: Shaped) -> str:
+    """Where the rates come from, and what is there that no rate could be made of."""
+    told = [FOUND] if shaped.in_bps or shaped.out_bps else []
+    if shaped.unclear:
+        told.append(f"{UNCLEAR}: {'; '.join(shaped.unclear)}")
+    return "; ".join(told)[:REASON_AT_MOST] or GONE
 
 
 def _rates(link: Link, held: Shaped) -> tuple[int | None, int | None]:

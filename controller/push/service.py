@@ -283,6 +283,13 @@ class PushService:
         async with self._database.read() as tx:
             return await pushes.get(tx, scope, push_id)
 
+    async def moved(self, push: Push) -> str:
+        """What has changed under a push that waits for its time, so that it would send nothing; empty: nothing."""
+        if push.state is not PushState.PLANNED:
+            return ""
+        async with self._database.read() as tx:
+            return await _moved(tx, await plans.get(tx, Scope.everything(), push.plan_id))
+
     async def run(self, engine: Engine) -> None:
         """Start due pushes in the engine, for ever; cancelled at the end of the process."""
         while True:

@@ -107,7 +107,7 @@ class Deliverer:
                 )
             case Way.FOLDER:
                 folder = self._settings.delivery_folder() / recipient.target
-                await asyncio.to_thread(_write, folder, parcels[0])
+                await asyncio.to_thread(write, folder, parcels[0])
                 return Tried(Outcome.SENT, f"written to {recipient.target}")
 
     async def _parcel(self, delivery: Delivery) -> tuple[Parcel, Language]:
@@ -138,10 +138,13 @@ def _together(waiting: Sequence[Delivery]) -> list[list[Delivery]]:
     return found
 
 
-def _write(folder: Path, parcel: Parcel) -> None:
-    """Each file whole or not at all; the same again is the same file."""
+def write(folder: Path, parcel: Parcel) -> None:
+    """Each file whole or not at all; the same again is the same file. Raises OSError, and leaves no half of one."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, _, content in parcel.files:
         half = folder / f".{name}.{parcel.delivery.id}.half"
-        half.write_bytes(content)
-        half.replace(folder / name)
+        try:
+            half.write_bytes(content)
+            half.replace(folder / name)
+        finally:
+            half.unlink(missing_ok=True)

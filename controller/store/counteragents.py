@@ -199,6 +199,7 @@ async def put_interfaces(tx: Tx, adapter_id: int, found: Iterable[FoundInterface
             "alias": one.alias[:200],
             "speed_bps": one.speed_bps,
             "up": None if one.up is None else int(one.up),
+            "half_duplex": None if one.half_duplex is None else int(one.half_duplex),
             "seen_ms": at_ms,
             "gone_ms": None,
         }
@@ -213,13 +214,26 @@ async def interfaces(tx: Tx, scope: Scope, adapter_id: int) -> list[KnownInterfa
     rows = await tx.execute(select(device_interfaces).where(d.adapter_id == adapter_id).order_by(d.name))
     return [
         KnownInterface(
-            FoundInterface(row.name, row.ifindex, row.alias, row.speed_bps, None if row.up is None else bool(row.up)),
+            FoundInterface(row.name, row.ifindex, row.alias, row.speed_bps, _told(row.up), _told(row.half_duplex)),
             row.first_ms,
             row.seen_ms,
             row.gone_ms,
         )
         for row in rows
     ]
+
+
+async def half_duplex(tx: Tx, adapter_id: int, names: Collection[str]) -> list[str]:
+    """Those of an adapter's interfaces that send and receive by turns only, by name."""
+    d = device_interfaces.c
+    found = await tx.scalars(
+        select(d.name).where(d.adapter_id == adapter_id, d.name.in_(names), d.half_duplex == 1, d.gone_ms.is_(None))
+    )
+    return sorted(found)
+
+
+def _told(flag: int | None) -> bool | None:
+    return None if flag is None else bool(flag)
 
 
 async def take_turn(tx: Tx, name: str, node: str, now_ms: int, until_ms: int) -> bool:

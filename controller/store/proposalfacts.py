@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 from sqlalchemy import select
@@ -11,7 +13,7 @@ from controller.store import contracts, links, managements, prices
 from controller.store.database import Tx
 from controller.store.rows import in_parts
 from controller.store.scope import Scope
-from controller.store.tables.base import AnyRow
+from controller.store.tables.base import AnyRow, to_json
 from controller.store.tables.contracts import line_links
 from controller.store.tables.inventory import adapters as adapter_table
 from controller.store.tables.inventory import entries, placements
@@ -46,6 +48,8 @@ class Check:
     proposed: bool
     reason: str
     made_ms: int
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What the reason rests on, JSON-ready."""
 
 
 async def of_entry(tx: Tx, entry_id: int, today: date) -> ContractFacts:
@@ -124,6 +128,7 @@ async def put_check(tx: Tx, check: Check) -> None:
         "proposed": int(check.proposed),
         "reason": check.reason,
         "made_ms": check.made_ms,
+        "facts": to_json(dict(check.facts)),
     }
     statement = upsert(tx, proposal_checks).values(link_id=check.link_id, **values)
     await tx.execute(statement.on_conflict_do_update(index_elements=["link_id"], set_=values))
@@ -135,5 +140,12 @@ async def check(tx: Tx, link_id: int) -> Check | None:
     return (
         None
         if row is None
-        else Check(row.link_id, date.fromisoformat(row.day), bool(row.proposed), row.reason, row.made_ms)
+        else Check(
+            row.link_id,
+            date.fromisoformat(row.day),
+            bool(row.proposed),
+            row.reason,
+            row.made_ms,
+            json.loads(row.facts) if row.facts else {},
+        )
     )

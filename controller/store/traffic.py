@@ -79,6 +79,8 @@ class Kept:
     in_errors: int | None = None
     out_errors: int | None = None
     """Frames with an error, received and sent."""
+    last_change: int | None = None
+    """When the interface came to its state, by the device's uptime; another value means that it fell meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,8 +270,8 @@ async def readings_at(tx: Tx, interface_id: int, instants: Collection[int]) -> l
 _KEEP_READING: Final = (
     "INSERT INTO @readings (interface_id, t_ms, in_octets, out_octets, rates, counter_bits, uptime_cs, discontinuity, "
     "restarted_at_ms, speed_bps, adapter_id, clock_stepped, source, up, out_packets, out_drops, elapsed_ms, "
-    "follows_ms, in_errors, out_errors) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    "follows_ms, in_errors, out_errors, last_change) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 
 
@@ -296,6 +298,7 @@ def reading_row(interface_id: int, r: Kept) -> tuple[object, ...]:
         r.follows_ms,
         None if r.in_errors is None else _signed(r.in_errors),
         None if r.out_errors is None else _signed(r.out_errors),
+        r.last_change,
     )
 
 
@@ -306,6 +309,7 @@ async def keep_readings(tx: Tx, rows: Sequence[tuple[object, ...]]) -> None:
 
 async def prune_slot_days(tx: Tx, now_ms: int) -> None:
     """Forget slot-days older than 400 days, hours older than 3 years, days older than 10 (§3.3). Months stay."""
+    await tx.execute(delete(t.link_falls).where(t.link_falls.c.t_ms < now_ms - SLOT_DAYS_KEPT_MS))
     for table in (t.slot_day_history, t.slot_days):
         await tx.execute(delete(table).where(table.c.start_ms < now_ms - SLOT_DAYS_KEPT_MS))
     d = t.link_days.c
@@ -586,4 +590,5 @@ def _kept(row: Row[Any]) -> Kept:
         out_drops=None if row.out_drops is None else _unsigned(row.out_drops),
         in_errors=None if row.in_errors is None else _unsigned(row.in_errors),
         out_errors=None if row.out_errors is None else _unsigned(row.out_errors),
+        last_change=row.last_change,
     )

@@ -10,9 +10,9 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 SCHEMA: Final = "traffic"
-VERSION: Final = 5
+VERSION: Final = 6
 """Raised with every change of these tables or of the slot-day format."""
-GROWN: Final = frozenset({1, 2, 3, 4})
+GROWN: Final = frozenset({1, 2, 3, 4, 5})
 """Older layouts that lack nothing but whole tables, columns and indexes, which are made when the database is opened."""
 
 metadata: Final = MetaData(schema=SCHEMA)
@@ -62,7 +62,17 @@ readings: Final = Table(
     # After a step: true time since the reading before, by the monotonic clock, and when that reading was.
     Column("elapsed_ms", BigInteger, nullable=True),
     Column("follows_ms", BigInteger, nullable=True),
+    Column("last_change", BigInteger, nullable=True),
     Index("ix_readings_t_ms", "t_ms"),
+)
+
+# Readings by which an interface that was up had gone down since the one before.
+link_falls: Final = Table(
+    "link_falls",
+    metadata,
+    _interface(),
+    Column("t_ms", BigInteger, primary_key=True, autoincrement=False),
+    Index("ix_link_falls_t_ms", "t_ms"),
 )
 
 beats: Final = Table(

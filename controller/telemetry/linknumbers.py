@@ -57,7 +57,14 @@ async def of_links(daemon: Daemon) -> list[Metric]:
             ),
         ),
         _of_days("busy_hour_ratio", "Busiest hour of the newest day by capacity.", links, days, lambda d: d.busy_util),
-        _of_days("hot_slots", "Slots of the newest day at 90 % or more.", links, days, lambda d: d.hot90),
+        _of_days(
+            "hot_slots",
+            "Slots of the newest day at 90 % or more.",
+            links,
+            days,
+            # Without a capacity no slot is at any share of it.
+            lambda d: None if d.capacity is None else d.hot90,
+        ),
         _of_days("unknown_slots", "Slots of the newest day not known.", links, days, lambda d: d.unknown_slots),
         _of_days(
             "coverage_ratio",

@@ -19,13 +19,15 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from controller import explaining
 from controller.api.auth import Caller, caller_with
 from controller.api.state import LARGEST, daemon_of
-from controller.store import adapters, events, links, pushes
+from controller.store import adapters, events, links, plans, pushes
 from inventory.adapters import SerialNumber
 from inventory.errors import FleetError, Unauthenticated
+from inventory.plans import Plan
 from inventory.secrets import Secret
 
 ROWS = 200
 PUSHES = 20
+PLANS = 20
 Number = Annotated[int, Path(ge=1, le=LARGEST)]
 router = APIRouter(include_in_schema=False)
 templates = Environment(
@@ -83,9 +85,11 @@ async def status(request: Request, caller: Reader, after: Annotated[int, Query(g
         found = await adapters.page(tx, caller.scope, after=after, limit=ROWS + 1)
         told = await explaining.adapters(tx, daemon, found[:ROWS])
         last = await pushes.find(tx, caller.scope, limit=PUSHES)
+        made = await plans.of_entry(tx, caller.scope, None, limit=PLANS)
         lines = await links.page(tx, caller.scope, limit=ROWS)
         judged = [(one.id, await explaining.link(tx, daemon, caller.scope, one)) for one in lines]
         news = await events.latest(tx, caller.scope, limit=30)
+    standings = await daemon.pushes.standings(caller.scope, made)
     words: dict[str, int] = {}
     for one in told:
         words[one.word] = words.get(one.word, 0) + 1
@@ -94,6 +98,7 @@ async def status(request: Request, caller: Reader, after: Annotated[int, Query(g
         words=sorted(words.items(), key=lambda pair: (-pair[1], pair[0])),
         adapters=list(zip(found, told, strict=False)),
         pushes=[(one.id, explaining.push(one, ())) for one in last],
+        plans=[(one.id, explaining.plan(one, *where)) for one, where in zip(made, standings, strict=True)],
         links=judged,
         news=news,
         paged=after > 0 or len(found) > ROWS,
@@ -119,8 +124,37 @@ async def push(push_id: Number, request: Request, caller: Reader) -> HTMLRespons
     """One push: its journal and the next action."""
     daemon = daemon_of(request)
     found = await daemon.pushes.status(caller.scope, push_id)
-    told = explaining.push(found, await daemon.pushes.journal(caller.scope, push_id))
-    return rendered("explained.html", told=told, about="")
+    journal = await daemon.pushes.journal(caller.scope, push_id)
+    told = explaining.push(found, journal, await daemon.pushes.moved(found))
+    return rendered("explained.html", told=told, about="", plan=found.plan_id)
+
+
+@router.get("/status/plans/{plan_id}")
+async def plan(plan_id: Number, request: Request, caller: Reader) -> HTMLResponse:
+    """One plan: what would be sent, what speaks against it, who approved it, and how far its push is."""
+    daemon = daemon_of(request)
+    async with daemon.db.read() as tx:
+        found = await plans.get(tx, caller.scope, plan_id)
+        started = (await plans.started(tx, [plan_id])).get(plan_id)
+    ((standing, moved),) = await daemon.pushes.standings(caller.scope, [found])
+    journal = [] if started is None else await daemon.pushes.journal(caller.scope, started)
+    carried = None if started is None else explaining.push(await daemon.pushes.status(caller.scope, started), journal)
+    return rendered(
+        "plan.html",
+        plan=found,
+        told=explaining.plan(found, standing, moved),
+        diff=_rare(found),
+        push=started,
+        carried=carried,
+        journal=journal,
+    )
+
+
+def _rare(found: Plan) -> list[tuple[str, str]]:
+    """Lines of a difference, each with on how many adapters of the model its shape stands."""
+    lines = found.diff.split("\n") if found.diff else []
+    rarity = [*found.rarity, *[None] * len(lines)]
+    return [(line, f"{one.on} of {one.of}" if one else "") for line, one in zip(lines, rarity, strict=False)]
 
 
 @router.get("/status/links/{link_id}")

@@ -9,7 +9,17 @@ from ipaddress import IPv6Address
 from typing import Final
 
 from drivers.cutoff.adapter_model import OWN, Model, Route, Setting, carriers, way_in
-from drivers.cutoff.packets import ANYBODY, EPHEMERAL, Address, Packet, Rule, decides, passes, somebody_in
+from drivers.cutoff.packets import (
+    ANYBODY,
+    EPHEMERAL,
+    Address,
+    Packet,
+    Rule,
+    anybody,
+    decides,
+    passes,
+    somebody_in,
+)
 from drivers.cutoff.way import Findings, Way, on_device
 from inventory.plans import Finding
 
@@ -36,7 +46,9 @@ def judge(old: Model, new: Model, way: Way) -> Findings:
     below = carriers(old, names)
     yield from _interfaces(old, new, names, below)
     yield from _dialled(old, new, names)
-    yield from _routes(old, new, to)
+    routed = (route.prefix for route in (*old.routes, *new.routes))
+    for somebody in [to] if way.source_ip is not None else anybody(routed):
+        yield from _routes(old, new, somebody)
     if any(name.startswith("tunnel") for name in names):
         yield from _routes(old, new, _ANYBODY6)
     yield from _filters(old, new, names, way)

@@ -8,7 +8,18 @@ from typing import Final
 
 from drivers.cutoff.fortios_login import logins
 from drivers.cutoff.fortios_model import Model, Route, answers, carriers, value, values, way_in
-from drivers.cutoff.packets import ANYBODY, EPHEMERAL, Address, Network, Packet, Rule, masked, passes, somebody_in
+from drivers.cutoff.packets import (
+    ANYBODY,
+    EPHEMERAL,
+    Address,
+    Network,
+    Packet,
+    Rule,
+    anybody,
+    masked,
+    passes,
+    somebody_in,
+)
 from drivers.cutoff.way import MANAGING, Findings, Way, on_device
 from drivers.dialects.block_model import Table
 from drivers.dialects.tree import Tree
@@ -155,7 +166,8 @@ def _zones(old: Model, new: Model, names: Sequence[str]) -> Findings:
 def _routes(old: Model, new: Model, way: Way) -> Findings:
     us = way.source_ip
     trusted = [somebody_in(net) for net in trusted_nets(old)]
-    everybody: list[Address] = [us] if us is not None else [ANYBODY, *trusted]
+    routed = [route.prefix for route in (*old.routes, *new.routes)]
+    everybody: list[Address] = [us] if us is not None else [*anybody(routed), *trusted]
     for somebody in everybody:
         was, now = old.routes_to(somebody), new.routes_to(somebody)
         yield from _moved(was, now, old)

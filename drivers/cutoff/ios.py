@@ -14,6 +14,7 @@ from drivers.cutoff.packets import (
     Address,
     Packet,
     Rule,
+    anybody,
     candidates,
     passes,
 )
@@ -212,7 +213,8 @@ def _null(route: Route) -> bool:
 def _specific(old: Model, new: Model, way: Way, tables: set[str]) -> Findings:
     """More specific routes: for where we come from as far as it is known, and for anybody."""
     us = way.source_ip
-    everybody: list[Address] = [us] if us is not None else [*candidates(old.let_in(), None), ANYBODY]
+    routed = [route.prefix for route in (*old.routes, *new.routes)]
+    everybody: list[Address] = [us] if us is not None else [*candidates(old.let_in(), None), *anybody(routed)]
     for vrf in sorted(tables):
         for somebody in everybody:
             was, now = old.routes_to(somebody, vrf), new.routes_to(somebody, vrf)

@@ -21,8 +21,18 @@ Ports = tuple[tuple[int, int], ...]
 ANYBODY: Final = IPv4Address("133.27.77.41")
 """Stands for an address that no rule names: public, and in no block that is filtered by habit."""
 EPHEMERAL: Final = 50_123
+_WIDE: Final = 7
+_SOMEBODY: Final = 0x01_1B_4D_29
 _TINY: Final = 8
 """Up to so many addresses a rule means somebody in particular, who is hardly us."""
+
+
+def anybody(routed: Iterable[Network]) -> list[Address]:
+    """Stand for whoever we may be: `ANYBODY`, and somebody in each part of all addresses that a route of at most 7 bits
+    leads to, such as the halves that hide a default route."""
+    wide = {one for one in routed if one.version == 4 and 0 < one.prefixlen <= _WIDE and not one.is_multicast}
+    somebody = (IPv4Address(int(one.network_address) + _SOMEBODY) for one in wide if ANYBODY not in one)
+    return [ANYBODY, *sorted(somebody)]
 
 
 @dataclass(frozen=True, slots=True)

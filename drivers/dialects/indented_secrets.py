@@ -39,7 +39,10 @@ _RULES: Final = (
     re.compile(r"([ \t]7[ \t]+)\d\d(?:[0-9A-F]{2}){3,}(?=[ \t]*\r?$)", re.IGNORECASE | re.MULTILINE),
     re.compile(r"([ \t])\$(?:1|5|6|8|9|14|2[aby])\$[^ \t\r\n]+"),
     _after(r"(?<!set )(?<!match )community", _ONE_WORD),
-    _after(rf"auth{_B}(?:md5|sha(?:-?\d+)?)", _ONE_WORD),
+    _after(rf"auth{_B}(?:md5|sha-2{_B}\d+|sha(?!-2{_B})(?:-?\d+)?)", _ONE_WORD),
+    # The phrase that opens or closes a private key in PEM, and a variable whose name says that it is one.
+    _after(rf"crypto{_B}(?:key|pki){_B}(?:im|ex)port{_B}.*?\bpem{_B}(?:terminal|url{_B}\S+)(?:{_B}3?des)?", _TO_END),
+    _after(rf"event{_B}manager{_B}environment{_B}\S*(?:pass|pw|secret|token|key)\S*", _TO_END),
     _after(rf"priv{_B}(?:des|3des|aes{_B}(?:128|192|256)|aes(?!{_B}(?:128|192|256)\b))", _ONE_WORD),
     _after(rf"(?:nhrp|(?:standby|vrrp|glbp)(?:{_B}\d+)?){_B}authentication(?!{_B}(?:md5|text)\b)", _ONE_WORD),
     _after(
@@ -50,13 +53,14 @@ _RULES: Final = (
 )
 
 _PEER: Final = re.compile(
-    r"(?<![\w-])(?:(?:radius|tacacs)(?:-server)?|server|server-private|keyring|isakmp|address|ldap)\b", re.IGNORECASE
+    r"(?<![\w-])(?:(?:radius|tacacs)(?:-server)?|server|server-private|client|keyring|isakmp|address|ldap)\b",
+    re.IGNORECASE,
 )
 _KEY_OF_PEER: Final = re.compile(
     rf"({_B}key(?!{_B}(?:chain|generate|pubkey-chain|config-key)\b){_B}{_TYPE}){_TO_END}", re.IGNORECASE
 )
 _WORDS: Final = re.compile(
-    r"pass|secret|key|token|psk|pac|pmk|hmac|auth|encryption|spi|community|priv|snmp|\$| 7 |\t7|7\t"
+    r"pass|secret|key|pem |environment|token|psk|pac|pmk|hmac|auth|encryption|spi|community|priv|snmp|\$| 7 |\t7|7\t"
 )
 """Most lines hold none of these, and so nothing that the rules look for."""
 
@@ -71,7 +75,10 @@ _TYPE7_TABLE: Final = b"dsfd;kfoA,.iyewrkldJKDHSUBsgvca69834ncxv9873254k;fg87"
 
 def redact(text: str) -> str:
     """Mask every secret in IOS text; the kind (`7`, `9`) stays readable."""
-    return "\n".join([_masked(line) for line in mask_common(text).split("\n")])
+    text = mask_common(text)
+    if not _WORDS.search(text.casefold()):
+        return text
+    return "\n".join([_masked(line) for line in text.split("\n")])
 
 
 def _masked(line: str) -> str:

@@ -18,7 +18,9 @@ _USERINFO: Final = re.compile(r"(://)[^\s/@\"']+(?=@)")
 
 def mask_common(text: str) -> str:
     """Mask bodies of private keys (to the end of the text when cut) and what stands before `@` in an address."""
-    return _USERINFO.sub(rf"\g<1>{MASK}", _PEM.sub(rf"\g<1>{MASK}\g<2>", text))
+    if "-----" in text:
+        text = _PEM.sub(rf"\g<1>{MASK}\g<2>", text)
+    return _USERINFO.sub(rf"\g<1>{MASK}", text) if "://" in text else text
 
 
 def fingerprint(secret: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakKeyDictionary, finalize
@@ -12,6 +12,9 @@ from weakref import WeakKeyDictionary, finalize
 from drivers.sessions.contract import CliSession, Endpoint, LineResult
 from drivers.sessions.domains import Domains
 from inventory.errors import OutcomeUnknown, Truncated
+
+_DROPPED: Final = (Truncated, OutcomeUnknown)
+"""A session that raises one of these has dropped its connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +154,19 @@ class AdmittedSession:
 
     async def command(self, command: str, *, timeout_s: float) -> str:
         """See `CliSession.command`."""
-        with self._leaving():
+        try:
             return await self._session.command(command, timeout_s=timeout_s)
+        except _DROPPED:
+            self._leave()
+            raise
 
     async def lines(self, lines: Sequence[str], *, timeout_s: float) -> Sequence[LineResult]:
         """See `CliSession.lines`."""
-        with self._leaving():
+        try:
             return await self._session.lines(lines, timeout_s=timeout_s)
+        except _DROPPED:
+            self._leave()
+            raise
 
     async def close(self) -> None:
         """See `CliSession.close`."""
@@ -172,15 +181,6 @@ class AdmittedSession:
             await self._session.abort()
         finally:
             self._leave()
-
-    @contextmanager
-    def _leaving(self) -> Iterator[None]:
-        """A session that raises one of these has dropped its connection."""
-        try:
-            yield
-        except (Truncated, OutcomeUnknown):
-            self._leave()
-            raise
 
 
 _GATES: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Admission]] = WeakKeyDictionary()

@@ -66,7 +66,7 @@ class TransportStream:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
-    async def read(self) -> bytes:
+    async def read(self, past: bytes = b"") -> bytes:
         """See `Stream.read`."""
         try:
             octets: bytes = await self._transport.read()

@@ -26,6 +26,8 @@ class InterfaceCounters:
     in_errors: int | None = None
     out_errors: int | None = None
     """Frames with an error, received and sent: the evidence of a fault."""
+    last_change: int | None = None
+    """When the interface came to its state, by the device's uptime; None where the device does not tell."""
     round_trip_ms: int = 0
 
 
@@ -38,6 +40,8 @@ class FoundInterface:
     alias: str
     speed_bps: int | None
     up: bool | None
+    half_duplex: bool | None = None
+    """Whether it sends and receives by turns only; None where the device does not tell."""
 
 
 class CounterReader(Protocol):

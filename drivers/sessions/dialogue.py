@@ -12,6 +12,7 @@ from typing import Final, Literal, Protocol
 from drivers.driver import Question, Shell
 from drivers.errors import DeviceBusy, UnknownQuestion
 from drivers.sessions.contract import Endpoint, Limits
+from drivers.sessions.patience import Patience
 from drivers.sessions.permission import permitted
 from drivers.sessions.screen import Prompt, Screen
 from drivers.sessions.transcript import Mask, Transcript, brief, nowhere
@@ -41,8 +42,11 @@ class AskedAgain(Exception):
 class Stream(Protocol):
     """Octets to and from the shell of a device."""
 
-    async def read(self) -> bytes:
-        """The next octets; empty at the end. Raises OSError or a library's error when the connection is cut."""
+    async def read(self, past: bytes = b"") -> bytes:
+        """The next octets; empty at the end. Raises OSError or a library's error when the connection is cut.
+
+        It may go on waiting while nothing but `past`, or the beginning of it, has come: an echo says nothing.
+        """
         ...
 
     def write(self, octets: bytes) -> None:
@@ -60,6 +64,9 @@ class Dialogue:
         self._mask = mask
         self._transcript = transcript
         self._screen = Screen(shell)
+        self._patience = Patience()
+        self._echo = b""
+        """What a device that echoes will repeat of what was typed last; empty once something has come."""
         self._prompt: Prompt | None = None
         self.prompt_line = ""
         """The prompt as last seen."""
@@ -161,7 +168,9 @@ class Dialogue:
         if self._prompt is None:
             raise ConnectionEnded("no prompt was ever seen")
         self._screen.expect(line, asking=not self._shell.is_read(line))
-        await self._write((self._literal(line) if command else line) + "\n")
+        typed = (self._literal(line) if command else line) + "\n"
+        await self._write(typed)
+        self._echo = f"{line}\r\n".encode("utf-8", "surrogateescape") if line else b""
 
     async def _write(self, text: str) -> None:
         await permitted()
@@ -175,7 +184,7 @@ class Dialogue:
         refused = ""
         secret_given = False
         questions = pages = 0
-        async with asyncio.timeout(timeout_s):
+        with self._patience.within(timeout_s):
             while True:
                 ending = self._screen.ending(self._prompt)
                 match ending.kind:
@@ -218,6 +227,8 @@ class Dialogue:
         await self._write(self._shell.refusal + "\n")
 
     def _learn(self, line: str) -> None:
+        if line == self.prompt_line:
+            return
         prompt = Prompt.read(self._shell, line)
         assert prompt is not None
         if self._prompt is None or not prompt.mode or not prompt.is_same_device(self._prompt):
@@ -229,7 +240,8 @@ class Dialogue:
         self.prompt_line = line
 
     async def _more(self) -> None:
-        octets = await self._stream.read()
+        echo, self._echo = self._echo, b""
+        octets = await self._stream.read(echo)
         if not octets:
             raise ConnectionEnded("the channel was closed")
         self._screen.feed(octets)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,11 @@ STATE: Final = "/api/v2/monitor/web-ui/state"
 BESIDE_MS: Final = 2_000
 ANSWER_AT_MOST: Final = 4 * 1024 * 1024
 HEAD_AT_MOST: Final = 64 * 1024
+MBPS_AT_MOST: Final = 10_000_000
+"""A port that is said to be faster has no speed that is known."""
+DIGITS_AT_MOST: Final = 20
+STATUS: Final = re.compile(r"[1-5][0-9]{2}")
+LENGTH: Final = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class FortiReader:
         async with self._one_in_flight:
             table, _ = await self._table()
         return [
-            FoundInterface(name, None, str(row.get("alias") or ""), _speed_bps(row), _up(row))
+            FoundInterface(name, None, _words(row.get("alias")), _speed_bps(row), _up(row))
             for name, row in table.items()
         ]
 
@@ -100,7 +106,7 @@ class FortiReader:
             results = envelope.get("results") if isinstance(envelope, dict) else None
             if not isinstance(results, dict):
                 raise Truncated("the answer holds no results", step="read counters", next_step="Read it again.")
-            found.update({name: row for name, row in results.items() if isinstance(row, dict)})
+            found.update({name: row for name, row in results.items() if isinstance(row, dict) and name.isprintable()})
         return found, answer
 
     async def _uptime_cs(self, beside: _Answer) -> int | None:
@@ -112,7 +118,7 @@ class FortiReader:
         results = told.get("results") if isinstance(told, dict) else None
         booted_ms = results.get("utc_last_reboot") if isinstance(results, dict) else None
         device_ms = results.get("snapshot_utc_time") if isinstance(results, dict) else None
-        if not isinstance(booted_ms, int) or not isinstance(device_ms, int) or device_ms < booted_ms:
+        if not isinstance(booted_ms, int) or not isinstance(device_ms, int) or not 0 <= booted_ms <= device_ms < 2**53:
             return None
         return max(0, device_ms - booted_ms - (answer.t_ms - beside.t_ms)) // 10
 
@@ -127,7 +133,7 @@ class FortiReader:
             except TimeoutError:
                 reason = "no answer"
                 continue
-            except (OSError, asyncio.IncompleteReadError) as error:
+            except (OSError, asyncio.IncompleteReadError, UnicodeError) as error:  # the last: no name of a host
                 reason = type(error).__name__
                 continue
             if status in (401, 403) or (status == 200 and body.lstrip()[:1] == b"<"):
@@ -179,20 +185,21 @@ async def _response(reader: asyncio.StreamReader) -> tuple[int, bytes]:
         raise ProtocolViolation("the answer's head is too long", reason="oversize") from None
     line, *rest = head.split("\r\n")
     parts = line.split(" ", 2)
-    if len(parts) < 2 or not parts[0].startswith("HTTP/1.") or not parts[1].isdigit():
+    if len(parts) < 2 or not parts[0].startswith("HTTP/1.") or not STATUS.fullmatch(parts[1]):
         raise ProtocolViolation(f"the answer begins with {line[:40]!r}", reason="malformed")
     headers = {name.strip().lower(): value.strip() for name, _, value in (one.partition(":") for one in rest)}
+    told = headers.get("content-length", "")
+    length = int(told) if LENGTH.fullmatch(told) else None
     body = b""
     while chunk := await reader.read(65_536):
         body += chunk
         if len(body) > ANSWER_AT_MOST:
             raise ProtocolViolation("the answer is longer than 4 MB", reason="oversize")
-        length = headers.get("content-length", "")
-        if length.isdigit() and len(body) >= int(length):
+        if length is not None and len(body) >= length:
             break
     if headers.get("transfer-encoding", "").lower() == "chunked":
         body = _dechunked(body)
-    elif headers.get("content-length", "").isdigit() and len(body) < int(headers["content-length"]):
+    elif length is not None and len(body) < length:
         raise Truncated("the answer ended early", step="read counters", next_step="Read it again.")
     return int(parts[1]), body
 
@@ -222,7 +229,7 @@ def _json(answer: _Answer) -> Any:
 def _count(name: str, row: Mapping[str, Any], field: str) -> int:
     """Releases write numbers as integers, floats or texts; what is no whole number is not used."""
     value = row.get(field)
-    if isinstance(value, str) and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= DIGITS_AT_MOST:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -240,8 +247,13 @@ def _told(row: Mapping[str, Any], field: str) -> int | None:
 
 def _speed_bps(row: Mapping[str, Any]) -> int | None:
     speed = row.get("speed")
-    mbps = float(speed) if isinstance(speed, int | float) and not isinstance(speed, bool) else 0.0
-    return round(mbps * 1_000_000) or None
+    if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 < speed <= MBPS_AT_MOST:
+        return None
+    return round(speed * 1_000_000) or None
+
+
+def _words(value: object) -> str:
+    return "".join(one for one in value if one.isprintable()) if isinstance(value, str) else ""
 
 
 def _up(row: Mapping[str, Any]) -> bool | None:

@@ -107,7 +107,7 @@ class LaneStream:
         self._sending = Lock()
         self._broken: Exception | None = None
 
-    async def read(self) -> bytes:
+    async def read(self, past: bytes = b"") -> bytes:
         """See `Stream.read`. A read that is cancelled loses nothing: the next one gets its octets."""
         while True:
             if self._reading is None:

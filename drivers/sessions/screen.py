@@ -96,8 +96,9 @@ class Screen:
         self._pieces: list[str] = []
         self._head = ""
         self._tail = ""
-        self._echo = ""
         self._typed = ""
+        self._sure: tuple[Prompt, Ending] | None = None
+        """The prompt that was last beyond doubt, and for whom: most lines end in the same one as the line before."""
         self._echoed = True
         self._asking = True
         self.octets = 0
@@ -112,8 +113,7 @@ class Screen:
         self._pieces.clear()
         self._head = self._tail = ""
         self._typed = echo
-        self._echo = squeezed(echo)
-        self._echoed = not self._echo
+        self._echoed = not echo.strip()
         self.octets = 0
 
     def feed(self, octets: bytes) -> None:
@@ -125,8 +125,8 @@ class Screen:
         if not self._echoed:
             self._head += text
             as_typed = self._typed in self._head and "\x1b" not in self._head and "\x08" not in self._head
-            self._echoed = as_typed or self._echo in squeezed(plain(self._head))
-            if len(self._head) > TAIL + 2 * len(self._echo):
+            self._echoed = as_typed or squeezed(self._typed) in squeezed(plain(self._head))
+            if len(self._head) > TAIL + 2 * len(self._typed):
                 self._echoed = True  # far too much for an echo: this device rewrites it
 
     def ending(self, learned: Prompt | None) -> Ending:
@@ -134,13 +134,18 @@ class Screen:
         if not self._tail:
             return _NOTHING
         last = self._last_line()
+        if self._sure is not None and self._echoed and self._sure[0] is learned and self._sure[1].line == last:
+            return self._sure[1]
         if self._shell.pager.search(last):
             return Ending("pager", last)
         prompt = Prompt.read(self._shell, last)
         if prompt is not None:
             # A bare `#` may be the beginning of a line of output; with a host name before it, it is not.
             sure = self._echoed and learned is not None and bool(prompt.host) and prompt.is_same_device(learned)
-            return Ending("prompt" if sure else "doubtful prompt", last)
+            ending = Ending("prompt" if sure else "doubtful prompt", last)
+            if sure and learned is not None:
+                self._sure = learned, ending
+            return ending
         if self._asking:
             question = self._shell.answer(last)
             if question is not None:
@@ -208,10 +213,13 @@ class Screen:
         return self._without_echo(text).strip("\n")
 
     def _without_echo(self, text: str) -> str:
-        if not self._echo:
+        if self._typed and text.startswith(f"{self._typed}\n"):
+            return text[len(self._typed) + 1 :]
+        echo = squeezed(self._typed)
+        if not echo:
             return text
         end = -1
-        while 0 <= (end := text.find("\n", end + 1)) <= TAIL + 2 * len(self._echo):
-            if squeezed(text[:end]).endswith(self._echo):
+        while 0 <= (end := text.find("\n", end + 1)) <= TAIL + 2 * len(self._typed):
+            if squeezed(text[:end]).endswith(echo):
                 return text[end + 1 :]
-        return "" if squeezed(text).endswith(self._echo) else text
+        return "" if squeezed(text).endswith(echo) else text

@@ -42,14 +42,20 @@ SPEED_MBPS: Final = "1.3.6.1.2.1.31.1.1.1.15"
 DISCONTINUITY: Final = "1.3.6.1.2.1.31.1.1.1.19"
 SPEED_BPS: Final = "1.3.6.1.2.1.2.2.1.5"
 OPERATION: Final = "1.3.6.1.2.1.2.2.1.8"
+LAST_CHANGE: Final = "1.3.6.1.2.1.2.2.1.9"
 IN_32: Final = "1.3.6.1.2.1.2.2.1.10"
 OUT_32: Final = "1.3.6.1.2.1.2.2.1.16"
 OUT_PACKETS_32: Final = "1.3.6.1.2.1.2.2.1.17"
 IN_ERRORS: Final = "1.3.6.1.2.1.2.2.1.14"
 OUT_DROPS: Final = "1.3.6.1.2.1.2.2.1.19"
 OUT_ERRORS: Final = "1.3.6.1.2.1.2.2.1.20"
+DUPLEX: Final = "1.3.6.1.2.1.10.7.2.1.19"
+"""dot3StatsDuplexStatus (RFC 3635): unknown(1), halfDuplex(2), fullDuplex(3)."""
 UP: Final = 1
+HALF, FULL = 2, 3
 SPEED_UNKNOWN: Final = 2**32 - 1
+INDEX_AT_MOST: Final = 2**31 - 1
+"""InterfaceIndex (RFC 2863)."""
 INTERFACES_AT_MOST: Final = 4_096
 """An agent that names more is not believed."""
 
@@ -144,7 +150,17 @@ class SnmpReader:
         """Asked for until it is known whether the agent has the 64-bit columns: both widths (RFC 2863)."""
         wide, narrow = (IN_64, OUT_64, OUT_PACKETS_64), (IN_32, OUT_32, OUT_PACKETS_32)
         counters = {None: wide + narrow, 64: wide, 32: narrow}[self._bits]
-        return (*counters, SPEED_MBPS, SPEED_BPS, DISCONTINUITY, OPERATION, OUT_DROPS, IN_ERRORS, OUT_ERRORS)
+        return (
+            *counters,
+            SPEED_MBPS,
+            SPEED_BPS,
+            DISCONTINUITY,
+            OPERATION,
+            LAST_CHANGE,
+            OUT_DROPS,
+            IN_ERRORS,
+            OUT_ERRORS,
+        )
 
     def _counters(
         self, name: str, index: int, values: Mapping[str, object], t_ms: int, took_ms: int
@@ -169,14 +185,15 @@ class SnmpReader:
             in_octets=into,
             out_octets=out,
             counter_bits=self._bits,
-            uptime_cs=_number(values, UPTIME),
-            discontinuity=_number(values, f"{DISCONTINUITY}.{index}"),
+            uptime_cs=_number(values, UPTIME, 2**32),
+            discontinuity=_number(values, f"{DISCONTINUITY}.{index}", 2**32),
             speed_bps=_speed(values, index),
             up=None if operation is None else operation == UP,
             out_packets=packets,
             out_drops=_number(values, f"{OUT_DROPS}.{index}"),
             in_errors=_number(values, f"{IN_ERRORS}.{index}"),
             out_errors=_number(values, f"{OUT_ERRORS}.{index}"),
+            last_change=_number(values, f"{LAST_CHANGE}.{index}", 2**32),
             round_trip_ms=took_ms,
         )
 
@@ -185,18 +202,20 @@ class SnmpReader:
         found: dict[str, tuple[int, str]] = {}
         for column in (NAME, DESCRIPTION):
             async for oid, value in session.getbulk(column):
-                name = _text(value)
-                if name:
-                    found.setdefault(name, (int(oid.rpartition(".")[2]), column))
+                name, index = _text(value), int(oid.rpartition(".")[2])
+                if name and index <= INDEX_AT_MOST:
+                    found.setdefault(name, (index, column))
                 _require_few(found)
             if found:
                 break
+        if not found:
+            await session.get(UPTIME)  # a user who may read nothing is told so here; a walk only ends early
         self._index = found
 
     async def _walk(self, session: SnmpSession) -> list[FoundInterface]:
         await self._learn(session)
         columns: dict[str, dict[int, object]] = {}
-        for column in (ALIAS, SPEED_MBPS, SPEED_BPS, OPERATION):
+        for column in (ALIAS, SPEED_MBPS, SPEED_BPS, OPERATION, DUPLEX):
             columns[column] = {}
             async for oid, value in session.getbulk(column):
                 columns[column][int(oid.rpartition(".")[2])] = value
@@ -212,6 +231,7 @@ class SnmpReader:
                     _text(values[f"{ALIAS}.{index}"]),
                     _speed(values, index),
                     None if operation is None else operation == UP,
+                    {HALF: True, FULL: False}.get(_number(values, f"{DUPLEX}.{index}") or 0),
                 )
             )
         return found
@@ -282,16 +302,17 @@ def _require_few(found: Sized) -> None:
 
 
 def _speed(values: Mapping[str, object], index: int) -> int | None:
-    mbps, bps = _number(values, f"{SPEED_MBPS}.{index}"), _number(values, f"{SPEED_BPS}.{index}")
+    mbps = _number(values, f"{SPEED_MBPS}.{index}", 2**32)
+    bps = _number(values, f"{SPEED_BPS}.{index}", 2**32)
     if mbps:
         return mbps * 1_000_000
     return bps if bps and bps != SPEED_UNKNOWN else None
 
 
 def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return value if isinstance(value, str) else ""
+    """A name as people write it: some agents pad theirs with octets of nought."""
+    found = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return "".join(one for one in found if one.isprintable()) if isinstance(found, str) else ""
 
 
 def _number(values: Mapping[str, object], oid: str, below: int = 2**64) -> int | None:

@@ -32,6 +32,7 @@ class ChannelStream(asyncssh.SSHClientSession[bytes]):
         self._held = 0
         self._paused = False
         self._more: asyncio.Future[None] | None = None
+        self._past = b""
         self._ended = False
         self._error: Exception | None = None
 
@@ -49,7 +50,8 @@ class ChannelStream(asyncssh.SSHClientSession[bytes]):
         if self._held > _MOST and not self._paused and self._channel is not None:
             self._paused = True
             self._channel.pause_reading()
-        self._wake()
+        if self._more is not None and self._beyond():
+            self._wake()
 
     def eof_received(self) -> bool:
         """Called when the device has nothing more to say. The channel stays open for what we say."""
@@ -64,9 +66,10 @@ class ChannelStream(asyncssh.SSHClientSession[bytes]):
         self._ended = True
         self._wake()
 
-    async def read(self) -> bytes:
+    async def read(self, past: bytes = b"") -> bytes:
         """See `Stream.read`."""
-        while not self._pieces and not self._ended:
+        self._past = past
+        while not self._ended and not self._beyond():
             self._more = asyncio.get_running_loop().create_future()
             try:
                 await self._more
@@ -86,6 +89,12 @@ class ChannelStream(asyncssh.SSHClientSession[bytes]):
         """See `Stream.write`."""
         assert self._channel is not None
         self._channel.write(octets)
+
+    def _beyond(self) -> bool:
+        """Whether anything has come that is not the beginning of what is waited past."""
+        if self._held > len(self._past):
+            return True
+        return self._held > 0 and not self._past.startswith(b"".join(self._pieces))
 
     def _wake(self) -> None:
         if self._more is not None and not self._more.done():

@@ -51,13 +51,14 @@ _Made = TypeVar("_Made")
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """What it took to change the fleet. `peak_kb`: the most memory beyond what the process held before."""
+    """What it took to change the fleet. `peak_kb`: the most memory beyond what the process held before; with plans."""
 
     seconds: float
     cpu_s: float
     peak_kb: int
+    plan_seconds: float = 0.0
+    """Before that, until all plans were computed, proven, stored and approved (ours only: the others have none)."""
     plan_cpu_s: float = 0.0
-    """Of `cpu_s`, until all plans were stored and approved (ours only)."""
 
 
 class _Meter:
@@ -70,12 +71,12 @@ class _Meter:
         self._cpu_s = cpu_s()
         self._began_s = time.monotonic()
 
-    def took(self, plan_cpu_s: float = 0.0) -> Took:
-        seconds, spent_s = time.monotonic() - self._began_s, cpu_s() - self._cpu_s
-        return Took(seconds, spent_s, _status_kb("VmHWM") - self._before_kb, plan_cpu_s)
+    def took(self) -> Took:
+        return Took(*self.spent(), _status_kb("VmHWM") - self._before_kb)
 
-    def spent_s(self) -> float:
-        return cpu_s() - self._cpu_s
+    def spent(self) -> tuple[float, float]:
+        """Seconds by the clock and of CPU, so far."""
+        return time.monotonic() - self._began_s, cpu_s() - self._cpu_s
 
 
 def cpu_s() -> float:
@@ -148,10 +149,11 @@ async def _ours(pipe: Connection, folder: Path, units: list[Unit], at_once: int,
         with _profiled(profile):
             meter = _Meter()
             plans = await _each(range(1, len(units) + 1), at_once, lambda entry: _planned(service, entry))
-            plan_cpu_s = meter.spent_s()
+            plan_seconds, plan_cpu_s = meter.spent()
             pushes = await _each(plans, at_once, lambda plan: service.start(Scope.everything(), plan, "ann"))
             await all_ended.wait()
-            took = meter.took(plan_cpu_s)
+            whole = meter.took()
+        took = Took(whole.seconds - plan_seconds, whole.cpu_s - plan_cpu_s, whole.peak_kb, plan_seconds, plan_cpu_s)
         for push_id in pushes:
             push = await service.status(Scope.everything(), push_id)
             if push.outcome is not Outcome.DONE:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests import frr
-from tests.controller.house import Fleet, House, ok, refused, serving
+from tests.controller.house import ROOT, Fleet, House, environment, ok, refused, serving
 from tests.controller.waiting_here import until
 from tests.drivers.example import lay_out
 
@@ -89,3 +92,21 @@ def test_a_real_frrouting_is_identified_planned_and_pushed_to_by_the_daemon(flee
     assert ended == "done"
     assert route in router.running()
     assert route in router.saved.read_text()
+
+
+def test_one_that_cannot_be_loaded_is_named_with_its_reason_when_the_daemon_starts(tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    (tmp_path / "kajitori_frr.py").write_text("import acme_sdk\n", encoding="utf-8")
+    known = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(tmp_path)))}
+    told = subprocess.run(
+        [sys.executable, "-m", "controller", "serve"],
+        env=environment(tmp_path / "data") | known,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert told.returncode == 2, told.stderr
+    assert "kajitori_frr:DRIVER of kajitori-frr 1.0 cannot be loaded: ModuleNotFoundError" in told.stderr
+    assert "uninstall it" in told.stderr
+    assert "Traceback" not in told.stderr

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
@@ -36,20 +37,32 @@ STORIES: Final = (
     "tests/faults/test_ios_writing.py",
     "tests/controller/test_generated_secrets.py",
 )
+STORY_S: Final = 1800
+"""Longest time of a story: with all of its cases, on a machine that is shared, two minutes do not do."""
 SLICE: Final = 40
 """Cuts that a process makes before the next ones are dealt out."""
 
 
-async def plan(families: Sequence[str], every: int, folder: Path) -> list[Work]:
+@dataclass(frozen=True)
+class Chosen:
+    """Which cuts: the dialogues of these families in these directions, after every n-th byte from the first on."""
+
+    families: Sequence[str]
+    directions: Sequence[cutting.Direction]
+    first: int
+    every: int
+
+
+async def plan(chosen: Chosen, folder: Path) -> list[Work]:
     """The slices of the whole; each dialogue is measured first."""
     template = folder / "head.db"
     await upgrade(f"sqlite:///{template}")
     found: list[Work] = []
-    for family in families:
+    for family in chosen.families:
         started = await _prepared(family, template, folder)
-        for direction in cutting.DIRECTIONS:
+        for direction in chosen.directions:
             whole = await cutting.length(started, folder, direction)
-            cuts = tuple(range(0, whole + 1, every))
+            cuts = tuple(range(chosen.first, whole + 1, chosen.every))
             sys.stdout.write(f"{family} {direction}: {whole} bytes, {len(cuts)} cuts\n")
             found += [Work(started, direction, cuts[at : at + SLICE], folder) for at in range(0, len(cuts), SLICE)]
     return found
@@ -67,26 +80,30 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="python -m tests.deep", description=__doc__)
     options.add_argument("families", nargs="*", default=FAMILIES, help="all of them by default")
     options.add_argument("--every", type=int, default=1, help="cut after every n-th byte only")
+    options.add_argument("--from", dest="first", type=int, default=0, help="begin after this many bytes")
+    options.add_argument("--direction", choices=cutting.DIRECTIONS, help="output is what the device sends; else both")
     options.add_argument("--workers", type=int, default=2)
     only = options.add_mutually_exclusive_group()
     only.add_argument("--cuts-only", action="store_true", help="leave out the kills and cancellations")
     only.add_argument("--kills-only", action="store_true", help="leave out the cuts")
-    chosen = options.parse_args()
-    unknown = set(chosen.families) - set(FAMILIES)
+    given = options.parse_args()
+    unknown = set(given.families) - set(FAMILIES)
     if unknown:
         options.error(f"no such families: {', '.join(sorted(unknown))}")
     os.environ[DEEP] = "1"
-    untrue = 0 if chosen.kills_only else _cuts(chosen.families, chosen.every, chosen.workers)
-    return int(bool(untrue) or (not chosen.cuts_only and _stories() != 0))
+    directions = (given.direction,) if given.direction else cutting.DIRECTIONS
+    chosen = Chosen(given.families, directions, given.first, given.every)
+    untrue = 0 if given.kills_only else _cuts(chosen, given.workers)
+    return int(bool(untrue) or (not given.cuts_only and _stories() != 0))
 
 
-def _cuts(families: Sequence[str], every: int, workers: int) -> int:
+def _cuts(chosen: Chosen, workers: int) -> int:
     """Make all cuts, and print what came of them; how many ended in anything but the truth."""
     started = time.monotonic()
     outcomes: dict[tuple[str, str], Counter[str]] = {}
     untrue: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        works = asyncio.run(plan(families, every, Path(folder)))
+        works = asyncio.run(plan(chosen, Path(folder)))
         sys.stdout.flush()
         with multiprocessing.get_context("spawn").Pool(workers) as pool:
             for done in pool.imap_unordered(carry_out, works):
@@ -110,7 +127,7 @@ def _stories() -> int:
     """The stories that take a few states in an ordinary run, with all of them; prints how many each file has."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "stories.xml"
-        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *STORIES]
+        command = [sys.executable, "-m", "pytest", "-q", f"--timeout={STORY_S}", f"--junitxml={report}", *STORIES]
         status = subprocess.run(command, check=False).returncode
         passed: Counter[str] = Counter()
         failed: Counter[str] = Counter()

@@ -10,7 +10,7 @@ import pytest
 from drivers.detection import detect
 from drivers.sessions.contract import Endpoint, Limits
 from drivers.simulator.ssh_device import CliDevice
-from inventory.errors import AuthenticationFailed, Conflict, IdentityMismatch
+from inventory.errors import AuthenticationFailed, Conflict, IdentityMismatch, Unreachable
 from inventory.secrets import Secret
 from tests.drivers.test_operating import FAMILIES, LIMITS, unit
 
@@ -57,4 +57,16 @@ async def test_another_host_key_gets_no_password_and_a_wrong_password_is_tried_o
         assert device.logins == ()
         with pytest.raises(AuthenticationFailed):
             await detect(to(device, "wrong"), wait=wait, limits=LIMITS)
+        assert len(device.logins) == 1
+
+
+async def test_a_device_that_accepts_and_is_silent_is_unreachable_in_time_and_nothing_else() -> None:
+    short = replace(LIMITS, handshake_s=0.5, prompt_s=0.5)
+    async with unit("ios") as device:
+        device.throw(greeting="silent")
+        with pytest.raises(Unreachable, match=f"port {device.port}"):
+            await detect(to(device), wait=wait, limits=short)
+        device.throw(greeting="normal", after_login="silent")
+        with pytest.raises(Unreachable):
+            await detect(to(device), wait=wait, limits=short)
         assert len(device.logins) == 1

@@ -14,7 +14,7 @@ from drivers.ios import identity, revert_minutes
 from drivers.plan import compute, difference_shown, digest
 from drivers.registry import driver
 from drivers.seil import DRIVER as SEIL
-from inventory.errors import BadInput, ConfigSyntax
+from inventory.errors import BadInput, ConfigSyntax, Conflict
 from inventory.plans import ConfigText
 from tests.bench import dialects as bench
 
@@ -179,3 +179,14 @@ def test_a_family_without_a_model_is_judged_by_what_its_driver_names() -> None:
     assert found.line.startswith("no username op")
     assert "opqrstuvwxyz" not in found.line
     assert compute(theirs, ios(BASE), changed("192.0.2.1", "192.0.2.9")).management_path == ()
+
+
+@pytest.mark.parametrize("of", ["the device runs", "is wanted"])
+def test_virtual_domains_are_refused_when_the_plan_is_made_with_their_line(of: str) -> None:
+    plain = "config system global\n    set hostname fw\nend\n"
+    divided = f"#config-version=FGT60F-7.4.4\nconfig vdom\n    edit root\n    next\nend\nconfig global\n{plain}end\n"
+    texts = (divided, plain) if of == "the device runs" else (plain, divided)
+    with pytest.raises(Conflict, match=f"Line 2 of what {of}, `config vdom`: virtual domains") as refused:
+        compute(driver("fortios"), ConfigText.single(texts[0]), ConfigText.single(texts[1]))
+    assert (refused.value.field, refused.value.facts["line"]) == ("line 2", 2)
+    assert "by hand" in refused.value.next_step

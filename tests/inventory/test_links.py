@@ -50,7 +50,12 @@ def test_a_published_figure_judges_the_device_and_not_the_line() -> None:
 
 @pytest.mark.parametrize(
     ("name", "inspected", "forwarding"),
-    [("FortiGate-60F", 700_000_000, 10_000_000_000), ("cisco 881", None, 198_000_000), ("CISCO1921/K9", None, 2.77e9)],
+    [
+        ("FortiGate-60F", 700_000_000, 10_000_000_000),
+        ("60f", 700_000_000, 10_000_000_000),
+        ("cisco 881", None, 198_000_000),
+        ("CISCO1921/K9", None, 2.77e9),
+    ],
 )
 def test_hardware_is_found_however_the_device_spells_itself(
     name: str, inspected: float | None, forwarding: float

@@ -10,6 +10,7 @@ import pytest
 from inventory.calendar import TOKYO
 from inventory.errors import BadInput, RuleViolation
 from inventory.maintenance import Interruption, MaintenanceWindow, Work, left_out, require_notified, require_window
+from inventory.periods import instant_ms
 
 pytestmark = pytest.mark.fast
 
@@ -117,9 +118,29 @@ def test_a_window_leaves_its_slots_out_and_the_half_hour_after_it() -> None:
 def test_a_window_has_a_length_and_hours_that_exist(
     length_ms: int, daily_min: tuple[int, int] | None, field: str | None
 ) -> None:
+    begin_ms = 1_750_000_000_000
     if field is None:
-        require_window(0, length_ms, daily_min)
+        require_window(begin_ms, begin_ms + length_ms, daily_min)
         return
     with pytest.raises(BadInput) as refused:
-        require_window(0, length_ms, daily_min)
+        require_window(begin_ms, begin_ms + length_ms, daily_min)
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "field"),
+    [
+        ("0001-01-01T00:00:00+14:00", "0001-01-02T00:00:00+00:00", "start"),
+        ("1970-12-31T23:59:59+00:00", "1971-02-01T00:00:00+00:00", "start"),
+        ("2199-12-31T00:00:00+00:00", "2200-01-01T00:00:00+00:00", "end"),
+        ("1971-01-01T00:00:00+00:00", "1971-01-02T00:00:00+00:00", None),
+    ],
+)
+def test_a_window_lies_in_years_that_have_instants_in_every_zone(start: str, end: str, field: str | None) -> None:
+    begin_ms, end_ms = (instant_ms(datetime.fromisoformat(text)) for text in (start, end))
+    if field is None:
+        require_window(begin_ms, end_ms, None)
+        return
+    with pytest.raises(BadInput) as refused:
+        require_window(begin_ms, end_ms, None)
     assert refused.value.field == field

@@ -15,7 +15,8 @@ from inventory.forecast import NoDate, Outlook
 from inventory.linkdays import Hour, LinkDay, usual_busy_hour
 from inventory.links import CapacityKind, Direction, Governing
 from inventory.metering import Interval
-from inventory.proposals import ModelOffer, Need, Remedy, RemedyKind
+from inventory.proposalreasons import WORDS, WORDS_JA
+from inventory.proposals import LineNeed, ModelOffer, Need, Remedy, RemedyKind
 from inventory.proposaltext import Facts, TrackRecord, evidence, sentence
 from inventory.proposalwords import sentence_ja
 
@@ -151,3 +152,54 @@ def test_figures_of_one_box_of_an_outside_driver_are_not_those_of_all_its_boxes(
     book = ModelBook([PublishedModel("lab server", "frr", "lab", forwarding_bps=10**10, model=box.key)])
     found = book.find("lab server", box.key)
     assert (found is not None, book.find("another", box.key)) == (True, None)
+
+
+def uneven(up_bps: float | None, offered_bps: float | None = None) -> Facts:
+    """The line is wide down; up it lets through less, or nobody said what."""
+    directions = (LineNeed(Direction.DOWN, 1e9, 300e6), LineNeed(Direction.UP, up_bps, 90e6))
+    return replace(
+        FACTS,
+        need=replace(FACTS.need, line_bps=300e6, directions=directions),
+        remedy=Remedy(RemedyKind.LINE, line_rate_bps=offered_bps),
+    )
+
+
+def test_of_an_uneven_line_both_rates_are_named_and_the_one_that_is_short() -> None:
+    assert (
+        "Recommended: a line of 352.9 Mbit/s or more down and 105.9 Mbit/s or more up (now down 1,000.0 Mbit/s, "
+        "enough; up 100.0 Mbit/s, short); the router's" in sentence(uneven(100e6))
+    )
+    assert (
+        "提案：下り352.9 Mbit/s以上・上り105.9 Mbit/s以上の回線"
+        "（現在は下り1,000.0 Mbit/sで十分、上り100.0 Mbit/sで不足）。" in sentence_ja(uneven(100e6))
+    )
+    offered = uneven(100e6, offered_bps=500e6)
+    assert "a line of 500.0 Mbit/s in each direction (now down" in sentence(offered)
+    assert "上り下りとも500.0 Mbit/sの回線（現在は" in sentence_ja(offered)
+    assert evidence(offered)["need"]["directions"][1] == {  # type: ignore[index]  # JSON-ready, so of objects
+        "direction": "up",
+        "rate_bps": 100e6,
+        "need_bps": 90e6,
+        "least_bps": 90e6 / 0.85,
+        "short": True,
+    }
+
+
+def test_a_rate_that_nobody_said_is_neither_short_nor_enough() -> None:
+    assert "; up not known)" in sentence(uneven(None))
+    assert "上りは不明）" in sentence_ja(uneven(None))
+
+
+def test_of_an_even_line_one_rate_is_enough() -> None:
+    even = uneven(1e9)
+    assert "a line of 352.9 Mbit/s or more; the router's" in sentence(even)
+    assert "提案：352.9 Mbit/s以上の回線。" in sentence_ja(even)
+
+
+@pytest.mark.parametrize("reason", sorted(WORDS_JA))
+def test_a_reason_is_told_in_words_and_not_by_its_code(reason: str) -> None:
+    for kind in (RemedyKind.LINE, RemedyKind.NONE):
+        found = replace(FACTS, remedy=Remedy(kind, reason))
+        assert WORDS[reason] in sentence(found)
+        assert WORDS_JA[reason] in sentence_ja(found)
+        assert reason not in sentence_ja(found)

@@ -55,6 +55,7 @@ device_interfaces: Final = Table(
     base.text("alias"),
     Column("speed_bps", BigInteger, nullable=True),
     number("up", nullable=True),
+    number("half_duplex", nullable=True),
     ms("first_ms"),
     ms("seen_ms"),
     # Since when the agent does not name it any more.

@@ -158,6 +158,8 @@ proposal_checks: Final = Table(
     number("proposed"),
     base.text("reason"),
     ms("made_ms"),
+    # What the reason rests on, as JSON.
+    base.text("facts", nullable=True),
 )
 
 # Figures that operators entered; the newest row of a piece of hardware counts, and goes before what is shipped.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.controller.house import Fleet, ok, refused
+from tests.controller.house import Fleet, House, ok, refused
 
 LONG = "".join(f"interface.ge{n}.description: port {n}\n" for n in range(700))
 
@@ -28,6 +28,26 @@ def test_a_long_text_is_read_beside_the_loop_and_refused_with_its_line(fleet: Fl
     other = ok(fleet.api.put(path, json={"modules": [{"text": LONG + "hostname: osaka\n"}]}))
     shown = ok(fleet.api.get(f"/configs/{version['id']}/diff/{other['id']}"))["lines"]
     assert [line for line in shown if line.startswith("+")] == ["+hostname: osaka"]
+
+
+def test_versions_of_two_places_are_compared_and_their_secrets_stay_masked(house: House, fleet: Fleet) -> None:
+    versions = []
+    for name, secret in (("kobe", "planted-in-kobe"), ("nara", "planted-in-nara")):
+        entry, _ = place(fleet, fleet.ssh())
+        text = f"hostname {name}\nsnmp-server community {secret} RO\nntp server 192.0.2.1\n"
+        versions.append(
+            ok(fleet.api.put(f"/entries/{entry}/configs/working", json={"modules": [{"text": text}]}))["id"]
+        )
+    answer = fleet.api.get(f"/configs/{versions[0]}/diff/{versions[1]}")
+    lines = ok(answer)["lines"]
+    assert [line for line in lines if "hostname" in line] == ["-hostname kobe", "+hostname nara"]
+    assert [line for line in lines if "community" in line] == [
+        f"{sign}snmp-server community ‹masked› RO" for sign in "-+"
+    ]
+    assert "planted" not in answer.text
+    stranger = ok(fleet.api.post("/contractors", json={"name": f"stranger {versions[0]}"}))["key"]
+    key = ok(fleet.api.post("/api-keys", json={"name": "eve", "role": "contractor", "contractor": stranger}))["key"]
+    refused(house.client(key).get(f"/configs/{versions[0]}/diff/{versions[1]}"), 404, "not-found")
 
 
 def test_a_startup_is_released_only_where_the_adapter_pulls_it(fleet: Fleet) -> None:

@@ -11,27 +11,20 @@ from typer.testing import CliRunner
 
 from controller.cli.app import app
 from drivers.simulator.ios_cli import IosDevice
+from drivers.simulator.ios_tree import IosNode
 from tests.controller.api.arranged import write
 from tests.controller.house import Fleet, House, ok, refused, serial
-from tests.controller.routers import USERNAME, router
+from tests.controller.seated import seated
 from tests.controller.waiting_here import until
 
-PASSWORD = "correct horse"
 SECRET = "Pl7c61f0b2a94d"
 
 
 @pytest.fixture
 def place(fleet: Fleet) -> Iterator[tuple[str, IosDevice]]:
     """An entry, and the router that runs in it."""
-    name = serial()
-    with router(name, password=PASSWORD) as device:
-        endpoint = {"host": "127.0.0.1", "port": device.port, "username": USERNAME, "password": PASSWORD}
-        seat = {"management": fleet.management()}
-        entry = fleet.register(fleet.ssh(serial_number=name, endpoint=endpoint, place=seat))["place"]
-        for item in ("line", "site", "installation", "other", "device"):
-            ok(fleet.api.put(f"/adapters/{name}/checklist/{item}", json={}))
-        ok(fleet.api.post(f"/adapters/{name}/identify"))
-        yield entry, device
+    with seated(fleet) as made:
+        yield made
 
 
 def somebody(house: House, fleet: Fleet, name: str) -> httpx.Client:
@@ -71,6 +64,53 @@ def test_a_plan_that_cuts_us_off_says_where_and_waits_for_two_people(
     assert ok(ann.get(plan))["standing"] == "started"
     ok(bob.post(f"/pushes/{push['id']}/cancel"))
     assert " shutdown\n" not in device.running_text()
+
+
+def renamed(device: IosDevice, words: str) -> None:
+    """Somebody changes the description of the second interface at the router itself."""
+    second = next(node for node in device.running.children if node.text == "interface GigabitEthernet0/1")
+    others = [node for node in second.children if not node.text.startswith("description ")]
+    second.children[:] = [IosNode(f"description {words}"), *others]
+
+
+def test_a_scheduled_push_whose_router_was_changed_meanwhile_sends_nothing_and_leads_to_a_new_plan(
+    house: House, fleet: Fleet, place: tuple[str, IosDevice]
+) -> None:
+    entry, device = place
+    write(fleet, entry, device.running_text().replace(" description uplink\n", " description uplink of Kobe\n"))
+    made = ok(fleet.api.post("/plans", json={"entry": entry}))
+    assert made["push"] is None
+    plan = f"/plans/{made['id']}"
+    ok(fleet.api.post(f"{plan}/approve"))
+    later = (datetime.now(UTC) + timedelta(days=20)).isoformat()
+    push = ok(fleet.api.post("/pushes", json={"plan": made["id"], "not_before": later}))["id"]
+    assert ok(fleet.api.get(plan))["push"] == push
+    assert "waits for its turn" in ok(fleet.api.get(f"/pushes/{push}/explain"))["summary"]
+
+    renamed(device, "changed at the router")
+    again = ok(fleet.api.post(f"{plan}/recompute"))
+    told = ok(fleet.api.get(f"/pushes/{push}/explain"))
+    assert "would send nothing: the device has changed since the plan was made" in told["summary"]
+    assert told["next_action"] == f"Cancel it, and have plan {made['id']} recomputed."
+    ok(fleet.api.post(f"/pushes/{push}/cancel"))
+
+    ok(fleet.api.post(f"/plans/{again['id']}/approve"))
+    renamed(device, "changed once more")
+    soon = (datetime.now(UTC) + timedelta(seconds=0.5)).isoformat()
+    push = ok(fleet.api.post("/pushes", json={"plan": again["id"], "not_before": soon}))["id"]
+    ended = until(lambda: ok(fleet.api.get(f"/pushes/{push}"))["outcome"], what="the end of the push")
+    assert ended == "not-done"
+    told = ok(fleet.api.get(f"/pushes/{push}/explain"))
+    assert "has changed since the plan was made; nothing was sent" in told["summary"]
+    assert f"have plan {again['id']} recomputed" in told["next_action"]
+    assert device.log.count("line") == 0
+    where = ["--url", house.url, "--key-file", str(house.directory / "admin.key")]
+    shown = CliRunner().invoke(app, ["push", "show", str(push), *where])
+    assert "+ description changed once more" in shown.stdout, "what has changed is said too"
+
+    anew = CliRunner().invoke(app, ["push", "recompute", str(again["id"]), *where])
+    assert "uplink of Kobe" in anew.stdout
+    assert "- description changed once more" in anew.stdout, "the new plan shows that the change of another is undone"
 
 
 def test_a_plan_is_recomputed_to_the_same_config(fleet: Fleet, place: tuple[str, IosDevice]) -> None:

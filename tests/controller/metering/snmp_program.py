@@ -12,6 +12,7 @@ Oid = tuple[int, ...]
 
 UPTIME: Final = (1, 3, 6, 1, 2, 1, 1, 3, 0)
 IF: Final = (1, 3, 6, 1, 2, 1, 2, 2, 1)
+DUPLEX: Final = (1, 3, 6, 1, 2, 1, 10, 7, 2, 1, 19)
 IF_X: Final = (1, 3, 6, 1, 2, 1, 31, 1, 1, 1)
 INTEGER, OCTETS, OID, SEQUENCE, TICKS, COUNTER64, GAUGE = 0x02, 0x04, 0x06, 0x30, 0x43, 0x46, 0x42
 NO_INSTANCE, END_OF_VIEW = b"\x81\x00", b"\x82\x00"
@@ -26,6 +27,9 @@ class Port:
     into: int | str
     out: int | str = 0
     mbps: int = 1_000
+    duplex: int | None = None
+    """dot3StatsDuplexStatus; None: the agent has no EtherLike-MIB."""
+    last_change: int = 0
 
 
 @dataclass
@@ -36,6 +40,8 @@ class Agent:
     uptime_cs: Callable[[], int]
     ports: dict[int, Port] = field(default_factory=dict)
     """By index."""
+    odd: dict[Oid, bytes] = field(default_factory=dict)
+    """Values on the wire in place of what would be there."""
     delay_s: float = 0.0
     port: int = 0
     asked: int = 0
@@ -50,8 +56,11 @@ class Agent:
                 (*IF_X, 15, index): _tlv(GAUGE, _unsigned(one.mbps)),
                 (*IF_X, 19, index): _tlv(TICKS, b"\0"),
                 (*IF, 8, index): _tlv(INTEGER, b"\1"),
+                (*IF, 9, index): _tlv(TICKS, _unsigned(one.last_change)),
             }
-        return dict(sorted(found.items()))
+            if one.duplex is not None:
+                found[*DUPLEX, index] = _tlv(INTEGER, bytes((one.duplex,)))
+        return dict(sorted((found | self.odd).items()))
 
 
 @asynccontextmanager

@@ -150,6 +150,11 @@ async def test_a_link_is_made_changed_and_given_a_capacity(api: httpx.AsyncClien
     assert [(c["down_bps"], c["valid_to"]) for c in shown] == [(50_000_000, "2025-11-01"), (80_000_000, None)]
     nothing = {"kind": "line", "valid_from": "2025-10-01"}
     assert (await api.post(f"/links/{number}/capacities", json=nothing)).status_code == 422
+    for day in ("0001-01-01", "9999-12-31"):
+        never = await api.post(f"/links/{number}/capacities", json=rate | {"valid_from": day})
+        assert (never.status_code, never.json()["field"]) == (422, "valid_from")
+    kept = (await api.get(f"/links/{number}/capacities")).json()
+    assert [c for c in kept if c["kind"] == "line"] == shown
     (one,) = [link for link in (await api.get("/links")).json()["items"] if link["id"] == number]
     assert one["line_type"] == "pppoe"
 
@@ -205,6 +210,16 @@ async def test_cron_gets_exit_0_for_a_final_report_and_3_for_a_provisional_one(
         status, said = await run(*about, "--day", yesterday)
         assert (status, "final" in said) == (0, True)
         assert await run(*about, "--day", yesterday) == (status, said)
+        other = tmp_path / "other"
+        words = ("--day", yesterday, "--lang", "ja", "--format", "html", "--format", "csv")
+        assert (await run(*about[:4], "--output", str(other), *words))[0] == 0
+        shown = {file.suffix: file.read_bytes() for file in other.iterdir()}
+        assert (set(shown), b'lang="ja"' in shown[".html"]) == ({".html", ".csv"}, True)
+        assert shown[".csv"].decode("utf-8-sig").startswith("報告書,")
+        blocked = [*about[:4], "--output", str(past), "--day", yesterday, *options]
+        done = await asyncio.to_thread(CliRunner().invoke, app, blocked, env=environment)
+        assert isinstance(done.exception, BadInput), "the command line tells it and ends with 2"
+        assert done.exception.field == "output"
         assert (await run(*about, "--day", today))[0] == 3
         status, said = await run("link", "congestion", "--level", "2")
         assert (status, "wan1" in said) == (0, True)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from controller.keyring import Keyring
+from controller.metering import poller
 from controller.metering.poller import CounterPoller
 from controller.metering.series import link_series
-from controller.store import counteragents, traffic
+from controller.store import counteragents, falls, traffic
 from controller.store.counteragents import Source
 from controller.store.links import NewLink, add
+from drivers.sessions.counting import FoundInterface, InterfaceCounters
 from drivers.sessions.forti_counters import FortiTarget
 from inventory.counters import Flag
 from inventory.countersources import CounterAgent, SourceState
@@ -201,3 +203,107 @@ async def test_a_fortigate_without_snmp_is_metered_over_rest_and_never_with_anot
     assert "certificate" in told.reason
     assert len(heard) == sent  # no token went there
     assert TOKEN not in told.reason
+
+
+async def test_half_duplex_and_a_state_that_was_come_to_anew_between_two_polls_are_kept(
+    place: Place, keyring: Keyring, agent: Agent
+) -> None:
+    agent.ports = {1: Port("wan1", 10 * MB, duplex=2, last_change=500), 2: Port("lan", 0, duplex=3), 3: Port("x", 0)}
+    polling = await polled(place, keyring, (place.adapter_id, by_snmp(agent)))
+    async with place.database.read() as tx:
+        told = {one.found.name: one.found.half_duplex for one in await counteragents.interfaces(tx, EVERYTHING, 1)}
+        assert await counteragents.half_duplex(tx, place.adapter_id, ["wan1", "lan", "x"]) == ["wan1"]
+    assert told == {"wan1": True, "lan": False, "x": None}
+    await next_round(place, polling)
+    agent.ports[1].last_change = 360_500
+    await next_round(place, polling)
+    async with place.traffic.read() as tx:
+        ids = await traffic.interface_ids(tx, [(place.entry_id, "wan1")])
+        assert len(await falls.of_interfaces(tx, list(ids.values()), 0, 2**60)) == 1
+
+
+class Shrinking(Agent):
+    """Its second interface goes in the middle of the walk."""
+
+    def table(self) -> dict[snmp_program.Oid, bytes]:
+        if self.asked > 1:
+            self.ports.pop(2, None)
+        return super().table()
+
+
+async def test_an_interface_that_goes_while_the_table_is_read_is_no_trouble_of_the_others(
+    place: Place, keyring: Keyring, agent: Agent
+) -> None:
+    start_ms = place.clock.now_ms()
+    ports = {1: Port("wan1", 10 * MB), 2: Port("wan2", 0)}
+    async with snmp_program.running(Shrinking(COMMUNITY, agent.uptime_cs, ports)) as shrinking:
+        polling = await polled(place, keyring, (place.adapter_id, by_snmp(shrinking)))
+        shrinking.ports[1].into = 12 * MB
+        assert await next_round(place, polling) == 1
+    (told,) = await states(place, place.adapter_id)
+    assert told.state is SourceState.OK
+    assert await counted(place, place.entry_id, start_ms) == (2 * MB, {Flag.MEASURED})
+
+
+LONG = b"\x46\x08" + b"\x7f" * 8
+"""A Counter64 where a smaller type stands."""
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {snmp_program.UPTIME: LONG},
+        {(*snmp_program.IF_X, 15, 1): LONG},
+        {(*snmp_program.IF_X, 19, 1): LONG},
+        {(*snmp_program.IF, 9, 1): LONG},
+    ],
+    ids=["uptime", "speed", "discontinuity", "last change"],
+)
+async def test_a_number_that_no_agent_may_give_is_a_lie_and_its_neighbour_is_read_on(
+    place: Place, keyring: Keyring, agent: Agent, odd: dict[snmp_program.Oid, bytes]
+) -> None:
+    start_ms = place.clock.now_ms()
+    honest_id, honest_entry = await neighbour(place)
+    async with snmp_program.running(Agent(COMMUNITY, agent.uptime_cs, {1: Port("wan1", 70 * MB)})) as honest:
+        polling = await polled(place, keyring, (place.adapter_id, by_snmp(agent)), (honest_id, by_snmp(honest)))
+        agent.odd, honest.ports[1].into = odd, 71 * MB
+        await next_round(place, polling)
+        liar, other = await states(place, place.adapter_id, honest_id)
+    assert (liar.state, other.state) == (SourceState.LYING, SourceState.OK)
+    assert await counted(place, honest_entry, start_ms) == (MB, {Flag.MEASURED})
+
+
+async def test_names_that_are_padded_and_indexes_that_no_interface_has_trouble_nobody(
+    place: Place, keyring: Keyring, agent: Agent
+) -> None:
+    agent.ports = {1: Port("wan1\0\0", 10 * MB), 2**31: Port("far", 0)}
+    await polled(place, keyring, (place.adapter_id, by_snmp(agent)))
+    (told,) = await states(place, place.adapter_id)
+    async with place.database.read() as tx:
+        named = [one.found.name for one in await counteragents.interfaces(tx, EVERYTHING, place.adapter_id)]
+    assert (told.state, named) == (SourceState.OK, ["wan1"])
+
+
+class Broken:
+    """A reader with a fault of its own."""
+
+    async def discover(self) -> list[FoundInterface]:
+        raise LookupError("a fault in a driver")
+
+    async def read(self, names: Sequence[str]) -> list[InterfaceCounters]:
+        raise LookupError("a fault in a driver")
+
+
+async def test_a_fault_in_the_reading_of_one_device_is_told_there_and_holds_up_no_other(
+    place: Place, keyring: Keyring, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = poller.reader_of
+    honest_id, _ = await neighbour(place)
+    async with snmp_program.running(Agent(COMMUNITY, agent.uptime_cs, {1: Port("wan1", 70 * MB)})) as honest:
+        monkeypatch.setattr(
+            poller, "reader_of", lambda one, *rest: Broken() if one.port == agent.port else whole(one, *rest)
+        )
+        await polled(place, keyring, (place.adapter_id, by_snmp(agent)), (honest_id, by_snmp(honest)))
+        broken, other = await states(place, place.adapter_id, honest_id)
+    assert (broken.state, other.state) == (SourceState.LYING, SourceState.OK)
+    assert broken.reason == "not understood: LookupError"

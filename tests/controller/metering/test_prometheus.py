@@ -12,12 +12,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from controller.api.app import build
 from controller.keyring import Keyring
 from controller.settings import MetricsSettings
 from controller.store import alarms, api_keys, events, telemetry
 from controller.store.scope import By
+from controller.store.tables.inventory import adapters
 from controller.telemetry import exposition
 from controller.telemetry.exposition import Sample, metric
 from controller.telemetry.forwarding import RemoteWriter
@@ -202,10 +204,25 @@ async def test_level_busy_hour_and_coverage_are_the_same_in_rest_and_in_the_scra
         about = {"link": place.link.id, "direction": day["direction"], "place": "Osaka 2"}
         assert value(text, "kajitori_link_coverage_ratio", **about) == day["coverage"]
         assert value(text, "kajitori_link_unknown_slots", **about) == day["unknown_slots"]
+        assert value(text, "kajitori_link_hot_slots", **about) == day["hot90"]
         if day["busy_util"] is not None:
             assert value(text, "kajitori_link_busy_hour_ratio", **about) == day["busy_util"]
     for one in levels:
         assert value(text, "kajitori_link_level", link=place.link.id, direction=one["direction"]) == one["level"]
+
+
+@ON_SQLITE
+async def test_of_a_direction_without_a_capacity_no_slot_is_told_to_be_hot_or_not(
+    place: Place, keyring: Keyring
+) -> None:
+    async with place.database.write() as tx:
+        await tx.execute(update(adapters).values(hardware="a box that nobody published figures of"))
+    await metered(place, 2)
+    async with rest(place, keyring) as api:
+        text = (await api.get("/metrics/links")).text
+    hot = [line for line in text.splitlines() if line.startswith("kajitori_link_hot_slots{")]
+    assert len(hot) == 2
+    assert 'direction="device"' not in "".join(hot)
 
 
 @ON_SQLITE

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
+from controller.api.proposals import CheckView
 from controller.store import links, proposalfacts, proposals
 from controller.store.proposals import NewProposal, Proposal
 from controller.store.scope import Scope
@@ -21,6 +22,7 @@ from inventory.calendar import tokyo_day
 from inventory.errors import Conflict, NotFound
 from inventory.links import Capacity, CapacityKind
 from inventory.periods import Period
+from inventory.proposalreasons import WORDS
 from inventory.reporting import Format, Language, Subject
 from tests.controller.metering.conftest import EVERYTHING, Place
 from tests.controller.metering.reporting import BUSY, ON_SQLITE, as_json, service, yesterday
@@ -236,3 +238,9 @@ async def _counts(place: Place) -> list[int | None]:
     """What a change would leave behind: applications, placements, pushes."""
     async with place.database.read() as tx:
         return [await tx.scalar(select(func.count()).select_from(t)) for t in (applications, placements, pushes)]
+
+
+def test_every_reason_that_rest_documents_has_words_and_no_two_read_the_same() -> None:
+    told = CheckView.model_fields["reason"].description or ""
+    assert [reason for reason in WORDS if reason not in told and reason != "none"] == []
+    assert len(set(WORDS.values())) == len(WORDS)

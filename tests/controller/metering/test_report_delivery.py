@@ -19,8 +19,9 @@ from aiosmtpd.controller import Controller
 from sqlalchemy import select
 
 from controller.keyring import Keyring
+from controller.reports import delivering
 from controller.reports.delivering import Deliverer
-from controller.reports.sending import MINUTES_BETWEEN, require_target, shown
+from controller.reports.sending import MINUTES_BETWEEN, Parcel, require_target, shown
 from controller.reports.service import ReportService
 from controller.settings import DeliverySettings, MailSettings, Settings
 from controller.store import deliveries
@@ -315,6 +316,11 @@ async def test_a_folder_gets_whole_files_and_nothing_outside_its_own(post: Calla
     assert delivery.state == "sent"
     written = sorted(path.suffix for path in (tmp_path / "delivered/bakery/daily").iterdir())
     assert written == [".csv", ".json"]
+    taken = tmp_path / "delivered/bakery/daily"
+    (taken / "in the way.csv").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        delivering.write(taken, Parcel(delivery, b"", [("in the way.csv", Format.CSV, b"half")]))
+    assert [path.name for path in taken.iterdir() if path.name.endswith(".half")] == []
     for target in ("../up", "/etc", "a/../b", ".hidden", "a//b"):
         with pytest.raises(BadInput, match=r"delivery\.folder"):
             require_target(NewRecipient(Way.FOLDER, target, BOTH_FILES), daily.settings)

@@ -177,7 +177,7 @@ async def test_what_is_to_be_closed_or_forgotten_is_found_without_reading_400_da
                 assert "history" in statement or not any(detail.startswith("SCAN") for detail in details), details
     finally:
         await database.close()
-    assert len(asked) == 5
+    assert len(asked) == 6
 
 
 @pytest.mark.fast

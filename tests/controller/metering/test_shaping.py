@@ -93,3 +93,31 @@ async def test_a_link_that_is_added_after_the_reading_gets_its_shaper_too(place:
     ((link, capacity),) = [(one.link, one.capacity) for one in found]
     assert (link.id, capacity.down_bps, capacity.up_bps) == (added.id, 20_000_000, None), "a LAN side sends down"
     assert await watch.look() is None
+
+
+async def test_what_gives_no_rate_is_told_where_capacities_are_listed_and_changes_no_judgement(
+    place: Place, keyring: Keyring
+) -> None:
+    watch = ShaperWatch(place.database, keyring, place.clock, place.metering.rejudge)
+    part = (
+        'config firewall shaping-policy\n    edit 7\n        set dstintf "wan1"\n        set traffic-shaper "slow"\n'
+        "    next\nend\n"
+    )
+    await read(place, keyring, PLAIN + part)
+    assert await watch.look()
+    (told,) = [one for one in await known(place) if one.kind is CapacityKind.SHAPED]
+    assert (told.down_bps, told.up_bps) == (None, None)
+    assert "shaping-policy 7 holds the sessions that it matches (traffic-shaper slow)" in told.reason
+    up = governing(place.link, await known(place), Direction.UP, today(place))
+    assert up is not None
+    assert up.kind is CapacityKind.LINE
+    await read(place, keyring, SHAPED + part)
+    assert await watch.look()
+    place.clock.advance(2 * DAY_MS / 1000)
+    await read(place, keyring, SHAPED)
+    assert await watch.look()
+    (now,) = [one for one in await known(place) if one.kind is CapacityKind.SHAPED and one.holds_on(today(place))]
+    assert now.reason == "shaper in the running configuration"
+    up = governing(place.link, await known(place), Direction.UP, today(place))
+    assert up is not None
+    assert (up.used_bps, (today(place) - up.since).days) == (20_000_000, 2), "other words begin no new history"

@@ -172,6 +172,16 @@ async def test_a_wrong_password_of_version_3_is_told_and_the_password_is_not_in_
     assert "another" not in f"{failed.value!r} {failed.value.message} {failed.value.facts}"
 
 
+async def test_a_user_without_the_authentication_that_the_agent_wants_is_refused_and_not_without_interfaces(
+    agent: snmpd.Agent,
+) -> None:
+    bare = replace(as_user(agent), user=SnmpUser("reader"))
+    with pytest.raises(AuthenticationFailed):
+        await SnmpReader(bare, lambda: 1).read(["lo"])
+    with pytest.raises(AuthenticationFailed):
+        await SnmpReader(bare, lambda: 1).discover()
+
+
 async def test_an_interface_that_does_not_exist_is_left_out(agent: snmpd.Agent) -> None:
     reader = SnmpReader(target(agent), lambda: 1_000)
     assert [c.name for c in await reader.read(["ge99", "lo"])] == ["lo"]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.controller.api.arranged import write
 from tests.controller.house import Fleet, House, ok, serving
+from tests.controller.seated import seated
 
 
 @pytest.fixture
@@ -73,8 +76,44 @@ def test_a_link_and_its_explanation(browser: httpx.Client, fleet: Fleet) -> None
     assert told["facts"][0]["source"] in page
 
 
+def test_a_plan_is_shown_with_its_lines_its_doubts_and_its_push_and_without_its_secrets(
+    browser: httpx.Client, fleet: Fleet
+) -> None:
+    secret = "Pl5e02d1c9f7"
+    with seated(fleet) as (entry, device):
+        wanted = device.running_text().replace(" description uplink\n", " description <b>uplink</b>\n shutdown\n")
+        lines = f"snmp-server community {secret} RO\n"
+        write(fleet, entry, wanted.replace("end\n", f"{lines}end\n"))
+        made = ok(fleet.api.post("/plans", json={"entry": entry}))
+    page = text(browser.get(f"/status/plans/{made['id']}"))
+    rare = [f"{one['on']} of {one['of']}" for one in made["diff_lines"] if one["of"]]
+    for said in (made["proof"], made["guard"], "0 of 2", *made["remediation"], *made["rollback"], *rare):
+        assert said in page
+    assert all(one["text"] in page for one in made["diff_lines"])
+    assert made["management_path"][0]["reason"] in page
+    assert "+ description <b>uplink</b>" in page
+    assert "<b>" not in browser.get(f"/status/plans/{made['id']}").text
+    assert secret not in page
+    assert "snmp-server community ‹masked› RO" in page
+    assert f'href="/status/plans/{made["id"]}"' in text(browser.get("/status"))
+
+    ok(fleet.api.post(f"/plans/{made['id']}/approve"))
+    other = ok(fleet.api.post("/api-keys", json={"name": f"second-{entry}", "role": "operator"}))["key"]
+    second = {"Authorization": f"Bearer {other}"}
+    ok(fleet.api.post(f"/plans/{made['id']}/approve", headers=second))
+    month = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    push = ok(fleet.api.post("/pushes", json={"plan": made["id"], "not_before": month}))["id"]
+    page = text(browser.get(f"/status/plans/{made['id']}"))
+    assert "2 of 2" in page
+    assert f"second-{entry}" in page
+    assert "waits for its turn" in page
+    assert f'href="/status/pushes/{push}"' in page
+    assert f'href="/status/plans/{made["id"]}"' in text(browser.get(f"/status/pushes/{push}"))
+    ok(fleet.api.post(f"/pushes/{push}/cancel"))
+
+
 def test_what_is_not_there_is_a_page_too(browser: httpx.Client) -> None:
-    for path in ("/status/adapters/NOBODY", "/status/pushes/999999", "/status/links/999999"):
+    for path in ("/status/adapters/NOBODY", "/status/pushes/999999", "/status/plans/999999", "/status/links/999999"):
         answer = browser.get(path)
         assert answer.status_code == 404
         assert "Next:" in text(answer)

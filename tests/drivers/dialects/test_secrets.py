@@ -28,6 +28,11 @@ PLACES = {
         "snmp-server host 192.0.2.1 vrf MGMT traps version 3 priv {} bgp",
         "snmp-server user u g v3 auth sha {} priv aes 128 other",
         "snmp-server user u g v3 auth md5 other priv aes 128 {}",
+        "snmp-server user u g v3 auth sha-2 256 {} priv aes 256 other",
+        "aaa server radius proxy\n client 192.0.2.0 255.255.255.0 key 7 {}",
+        "crypto key import rsa K exportable pem terminal {}",
+        "crypto pki export T pem url flash:x 3des {}",
+        "event manager environment _mail_password {}",
         "snmp-server user u g v3 auth sha other priv des56 x priv 3des {}",
         "tacacs-server host 192.0.2.1 key 7 {}",
         "radius-server key {}",
@@ -67,6 +72,11 @@ PLACES = {
         "crypto pki x\n-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----",
     ],
     "block": [
+        "config router rip\n config interface\n  edit wan1\n   set auth-string {}\n  next\n end\nend",
+        'config system automation-action\n edit a\n  set headers "Authorization: Bearer {}"\n next\nend',
+        "config system automation-action\n edit a\n  config http-headers\n   edit 1\n    set key Authorization\n"
+        '    set value "Bearer {}"\n   next\n  end\n next\nend',
+        "config user fortitoken\n edit F\n  set activation-code {}\n next\nend",
         "config system admin\n    edit a\n        set password ENC {}\n    next\nend",
         "config system admin\n    edit a\n        set password {}\n    next\nend",
         'config vpn ipsec phase1-interface\n    edit a\n        set psksecret "{} and\nmore"\n    next\nend',

@@ -115,8 +115,10 @@ async def test_another_certificate_gets_no_token(tmp_path: Path) -> None:
         (503, {}, Unreachable),
         (200, b"[", ProtocolViolation),
         (200, {"results": {"wan1": {"rx_bytes": -1, "tx_bytes": 0}}}, ProtocolViolation),
+        (200, {"results": {"wan1": {"rx_bytes": "²", "tx_bytes": 0}}}, ProtocolViolation),
+        (200, {"results": {"wan1": {"rx_bytes": "9" * 5_000, "tx_bytes": 0}}}, ProtocolViolation),
     ],
-    ids=["401", "login-page", "busy", "no-json", "wrong-type"],
+    ids=["401", "login-page", "busy", "no-json", "wrong-type", "no-digit", "too-many-digits"],
 )
 async def test_what_is_no_answer_is_told_and_the_token_is_not(
     tmp_path: Path, status: int, table: object, error: type[Exception]
@@ -125,6 +127,20 @@ async def test_what_is_no_answer_is_told_and_the_token_is_not(
         with pytest.raises(error) as failed:
             await FortiReader(target, lambda: 1).read(["wan1"])
     assert TOKEN not in str(failed.value)
+
+
+@pytest.mark.parametrize("speed", [float("nan"), float("inf"), -1000.0, 1e300, "fast", True])
+async def test_a_speed_that_no_port_has_is_not_known(tmp_path: Path, speed: object) -> None:
+    row = {"rx_bytes": 1, "tx_bytes": 1, "speed": speed, "alias": "to\x00kyo"}
+    async with device(tmp_path, 200, {"results": {"wan1": row, "wan\x002": row}}) as (target, _):
+        (found,) = await FortiReader(target, lambda: 1).read(["wan1"])
+        (named,) = await FortiReader(target, lambda: 1).discover()
+    assert (found.speed_bps, named.speed_bps, named.name, named.alias) == (None, None, "wan1", "tokyo")
+
+
+async def test_a_host_that_is_no_name_is_unreachable() -> None:
+    with pytest.raises(Unreachable):
+        await FortiReader(FortiTarget("a..b", 443, Secret(TOKEN), "00" * 32), lambda: 1).read(["wan1"])
 
 
 @pytest.mark.fast
