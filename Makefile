@@ -10,6 +10,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 FUZZ_S ?= 600
 DEEP_S ?= 600
+# Stories wait for devices as often as they work: twice as many as there are cores, at most six.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -lt 3 ] && echo $$((2 * n)) || echo 6)
 
 .PHONY: help demo test test-fast check lint format types bench fuzz test-deep lock clean setup setup-dev parts
 
@@ -20,13 +22,13 @@ demo: setup ## run the daemon with 50 simulated adapters on loopback; Ctrl-C end
 	$(BIN)/kajitori demo
 
 test: setup-dev parts ## set everything up and run every test
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 check: setup-dev ## format, lint, types, architecture and fast tests; under a minute when warm
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m fast -p no:cacheprovider $$(grep -rl 'mark\.fast' tests --include='test_*.py')
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m fast -p no:cacheprovider $$(grep -rl 'mark\.fast' tests --include='test_*.py')
 
 format: setup-dev ## rewrite the code in the house format
 	$(BIN)/ruff format .

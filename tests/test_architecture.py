@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = ("inventory", "drivers", "controller")
 
-pytestmark = [pytest.mark.fast, pytest.mark.xdist_group("source tree")]
+pytestmark = pytest.mark.fast
 
 
 @cache

@@ -8,7 +8,7 @@ import pytest
 
 from inventory.promises import promised
 
-pytestmark = [pytest.mark.fast, pytest.mark.xdist_group("source tree")]
+pytestmark = pytest.mark.fast
 
 ROOT = Path(__file__).parent.parent
 TEXTS = (

@@ -7,7 +7,7 @@ import pytest
 from inventory.terms import RULES
 from tests.rules import PAGE, page, shown
 
-pytestmark = [pytest.mark.fast, pytest.mark.xdist_group("source tree")]
+pytestmark = pytest.mark.fast
 
 OPEN: frozenset[str] = frozenset()
 """Rules that are not built yet. The list only ever gets shorter."""

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.controller.commands import client, told
 from tests.controller.house import Fleet, House, ok, refused
-
-pytestmark = pytest.mark.xdist_group("daemon")
 
 
 def placed(fleet: Fleet) -> tuple[str, str]:

@@ -6,7 +6,6 @@ import pytest
 
 from tests.controller.house import Fleet, House, ok, refused
 
-pytestmark = pytest.mark.xdist_group("daemon")
 LONG = "".join(f"interface.ge{n}.description: port {n}\n" for n in range(700))
 
 

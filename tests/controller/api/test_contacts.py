@@ -15,7 +15,6 @@ from tests.controller.commands import BAD_INPUT, DONE, FAILED, client, told
 from tests.controller.house import Fleet, House, Json, ok, refused, serial
 from tests.controller.routers import USERNAME, router
 
-pytestmark = pytest.mark.xdist_group("daemon")
 PASSWORD, WRONG = "correct horse", "wrong horse"
 ITEMS = ("line", "site", "installation", "other", "device")
 

@@ -9,8 +9,6 @@ import pytest
 
 from tests.controller.house import Fleet, House, Json, ok, refused, serial
 
-pytestmark = pytest.mark.xdist_group("daemon")
-
 TOKYO = timezone(timedelta(hours=9))
 
 

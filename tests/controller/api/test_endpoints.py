@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.controller.house import Fleet, ok, refused
-
-pytestmark = pytest.mark.xdist_group("daemon")
 
 HOP = {
     "host": "192.0.2.1",

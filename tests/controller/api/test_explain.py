@@ -13,8 +13,6 @@ import pytest
 from tests.controller.api.arranged import Seeded, later, seeded
 from tests.controller.house import Fleet, House, Json, environment, ok
 
-pytestmark = pytest.mark.xdist_group("daemon")
-
 
 def explained(fleet: Fleet, name: str) -> Json:
     """The explanation of an adapter; complete, whatever its state."""

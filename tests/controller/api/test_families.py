@@ -21,7 +21,6 @@ from tests.controller.routers import CONFIG, beside
 from tests.controller.waiting_here import until
 from tests.drivers.sessions.test_jump import HOP_PASSWORD, JumpHost, jump_host
 
-pytestmark = pytest.mark.xdist_group("daemon")
 PASSWORD = "correct horse"
 TOKEN = "kg7tdX9d8Qn4token"
 FORTI = """config system interface

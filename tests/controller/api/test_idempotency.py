@@ -12,8 +12,6 @@ import pytest
 
 from tests.controller.house import Fleet, House, Json, ok, refused, serving
 
-pytestmark = pytest.mark.xdist_group("daemon")
-
 
 def register(api: httpx.Client, body: Json, key: str) -> httpx.Response:
     """One registration under an idempotency key."""

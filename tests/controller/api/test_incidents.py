@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.controller.commands import client, told
 from tests.controller.house import Fleet, House, ok, refused, serial
-
-pytestmark = pytest.mark.xdist_group("daemon")
 
 
 def test_an_incident_says_what_it_means_and_is_acknowledged_and_closed_with_a_reason(

@@ -19,7 +19,6 @@ from tests.controller.house import Fleet, House, Json, ok, refused, serial
 from tests.controller.routers import USERNAME, router
 from tests.controller.waiting_here import until
 
-pytestmark = pytest.mark.xdist_group("daemon")
 PASSWORD = "correct horse"
 
 

@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.controller.house import Fleet, House, Json, ok, serial
-
-pytestmark = pytest.mark.xdist_group("daemon")
 
 
 def pages(api: httpx.Client, path: str, **query: Any) -> Iterator[list[Json]]:

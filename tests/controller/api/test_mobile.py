@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import httpx
-import pytest
 
 from tests.controller.api.test_contracts import accept, apply, client_of, today
 from tests.controller.commands import BAD_INPUT, DONE, kajitori
 from tests.controller.house import Fleet, House, Json, ok, refused, serial
-
-pytestmark = pytest.mark.xdist_group("daemon")
 
 
 def ordered(fleet: Fleet) -> dict[str, Json]:

@@ -5,12 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
 from tests.controller.commands import client, told
 from tests.controller.house import Fleet, House, ok, refused
-
-pytestmark = pytest.mark.xdist_group("daemon")
 
 HEADER = "contractor,service,item,fee,yen,first_day\n"
 

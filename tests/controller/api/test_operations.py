@@ -19,7 +19,6 @@ from tests.controller.api.phoning import SECRET, phoning
 from tests.controller.house import Fleet, House, Json, ok, refused
 from tests.controller.waiting_here import until
 
-pytestmark = pytest.mark.xdist_group("daemon")
 DONE, FAILED, BAD_INPUT, NOT_SETTLED = 0, 1, 2, 3
 
 

@@ -17,7 +17,6 @@ from tests.controller.house import Fleet, House, ok, refused, serial
 from tests.controller.seated import seated
 from tests.controller.waiting_here import until
 
-pytestmark = pytest.mark.xdist_group("daemon")
 SECRET = "Pl7c61f0b2a94d"
 
 

@@ -10,7 +10,6 @@ from tests.controller.house import Fleet, ok, refused
 
 SOON = (datetime.now(UTC) + timedelta(days=3)).date().isoformat()
 """A day to come, also in Tokyo; counts change once a day, and the day of the opening is one."""
-pytestmark = pytest.mark.xdist_group("daemon")
 
 
 def test_a_stale_version_changes_nothing(fleet: Fleet) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from tests.controller.house import Fleet, House, ok, refused, serial
 
-pytestmark = pytest.mark.xdist_group("daemon")
 NOBODY = "A" * 43
 
 

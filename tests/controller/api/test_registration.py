@@ -8,11 +8,9 @@ import time
 from contextlib import closing
 
 import httpx
-import pytest
 
 from tests.controller.house import Fleet, House, ok, refused
 
-pytestmark = pytest.mark.xdist_group("daemon")
 FREE, ASKED = 10, 200
 
 

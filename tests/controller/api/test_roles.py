@@ -6,11 +6,8 @@ import re
 import stat
 
 import httpx
-import pytest
 
 from tests.controller.house import Fleet, House, ok, refused
-
-pytestmark = pytest.mark.xdist_group("daemon")
 
 
 def key_of(api: httpx.Client, role: str) -> tuple[int, str]:

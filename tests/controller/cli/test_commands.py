@@ -21,8 +21,6 @@ from controller.cli.app import app
 from tests.controller.commands import BAD_INPUT, DONE, FAILED, NOT_SETTLED, client, kajitori, told
 from tests.controller.house import Fleet, House, environment, ok, serial, serving
 
-pytestmark = pytest.mark.xdist_group("daemon")
-
 
 def test_every_command_takes_json() -> None:
     without: list[str] = []

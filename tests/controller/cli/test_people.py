@@ -7,8 +7,6 @@ import pytest
 from tests.controller.commands import BAD_INPUT, DONE, FAILED, client, told
 from tests.controller.house import Fleet, House, refused, serial
 
-pytestmark = pytest.mark.xdist_group("daemon")
-
 
 def test_a_key_is_made_for_a_person_shown_once_and_revoked(house: House) -> None:
     name = f"ann {serial()}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -50,9 +51,13 @@ class Place:
 
     def past(self, profile: Profile, days: int, step_ms: int = 300_000) -> bytes:
         """NDJSON of `days` days up to the last midnight in Tokyo."""
-        start = self.today_ms(days)
-        readings = Traffic(profile, start).readings(start, self.today_ms(), step_ms=step_ms)
-        return b"".join(ndjson(f"E-{self.entry_id}", self.link.interface, readings))
+        return _lines(profile, f"E-{self.entry_id}", self.link.interface, self.today_ms(days), self.today_ms(), step_ms)
+
+
+@lru_cache(maxsize=16)
+def _lines(profile: Profile, entry: str, interface: str, start_ms: int, end_ms: int, step_ms: int) -> bytes:
+    readings = Traffic(profile, start_ms).readings(start_ms, end_ms, step_ms=step_ms)
+    return b"".join(ndjson(entry, interface, readings))
 
 
 @pytest.fixture

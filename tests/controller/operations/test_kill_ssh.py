@@ -21,7 +21,7 @@ from tests.controller.house import Fleet, Json, ok, serial, serving
 from tests.controller.routers import USERNAME, router
 from tests.controller.waiting_here import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("daemon")]
+pytestmark = pytest.mark.slow
 CLEAR = {"items": [{"text": "clear counters"}]}
 CLOCK = {"items": [{"text": "show clock"}]}
 PING = {"address": "192.0.2.9", "count": 2}

@@ -146,9 +146,18 @@ async def prepare(folder: Path, url: str | None = None) -> str:
     return ls_key.reveal()
 
 
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One set of certificates for all stories: five RSA keys take a while."""
+    folder = tmp_path_factory.mktemp("pki")
+    Pki.open(folder, now_ms=SystemClock().now_ms())
+    return folder
+
+
 @pytest.fixture
-async def site(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Site]:
+async def site(tmp_path: Path, sqlite_template: Path, certificates: Path) -> AsyncIterator[Site]:
     shutil.copyfile(sqlite_template, tmp_path / "kajitori.db")
+    shutil.copytree(certificates, tmp_path, dirs_exist_ok=True)
     ls_key = await prepare(tmp_path)
     root = Pki.open(tmp_path, now_ms=SystemClock().now_ms()).root_certificate
     ports = free_ports()

@@ -15,8 +15,6 @@ from tests.controller.api.arranged import write
 from tests.controller.house import Fleet, House, ok, serving
 from tests.controller.seated import seated
 
-pytestmark = pytest.mark.xdist_group("daemon")
-
 
 @pytest.fixture
 def browser(house: House) -> Iterator[httpx.Client]:
