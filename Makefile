@@ -10,8 +10,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 FUZZ_S ?= 600
 DEEP_S ?= 600
-# Stories wait for devices as often as they work: twice as many as there are cores, at most six.
-WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -lt 3 ] && echo $$((2 * n)) || echo 6)
+# Stories wait for devices about as often as they work: one worker more than there are cores, at most six.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -lt 6 ] && echo $$((n + 1)) || echo 6)
 
 .PHONY: help demo test test-fast check lint format types bench fuzz test-deep lock clean setup setup-dev parts
 

@@ -18,7 +18,6 @@ from tests.controller.house import Fleet, House, Json, ok, refused
 from tests.controller.routers import beside
 from tests.drivers.test_operating import FAMILIES, unit
 
-pytestmark = pytest.mark.xdist_group("daemon")
 MODELS = {"ios": "Cisco IOS", "fortios": "FortiGate", "seil-ssh": "SEIL/X1"}
 
 
