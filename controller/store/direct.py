@@ -8,7 +8,7 @@ parameters are known, and the driver is given both. Whatever goes wrong goes the
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -18,6 +18,8 @@ from sqlalchemy.engine.result import SimpleResultMetaData
 
 S = TypeVar("S", bound=Executable)
 _NOTHING: Final[Mapping[str, Any]] = {}
+_EACH: Final = object()
+"""Marks what is known of a statement that is carried out for each of a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class _Known:
 
 
 _MARKED: Final[dict[int, Executable]] = {}
-_KNOWN: Final[dict[tuple[int, tuple[str, ...]], _Known | None]] = {}
+_KNOWN: Final[dict[tuple[int, tuple[object, ...]], _Known | None]] = {}
 
 
 def direct(statement: S) -> S:
@@ -58,6 +60,33 @@ def carried_out(connection: Connection, statement: Executable, parameters: Mappi
     if known is None or rows is None:
         return connection.execute(statement, parameters)
     return IteratorResult(known.rows, iter(rows))
+
+
+def carried_out_for_each(
+    connection: Connection, statement: Executable, each: Sequence[Mapping[str, Any]]
+) -> Result[Any]:
+    """As `connection.execute` with a list, of a marked statement on SQLite that gives no rows. Raises the same."""
+    key = (id(statement), (_EACH, *each[0]))
+    if key not in _KNOWN:
+        result = connection.execute(statement, each)
+        known = _learn(result, each[0])
+        _KNOWN[key] = None if known is None or known.many else known
+        return result
+    known = _KNOWN[key]
+    if known is None:
+        return connection.execute(statement, each)
+    values = [[given[name] if name in given else known.fixed[name] for name in known.names] for given in each]
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    driver.execute("SAVEPOINT each_row")
+    try:
+        sqlite3.Cursor(driver).executemany(known.text, values)
+    except sqlite3.Error:
+        driver.execute("ROLLBACK TO each_row")
+        connection.execute(statement, each)
+    finally:
+        driver.execute("RELEASE each_row")
+    return IteratorResult(known.rows, iter(()))
 
 
 def _rows(connection: Connection, known: _Known, given: Mapping[str, Any]) -> list[Any] | None:
@@ -92,6 +121,8 @@ def _learn(result: CursorResult[Any], given: Mapping[str, Any]) -> _Known | None
         return None
     all_of = result.context.compiled_parameters[0]
     many = frozenset(one.key for one in compiled.post_compile_params)
+    if not many <= given.keys():
+        return None  # a list that stands in the statement itself
     if any(one.literal_execute for one in compiled.post_compile_params):
         return None
     return _Known(

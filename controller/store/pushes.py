@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
     Column,
     ColumnElement,
     CursorResult,
+    Integer,
     RowMapping,
+    Select,
     Update,
     and_,
     bindparam,
@@ -56,9 +59,11 @@ _SEATS: Final = direct(
 )
 _INSERT_ROW: Final = direct(insert(push_journal))
 _UPDATES: Final[dict[tuple[str, ...], Update]] = {
-    names: update(pushes)
-    .where(pushes.c.id == bindparam("of_push"))
-    .values({name: bindparam(f"new_{name}") for name in names})
+    names: direct(
+        update(pushes)
+        .where(pushes.c.id == bindparam("of_push"))
+        .values({name: bindparam(f"new_{name}") for name in names})
+    )
     for names in (("said",), ("state",), ("said", "state"))
 }
 _END: Final = (
@@ -73,8 +78,10 @@ _END: Final = (
 )
 _HOLDER: Final = direct(select(device_locks.c.push_id).where(device_locks.c.adapter_id == bindparam("of_adapter")))
 _INSERT: Final = direct(insert(pushes).returning(pushes.c.id))
-_ATTEMPT: Final = update(pushes).where(pushes.c.id == bindparam("of_push")).values(attempt=bindparam("new_attempt"))
-_FREE: Final = delete(device_locks).where(device_locks.c.push_id == bindparam("of_push"))
+_ATTEMPT: Final = direct(
+    update(pushes).where(pushes.c.id == bindparam("of_push")).values(attempt=bindparam("new_attempt"))
+)
+_FREE: Final = direct(delete(device_locks).where(device_locks.c.push_id == bindparam("of_push")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,13 +321,22 @@ async def unfinished(
     Those of `but` are left out, and those that another node than `node_id` carries out, or has the adapter of; without
     one, none is.
     """
+    found = await tx.execute(_unfinished(node_id), {"now_ms": now_ms, "but": sorted(but), "at_most": limit})
+    return [_push(row) for row in found.mappings()]
+
+
+@cache
+def _unfinished(node_id: str | None) -> Select[Any]:
+    """Made once: the dispatcher asks it many times a second."""
     ours = or_(device_locks.c.node_id.is_(None), device_locks.c.node_id == node_id) if node_id else true()
     near = ~elsewhere(pushes.c.adapter_id, node_id) if node_id else true()
-    found = await tx.execute(
+    return direct(
         select(*_FACTS)
         .outerjoin(device_locks, device_locks.c.adapter_id == pushes.c.adapter_id)
-        .where(pushes.c.finished_ms.is_(None), pushes.c.attempt > 0, pushes.c.id.not_in(sorted(but)))
-        .where(or_(pushes.c.due_ms <= now_ms, pushes.c.cancelled_by.is_not(None)))
+        .where(
+            pushes.c.finished_ms.is_(None), pushes.c.attempt > 0, pushes.c.id.not_in(bindparam("but", expanding=True))
+        )
+        .where(or_(pushes.c.due_ms <= bindparam("now_ms"), pushes.c.cancelled_by.is_not(None)))
         .where(
             or_(
                 and_(device_locks.c.push_id == pushes.c.id, ours),
@@ -328,9 +344,8 @@ async def unfinished(
             )
         )
         .order_by(pushes.c.due_ms, pushes.c.id)
-        .limit(limit)
+        .limit(bindparam("at_most", type_=Integer))
     )
-    return [_push(row) for row in found.mappings()]
 
 
 async def waiting(tx: Tx, now_ms: int, limit: int, *, node_id: str | None = None) -> list[Push]:
@@ -338,16 +353,21 @@ async def waiting(tx: Tx, now_ms: int, limit: int, *, node_id: str | None = None
 
     Those of adapters that another node than `node_id` has are left out; without one, none is.
     """
+    found = await tx.execute(_waiting(node_id), {"now_ms": now_ms, "at_most": limit})
+    return [_push(row) for row in found.mappings()]
+
+
+@cache
+def _waiting(node_id: str | None) -> Select[Any]:
     near = ~elsewhere(pushes.c.adapter_id, node_id) if node_id else true()
-    found = await tx.execute(
+    return direct(
         select(*_FACTS)
         .where(pushes.c.finished_ms.is_(None), pushes.c.attempt == 0)
-        .where(or_(pushes.c.due_ms <= now_ms, pushes.c.cancelled_by.is_not(None)))
+        .where(or_(pushes.c.due_ms <= bindparam("now_ms"), pushes.c.cancelled_by.is_not(None)))
         .where(~exists().where(device_locks.c.adapter_id == pushes.c.adapter_id), ~_operated(pushes.c.adapter_id), near)
         .order_by(pushes.c.due_ms, pushes.c.id)
-        .limit(limit)
+        .limit(bindparam("at_most", type_=Integer))
     )
-    return [_push(row) for row in found.mappings()]
 
 
 async def claim(tx: Tx, push: Push, *, attempt: int, now_ms: int, node_id: str | None = None) -> bool:
@@ -407,8 +427,8 @@ async def hand_over(tx: Tx, push: Push, node_id: str) -> str | None:
 
 def _operated(adapter_id: Column[int] | int) -> ColumnElement[bool]:
     """Whether an operation has this adapter at present."""
-    states = [state.value for state in HOLDING]
-    return exists().where(operations.c.adapter_id == adapter_id, operations.c.state.in_(states))
+    held = or_(*(operations.c.state == state.value for state in sorted(HOLDING)))
+    return exists().where(operations.c.adapter_id == adapter_id, held)
 
 
 async def holder(tx: Tx, adapter_id: int) -> int | None:

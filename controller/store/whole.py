@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import Connection, Dialect, Engine, Executable, Result, ScalarResult
+from sqlalchemy import Connection, Delete, Dialect, Engine, Executable, Insert, Result, ScalarResult, Update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controller.store import chain, direct
@@ -76,8 +76,11 @@ class _Whole:
         return self.sync_connection.info
 
     async def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
-        if not isinstance(parameters, list) and direct.is_marked(statement):
-            return direct.carried_out(self.sync_connection, statement, parameters)
+        if direct.is_marked(statement):
+            if not isinstance(parameters, list):
+                return direct.carried_out(self.sync_connection, statement, parameters)
+            if parameters and isinstance(statement, Insert | Update | Delete) and not statement._returning:
+                return direct.carried_out_for_each(self.sync_connection, statement, parameters)
         return self.sync_connection.execute(statement, parameters)
 
     async def scalar(self, statement: Executable, parameters: Any = None) -> Any:

@@ -74,3 +74,35 @@ async def test_what_the_database_refuses_is_refused_as_ever_and_the_rest_stays(d
 
     assert await database.change(work) == ["ann"]
     await database.close()
+
+
+async def test_for_each_of_a_list_it_does_what_it_does_for_one_and_of_a_refused_list_nothing(
+    database: Database,
+) -> None:
+    many = direct(insert(audit))
+
+    async def work(tx: Tx) -> list[str]:
+        for number in range(3):
+            rows = [row(f"{name}{number}", "one", b"1", id=10 * number + at) for at, name in enumerate(("ann", "bob"))]
+            await tx.execute(many, rows)
+        for _ in range(2):
+            with pytest.raises(IntegrityError):
+                async with tx.begin_nested():
+                    await tx.execute(many, [row("dan", "one", b"1", id=900), row("eve", "one", b"1", id=0)])
+        return list(await tx.scalars(select(audit.c.actor).order_by(audit.c.id)))
+
+    assert await database.change(work) == ["ann0", "bob0", "ann1", "bob1", "ann2", "bob2"]
+    await database.close()
+
+
+async def test_a_list_that_stands_in_the_statement_is_asked_the_ordinary_way(database: Database) -> None:
+    fixed = direct(select(audit.c.actor).where(audit.c.actor.in_(["ann", "eve"]), audit.c.action == bindparam("done")))
+
+    async def work(tx: Tx) -> None:
+        for actor in ("ann", "bob"):
+            await tx.execute(_INSERT, row(actor, "one", b"1"))
+        for _ in range(3):
+            assert [one.actor for one in await tx.execute(fixed, {"done": "one"})] == ["ann"]
+
+    await database.change(work)
+    await database.close()
