@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import asyncssh
 
-from drivers.errors import JumpHostRefused
+from drivers.errors import DeviceBusy, JumpHostRefused
 from drivers.sessions.contract import Endpoint, Hop, Limits
 from drivers.sessions.dial import Caller, hang_up, login, place
 from drivers.sessions.lent import pair
@@ -40,8 +40,8 @@ _PUMPS: Final[set[asyncio.Task[None]]] = set()
 
 
 async def connected_socket(endpoint: Endpoint, limits: Limits) -> socket.socket:
-    """A connection to the endpoint. Raises Unreachable, step `connect`; of a jump host whatever its login raises,
-    with the hop named and step `jump host`."""
+    """A connection to the endpoint. Raises Unreachable (also DeviceBusy), step `connect`; of a jump host whatever its
+    login raises, with the hop named and step `jump host`."""
     await permitted()
     if not endpoint.jump:
         return await _tcp(endpoint, limits)
@@ -95,6 +95,13 @@ async def _tcp(endpoint: Endpoint, limits: Limits) -> socket.socket:
         ) from error
     except OSError as error:
         problem = error
+    if isinstance(problem, ConnectionResetError):
+        # It was accepted: whether the reset is seen here or in the handshake is a matter of microseconds.
+        raise DeviceBusy(
+            f"{place(endpoint)} closed the connection as soon as it was open; all its terminal lines may be in use.",
+            step="connect",
+            next_step="Wait for a line to fall free; the attempt is repeated with back-off.",
+        ) from problem
     raise Unreachable(
         f"{place(endpoint)} cannot be connected to: {problem}.", step="connect", next_step=_NEXT
     ) from problem
