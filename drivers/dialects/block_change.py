@@ -113,8 +113,8 @@ def _scope(old: Table, new: Table) -> list[Node]:
 
 
 def _domains(old: Table, new: Table) -> list[Node]:
-    """The same with virtual domains, where what is in a domain refers to interfaces that stand in `config global`: those
-    come before it and go after it, but for the interfaces of its tunnels."""
+    """The same with virtual domains, where what is in a domain refers to interfaces that stand in `config global`:
+    those come before it and go after it, but for the interfaces of its tunnels."""
     whole, wholly = old.tables.get(GLOBAL, Table(GLOBAL)), new.tables.get(GLOBAL, Table(GLOBAL))
     before, after = old.tables.get(DOMAINS, Table(DOMAINS)), new.tables.get(DOMAINS, Table(DOMAINS))
     was_made, made = old.made_for_domains(), new.made_for_domains()

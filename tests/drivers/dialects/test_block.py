@@ -334,7 +334,7 @@ def test_in_a_virtual_domain_an_interface_comes_before_its_user_and_goes_after_i
 def test_the_interface_of_a_domains_tunnel_is_made_and_removed_with_the_tunnel() -> None:
     base = DIVIDED.format("")
     tunnel = 'config vpn ipsec phase1-interface\n    edit "osaka"\n        set interface "port1"\n    next\nend\n'
-    inner = '    edit "osaka"\n        set vdom "kobe"\n        set type tunnel\n        set ip 10.0.0.1 255.255.255.255\n    next\n'
+    inner = '    edit "osaka"\n        set vdom "kobe"\n        set type tunnel\n        set alias "far"\n    next\n'
     intent = DIVIDED.format(tunnel).replace('set vdom "kobe"\n    next\n', f'set vdom "kobe"\n    next\n{inner}')
     there, back = remediation_of(base, intent), remediation_of(intent, base)
     assert there.index("config vpn ipsec phase1-interface") < there.index("config system interface")
