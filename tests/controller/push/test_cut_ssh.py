@@ -15,6 +15,7 @@ import pytest
 from inventory.plans import Outcome
 from tests.controller.push import cutting
 from tests.controller.push.cutting import Direction, Family, Started
+from tests.faults.bench import DIVIDED
 
 SAMPLE = 6
 SEED = 20261122
@@ -33,15 +34,29 @@ def started(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 async def test_a_push_that_is_cut_ends_in_what_the_device_holds(
     started: dict[Family, Started], tmp_path: Path, family: Family, direction: Direction
 ) -> None:
-    whole = await cutting.length(started[family], tmp_path, direction)
+    await cut_all_along(started[family], tmp_path, direction, SAMPLE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("direction", cutting.DIRECTIONS)
+async def test_so_does_one_to_a_unit_with_virtual_domains(
+    sqlite_template: Path, tmp_path: Path, direction: Direction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cutting, "FORTI_CONFIG", DIVIDED)
+    await cut_all_along(await cutting.prepare("fortios", sqlite_template, tmp_path), tmp_path, direction, 3)
+
+
+async def cut_all_along(started: Started, tmp_path: Path, direction: Direction, sample: int) -> None:
+    """Cut a push somewhere in each of so many parts of its dialogue, before its first byte and after its last."""
+    whole = await cutting.length(started, tmp_path, direction)
     spread = random.Random(SEED)
-    pieces = [round(whole * part / SAMPLE) for part in range(SAMPLE + 1)]
+    pieces = [round(whole * part / sample) for part in range(sample + 1)]
     cuts = [0, *(spread.randint(low, high) for low, high in itertools.pairwise(pieces)), whole]
     turns = asyncio.Semaphore(3)
 
     async def one(byte: int) -> Outcome | None:
         async with turns:
-            return (await cutting.cut_at(started[family], tmp_path, direction, byte)).outcome
+            return (await cutting.cut_at(started, tmp_path, direction, byte)).outcome
 
     outcomes = await asyncio.gather(*(one(byte) for byte in cuts))
     assert outcomes[0] is Outcome.NOT_DONE
