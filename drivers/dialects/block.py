@@ -10,7 +10,7 @@ from drivers.dialects.block_model import held_by
 from drivers.dialects.block_secrets import redact
 from drivers.dialects.block_words import ON_ONE_LINE, WORD, words
 from drivers.dialects.secrets import sendable
-from drivers.dialects.tree import MAX_DEPTH, Growing, Node, Tree, text_lines
+from drivers.dialects.tree import MAX_DEPTH, Growing, Node, Tree, config_lines
 from inventory.errors import ConfigSyntax
 
 _LEAVES: Final = frozenset(
@@ -31,6 +31,8 @@ _LEAVES: Final = frozenset(
     }
 )
 _BARE: Final = frozenset({"next", "end", "abort", "purge", "get", "show"})
+_BETWEEN: Final = {"move": ("before", "after"), "rename": ("to",), "clone": ("to",)}
+"""What stands between the two keys that a statement names."""
 _AT_TOP: Final = frozenset({"config", "get", "show"})
 
 
@@ -41,7 +43,7 @@ class Block:
 
     def parse(self, text: str) -> Tree:
         """Refuses unbalanced sections, open quotes, unknown keywords. `end` closes an `edit` without `next` too."""
-        return _Reader("\n".join(text_lines(text))).tree()
+        return _Reader("\n".join(config_lines(text))).tree()
 
     def render(self, tree: Tree) -> str:
         """Four blanks per level, as devices print; values keep their spelling."""
@@ -154,8 +156,10 @@ class _Reader:
             raise self._error(f"{keyword} outside of any config", at)
         if keyword not in _BARE and len(found) < 2:
             raise self._error(f"{keyword} without a name", at)
-        if keyword in {"next", "end", "abort"} and len(found) > 1:
+        if keyword in {"next", "end", "abort", "purge"} and len(found) > 1:
             raise self._error(f"{keyword} stands alone", at)
+        if keyword in _BETWEEN and (len(found) != 4 or found[2] not in _BETWEEN[keyword]):
+            raise self._error(f"{keyword} takes a key, `{'` or `'.join(_BETWEEN[keyword])}`, and another key", at)
         match keyword:
             case "config":
                 self._enter(keyword, found, at)

@@ -14,7 +14,7 @@ from drivers.dialects.indented_change import apply, remediate
 from drivers.dialects.indented_rules import DELIMITED, NOT_REVERTIBLE, OPENS_BLOCK, STAYS
 from drivers.dialects.indented_secrets import redact
 from drivers.dialects.secrets import sendable
-from drivers.dialects.tree import MAX_DEPTH, Growing, Node, Tree, text_lines
+from drivers.dialects.tree import MAX_DEPTH, Growing, Node, Tree, config_lines
 from inventory.errors import ConfigSyntax
 
 _HEX_LINE: Final = re.compile(r"[0-9A-Fa-f]{2,8}(?:[ \t]+[0-9A-Fa-f]{1,8})*$")
@@ -34,7 +34,7 @@ class Indented:
 
     def parse(self, text: str) -> Tree:
         """Sections by depth of indentation. Refuses an open banner, an open certificate, nesting beyond MAX_DEPTH."""
-        return _Reader(text_lines(text)).tree()
+        return _Reader(config_lines(text)).tree()
 
     def render(self, tree: Tree) -> str:
         """One blank per level, LF line ends, texts over several lines as they stood."""
@@ -66,6 +66,10 @@ class Indented:
     def redact(self, text: str) -> str:
         """See `indented_secrets`."""
         return redact(text)
+
+
+_NO_STATEMENT: Final = re.compile(r"%|<|--\s*More\s*--|\^$")
+"""What devices say between lines of a configuration, or in place of one: `% Invalid input detected at '^' marker.`"""
 
 
 def _write(node: Node, depth: int, lines: list[str]) -> None:
@@ -119,6 +123,9 @@ class _Reader:
     def _statement(self, start: str, indent: int) -> str:
         """The whole statement that begins at the present line; steps over it."""
         text = start.rstrip(_BLANKS)
+        if _NO_STATEMENT.match(text):
+            reason = "no command begins so; it is an answer of a terminal, or a web page"
+            raise ConfigSyntax(reason, line=self._at + 1, column=indent + 1)
         if not _MAY_SPAN.match(start):
             self._at += 1
             return text

@@ -159,7 +159,8 @@ class Section:
             text, sequence = self._with_sequence(text)
         key = comparable_text(text)
         if self._denied and key.partition(" ")[0] in self._denied:
-            for denial in _denials(key):
+            of_slot = [k for k in self.entries if k.startswith("no ") and slot_of(k[3:]) == slot] if slot else ()
+            for denial in (*_denials(key), *of_slot):
                 self._drop(denial)
         entry = self.entries.get(key)
         if entry is None:

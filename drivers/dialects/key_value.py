@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from drivers.dialects.secrets import mask_common, sendable
-from drivers.dialects.tree import Node, Tree, text_lines
+from drivers.dialects.tree import Node, Tree, config_lines
 from inventory.errors import ConfigSyntax
 from inventory.secrets import MASK
 
@@ -41,7 +41,7 @@ class KeyValue:
             raise ConfigSyntax(reason, line=before.count("\n") + 1, column=column)
         nodes: list[Node] = []
         seen: dict[str, tuple[int, str]] = {}
-        for number, line in enumerate(text_lines(text), start=1):
+        for number, line in enumerate(config_lines(text), start=1):
             start = line.strip(" \t")
             if not start:
                 continue

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from drivers.dialects.secrets import mask_common, sendable
-from drivers.dialects.tree import Node, Tree, text_lines
+from drivers.dialects.tree import Node, Tree, config_lines
 from inventory.errors import ConfigSyntax
 from inventory.secrets import MASK
 
@@ -30,11 +30,14 @@ class Statements:
     def parse(self, text: str) -> Tree:
         """Refuses an open quote."""
         nodes: list[Node] = []
-        for number, line in enumerate(text_lines(text), start=1):
+        for number, line in enumerate(config_lines(text), start=1):
             start = line.strip(" \t")
             if start.startswith(("!", "#")):
                 nodes.append(Node(start))
             elif start:
+                if _NO_STATEMENT.match(start):
+                    column = len(line) - len(line.lstrip(" \t")) + 1
+                    raise ConfigSyntax("no statement begins so", line=number, column=column)
                 nodes.append(Node(" ".join(_words_of_line(line, number))))
         return Tree(tuple(node for node in nodes if node.text != "!"))
 
@@ -65,6 +68,10 @@ class Statements:
     def redact(self, text: str) -> str:
         """Mask the secrets of devices-seil §5; a quoted word that is cut is masked to the end of its line."""
         return mask_common("\n".join([_masked(line) for line in text.split("\n")]))
+
+
+_NO_STATEMENT: Final = re.compile(r"[%<{}\[]|--\s*More")
+"""Answers of a terminal or of a web server: `% error`, `--More--`, `<html>`."""
 
 
 def normal(tree: Tree) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeVar, cast
 
+from inventory.errors import ConfigSyntax
+
 MAX_DEPTH: Final = 64
 """Deepest nesting that any parser accepts; real configurations stay below ten."""
 
@@ -72,6 +74,17 @@ class Growing:
     def freeze(self) -> Node:
         """The value it has become."""
         return Node(self.text, tuple(child.freeze() for child in self.children))
+
+
+def config_lines(text: str) -> list[str]:
+    """As `text_lines`. Raises ConfigSyntax for an octet of nought, which no configuration has."""
+    lines = text_lines(text)
+    if "\0" in text:
+        line = next(at for at, one in enumerate(lines) if "\0" in one)
+        raise ConfigSyntax(
+            "an octet of nought, which no configuration has", line=line + 1, column=lines[line].index("\0") + 1
+        )
+    return lines
 
 
 def text_lines(text: str) -> list[str]:

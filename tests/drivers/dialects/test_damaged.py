@@ -140,3 +140,43 @@ def test_a_plan_leads_from_a_config_of_the_corpus_to_others_and_back(d: Dialect)
             there = d.apply(old, d.remediate(old, new))
             assert d.canonical(there) == d.canonical(new)
             assert d.canonical(d.apply(there, d.remediate(there, old))) == d.canonical(old)
+
+
+WHOLE: Final = {
+    "indented": "version 15.2\ninterface Loopback0\n description x\n{}\nend",
+    "block": "config system global\n    set alias x\n{}\nend",
+    "statements": "hostname x\n{}\nroute add default 192.0.2.1",
+    "key-value": "hostname: x\n{}\nuser.a.login: enable",
+}
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["% Invalid input detected at '^' marker.", "%% Low on memory; try again later", " --More-- ", "<html><body>login"],
+)
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_a_terminal_or_a_web_server_says_is_refused_where_it_stands(name: str, said: str) -> None:
+    text = WHOLE[name].format(said)
+    line = next(at for at, one in enumerate(text.split("\n"), 1) if one == said)
+    with pytest.raises(ConfigSyntax) as refused:
+        dialect(name).parse(text)
+    assert refused.value.line == line
+    assert 1 <= refused.value.column <= len(said)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_an_octet_of_nought_is_refused_where_it_stands(name: str) -> None:
+    text = WHOLE[name].format("").replace("x", "x\0y", 1)
+    with pytest.raises(ConfigSyntax, match="an octet of nought") as refused:
+        dialect(name).parse(text)
+    before = text[: text.index("\0")]
+    assert (refused.value.line, refused.value.column) == (before.count("\n") + 1, len(before.split("\n")[-1]) + 1)
+
+
+@pytest.mark.parametrize(
+    "half", ["move 1", "move 1 sideways 2", "move 1 before", "rename 1 2", "rename 1 to", "clone 1 2 3", "purge all"]
+)
+def test_half_a_statement_is_refused_and_not_passed_over(half: str) -> None:
+    with pytest.raises(ConfigSyntax) as refused:
+        dialect("block").parse(f"config firewall policy\n    edit 1\n    next\n    {half}\nend")
+    assert (refused.value.line, refused.value.column) == (4, 5)

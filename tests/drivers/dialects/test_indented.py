@@ -247,3 +247,9 @@ def test_a_whole_router_of_another_project_is_changed_and_changed_back() -> None
         "interface GigabitEthernet2",
         " no ip address 172.20.0.1 255.255.255.0",
     ]
+
+
+def test_a_value_pushes_out_the_denial_of_another() -> None:
+    proof = prove(dialect("indented"), "hostname osaka", "no hostname osaka\nhostname kobe")
+    assert proof.proven, proof.reason
+    assert proof.remediation == ("hostname kobe",)
