@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Address
 from typing import Final
 
 from drivers.cutoff.fortios_login import logins
@@ -43,6 +44,10 @@ _HARMFUL: Final = {
     "security-groups": "",
 }
 _TUNNELS: Final = ("vpn ipsec phase1-interface", "vpn ipsec phase2-interface", "vpn ipsec phase1", "vpn ipsec phase2")
+_OWN: Final = str(IPv4Address(0))
+"""Stands for the address of the interface that a translation is on."""
+_FEW: Final = 20
+"""Connections that a push and what reads beside it may open within a second."""
 _DYNAMIC: Final = ("router ospf", "router bgp", "router rip", "router isis", "router ospf6")
 
 
@@ -69,6 +74,7 @@ def _judge(old: Model, new: Model, way: Way) -> Findings:
     yield from _routes(old, new, way)
     yield from _dynamic(old, new)
     yield from _local_in(old, new, way, names)
+    yield from _floods(old, new, names)
     yield from _policies(old, new, way, names)
     yield from _translations(old, new, way, names)
     yield from logins(old, new, way, names)
@@ -279,6 +285,20 @@ def _local_in(old: Model, new: Model, way: Way, names: Sequence[str]) -> Finding
                         yield Finding(decided, "denies our packets to the unit itself")
 
 
+def _floods(old: Model, new: Model, names: Sequence[str]) -> Findings:
+    """Guards against floods that a login of ours would already set off."""
+    path = "firewall DoS-policy"
+    for key, entry in new.entries(path).items():
+        if old.entries(path).get(key) == entry or value(entry, "status") == "disable":
+            continue
+        anomalies = entry.tables["anomaly"].entries if "anomaly" in entry.tables else {}
+        for name, one in anomalies.items():
+            few = (value(one, "threshold") or "2000").isdigit() and int(value(one, "threshold") or 2000) < _FEW
+            blocks = value(one, "status") == "enable" and value(one, "action") == "block"
+            if few and blocks and name.startswith("tcp_") and {*names, "any"} & {*values(entry, "interface")}:
+                yield Finding(f"config {path} / edit {key} / edit {name}", "blocks a handful of connections, and ours")
+
+
 def ports_of(model: Model, way: Way) -> tuple[int, ...]:
     """TCP ports that managing uses."""
     settings = model.settings("system global")
@@ -378,7 +398,7 @@ def _translations(old: Model, new: Model, way: Way, names: Sequence[str]) -> Fin
         )
         if (
             same
-            or value(entry, "extip") not in mine
+            or value(entry, "extip") not in (mine if over in {"", "any"} else {*mine, _OWN})
             or value(entry, "status") == "disable"
             or (over not in {*names, "any", ""})
         ):

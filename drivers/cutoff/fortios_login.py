@@ -203,3 +203,13 @@ def _cluster(old: Model, new: Model) -> Findings:
             yield Finding(f"config system ha / set {setting}", "may change which unit answers us")
     if was and not now:
         yield Finding("config system ha", "may change which unit answers us")
+    one, other = (
+        {path: table for each in model.tables("system ha") for path, table in each.tables.items()}
+        for model in (old, new)
+    )
+    for path in one:
+        left = other[path].entries if path in other else {}
+        for key, entry in one[path].entries.items():
+            if path == "ha-mgmt-interfaces" and left.get(key) != entry:
+                place = f"config system ha / config {path} / {'edit' if key in left else 'delete'} {key}"
+                yield Finding(place, "how each unit of the cluster is managed")

@@ -8,6 +8,7 @@ from typing import Final
 
 from drivers.cutoff.ios_login import logins
 from drivers.cutoff.ios_model import Interface, Model, Route, carriers, negated, way_in
+from drivers.cutoff.ios_referred import changed_behind
 from drivers.cutoff.packets import (
     ANYBODY,
     EPHEMERAL,
@@ -82,8 +83,9 @@ def judge(before: Tree, after: Tree, way: Way) -> Findings:
     yield from _filters(old, new, way, names)
     yield from _translations(old, new, way, names)
     yield from _encrypted(old, new, way, names)
-    yield from logins(old, new, way)
+    yield from logins(old, new, way, names)
     yield from _rest(old, new, names, before, after)
+    yield from _behind(old, new, names)
 
 
 def _interfaces(old: Model, new: Model, names: Sequence[str]) -> Findings:
@@ -258,6 +260,8 @@ def _dynamic(old: Model, new: Model, names: Sequence[str]) -> Findings:
             yield Finding(f"no {node.text}", "the routing that answers to us may take")
         elif alone:
             yield from _process(node, now)
+            for name in changed_behind(old, new, node):
+                yield Finding(f"{node.text} / {name}", "decides which routes are taken, and answers to us take one")
     if alone:
         for name in names:
             was, now_ = old.interfaces[name], new.interfaces.get(name)
@@ -389,6 +393,25 @@ def _allowed(node: Node | None) -> Iterator[list[str]]:
             yield [found[1].lower(), *found[2].split()]
 
 
+def _behind(old: Model, new: Model, names: Sequence[str]) -> Findings:
+    """Filters that stay as they are and decide otherwise, because what they refer to is another one."""
+    zones = {old.interfaces[name].value(r"zone-member security (\S+)") for name in names} - {""}
+    for node in old.nodes:
+        pair = re.match(r"zone-pair security .*?source (\S+) destination (\S+)", node.text)
+        if pair and not ("self" in pair.groups() and (not zones or zones & set(pair.groups()))):
+            continue
+        if pair or node.text.startswith(("control-plane", "ip local policy route-map ")):
+            for name in changed_behind(old, new, node):
+                yield Finding(
+                    f"{node.text} / {name}", "filters or diverts what comes to the device itself, or its answers"
+                )
+    for name in names:
+        for line in old.interfaces[name].lines:
+            if line.startswith(("ip policy route-map ", "ipv6 policy route-map ", "service-policy input ")):
+                for other in changed_behind(old, new, Node(line)):
+                    yield Finding(f"interface {name} / {line} / {other}", "diverts or drops what comes in by our way")
+
+
 def _rest(old: Model, new: Model, names: Sequence[str], before: Tree, after: Tree) -> Findings:
     tables = {old.interfaces[name].vrf for name in names} - {""}
     for node in old.nodes:
@@ -402,6 +425,8 @@ def _rest(old: Model, new: Model, names: Sequence[str], before: Tree, after: Tre
             yield Finding(text, "sends what the device answers elsewhere")
         if re.match(r"zone-pair security .* destination self\b", text) and was != node:
             yield Finding(text, "filters what comes to the device itself")
+        if re.match(r"zone-pair security .* source self\b", text) and was != node:
+            yield Finding(text, "filters what the device itself says")
         if was is None and re.fullmatch(r"ip tcp mss [1-4]?\d?\d", text):
             yield Finding(text, "leaves no room for our packets")
         if text.startswith("control-plane"):

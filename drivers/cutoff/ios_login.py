@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from drivers.cutoff.ios_model import Model, negated
@@ -24,20 +25,24 @@ _SERVERS: Final = re.compile(
 _LINE_KEEPS: Final = re.compile(r"(?:login|password|privilege level|transport input|authorization|rotary)\b")
 
 
-_HINDERS: Final = re.compile(r"autocommand|no exec$|access-class \S+ out|vrf-also|session-limit 0$")
+_HINDERS: Final = re.compile(r"autocommand|no exec$|access-class \S+ out|session-limit 0$")
 _LEAST_LOGIN_S: Final = 10
 """Seconds that a login may take; below that, one through a slow server of accounts would be cut off."""
 
 
-def logins(old: Model, new: Model, way: Way) -> Findings:
-    """Findings about the lines, the SSH server, the accounts and how they are proven."""
-    yield from _lines(old, new, way)
+def logins(old: Model, new: Model, way: Way, names: Sequence[str]) -> Findings:
+    """Findings about the lines, the SSH server, the accounts and how they are proven.
+
+    `names` are the interfaces of our way.
+    """
+    in_vrf = any(old.interfaces[name].vrf for name in names)
+    yield from _lines(old, new, way, in_vrf=in_vrf)
     yield from _ssh(old, new)
     yield from _accounts(old, new, way)
     yield from _authentication(old, new)
 
 
-def _lines(old: Model, new: Model, way: Way) -> Findings:
+def _lines(old: Model, new: Model, way: Way, *, in_vrf: bool) -> Findings:
     """The first lines decide: a device gives them out from the lowest."""
     was, now = _doors(old), _doors(new)
     opened = {number for number, door in was.items() if _opens(door)}
@@ -55,6 +60,8 @@ def _lines(old: Model, new: Model, way: Way) -> Findings:
                 line = next((one for one in after if one.startswith("transport input")), "transport input")
                 yield Finding(f"line vty {number} / {line}", "no longer takes SSH on the lines that we log in by")
             yield from _door(number, door, after, old, new, way)
+            if in_vrf:
+                yield from _of_vrf(f"line vty {number}", door, after)
 
 
 def _door(number: int, was: tuple[str, ...], now: tuple[str, ...], old: Model, new: Model, way: Way) -> Findings:
@@ -73,6 +80,14 @@ def _door(number: int, was: tuple[str, ...], now: tuple[str, ...], old: Model, n
             yield Finding(f"{place} / {line}", "ends or hinders our session")
     for form in ("access-class", "ipv6 access-class"):
         yield from _admitted(place, form, was, now, old, new, way)
+
+
+def _of_vrf(place: str, was: tuple[str, ...], now: tuple[str, ...]) -> Findings:
+    """A list without `vrf-also` shuts out whoever comes by an interface with a routing table of its own."""
+    for form in ("access-class", "ipv6 access-class"):
+        (one, other) = ([line for line in door if re.match(rf"{form} \S+ in\b", line)] for door in (was, now))
+        if other and not other[0].endswith("vrf-also") and (not one or one[0].endswith("vrf-also")):
+            yield Finding(f"{place} / {other[0]}", "without `vrf-also` it lets nobody in from a table of its own")
 
 
 def _admitted(

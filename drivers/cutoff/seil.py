@@ -47,8 +47,16 @@ def _standing(tree: Tree) -> list[tuple[str, tuple[str, ...]]]:
             found.append((line, words))
             continue
         gone = (*words[:at], "add", *words[at + 1 :])
-        found = [one for one in found if one[1][: len(gone)] != gone]
+        found = [one for one in found if not _is_of(one[1], gone)]
     return found
+
+
+def _is_of(words: Sequence[str], gone: Sequence[str]) -> bool:
+    """Whether a statement is the one that was added by these words; an address is named without its length, too."""
+    last = len(gone) - 1
+    if len(words) <= last or words[:last] != gone[:last]:
+        return False
+    return words[last] == gone[last] or words[last].partition("/")[0] == gone[last]
 
 
 def _statement(model: Model, line: str, words: Sequence[str]) -> None:
@@ -164,11 +172,11 @@ def _pairs(words: Sequence[str], names: Sequence[str]) -> Iterator[tuple[str, st
 def _others(model: Model, line: str, words: Sequence[str]) -> None:
     if _COMMANDS.match(line):
         model.harmful[line] = Setting("acts on the unit itself", line)
-    if words[:1] == ["bridge"] and any(word in {"lan1", "wan"} for word in words):
+    if words[0] == "bridge" and any(word in {"lan1", "wan"} for word in words):
         model.harmful[line] = Setting("puts the line under a bridge", line)
-    if words[:2] == ["arp", "add"]:
+    if list(words[:2]) == ["arp", "add"]:
         gateway = words[2] if len(words) > 2 else ""
         if any(route.gateway == gateway for route in model.routes):
             model.harmful[line] = Setting("names another station as the gateway", line)
-    if words[:2] == ["macfilter", "add"] and "block" in words and {"any", "*"} & set(words):
+    if list(words[:2]) == ["macfilter", "add"] and "block" in words and {"any", "*"} & set(words):
         model.harmful[line] = Setting("blocks every station", line)
