@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Sequence
 from datetime import date, time, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -171,7 +172,7 @@ async def test_gaps_are_hatched_and_never_joined(place: Place, tmp_path: Path) -
     assert "<script" not in page
 
 
-def drawn(low: list[int | None], start_ms: int, step_ms: int, *, p95: object = None, **more: object) -> str:
+def drawn(low: Sequence[int | None], start_ms: int, step_ms: int, *, p95: object = None, **more: object) -> str:
     mine = {"low": low, "high": low, "maintenance": [], "unmeasured": []} | more
     link: dict[str, Any] = {"series": {"start_ms": start_ms, "step_ms": step_ms, "down": mine}}
     return graph(link, {"direction": "down", "capacity": {"used_bps": 62_000_000}, "p95": p95}, "down", TOKYO)
