@@ -379,7 +379,7 @@ def judge_run(days: Sequence[LinkDay]) -> Verdict | None:
         return None
     changes: list[Change] = []
     state, since, history = Level.CALM, judged[0].day, judged
-    for (kind, *_), group in groupby(judged, key=_history):
+    for (kind, _, _), group in groupby(judged, key=_history):
         history = with_required(list(group))
         for day, level in zip(history, levels([d.figures for d in history], CEILINGS[kind]), strict=True):
             if level is not state:
@@ -391,9 +391,9 @@ def judge_run(days: Sequence[LinkDay]) -> Verdict | None:
     return Verdict(state, since, valid[-1] if valid else None, len(valid), kind, tuple(changes), causes)
 
 
-def _history(day: LinkDay) -> tuple[CapacityKind, int, date, int | None]:
+def _history(day: LinkDay) -> tuple[CapacityKind, int, date]:
     assert day.capacity is not None
-    return day.capacity.kind, day.capacity.nominal_bps, day.capacity.since, day.capacity.nominal_pps
+    return day.capacity.kind, day.capacity.nominal_bps, day.capacity.since
 
 
 def evidence(days: Sequence[LinkDay], change: Change) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
@@ -146,8 +146,11 @@ class Governing:
     """0: the model has a figure in packets per second only."""
     since: date
     """First day of it: levels begin a new history there."""
-    nominal_pps: int | None = None
-    """Packets per second of the model, for the device; None: nothing is published, so none are compared."""
+    nominal_pps: int | None = field(default=None, compare=False)
+    """Packets per second of the model, for the device; None: nothing is published, so none are compared.
+
+    It makes no other capacity: days that were judged before there was one are of the same history.
+    """
 
     @property
     def used_bps(self) -> int:

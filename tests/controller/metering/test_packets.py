@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from controller.store import links, modelfigures, traffic
+from controller.store import links, modelfigures, proposalfacts, proposals, traffic
 from controller.store.links import LinkLevel
 from controller.store.tables.inventory import adapters
 from inventory.capacities import PublishedModel
@@ -20,9 +20,11 @@ from inventory.counters import Flag, Increment
 from inventory.linkdays import LinkDay, packet_words, packets_through
 from inventory.links import Direction
 from inventory.periods import TOKYO, day_of
+from inventory.proposals import ModelOffer, Need, RemedyKind, remedy
 from inventory.slotday import DAY_MS, SLOTS, DirectionDay, add, window
 from inventory.timeslots import SLOT_MS, SlotSeries
 from tests.controller.metering.conftest import EVERYTHING, Place
+from tests.controller.metering.reporting import ON_SQLITE
 
 MIDNIGHT = 1_735_689_600_000
 PPS = 50_000
@@ -122,6 +124,83 @@ async def test_days_from_before_packets_were_told_hold_no_packets(place: Place) 
     assert level is not None
     assert [day.figures.packet_util is None for day in days] == [True, True, False, False]
     assert level.level is Level.CALM, "two days are too few"
+
+
+def bigger(packets_per_s: int | None) -> PublishedModel:
+    """What an operator knows of another model of the range."""
+    return PublishedModel(
+        "C1111-8P",
+        "ios",
+        "laboratory",
+        forwarding_bps=10**9,
+        packets_per_s=packets_per_s,
+        sold=True,
+        origin="operator",
+        model="cisco-ios",
+    )
+
+
+@ON_SQLITE
+async def test_a_router_that_small_packets_fill_gets_a_model_with_more_of_them_and_none_without_a_figure(
+    place: Place,
+) -> None:
+    await seat(place, "cisco-ios", "C881")
+    today = day_of(place.clock.now_ms(), TOKYO)
+    async with place.database.write() as tx:
+        await modelfigures.enter(tx, place.by(), bigger(None), today)
+    await place.metering.import_readings(EVERYTHING, past(place, 35, 33_000))
+    await place.metering.tick()
+    async with place.database.read() as tx:
+        assert await proposals.page(tx, EVERYTHING) == []
+        check = await proposalfacts.check(tx, place.link.id)
+    assert check is not None
+    assert (check.reason, check.facts["packets_per_s"]) == ("no-model-suffices", PPS)
+    assert check.facts["device_need_pps"] == pytest.approx(33_000)
+
+    async with place.database.write() as tx:
+        await modelfigures.enter(tx, place.by(), bigger(200_000), today)
+    (draft,) = await place.metering.draft_proposals()
+    assert (draft.kind, draft.model, draft.reason) == ("model", "C1111-8P", "level")
+    for said in (
+        "judged against 30,000 packets/s (published figure of the model, 60 % of 50,000 packets/s)",
+        "Busiest hour of packets: 110 % (14-day median), above 85 % on 7 of the last 7 measured days.",
+        "Mbit/s and 33,000 packets/s through the device",
+    ):
+        assert said in draft.text
+    assert "30,000 packets/s" in (draft.text_ja or "")
+    assert "パケット数の最繁時の使用率は110 %" in (draft.text_ja or "")
+    assert draft.evidence["remedy"]["notes"][-1] == "packets-per-second"
+    assert (draft.evidence["need"]["device_pps"], draft.evidence["current"]["packets_per_s"]) == (33_000, PPS)
+    assert draft.evidence["packets"]["said"].startswith("compared first")
+
+
+OLD = ModelOffer("Old", "III", {"forwarding": 198e6}, None, None, 1_000, True, None, packets_per_s=50_000)
+NEW = replace(OLD, model="New", figures_bps={"forwarding": 1e9}, packets_per_s=100_000, monthly_yen=2_000)
+NEED = Need(2e7, 2e7, "forwarding", 1e8, "dhcp", 1, device_pps=40_000)
+
+
+@pytest.mark.fast
+def test_packets_refute_a_model_that_its_bits_would_not() -> None:
+    found = remedy(OLD, [NEW], NEED)
+    assert (found.kind, found.model, found.notes[-1]) == (RemedyKind.MODEL, "New", "packets-per-second")
+    assert remedy(OLD, [NEW], replace(NEED, device_pps=30_000)).reason == "fits", "60 % of the figure, no less"
+    assert remedy(OLD, [NEW], replace(NEED, device_pps=60_001)).reason == "no-model-suffices"
+    assert remedy(OLD, [replace(NEW, packets_per_s=None)], NEED).reason == "no-model-suffices"
+    both = remedy(OLD, [NEW], replace(NEED, line_rate_bps=1e7))
+    assert (both.kind, both.model) == (RemedyKind.LINE_AND_MODEL, "New")
+
+
+@pytest.mark.fast
+def test_a_model_without_a_figure_in_packets_is_judged_by_bits_as_before() -> None:
+    unknown = replace(OLD, packets_per_s=None)
+    assert remedy(unknown, [NEW], NEED).reason == "fits"
+    assert remedy(replace(unknown, figures_bps={}), [NEW], NEED).reason == "device-figure-unknown"
+    only_packets = replace(OLD, figures_bps={})
+    assert remedy(only_packets, [NEW], NEED).model == "New"
+    assert remedy(only_packets, [NEW], replace(NEED, device_pps=1)).reason == "device-figure-unknown"
+    full = replace(unknown, figures_bps={"forwarding": 1e6})
+    assert remedy(full, [replace(NEW, packets_per_s=None)], NEED).model == "New"
+    assert remedy(full, [replace(NEW, packets_per_s=50_000)], NEED).reason == "no-model-suffices"
 
 
 @pytest.mark.fast
