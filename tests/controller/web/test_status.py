@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +16,8 @@ import pytest
 from tests.controller.api.arranged import write
 from tests.controller.house import Fleet, House, ok, serving
 from tests.controller.seated import seated
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture
@@ -110,6 +114,33 @@ def test_a_plan_is_shown_with_its_lines_its_doubts_and_its_push_and_without_its_
     assert f'href="/status/pushes/{push}"' in page
     assert f'href="/status/plans/{made["id"]}"' in text(browser.get(f"/status/pushes/{push}"))
     ok(fleet.api.post(f"/pushes/{push}/cancel"))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_a_real_browser_shows_a_plan_with_its_colours_and_complains_of_nothing(
+    house: House, fleet: Fleet, tmp_path: Path
+) -> None:
+    with seated(fleet) as (entry, device):
+        write(fleet, entry, device.running_text().replace(" description uplink\n", " description <b>up</b>\n"))
+        made = ok(fleet.api.post("/plans", json={"entry": entry}))
+    drawn = tmp_path / "plan.png"
+    at = house.url.replace("://", f"://anybody:{house.key}@")
+    done = subprocess.run(
+        [
+            str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage",
+            "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={drawn}", "--dump-dom",
+            f"{at}/status/plans/{made['id']}",
+        ],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    shown = html.unescape(done.stdout)
+    assert f"plan {made['id']}" in shown.lower()
+    for said in (made["proof"], made["guard"], *made["remediation"], *made["rollback"]):
+        assert said in shown
+    assert "<b>" not in done.stdout, "markup in a configuration is text"
+    assert "CONSOLE" not in done.stderr, done.stderr
+    assert "Refused to" not in done.stderr, done.stderr
+    assert drawn.stat().st_size > 10_000, "an empty page is smaller"
 
 
 def test_what_is_not_there_is_a_page_too(browser: httpx.Client) -> None:
