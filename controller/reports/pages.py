@@ -13,7 +13,7 @@ from controller.reports.csvfile import worded
 from controller.reports.graphs import graph
 from controller.reports.tables import CONTRACTOR_COLUMNS, Column, Report, Row, Table, Unit, shown, tables_of
 from controller.reports.words import say, sentence, title_of, value_of
-from inventory.reporting import Kind, Language
+from inventory.reporting import Language
 
 STEPS_ON_SCREEN: Final = 300
 """Rows of steps beyond which the page shows the graph only; the CSV has them all, paper none."""
@@ -41,7 +41,7 @@ def html_of(report: Report, sha256: str, language: Language) -> bytes:
         language=language.value,
         sha256=sha256,
         sentences=[sentence(change, language) for change in report["changes"]],
-        tables=_joined(report, [_narrow(one, language) for one in tables]),
+        tables=[_narrow(one, language) for one in tables],
         made=shown(report["made_ms"], zone),
         as_of=shown(report["data_as_of_ms"], zone),
         w=w,
@@ -53,11 +53,6 @@ def html_of(report: Report, sha256: str, language: Language) -> bytes:
         proposal_text=lambda one: (one.get("text_ja") if language is Language.JAPANESE else None) or one["text"],
     )
     return text.encode()
-
-
-def _joined(report: Report, tables: list[Any]) -> list[Any]:
-    """The summary goes before the steps on a page about one link."""
-    return tables[1:] + tables[:1] if report["kind"] == Kind.LINK.value and len(tables) > 1 else tables
 
 
 PAGE_COLUMNS: Final = (
@@ -132,7 +127,7 @@ def page_cell(value: object, unit: Unit, zone: str, language: Language) -> str:
         case "octets", int():
             return f"{value / 1e9:,.2f} GB"
         case "share", int() | float():
-            return f"{100 * value:.1f} %"
+            return f"{round(100 * value, 1) + 0.0:.1f} %"  # and no “-0.0”
         case "number", int() | float():
             return f"{value:,.1f}".removesuffix(".0")
         case "instant", int():

@@ -94,6 +94,13 @@ async def test_from_an_import_to_a_flag_a_proposal_and_a_report(api: httpx.Async
         f"/proposals/{draft['id']}/state", json={"state": "accepted"}, headers={"If-Match": seen.headers["ETag"]}
     )
     assert (stale.status_code, stale.json()["code"]) == (412, "stale-version")
+    version = {"If-Match": sent.headers["ETag"]}
+    backwards = await api.put(f"/proposals/{draft['id']}/state", json={"state": "sent"}, headers=version)
+    assert "accepted, declined, expired, superseded" in backwards.json()["next_step"]
+    agreed = await api.put(f"/proposals/{draft['id']}/state", json={"state": "accepted"}, headers=version)
+    assert agreed.json()["state"] == "accepted"
+    told = (await api.get(f"/links/{place.link.id}/explain")).json()
+    assert told["next_action"].startswith(f"Carry out what proposal {draft['id']} was accepted for")
 
     day = day_of(place.today_ms(1), TOKYO).isoformat()
     made = await api.post("/reports", json={"contractor": f"K-{place.contractor_id}", "period": "day", "day": day})
