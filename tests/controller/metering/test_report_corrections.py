@@ -136,7 +136,7 @@ async def test_a_node_that_wakes_up_after_another_took_its_report_over_changes_n
         return written(*parts)
 
     loop = asyncio.get_running_loop()
-    slow._written = frozen  # type: ignore[method-assign]  # its machine stands still there
+    slow._written = frozen  # type: ignore[method-assign,assignment]  # its machine stands still
     sleeping = asyncio.create_task(slow.tick())
     await asyncio.wait_for(asleep.wait(), 20)
     place.clock.advance(31 * 60)
