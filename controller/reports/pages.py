@@ -48,6 +48,8 @@ def html_of(report: Report, sha256: str, language: Language) -> bytes:
         heading=heading,
         cell=lambda value, unit: page_cell(value, unit, zone, language),
         called=called,
+        row_called=lambda row: _row_called(row, language),
+        column_called=lambda column: " ".join(value_of(language, part) for part in column.split(" ")),
         interval=lambda p95: _interval(p95, language),
         graph=lambda link, direction: _graph(link, direction, zone, language),
         proposal_text=lambda one: (one.get("text_ja") if language is Language.JAPANESE else None) or one["text"],
@@ -115,6 +117,13 @@ def _narrow_row(row: Row, language: Language) -> Row:
 def called(where: Mapping[str, Any]) -> str:
     """A place by its name, if it has one, and its entry."""
     return f"{where['place']} ({where['entry']})" if where["place"] else str(where["entry"])
+
+
+def _row_called(row: str, language: Language) -> str:
+    """A row of a correction, which the JSON names by its table and the cells that say which one it is, for people."""
+    table, _, cells = row.partition(": ")
+    found = ", ".join(value_of(language, cell) for cell in cells.split(", ") if cell)
+    return found if table == "table" else f"{value_of(language, table)}: {found}"
 
 
 def page_cell(value: object, unit: Unit, zone: str, language: Language) -> str:

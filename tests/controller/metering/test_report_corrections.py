@@ -18,7 +18,7 @@ from inventory.linkdays import LinkDay
 from inventory.links import Capacity, CapacityKind
 from inventory.periods import Period, span_of
 from inventory.reporthead import digest
-from inventory.reporting import Action, Format, Kind, Schedule, Subject
+from inventory.reporting import Action, Format, Kind, Language, Schedule, Subject
 from tests.controller.metering.conftest import DAY_MS, EVERYTHING, Place
 from tests.controller.metering.reporting import ON_SQLITE, as_json, metered, next_day, service, yesterday
 
@@ -49,6 +49,10 @@ async def test_late_data_make_a_correction_with_old_and_new_and_keep_the_old(pla
     assert await as_json(made, first.key) == before
     page = (await made.file(EVERYTHING, correction.key, Format.HTML)).decode()
     assert f"Correction 1; it replaces {first.key}" in page
+    japanese = (await made.file(EVERYTHING, correction.key, Format.HTML, Language.JAPANESE)).decode()
+    assert "<td>不明な区間数</td>" in japanese
+    assert "wan1, 下り</td>" in japanese
+    assert "maintenance_minutes" not in japanese
     assert await made.tick() == []
     assert await made.make(EVERYTHING, about, Period.DAY, day) == correction
 
