@@ -135,9 +135,13 @@ _BY_NAME = {folded(name): model for model in PUBLISHED for name in (model.hardwa
 
 
 def published(hardware: str) -> PublishedModel | None:
-    """The published figures of a piece of hardware by its name; case, spaces and dashes do not count."""
+    """The published figures of a piece of hardware by its name; case, spaces and dashes do not count.
+
+    Cisco's part numbers of a series that the table lists as one are known, too: C881-K9 is of the series 880.
+    """
     name = folded(hardware)
-    for spelling in (name, f"cisco{name}"):
+    part = name.removesuffix("k9")
+    for spelling in (name, f"cisco{name}", part, f"cisco{part.removeprefix('c')}"):
         found = _BY_NAME.get(spelling) or _BY_NAME.get(_SERIES.get(spelling, ""))
         if found:
             return found

@@ -30,6 +30,8 @@ class Level(IntEnum):
 class Cause(StrEnum):
     """Why a direction has its level: one flag a cause."""
 
+    PACKETS = "packets"
+    """Packets per second against the model's published figure, however small they are: of the device only."""
     BUSY_HOUR = "busy-hour"
     """Volume: the mean of the busiest hour."""
     FULL_SLOTS = "full-slots"
@@ -61,6 +63,10 @@ class DayFigures:
     c_req: float = 0.0
     """Required over available capacity; 0 where it was not measured."""
     unknown_slots: int = 0
+    packet_util: float | None = None
+    """Packets of their busiest hour against the used share of the model's figure; None: no figure, or not told."""
+    packet_hot90: int = 0
+    packet_hot95: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +132,11 @@ def _busy_hour(seen: Sequence[int | None]) -> tuple[int | None, float | None]:
 
 
 def day_class(day: DayFigures, rules: LevelRules = DEFAULT_RULES) -> Level:
-    """Highest level whose entry condition the day meets (§5.3)."""
-    util = day.busy_util or 0.0
-    if util >= rules.critical_util or day.hot95 >= rules.critical_hot95:
+    """Highest level whose entry condition the day meets (§5.3), by octets or by packets."""
+    util, hot90, hot95 = _tightest(day)
+    if util >= rules.critical_util or hot95 >= rules.critical_hot95:
         return Level.CRITICAL
-    if util >= rules.congested_util or day.hot90 >= rules.congested_hot90 or day.drop_slots >= rules.congested_drops:
+    if util >= rules.congested_util or hot90 >= rules.congested_hot90 or day.drop_slots >= rules.congested_drops:
         return Level.CONGESTED
     if util >= rules.watch_util or day.c_req >= rules.watch_c_req:
         return Level.WATCH
@@ -139,18 +145,27 @@ def day_class(day: DayFigures, rules: LevelRules = DEFAULT_RULES) -> Level:
 
 def day_holds(day: DayFigures, rules: LevelRules = DEFAULT_RULES) -> Level:
     """Highest level that the day is still enough to keep (§5.3, exit)."""
-    util = day.busy_util or 0.0
-    if util >= rules.hold_critical_util or day.hot95 >= rules.hold_critical_hot95:
+    util, hot90, hot95 = _tightest(day)
+    if util >= rules.hold_critical_util or hot95 >= rules.hold_critical_hot95:
         return Level.CRITICAL
     if (
         util >= rules.hold_congested_util
-        or day.hot90 >= rules.hold_congested_hot90
+        or hot90 >= rules.hold_congested_hot90
         or day.drop_slots >= rules.hold_congested_drops
     ):
         return Level.CONGESTED
     if util >= rules.hold_watch_util or day.c_req >= rules.hold_watch_c_req:
         return Level.WATCH
     return Level.CALM
+
+
+def _tightest(day: DayFigures) -> tuple[float, int, int]:
+    """Busy hour, slots at 90 and at 95 %: of octets or of packets, whichever comes nearer to what can be carried."""
+    return (
+        max(day.busy_util or 0.0, day.packet_util or 0.0),
+        max(day.hot90, day.packet_hot90),
+        max(day.hot95, day.packet_hot95),
+    )
 
 
 def levels(days: Sequence[DayFigures], ceiling: int = Level.CRITICAL, rules: LevelRules = DEFAULT_RULES) -> list[Level]:
@@ -210,6 +225,9 @@ def _alone(day: DayFigures, cause: Cause) -> DayFigures:
         hot95=day.hot95 if cause is Cause.FULL_SLOTS else 0,
         drop_slots=day.drop_slots if cause is Cause.DROPS else 0,
         c_req=day.c_req if cause is Cause.BURSTS else 0.0,
+        packet_util=day.packet_util if cause is Cause.PACKETS else None,
+        packet_hot90=day.packet_hot90 if cause is Cause.PACKETS else 0,
+        packet_hot95=day.packet_hot95 if cause is Cause.PACKETS else 0,
     )
 
 

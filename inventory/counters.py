@@ -65,8 +65,9 @@ class Increment:
     marks: frozenset[Flag] = frozenset()
     """Further flags for the slots touched, such as `clock` or `state`."""
     packets: int | None = None
-    """Packets that left and those that the device threw away on their way out, where it tells both."""
+    """Packets in this direction, where the device tells them."""
     drops: int | None = None
+    """Packets that the device threw away on their way out, where it tells them beside those that left."""
     errors: int | None = None
     """Frames with an error in this direction, where the device tells them: a fault of the line, never congestion."""
     again: bool = False

@@ -153,6 +153,8 @@ class Beside:
     covered_ms: Sequence[int] = ()
     errors: Sequence[int] = ()
     """Frames with errors in this direction; empty where no source tells them."""
+    through: Sequence[int | None] = ()
+    """Packets received and sent together, for the device; None: a slot of which not both are known."""
 
 
 NOTHING_BESIDE = Beside()
@@ -164,10 +166,26 @@ def beside(link: Link, direction: Direction, into: SlotSeries, out: SlotSeries, 
     series = out if direction is leaves else into
     if direction is Direction.DEVICE:
         covered = [min(a, b) for a, b in zip(into.covered_ms, out.covered_ms, strict=True)]
-        return Beside(maintenance, covered_ms=covered)
-    if direction is leaves:
+        return Beside(maintenance, covered_ms=covered, through=packets_through(into, out))
+    if direction is leaves and out.drops and out.packets:
         return Beside(maintenance, out.packets, out.drops, series.covered_ms, series.errors)
     return Beside(maintenance, covered_ms=series.covered_ms, errors=series.errors)
+
+
+def packets_through(into: SlotSeries, out: SlotSeries) -> list[int | None]:
+    """Packets of both directions by slot; None where one is not known. Empty where no source tells both.
+
+    A slot with octets and without packets is one of a time in which they were not told.
+    """
+    if not (into.packets and out.packets):
+        return []
+    return [
+        None
+        if min(into.covered_ms[i], out.covered_ms[i]) < KNOWN_MS
+        or any(one.known[i] and not one.packets[i] for one in (into, out))
+        else into.packets[i] + out.packets[i]
+        for i in range(len(into.packets))
+    ]
 
 
 def judge_day(
@@ -183,6 +201,9 @@ def judge_day(
     """Figures of one direction and day (§5.1). Without a capacity nothing is utilised, so nothing is valid."""
     known, limits, covered_ms = series
     octets = slot_capacity_octets(capacity.used_bps) if capacity else 0
+    packets = _packet_figures(capacity, more)
+    figures = DayFigures(False, None, None, 0, 0, unknown_slots=sum(octets is None for octets in known))
+    worst_case = figures
     if octets:
         figures = day_figures(known, octets, more.maintenance)
         worst_case = day_figures(
@@ -191,10 +212,14 @@ def judge_day(
             more.maintenance,
         )
         figures = replace(figures, drop_slots=_drop_slots(known, octets, more))
-        high_class = min(day_class(worst_case), capacity.ceiling) if capacity else Level.CALM
-    else:
-        figures = DayFigures(False, None, None, 0, 0, unknown_slots=sum(octets is None for octets in known))
-        high_class = Level.CALM
+    elif packets is not None:
+        figures = replace(packets, busy_util=None, hot90=0, hot95=0)
+    if packets is not None:
+        figures, worst_case = (
+            replace(one, packet_util=packets.busy_util, packet_hot90=packets.hot90, packet_hot95=packets.hot95)
+            for one in (figures, worst_case)
+        )
+    high_class = min(day_class(worst_case), capacity.ceiling) if capacity else Level.CALM
     seen = [(i, o) for i, o in enumerate(known) if o is not None]
     certain = sum(limits.known)
     return LinkDay(
@@ -217,6 +242,14 @@ def judge_day(
         error_slots=_error_slots(known, more),
         hours=_hours(known, limits, more),
     )
+
+
+def _packet_figures(capacity: Governing | None, more: Beside) -> DayFigures | None:
+    """Figures of the packets as if they were octets; None without a published figure, or where too few are known."""
+    if capacity is None or not capacity.used_pps or not more.through:
+        return None
+    found = day_figures(more.through, capacity.used_pps * SLOT_MS / 1_000, more.maintenance)
+    return found if found.valid else None
 
 
 def _error_slots(known: Sequence[int | None], more: Beside) -> int:
@@ -378,7 +411,8 @@ def evidence(days: Sequence[LinkDay], change: Change) -> dict[str, object]:
             "kind": capacity.kind.value,
             "nominal_bps": capacity.nominal_bps,
             "used_bps": capacity.used_bps,
-        },
+        }
+        | ({"packets": packet_words(upto[-1])} if upto[-1].direction is Direction.DEVICE else {}),
         "causes": [
             {"cause": one.cause.value, "days": one.days}
             for one in cause_flags([day.figures for day in history], change.after or change.before, capacity.ceiling)
@@ -394,6 +428,9 @@ def evidence(days: Sequence[LinkDay], change: Change) -> dict[str, object]:
                 "drop_slots": day.figures.drop_slots,
                 "error_slots": day.error_slots,
                 "c_req": day.figures.c_req,
+                "packet_util": day.figures.packet_util,
+                "packet_hot90": day.figures.packet_hot90,
+                "packet_hot95": day.figures.packet_hot95,
                 "maintenance_slots": day.maintenance_slots,
                 "unknown_slots": day.figures.unknown_slots,
                 "coverage": day.covered_ms / (day.slots * 300_000),
@@ -403,3 +440,16 @@ def evidence(days: Sequence[LinkDay], change: Change) -> dict[str, object]:
         ],
         "worst_slots": [{"day": day, "slot": slot, "octets": octets} for octets, day, slot in worst],
     }
+
+
+def packet_words(day: LinkDay) -> dict[str, object]:
+    """What the device's packets per second were compared with on a day, or why with nothing; JSON-ready."""
+    capacity = day.capacity
+    nominal = None if capacity is None else capacity.nominal_pps
+    if nominal is None:
+        said = "no packets per second are published for this model, and none were entered: none are compared"
+    elif day.figures.packet_util is None:
+        said = "the source does not tell packets in both directions for nine tenths of the day: none are compared"
+    else:
+        said = "compared first: small packets run out of packets per second before they fill the line"
+    return {"nominal_pps": nominal, "used_pps": None if capacity is None else capacity.used_pps, "said": said}

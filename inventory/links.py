@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
@@ -130,6 +130,8 @@ class Capacity:
     valid_to: date | None = None
     actor: str = ""
     reason: str = ""
+    packets_per_s: int | None = None
+    """Published for the model, both directions together; None: nothing is published, or it is no model's."""
 
     def holds_on(self, day: date) -> bool:
         return self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
@@ -141,13 +143,24 @@ class Governing:
 
     kind: CapacityKind
     nominal_bps: int
+    """0: the model has a figure in packets per second only."""
     since: date
     """First day of it: levels begin a new history there."""
+    nominal_pps: int | None = field(default=None, compare=False)
+    """Packets per second of the model, for the device; None: nothing is published, so none are compared.
+
+    It makes no other capacity: days that were judged before there was one are of the same history.
+    """
 
     @property
     def used_bps(self) -> int:
         """Nominal figure times the share taken as real."""
         return self.nominal_bps * USED_PERCENT[self.kind] // 100
+
+    @property
+    def used_pps(self) -> int | None:
+        """The same share of the packets per second."""
+        return None if self.nominal_pps is None else self.nominal_pps * USED_PERCENT[self.kind] // 100
 
     @property
     def ceiling(self) -> Level:
@@ -176,8 +189,8 @@ def governing(link: Link, capacities: Sequence[Capacity], direction: Direction, 
     found = []
     for capacity in capacities:
         bps = capacity.up_bps if direction is Direction.UP else capacity.down_bps
-        if capacity.kind in kinds and capacity.holds_on(day) and bps:
-            found.append(Governing(capacity.kind, bps, capacity.valid_from))
+        if capacity.kind in kinds and capacity.holds_on(day) and (bps or capacity.packets_per_s):
+            found.append(Governing(capacity.kind, bps or 0, capacity.valid_from, capacity.packets_per_s))
     if CapacityKind.PORT in kinds and link.speed_bps:
         found.append(Governing(CapacityKind.PORT, link.speed_bps, date.min))
     if direction is not Direction.DEVICE and not {g.kind for g in found} & {CapacityKind.LINE, CapacityKind.SHAPED}:

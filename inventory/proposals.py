@@ -27,6 +27,8 @@ LINE_SHARE = 0.85
 PORT_SHARE = 0.90
 PROCESSOR_WITNESS = "processor-witness"
 """Note of a remedy that rests on a busy processor: without a claim of size."""
+PACKETS_BIND = "packets-per-second"
+"""Note of a remedy that is asked for by packets per second: the present model has too few of them."""
 MODEL_DERATE = 0.60
 """Published figures are best-case laboratory numbers; this share of them is taken as real."""
 
@@ -183,7 +185,10 @@ def outdated(
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What one series shows, in bit/s: one direction, or in + out for the device's figure."""
+    """What one series shows, in bit/s: one direction, or in + out for the device's figure.
+
+    In packets/s throughout, where it is what is compared with a figure in packets/s.
+    """
 
     p95_low_bps: float
     """95th percentile of the last 28 days, the certain end."""
@@ -195,7 +200,7 @@ class Demand:
 
 
 def need_bps(series: Iterable[Demand]) -> float:
-    """Capacity needed over the next 12 months: the largest need of the series (§7.2); 0 for none."""
+    """Capacity needed over the next 12 months, in their unit: the largest need of the series (§7.2); 0 for none."""
     return max((_need_of(one) for one in series), default=0.0)
 
 
@@ -240,6 +245,8 @@ class ModelOffer:
     dialect: str | None = None
     key: str | None = None
     """Its row of the catalogue, which prices are for."""
+    packets_per_s: float | None = None
+    """None: not published, so that it is neither too little nor enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +295,8 @@ class Need:
     """Need of the direction whose rate `line_rate_bps` is, where that is not the busier one."""
     directions: tuple[LineNeed, ...] = ()
     """Down, then up; empty where the place tells only the tightest."""
+    device_pps: float = 0.0
+    """Need of received and sent packets, per second; 0: they were compared with nothing."""
 
     @property
     def uneven(self) -> bool:
@@ -328,10 +337,10 @@ def remedy(current: ModelOffer, catalogue: Sequence[ModelOffer], need: Need) -> 
     asked = need.line_bps if need.line_need_bps is None else need.line_need_bps
     line_ok = need.line_rate_bps is None or need.line_rate_bps * LINE_SHARE >= asked
     figure = current.figures_bps.get(need.traffic_kind)
-    port_ok = _port_suffices(current, need)
-    if port_ok and figure is not None and figure * need.derate >= need.device_bps:
+    port_ok, too_many = _port_suffices(current, need), short_of_packets(current, need)
+    if port_ok and not too_many and figure is not None and figure * need.derate >= need.device_bps:
         return Remedy(RemedyKind.NONE, "fits") if line_ok else _line(need)
-    by_witness = port_ok and figure is None
+    by_witness = port_ok and figure is None and not too_many
     if by_witness:
         chosen = _next_up(current, catalogue, need)
     else:
@@ -348,8 +357,17 @@ def remedy(current: ModelOffer, catalogue: Sequence[ModelOffer], need: Need) -> 
         model=chosen.model,
         monthly_delta_yen=_fee_difference(current, chosen),
         line_rate_bps=line.line_rate_bps if line else None,
-        notes=(*_notes(current, chosen), *((PROCESSOR_WITNESS,) if by_witness else ())),
+        notes=(
+            *_notes(current, chosen),
+            *((PROCESSOR_WITNESS,) if by_witness else ()),
+            *((PACKETS_BIND,) if too_many else ()),
+        ),
     )
+
+
+def short_of_packets(offer: ModelOffer, need: Need) -> bool:
+    """Whether a model's figure in packets per second is known and, derated, less than what is needed."""
+    return offer.packets_per_s is not None and offer.packets_per_s * need.derate < need.device_pps
 
 
 def _next_up(current: ModelOffer, catalogue: Sequence[ModelOffer], need: Need) -> ModelOffer | None:
@@ -375,8 +393,13 @@ def _port_suffices(offer: ModelOffer, need: Need) -> bool:
 
 
 def _suffices(offer: ModelOffer, current: ModelOffer, need: Need) -> bool:
+    """A model without a figure in packets per second is no remedy where the present one has too few of them."""
     figure = offer.figures_bps.get(need.traffic_kind)
-    return figure is not None and figure * need.derate >= need.device_bps and _eligible(offer, current, need)
+    if figure is None or figure * need.derate < need.device_bps or short_of_packets(offer, need):
+        return False
+    if offer.packets_per_s is None and short_of_packets(current, need):
+        return False
+    return _eligible(offer, current, need)
 
 
 def _eligible(offer: ModelOffer, current: ModelOffer, need: Need) -> bool:

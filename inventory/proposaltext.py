@@ -91,6 +91,13 @@ class Facts:
         return sum(day.covered_ms for day in shown) / (slots * SLOT_MS) if slots else 0.0
 
     @property
+    def packet_utils(self) -> list[float]:
+        """Of the last valid days, where packets fill the device sooner than octets; else none."""
+        told = [day.figures for day in self.valid if day.figures.packet_util is not None]
+        utils = [one.packet_util or 0.0 for one in told]
+        return utils if utils and median(utils) > median(one.busy_util or 0.0 for one in told) else []
+
+    @property
     def since(self) -> date | None:
         """First day of the capacity; None where it holds as far back as readings go."""
         return None if self.capacity.since == date.min else self.capacity.since
@@ -101,22 +108,32 @@ def mbps(bps: float) -> str:
     return f"{bps / 1e6:,.1f} Mbit/s"
 
 
+def judged_by(facts: Facts) -> tuple[str, str]:
+    """What the direction is judged against, and the whole of what that is a share of, for people."""
+    used, nominal = facts.capacity.used_pps, facts.capacity.nominal_pps
+    if used is not None and nominal is not None and facts.packet_utils:
+        return f"{used:,} packets/s", f"{nominal:,} packets/s"
+    return mbps(facts.capacity.used_bps), mbps(facts.capacity.nominal_bps)
+
+
 def sentence(facts: Facts) -> str:
     """The proposal in words, with its figures."""
-    utils = [day.figures.busy_util for day in facts.valid if day.figures.busy_util is not None]
+    utils = facts.packet_utils or [day.figures.busy_util for day in facts.valid if day.figures.busy_util is not None]
     hot = sum(util >= DEFAULT_RULES.congested_util for util in utils[-WEEK:])
     subject = (
         "the device (in + out)" if facts.direction is Direction.DEVICE else f"{facts.interface} ({facts.direction})"
     )
+    used, nominal = judged_by(facts)
     where = f" at {facts.place}" if facts.place else ""
     since = f" from {facts.since.isoformat()} on" if facts.since else ""
     parts = [
-        f"{subject}{where}: judged against {mbps(facts.capacity.used_bps)} ({_SOURCES[facts.capacity.kind]}{since}, "
-        f"{USED_PERCENT[facts.capacity.kind]} % of {mbps(facts.capacity.nominal_bps)}).",
+        f"{subject}{where}: judged against {used} ({_SOURCES[facts.capacity.kind]}{since}, "
+        f"{USED_PERCENT[facts.capacity.kind]} % of {nominal}).",
     ]
     if utils:
+        busy = "Busiest hour of packets" if facts.packet_utils else f"Busy hour {facts.busy_clock}"
         parts.append(
-            f"Busy hour {facts.busy_clock}: {100 * median(utils):.0f} % ({len(utils)}-day median), "
+            f"{busy}: {100 * median(utils):.0f} % ({len(utils)}-day median), "
             f"above 85 % on {hot} of the last {len(utils[-WEEK:])} measured days."
         )
     parts.append(
@@ -191,7 +208,8 @@ def _recommendation(facts: Facts) -> str:
     model = f"the model {found.model}"
     if facts.current.device_class == "III":
         model = f"a model of this kind: {found.model}"
-    reached = f"needed over the next 12 months: {mbps(need.device_bps)} through the device"
+    packets = f" and {need.device_pps:,.0f} packets/s" if need.device_pps else ""
+    reached = f"needed over the next 12 months: {mbps(need.device_bps)}{packets} through the device"
     if PROCESSOR_WITNESS in found.notes:
         reached = (
             f"its processor was at {BUSY_PERCENT} % and more in half of the busy hour on {need.strained_days} of the "
@@ -247,6 +265,7 @@ def series_facts(link_id: int, days: Sequence[LinkDay], p95: Interval, outlook: 
                 ),
                 "valid": day.figures.valid,
                 "busy_util": day.figures.busy_util,
+                "packet_util": day.figures.packet_util,
                 "hot90": day.figures.hot90,
                 "unknown_slots": day.figures.unknown_slots,
                 "origins": list(day.origins),
@@ -274,10 +293,13 @@ def evidence(facts: Facts) -> dict[str, object]:
             "kind": facts.capacity.kind.value,
             "nominal_bps": facts.capacity.nominal_bps,
             "used_bps": facts.capacity.used_bps,
+            "nominal_pps": facts.capacity.nominal_pps,
+            "used_pps": facts.capacity.used_pps,
         },
         "need": {
             "line_bps": facts.need.line_bps,
             "device_bps": facts.need.device_bps,
+            "device_pps": facts.need.device_pps,
             "traffic_kind": facts.need.traffic_kind,
             "line_rate_bps": facts.need.line_rate_bps,
             "directions": [
@@ -295,7 +317,11 @@ def evidence(facts: Facts) -> dict[str, object]:
         },
         "money": money_facts(facts.money) if facts.money else None,
         "backtest": asdict(facts.record) if facts.record else None,
-        "current": {"model": facts.current.model, "figures_bps": dict(facts.current.figures_bps)},
+        "current": {
+            "model": facts.current.model,
+            "figures_bps": dict(facts.current.figures_bps),
+            "packets_per_s": facts.current.packets_per_s,
+        },
         "remedy": {
             "kind": facts.remedy.kind.value,
             "reason": facts.remedy.reason,

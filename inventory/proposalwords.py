@@ -13,7 +13,7 @@ from inventory.processors import BUSY_PERCENT
 from inventory.proposalmoney import Money
 from inventory.proposalreasons import words_ja
 from inventory.proposals import LINE_SHARE, PROCESSOR_WITNESS, LineNeed, Need, Remedy, RemedyKind
-from inventory.proposaltext import WEEK, Facts, TrackRecord, mbps
+from inventory.proposaltext import WEEK, Facts, TrackRecord, judged_by, mbps
 
 _SOURCES = {
     CapacityKind.LINE: "運用者が登録した回線速度",
@@ -28,19 +28,21 @@ _DAYS = {"now": "本日", "free": "残余期間の料金が不要となる最初
 
 def sentence_ja(facts: Facts) -> str:
     """The proposal in Japanese, with its figures."""
-    utils = [day.figures.busy_util for day in facts.valid if day.figures.busy_util is not None]
+    utils = facts.packet_utils or [day.figures.busy_util for day in facts.valid if day.figures.busy_util is not None]
     hot = sum(util >= DEFAULT_RULES.congested_util for util in utils[-WEEK:])
     direction = _DIRECTIONS[facts.direction]
     subject = direction if facts.direction is Direction.DEVICE else f"{facts.interface}（{direction}）"
+    used, nominal = judged_by(facts)
     where = f"{facts.place}の" if facts.place else ""
     since = f"、{facts.since.isoformat()}から" if facts.since else ""
     parts = [
-        f"{where}{subject}：判定の基準は{mbps(facts.capacity.used_bps)}（{_SOURCES[facts.capacity.kind]}{since}、"
-        f"{mbps(facts.capacity.nominal_bps)}の{USED_PERCENT[facts.capacity.kind]} %）。"
+        f"{where}{subject}：判定の基準は{used}（{_SOURCES[facts.capacity.kind]}{since}、"
+        f"{nominal}の{USED_PERCENT[facts.capacity.kind]} %）。"
     ]
     if utils:
+        busy = "パケット数の最繁時" if facts.packet_utils else f"最繁時（{facts.busy_clock}）"
         parts.append(
-            f"最繁時（{facts.busy_clock}）の使用率は{100 * median(utils):.0f} %（{len(utils)}日間の中央値）、"
+            f"{busy}の使用率は{100 * median(utils):.0f} %（{len(utils)}日間の中央値）、"
             f"直近の測定日{len(utils[-WEEK:])}日のうち{hot}日で85 %を超過。"
         )
     low = mbps(rate_bps(facts.p95.low))
@@ -102,7 +104,8 @@ def _recommendation(facts: Facts) -> str:
     model = f"機種{found.model}"
     if facts.current.device_class == "III":
         model = f"この種の機種：{found.model}"
-    reached = f"今後12か月に機器を通る必要量は{mbps(need.device_bps)}"
+    packets = f"・{need.device_pps:,.0f} packets/s" if need.device_pps else ""
+    reached = f"今後12か月に機器を通る必要量は{mbps(need.device_bps)}{packets}"
     if PROCESSOR_WITNESS in found.notes:
         reached = (
             f"直近の測定日7日のうち{need.strained_days}日、回線の使用率が70 %未満の最繁時の半分以上で"

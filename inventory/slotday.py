@@ -41,9 +41,9 @@ class DirectionDay:
     marks: list[int] = field(default_factory=lambda: [0] * SLOTS)
     """Flags of each slot, as bits."""
     packets: list[int] = field(default_factory=list)
-    """Packets that left, by slot; empty where no source tells them."""
+    """Packets in this direction, by slot; empty where no source tells them."""
     drops: list[int] = field(default_factory=list)
-    """Packets thrown away on their way out, by slot; as long as `packets`."""
+    """Packets thrown away on their way out, by slot; empty where no source tells them."""
     errors: list[int] = field(default_factory=list)
     """Frames with an error, by slot; empty where no source tells them."""
 
@@ -110,12 +110,13 @@ class DirectionDay:
 
     def _count_packets(self, increment: Increment, index: int, length_ms: int) -> None:
         """Packets are evidence, not money: they are spread by length and rounded down."""
-        if increment.packets is None or increment.drops is None:
+        if increment.packets is None:
             return
-        if not self.packets:
-            self.packets, self.drops = [0] * SLOTS, [0] * SLOTS
+        self.packets = self.packets or [0] * SLOTS
         self.packets[index] += increment.packets * length_ms // increment.length_ms
-        self.drops[index] += increment.drops * length_ms // increment.length_ms
+        if increment.drops is not None:
+            self.drops = self.drops or [0] * SLOTS
+            self.drops[index] += increment.drops * length_ms // increment.length_ms
 
     def _count_errors(self, increment: Increment, index: int, length_ms: int) -> None:
         if increment.errors is None:
@@ -302,8 +303,8 @@ def window(days: Iterable[DirectionDay], start_ms: int, end_ms: int) -> SlotSeri
     known, covered = [0] * n, [0] * n
     flags: list[frozenset[Flag]] = [frozenset()] * n
     days = list(days)
-    told = any(day.packets for day in days)
-    packets, drops = [0] * (n if told else 0), [0] * (n if told else 0)
+    packets = [0] * (n if any(day.packets for day in days) else 0)
+    drops = [0] * (n if any(day.drops for day in days) else 0)
     errors = [0] * (n if any(day.errors for day in days) else 0)
     spans: list[Stretch] = []
     pending: dict[Stretch, Increment] = {}
@@ -312,7 +313,9 @@ def window(days: Iterable[DirectionDay], start_ms: int, end_ms: int) -> SlotSeri
         for index in range(max(0, -shift), min(SLOTS, n - shift)):
             known[shift + index] = day.known[index]
             if day.packets:
-                packets[shift + index], drops[shift + index] = day.packets[index], day.drops[index]
+                packets[shift + index] = day.packets[index]
+            if day.drops:
+                drops[shift + index] = day.drops[index]
             if day.errors:
                 errors[shift + index] = day.errors[index]
             if day.marks[index]:
@@ -377,7 +380,8 @@ def encode(day: SlotDay) -> bytes:
                     [p.t0_ms, p.t1_ms, p.octets_min, p.octets_max, p.flag.value, sorted(p.marks)] for p in d.pending
                 ],
                 "marks": _runs(d.marks),
-                **({"packets": d.packets, "drops": _runs(d.drops)} if d.packets else {}),
+                **({"packets": d.packets} if d.packets else {}),
+                **({"drops": _runs(d.drops)} if d.drops else {}),
                 **({"errors": _runs(d.errors)} if d.errors else {}),
             }
             for d in directions

@@ -21,19 +21,21 @@ _MEASURED: Final = bit_of(Flag.MEASURED)
 _COUNT: Final = {4: Struct("<I"), 8: Struct("<Q")}
 
 Octets = list[int]
-"""In and out; with packets those that left and those that were thrown away."""
+"""In and out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Difference of one measured pair: in, out, and where the device tells both, packets and drops."""
+    """Difference of one measured pair: in and out; where the device tells them packets, and drops beside those out."""
 
     t0_ms: int
     t1_ms: int
     in_octets: int
     out_octets: int
     packets: int | None = None
+    """Those that left."""
     drops: int | None = None
+    in_packets: int | None = None
     faultless: bool = False
     """Whether the device tells frames with errors, and there was none in either direction."""
 
@@ -46,7 +48,10 @@ class Run:
     end_ms: int
     octets: dict[int, Octets] = field(default_factory=dict)
     """By number of the slot since the epoch."""
-    packets: dict[int, Octets] = field(default_factory=dict)
+    in_packets: dict[int, int] = field(default_factory=dict)
+    packets: dict[int, int] = field(default_factory=dict)
+    """Those that left. Only of slots in which a pair told them, as for the others."""
+    drops: dict[int, int] = field(default_factory=dict)
     faultless: set[int] = field(default_factory=set)
     """Days, by number since the epoch, of which errors are told: there were none."""
 
@@ -71,8 +76,8 @@ def run_of(pairs: Sequence[Counted]) -> Run:
                 into[1] += pair.out_octets
         else:
             _spread(octets, pair, first, last)
-        if pair.packets is not None and pair.drops is not None:
-            _spread_packets(found.packets, pair, pair.packets, pair.drops)
+        if pair.packets is not None or pair.in_packets is not None:
+            _spread_packets(found, pair, first, last)
         if pair.faultless:
             found.faultless |= {pair.t0_ms // DAY_MS, (pair.t1_ms - 1) // DAY_MS}
     return found
@@ -91,14 +96,15 @@ def _spread(octets: dict[int, Octets], pair: Counted, first: int, last: int) -> 
         given_in, given_out = total_in, total_out
 
 
-def _spread_packets(found: dict[int, Octets], pair: Counted, packets: int, drops: int) -> None:
+def _spread_packets(run: Run, pair: Counted, first: int, last: int) -> None:
     """Packets are evidence, not money: they are spread by length and rounded down."""
+    drops = None if pair.packets is None else pair.drops
     length_ms = pair.t1_ms - pair.t0_ms
-    for slot in range(pair.t0_ms // SLOT_MS, (pair.t1_ms - 1) // SLOT_MS + 1):
+    for slot in range(first, last + 1):
         inside_ms = min(pair.t1_ms, (slot + 1) * SLOT_MS) - max(pair.t0_ms, slot * SLOT_MS)
-        into = found.setdefault(slot, [0, 0])
-        into[0] += packets * inside_ms // length_ms
-        into[1] += drops * inside_ms // length_ms
+        for found, told in ((run.in_packets, pair.in_packets), (run.packets, pair.packets), (run.drops, drops)):
+            if told is not None:
+                found[slot] = found.get(slot, 0) + told * inside_ms // length_ms
 
 
 def lengthened(blob: bytes | None, start_ms: int, run: Run, source: str) -> bytes | None:
@@ -126,7 +132,9 @@ def lengthened(blob: bytes | None, start_ms: int, run: Run, source: str) -> byte
     else:
         out["spans"] = _longer(out["spans"], begin, end)
         out["marks"] = _marked(out["marks"], begin // SLOT_MS, (end - 1) // SLOT_MS)
+    _packets(into, run.in_packets, start_ms // SLOT_MS)
     _packets(out, run.packets, start_ms // SLOT_MS)
+    _drops(out, run.drops, start_ms // SLOT_MS)
     if start_ms // DAY_MS in run.faultless:
         for direction in (into, out):
             direction.setdefault("errors", [[0, SLOTS]])
@@ -187,19 +195,25 @@ def _extend(runs: list[list[int]], value: int, count: int) -> None:
         runs.append([value, count])
 
 
-def _packets(out: dict[str, Any], packets: Mapping[int, Octets], first: int) -> None:
-    inside = [(slot - first, amounts) for slot, amounts in packets.items() if 0 <= slot - first < SLOTS]
-    if not inside:
+def _packets(direction: dict[str, Any], packets: Mapping[int, int], first: int) -> None:
+    for slot, passed in packets.items():
+        if 0 <= slot - first < SLOTS:
+            if "packets" not in direction:
+                direction["packets"] = [0] * SLOTS
+            direction["packets"][slot - first] += passed
+
+
+def _drops(out: dict[str, Any], thrown: Mapping[int, int], first: int) -> None:
+    inside = {slot - first: amount for slot, amount in thrown.items() if 0 <= slot - first < SLOTS}
+    if not inside or ("drops" in out and not any(inside.values())):
         return
-    left: list[int] = out.get("packets") or [0] * SLOTS
     drops = [value for value, count in out.get("drops", ((0, SLOTS),)) for _ in range(count)]
-    for index, (passed, thrown) in inside:
-        left[index] += passed
-        drops[index] += thrown
+    for index, amount in inside.items():
+        drops[index] += amount
     runs: list[list[int]] = []
     for value in drops:
         _extend(runs, value, 1)
-    out["packets"], out["drops"] = left, runs
+    out["drops"] = runs
 
 
 _EMPTY: Final = encode(SlotDay.empty(0))

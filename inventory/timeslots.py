@@ -50,8 +50,9 @@ class SlotSeries:
     flags: tuple[frozenset[Flag], ...]
     groups: tuple[Group, ...]
     packets: tuple[int, ...] = ()
-    """Packets that left the device, where a source tells them; else empty. `drops`: those it threw away instead."""
+    """Packets in this direction, where a source tells them; else empty."""
     drops: tuple[int, ...] = ()
+    """Packets that the device threw away on their way out, where a source tells them; else empty."""
     errors: tuple[int, ...] = ()
     """Frames with an error in this direction, where a source tells them; else empty."""
 
@@ -197,6 +198,7 @@ def sum_series(parts: Sequence[tuple[SlotSeries, int | None]]) -> SlotSeries:
             if ms > untouched[i]:
                 groups.append(_scaled(Group((i,), (ms - untouched[i],), 0, None), speed, total))
     told = [series for series, _ in parts if series.packets]
+    thrown = [series for series, _ in parts if series.drops]
     faults = [series for series, _ in parts if series.errors]
     return SlotSeries(
         first.start_ms,
@@ -206,7 +208,7 @@ def sum_series(parts: Sequence[tuple[SlotSeries, int | None]]) -> SlotSeries:
         tuple(frozenset().union(*(series.flags[i] for series, _ in parts)) for i in range(n)),
         tuple(groups),
         tuple(sum(series.packets[i] for series in told) for i in range(n)) if told else (),
-        tuple(sum(series.drops[i] for series in told) for i in range(n)) if told else (),
+        tuple(sum(series.drops[i] for series in thrown) for i in range(n)) if thrown else (),
         tuple(sum(series.errors[i] for series in faults) for i in range(n)) if faults else (),
     )
 

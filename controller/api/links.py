@@ -123,6 +123,9 @@ class CapacityView(BaseModel):
     valid_to: date | None
     actor: str
     reason: str
+    packets_per_s: int | None = Field(
+        description="Published or entered for the model, in and out together; null: none, so none are compared."
+    )
 
     @classmethod
     def of(cls, capacity: Capacity) -> CapacityView:
@@ -135,13 +138,17 @@ class CapacityView(BaseModel):
             valid_to=capacity.valid_to,
             actor=capacity.actor,
             reason=capacity.reason,
+            packets_per_s=capacity.packets_per_s,
         )
 
 
 class CauseView(BaseModel):
     """One cause of a level."""
 
-    cause: str = Field(description="busy-hour, full-slots, drops (packets thrown away), bursts (inside the slots).")
+    cause: str = Field(
+        description="packets (per second, of the device), busy-hour, full-slots, drops (packets thrown away), bursts "
+        "(inside the slots)."
+    )
     days: int = Field(description="Of the last seven valid days, those on which it alone was enough for the level.")
 
 
@@ -246,7 +253,16 @@ class DayView(BaseModel):
     unknown_slots: int
     could_be_class: int = Field(description="Class of the day if every missing octet had passed.")
     capacity_kind: str | None
-    capacity_bps: int | None
+    capacity_bps: int | None = Field(description="As it is used; null: none is known in bit/s.")
+    capacity_pps: int | None = Field(
+        description="Packets per second of the model, as they are used, for the direction `device`; null: none known."
+    )
+    packet_util: float | None = Field(
+        description="Packets of their busiest hour against `capacity_pps`; null: nothing to compare with, or packets "
+        "not told in both directions for nine tenths of the day."
+    )
+    packet_hot90: int
+    packet_hot95: int
     volume_low_octets: int
     volume_high_octets: int | None
     coverage: float
@@ -271,7 +287,11 @@ class DayView(BaseModel):
             unknown_slots=day.figures.unknown_slots,
             could_be_class=int(day.high_class),
             capacity_kind=day.capacity.kind.value if day.capacity else None,
-            capacity_bps=day.capacity.used_bps if day.capacity else None,
+            capacity_bps=(day.capacity.used_bps or None) if day.capacity else None,
+            capacity_pps=day.capacity.used_pps if day.capacity else None,
+            packet_util=day.figures.packet_util,
+            packet_hot90=day.figures.packet_hot90,
+            packet_hot95=day.figures.packet_hot95,
             volume_low_octets=day.octets_low,
             volume_high_octets=day.octets_high,
             coverage=day.covered_ms / (day.slots * 300_000),

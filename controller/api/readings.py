@@ -34,9 +34,9 @@ class ImportView(BaseModel):
     "/readings",
     openapi_extra={
         "requestBody": {
-            "description": "One JSON object a line; `at_ms` may stand in place of `at`; `out_packets`, "
-            "`out_drops`, `in_errors` and `out_errors` are counters too, and may be left out. What counts are the "
-            "lines: a client that does not know the first type may send the second.",
+            "description": "One JSON object a line; `at_ms` may stand in place of `at`; `in_packets`, "
+            "`out_packets`, `out_drops`, `in_errors` and `out_errors` are counters too, and may be left out. What "
+            "counts are the lines: a client that does not know the first type may send the second.",
             "content": {
                 "application/x-ndjson": {"schema": {"type": "string"}},
                 "text/plain": {"schema": {"type": "string"}, "example": EXAMPLE},

@@ -217,7 +217,7 @@ def _making(group: typer.Typer) -> None:
         if kind is not None:
             body = {"kind": kind, "down_bps": down_bps, "up_bps": up_bps, "valid_from": valid_from, "reason": reason}
             daemon.post(f"/links/{number}/capacities", body)
-        columns = ("kind", "down_bps", "up_bps", "valid_from", "valid_to", "actor", "reason")
+        columns = ("kind", "down_bps", "up_bps", "packets_per_s", "valid_from", "valid_to", "actor", "reason")
         _listed(daemon.get_list(f"/links/{number}/capacities"), columns, as_json)
 
 

@@ -183,6 +183,9 @@ def levels(given: Input) -> Json:
             d["hot95"],
             d.get("drop_slots") or 0,
             d.get("c_req") or 0.0,
+            packet_util=d.get("packet_util"),
+            packet_hot90=d.get("packet_hot90") or 0,
+            packet_hot95=d.get("packet_hot95") or 0,
         )
         for d in given["days"]
     ]

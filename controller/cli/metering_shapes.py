@@ -66,7 +66,13 @@ _demand = record(
 )
 _judged_day = record(
     {"valid": flag, "busy_util": maybe(number()), "hot90": whole(), "hot95": whole()},
-    {"drop_slots": maybe(whole()), "c_req": maybe(number())},
+    {
+        "drop_slots": maybe(whole()),
+        "c_req": maybe(number()),
+        "packet_util": maybe(number()),
+        "packet_hot90": maybe(whole()),
+        "packet_hot95": maybe(whole()),
+    },
 )
 _figure = maybe(number())
 _offer = record(

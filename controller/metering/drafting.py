@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from controller.clock import Clock
 from controller.metering.grounds import grounds
 from controller.metering.outlooks import LINE, chosen
-from controller.metering.places import Around, Found, Place, Series, standing
+from controller.metering.places import Around, Found, Place, Series, packet_demand, standing
 from controller.metering.series import KeptPorts, kept_ports, series_of
 from controller.store import (
     backtests,
@@ -33,13 +33,14 @@ from controller.store.proposals import NewProposal, Proposal, State
 from controller.store.scope import By, Scope
 from controller.store.traffic import TrafficDatabase
 from inventory.errors import Conflict, StaleVersion
-from inventory.linkdays import direction_series
+from inventory.linkdays import direction_series, packets_through
 from inventory.links import Capacity, Direction, Link, governing
-from inventory.metering import Interval, p95_interval
-from inventory.outlooks import FORECAST_WEEKS, outlook_of
+from inventory.metering import Interval, p95, p95_interval
+from inventory.outlooks import FORECAST_WEEKS, busy_packets, outlook_of, packet_outlook
 from inventory.periods import TOKYO, day_of, day_start_ms
 from inventory.proposals import Advice, Verdict, outdated
 from inventory.proposaltext import TrackRecord
+from inventory.timeslots import SLOT_MS
 
 P95_DAYS = 28
 PAGE = 500
@@ -175,7 +176,7 @@ class Drafter:
         async with self._traffic.read() as tx:
             days = await traffic.link_days(tx, link.id, first, today)
             ports = await kept_ports(tx, link, start_ms, end_ms)
-        intervals = await asyncio.to_thread(_intervals, link, ports, start_ms, end_ms)
+        intervals, packets = await asyncio.to_thread(_intervals, link, ports, start_ms, end_ms)
         found = []
         for state in states:
             capacity = governing(link, capacities, state.direction, today)
@@ -183,9 +184,11 @@ class Drafter:
                 continue
             mine = [day for day in days if day.direction is state.direction and day.capacity is not None]
             since = [day for day in mine if day.capacity == mine[-1].capacity]
-            found.append(
-                Series(state, since, capacity, intervals[state.direction], outlook_of(since, first, today, capacity))
-            )
+            told = outlook_of(since, first, today, capacity)
+            of_packets = None
+            if capacity.used_pps and packets is not None and busy_packets(since):
+                of_packets = packet_demand(since, packets, packet_outlook(since, first, today, capacity))
+            found.append(Series(state, since, capacity, intervals[state.direction], told, of_packets))
         return found
 
     async def _record(self, link: Link, direction: Direction) -> TrackRecord | None:
@@ -253,7 +256,14 @@ def _physical(found: Sequence[Link]) -> int:
     return sum(not name.startswith(("ppp", "tun", "lo", "ipsec")) for name in names)
 
 
-def _intervals(link: Link, ports: KeptPorts, start_ms: int, end_ms: int) -> dict[Direction, Interval]:
+def _intervals(
+    link: Link, ports: KeptPorts, start_ms: int, end_ms: int
+) -> tuple[dict[Direction, Interval], float | None]:
+    """Percentiles of each direction, and the certain end of that of the packets per second; None: nobody told them."""
     found = series_of(ports, start_ms, end_ms)
     series = direction_series(link, found.into, found.out)
-    return {direction: p95_interval(limits.known, limits.groups) for direction, (_, limits, _) in series.items()}
+    packets = [passed or 0 for passed in packets_through(found.into, found.out)]
+    return (
+        {direction: p95_interval(limits.known, limits.groups) for direction, (_, limits, _) in series.items()},
+        p95(packets) * 1_000 / SLOT_MS if packets else None,
+    )

@@ -76,6 +76,9 @@ def _need(place: Place) -> Facts:
         "figures_bps": dict(place.current.figures_bps),
         "traffic_kind": need.traffic_kind,
         "device_need_bps": need.device_bps,
+        "packets_per_s": place.current.packets_per_s,
+        "device_need_pps": need.device_pps,
+        "packets": place.packets_said(),
         "directions": [
             {"direction": one.direction.value, "rate_bps": one.rate_bps, "need_bps": one.need_bps}
             for one in need.directions

@@ -1,8 +1,8 @@
 """Past readings as NDJSON become typed readings, or one error that names every wrong line and field.
 
 A line: `{"entry":"E-1","interface":"ge0","at":"2026-10-18T00:00:00Z","in_octets":0,"out_octets":0}`, with `at_ms`
-in place of `at`, and `counter_bits` (32 or 64), `uptime_cs`, `out_packets`, `out_drops`, `in_errors`, `out_errors`,
-`up` (true or false), `source` ("import") if wanted.
+in place of `at`, and `counter_bits` (32 or 64), `uptime_cs`, `in_packets`, `out_packets`, `out_drops`, `in_errors`,
+`out_errors`, `up` (true or false), `source` ("import") if wanted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ AHEAD_MS = 60_000
 """How far a reading may lie in the future of the controller's clock."""
 FIELDS = frozenset(
     {"entry", "interface", "at", "at_ms", "in_octets", "out_octets", "counter_bits", "uptime_cs", "source"}
-    | {"out_packets", "out_drops", "in_errors", "out_errors", "up"}
+    | {"in_packets", "out_packets", "out_drops", "in_errors", "out_errors", "up"}
 )
 
 
@@ -132,6 +132,7 @@ def _line(number: int, line: bytes, now_ms: int) -> ImportLine:
         source="import",
         counter_bits=32 if bits == 32 else 64,
         uptime_cs=None if given.get("uptime_cs") is None else _count(given, "uptime_cs", 63),
+        in_packets=_maybe(given, "in_packets"),
         out_packets=_maybe(given, "out_packets"),
         out_drops=_maybe(given, "out_drops"),
         in_errors=_maybe(given, "in_errors"),

@@ -57,16 +57,7 @@ def plain_pairs(last: Kept | None, readings: Sequence[Kept]) -> list[Counted] | 
         if last is not None:
             if not is_plain(last, b):
                 return None
-            packets = drops = None
-            if (
-                last.out_packets is not None
-                and b.out_packets is not None
-                and last.out_drops is not None
-                and b.out_drops is not None
-                and b.out_packets >= last.out_packets
-                and b.out_drops >= last.out_drops
-            ):
-                packets, drops = b.out_packets - last.out_packets, b.out_drops - last.out_drops
+            packets = _risen(last.out_packets, b.out_packets)
             found.append(
                 Counted(
                     last.t_ms,
@@ -74,8 +65,9 @@ def plain_pairs(last: Kept | None, readings: Sequence[Kept]) -> list[Counted] | 
                     b.in_octets - last.in_octets,
                     b.out_octets - last.out_octets,
                     packets,
-                    drops,
-                    _errors(last, b, 0) is not None,
+                    None if packets is None else _risen(last.out_drops, b.out_drops),
+                    _risen(last.in_packets, b.in_packets),
+                    faultless=_errors(last, b, 0) is not None,
                 )
             )
         elif b.clock_stepped or b.shadowed:
@@ -207,27 +199,24 @@ def _counted(a: Kept, b: Kept, direction: int) -> Sequence[Increment]:
     errors = _errors(a, b, direction)
     if errors is not None:
         increments = [replace(one, errors=errors) if one.exact else one for one in increments]
-    return [_with_packets(one, a, b) for one in increments] if direction == 1 else increments
+    if direction:
+        packets, drops = _risen(a.out_packets, b.out_packets), _risen(a.out_drops, b.out_drops)
+    else:
+        packets, drops = _risen(a.in_packets, b.in_packets), None
+    if packets is None:
+        return increments
+    return [replace(one, packets=packets, drops=drops) if one.exact else one for one in increments]
 
 
-def _with_packets(increment: Increment, a: Kept, b: Kept) -> Increment:
-    """Packets and drops of an exact pair, where both were counted on without a reset."""
-    if None in (a.out_packets, b.out_packets, a.out_drops, b.out_drops) or not increment.exact:
-        return increment
-    assert a.out_packets is not None
-    assert b.out_packets is not None
-    assert a.out_drops is not None
-    assert b.out_drops is not None
-    packets, drops = b.out_packets - a.out_packets, b.out_drops - a.out_drops
-    if packets < 0 or drops < 0:
-        return increment
-    return replace(increment, packets=packets, drops=drops)
+def _risen(first: int | None, second: int | None) -> int | None:
+    """What was counted between two readings; None where one of them does not tell, or the count began anew."""
+    return None if first is None or second is None or second < first else second - first
 
 
 def _errors(a: Kept, b: Kept, direction: int) -> int | None:
     """Frames with an error between two readings; None where one of them does not tell, or the count began anew."""
     first, second = (a.out_errors, b.out_errors) if direction else (a.in_errors, b.in_errors)
-    return None if first is None or second is None or second < first else second - first
+    return _risen(first, second)
 
 
 def _clocks_disagree(a: Kept, b: Kept) -> bool:

@@ -17,10 +17,10 @@ from inventory.capacities import ModelBook, PublishedModel, folded, usual_traffi
 from inventory.catalogue import CatalogueLine, Model
 from inventory.congestion import STALE_DAYS
 from inventory.forecast import NoDate, Outlook
-from inventory.linkdays import LinkDay, faulty, flapping
+from inventory.linkdays import LinkDay, faulty, flapping, packet_words
 from inventory.links import Capacity, CapacityKind, Direction, Governing, Link, LinkRole
 from inventory.metering import RULE_VERSION, Interval, rate_bps
-from inventory.outlooks import busy_rates
+from inventory.outlooks import busy_packets, busy_rates
 from inventory.periods import day_of
 from inventory.processors import strained_days
 from inventory.proposalmoney import MINIMUM_MONTHS, Money, item_for, money
@@ -57,6 +57,8 @@ class Series:
     capacity: Governing
     p95: Interval
     outlook: Outlook
+    packets: Demand | None = None
+    """What the device's packets show, in packets/s; None where they are compared with nothing."""
 
     def demand(self) -> Demand:
         """What it shows, for the need."""
@@ -68,6 +70,17 @@ class Series:
             self.outlook.slope_bps_per_week or 0.0,
             self.outlook.level_last_week_bps or 0.0,
         )
+
+
+def packet_demand(days: Sequence[LinkDay], p95_low: float, expected: Outlook) -> Demand:
+    """What the device's packets show, in packets/s throughout (§7.2)."""
+    return Demand(
+        p95_low,
+        tuple(busy_packets(days)[-BUSY_DAYS:]),
+        expected.growth_asserted,
+        expected.slope_bps_per_week or 0.0,
+        expected.level_last_week_bps or 0.0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +211,14 @@ class Place:
             level=int(hottest.state.level),
             text=proposaltext.sentence(facts),
             text_ja=proposalwords.sentence_ja(facts),
-            evidence=proposaltext.evidence(facts) | {"series": series},
+            evidence=proposaltext.evidence(facts) | {"series": series, "packets": self.packets_said()},
             rule_version=RULE_VERSION,
         )
+
+    def packets_said(self) -> dict[str, object] | None:
+        """What packets per second were compared with on the newest day; None where the device was not judged."""
+        days = [s.days[-1] for s in self.series if s.state.direction is Direction.DEVICE and s.days]
+        return packet_words(days[-1]) if days else None
 
     def _circumstances(self) -> Circumstances:
         contract = self.around.contract
@@ -267,6 +285,7 @@ class Place:
             options=_options(model, equipment),
             dialect=model.dialect,
             key=model.key,
+            packets_per_s=known.packets_per_s,
         )
 
     def _candidates(self) -> list[ModelOffer]:
@@ -296,6 +315,7 @@ class Place:
     def need(self) -> Need:
         """What the place needs; somebody must sit there."""
         device = [s.demand() for s in self.series if s.state.direction is Direction.DEVICE]
+        packets = [s.packets for s in self.series if s.packets is not None]
         wanted = {s.state.direction: need_bps([s.demand()]) for s in self.series}
         wanted.pop(Direction.DEVICE, None)
         lines = tuple(LineNeed(each, self._line_bps(each), wanted[each]) for each in Direction if each in wanted)
@@ -305,6 +325,7 @@ class Place:
         return Need(
             line_bps=max(wanted.values(), default=0.0),
             device_bps=need_bps(device),
+            device_pps=need_bps(packets),
             traffic_kind=usual_traffic(catalogue.model(equipment.model_key).family),
             line_rate_bps=rate,
             line_need_bps=asked,

@@ -330,6 +330,7 @@ def kept(counters: InterfaceCounters, source: str, adapter_id: int, step: Step |
         speed_bps=counters.speed_bps,
         adapter_id=adapter_id,
         up=counters.up,
+        in_packets=counters.in_packets,
         out_packets=counters.out_packets,
         out_drops=counters.out_drops,
         in_errors=counters.in_errors,

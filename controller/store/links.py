@@ -350,8 +350,6 @@ async def known_capacities(tx: Tx, link: Link) -> list[Capacity]:
     adapter of a place it holds for the days before, too: what was imported of them is taken for its own.
     """
     found = await capacities(tx, link.id)
-    if any(one.kind is CapacityKind.MODEL for one in found):
-        return found
     a = adapters.c
     row = (
         await tx.execute(
@@ -363,13 +361,21 @@ async def known_capacities(tx: Tx, link: Link) -> list[Capacity]:
     known = None if row is None else (await modelfigures.book(tx)).find(row.hardware, row.model)
     if row is None or known is None:
         return found
+    if any(one.kind is CapacityKind.MODEL for one in found):
+        # What was entered for the link is in bit/s; packets per second are still the model's.
+        pps = known.packets_per_s
+        return [replace(one, packets_per_s=pps) if one.kind is CapacityKind.MODEL else one for one in found]
     bps = known.figures_bps.get(usual_traffic(catalogue.model(row.model).family))
-    if not bps:
+    if not bps and not known.packets_per_s:
         return found
     p = placements.c
     before = await tx.scalar(select(p.id).where(p.entry_id == link.entry_id, p.from_ms < row.from_ms).limit(1))
     since = date.min if before is None else day_of(row.from_ms, link.zone)
-    return [*found, Capacity(CapacityKind.MODEL, round(bps), None, since, None, known.origin, known.source)]
+    figure = round(bps) if bps else None
+    return [
+        *found,
+        Capacity(CapacityKind.MODEL, figure, None, since, None, known.origin, known.source, known.packets_per_s),
+    ]
 
 
 async def put_level(tx: Tx, state: LinkLevel) -> None:

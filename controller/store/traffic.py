@@ -81,6 +81,7 @@ class Kept:
     """Frames with an error, received and sent."""
     last_change: int | None = None
     """When the interface came to its state, by the device's uptime; another value means that it fell meanwhile."""
+    in_packets: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,8 +271,8 @@ async def readings_at(tx: Tx, interface_id: int, instants: Collection[int]) -> l
 _KEEP_READING: Final = (
     "INSERT INTO @readings (interface_id, t_ms, in_octets, out_octets, rates, counter_bits, uptime_cs, discontinuity, "
     "restarted_at_ms, speed_bps, adapter_id, clock_stepped, source, up, out_packets, out_drops, elapsed_ms, "
-    "follows_ms, in_errors, out_errors, last_change) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    "follows_ms, in_errors, out_errors, last_change, in_packets) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 
 
@@ -299,6 +300,7 @@ def reading_row(interface_id: int, r: Kept) -> tuple[object, ...]:
         None if r.in_errors is None else _signed(r.in_errors),
         None if r.out_errors is None else _signed(r.out_errors),
         r.last_change,
+        None if r.in_packets is None else _signed(r.in_packets),
     )
 
 
@@ -521,6 +523,10 @@ async def put_link_day(tx: Tx, made_ms: int, day: LinkDay) -> None:
         "busy_scale_s": day.busy_scale_s,
         "error_slots": day.error_slots,
         "hours": to_json([hour.packed for hour in day.hours]),
+        "nominal_pps": day.capacity.nominal_pps if day.capacity else None,
+        "packet_util": day.figures.packet_util,
+        "packet_hot90": day.figures.packet_hot90,
+        "packet_hot95": day.figures.packet_hot95,
     }
     key = {"link_id": day.link_id, "direction": day.direction.value, "day": day.day.isoformat()}
     insert = upsert(tx, t.link_days).values(**key, **values)
@@ -538,7 +544,8 @@ async def link_days(tx: Tx, link_id: int, first: date, after: date) -> list[Link
 def _link_day(row: Row[Any]) -> LinkDay:
     capacity = None
     if row.capacity_kind is not None:
-        capacity = Governing(CapacityKind(row.capacity_kind), row.nominal_bps, date.fromisoformat(row.capacity_since))
+        since = date.fromisoformat(row.capacity_since)
+        capacity = Governing(CapacityKind(row.capacity_kind), row.nominal_bps, since, row.nominal_pps)
     return LinkDay(
         link_id=row.link_id,
         direction=Direction(row.direction),
@@ -551,6 +558,9 @@ def _link_day(row: Row[Any]) -> LinkDay:
             hot95=row.hot95,
             unknown_slots=row.unknown_slots,
             drop_slots=row.drop_slots,
+            packet_util=row.packet_util,
+            packet_hot90=row.packet_hot90,
+            packet_hot95=row.packet_hot95,
         ),
         high_class=Level(row.high_class),
         capacity=capacity,
@@ -601,4 +611,5 @@ def _kept(row: Row[Any]) -> Kept:
         in_errors=None if row.in_errors is None else _unsigned(row.in_errors),
         out_errors=None if row.out_errors is None else _unsigned(row.out_errors),
         last_change=row.last_change,
+        in_packets=None if row.in_packets is None else _unsigned(row.in_packets),
     )

@@ -10,9 +10,9 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 SCHEMA: Final = "traffic"
-VERSION: Final = 6
+VERSION: Final = 7
 """Raised with every change of these tables or of the slot-day format."""
-GROWN: Final = frozenset({1, 2, 3, 4, 5})
+GROWN: Final = frozenset({1, 2, 3, 4, 5, 6})
 """Older layouts that lack nothing but whole tables, columns and indexes, which are made when the database is opened."""
 
 metadata: Final = MetaData(schema=SCHEMA)
@@ -63,6 +63,7 @@ readings: Final = Table(
     Column("elapsed_ms", BigInteger, nullable=True),
     Column("follows_ms", BigInteger, nullable=True),
     Column("last_change", BigInteger, nullable=True),
+    Column("in_packets", BigInteger, nullable=True),
     Index("ix_readings_t_ms", "t_ms"),
 )
 
@@ -189,6 +190,11 @@ link_days: Final = Table(
     Column("error_slots", Integer, nullable=False, server_default="0"),
     # Octets low and high, largest slot, covered time, drops and errors by hour; kept for three years.
     Column("hours", Text, nullable=True),
+    # Of the device: the published packets per second, and what passed against the share of it that is used.
+    Column("nominal_pps", BigInteger, nullable=True),
+    Column("packet_util", Float, nullable=True),
+    Column("packet_hot90", Integer, nullable=False, server_default="0"),
+    Column("packet_hot95", Integer, nullable=False, server_default="0"),
     Index("ix_link_days_day", "day"),
 )
 

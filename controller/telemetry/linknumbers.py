@@ -53,7 +53,7 @@ async def of_links(daemon: Daemon) -> list[Metric]:
             tuple(
                 Sample(day.capacity.used_bps, {**labels(links[day.link_id], day.direction), "kind": day.capacity.kind})
                 for day in days
-                if day.capacity is not None
+                if day.capacity is not None and day.capacity.nominal_bps
             ),
         ),
         _of_days("busy_hour_ratio", "Busiest hour of the newest day by capacity.", links, days, lambda d: d.busy_util),
@@ -63,7 +63,7 @@ async def of_links(daemon: Daemon) -> list[Metric]:
             links,
             days,
             # Without a capacity no slot is at any share of it.
-            lambda d: None if d.capacity is None else d.hot90,
+            lambda d: None if d.capacity is None or not d.capacity.nominal_bps else d.hot90,
         ),
         _of_days("unknown_slots", "Slots of the newest day not known.", links, days, lambda d: d.unknown_slots),
         _of_days(

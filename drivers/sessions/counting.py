@@ -20,6 +20,8 @@ class InterfaceCounters:
     discontinuity: int | None
     speed_bps: int | None
     up: bool | None
+    in_packets: int | None = None
+    """Packets received; with `out_packets` what passed through the device."""
     out_packets: int | None = None
     out_drops: int | None = None
     """Packets that the device threw away on their way out; with `out_packets` the evidence of bursts."""

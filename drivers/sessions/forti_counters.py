@@ -87,6 +87,8 @@ class FortiReader:
                 discontinuity=None,
                 speed_bps=_speed_bps(table[name]),
                 up=_up(table[name]),
+                in_packets=_told(table[name], "rx_packets"),
+                out_packets=_told(table[name], "tx_packets"),
                 in_errors=_told(table[name], "rx_errors"),
                 out_errors=_told(table[name], "tx_errors"),
                 round_trip_ms=answer.took_ms,

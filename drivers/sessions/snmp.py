@@ -37,6 +37,7 @@ DESCRIPTION: Final = "1.3.6.1.2.1.2.2.1.2"
 ALIAS: Final = "1.3.6.1.2.1.31.1.1.1.18"
 IN_64: Final = "1.3.6.1.2.1.31.1.1.1.6"
 OUT_64: Final = "1.3.6.1.2.1.31.1.1.1.10"
+IN_PACKETS_64: Final = "1.3.6.1.2.1.31.1.1.1.7"
 OUT_PACKETS_64: Final = "1.3.6.1.2.1.31.1.1.1.11"
 SPEED_MBPS: Final = "1.3.6.1.2.1.31.1.1.1.15"
 DISCONTINUITY: Final = "1.3.6.1.2.1.31.1.1.1.19"
@@ -45,6 +46,7 @@ OPERATION: Final = "1.3.6.1.2.1.2.2.1.8"
 LAST_CHANGE: Final = "1.3.6.1.2.1.2.2.1.9"
 IN_32: Final = "1.3.6.1.2.1.2.2.1.10"
 OUT_32: Final = "1.3.6.1.2.1.2.2.1.16"
+IN_PACKETS_32: Final = "1.3.6.1.2.1.2.2.1.11"
 OUT_PACKETS_32: Final = "1.3.6.1.2.1.2.2.1.17"
 IN_ERRORS: Final = "1.3.6.1.2.1.2.2.1.14"
 OUT_DROPS: Final = "1.3.6.1.2.1.2.2.1.19"
@@ -148,7 +150,8 @@ class SnmpReader:
 
     def _columns(self) -> tuple[str, ...]:
         """Asked for until it is known whether the agent has the 64-bit columns: both widths (RFC 2863)."""
-        wide, narrow = (IN_64, OUT_64, OUT_PACKETS_64), (IN_32, OUT_32, OUT_PACKETS_32)
+        wide = (IN_64, OUT_64, IN_PACKETS_64, OUT_PACKETS_64)
+        narrow = (IN_32, OUT_32, IN_PACKETS_32, OUT_PACKETS_32)
         counters = {None: wide + narrow, 64: wide, 32: narrow}[self._bits]
         return (
             *counters,
@@ -166,9 +169,11 @@ class SnmpReader:
         self, name: str, index: int, values: Mapping[str, object], t_ms: int, took_ms: int
     ) -> InterfaceCounters:
         into, out = _number(values, f"{IN_64}.{index}"), _number(values, f"{OUT_64}.{index}")
-        packets, bits = _number(values, f"{OUT_PACKETS_64}.{index}"), 64
+        received, packets = _number(values, f"{IN_PACKETS_64}.{index}"), _number(values, f"{OUT_PACKETS_64}.{index}")
+        bits = 64
         if into is None or out is None:
             into, out = _number(values, f"{IN_32}.{index}", 2**32), _number(values, f"{OUT_32}.{index}", 2**32)
+            received = _number(values, f"{IN_PACKETS_32}.{index}")
             packets, bits = _number(values, f"{OUT_PACKETS_32}.{index}"), 32
         if into is None or out is None:
             self._bits = None
@@ -189,6 +194,7 @@ class SnmpReader:
             discontinuity=_number(values, f"{DISCONTINUITY}.{index}", 2**32),
             speed_bps=_speed(values, index),
             up=None if operation is None else operation == UP,
+            in_packets=received,
             out_packets=packets,
             out_drops=_number(values, f"{OUT_DROPS}.{index}"),
             in_errors=_number(values, f"{IN_ERRORS}.{index}"),

@@ -54,6 +54,8 @@ def test_a_published_figure_judges_the_device_and_not_the_line() -> None:
         ("FortiGate-60F", 700_000_000, 10_000_000_000),
         ("60f", 700_000_000, 10_000_000_000),
         ("cisco 881", None, 198_000_000),
+        ("C881-K9", None, 198_000_000),
+        ("CISCO887-K9", None, 198_000_000),
         ("CISCO1921/K9", None, 2.77e9),
     ],
 )

@@ -20,12 +20,12 @@ pairs = st.tuples(
     st.integers(1, MEASURED_MAX_MS),
     counts,
     counts,
-    st.one_of(st.none(), st.tuples(st.integers(0, 9_000), st.integers(0, 40))),
+    st.tuples(*(st.one_of(st.none(), st.integers(0, most)) for most in (9_000, 40, 9_000))),
     st.booleans(),
 )
 stretches = st.tuples(st.integers(0, 3 * SLOT_MS), st.lists(pairs, min_size=1, max_size=12))
-Drawn = tuple[int, int, int, tuple[int, int] | None, bool]
-"""Length, octets in and out, packets and drops, whether it is told that no frame had an error."""
+Drawn = tuple[int, int, int, tuple[int | None, int | None, int | None], bool]
+"""Length, octets in and out, packets out, drops, packets in, whether it is told that no frame had an error."""
 
 
 def by_adding(days: dict[int, SlotDay], run: list[Counted], source: str) -> None:
@@ -38,7 +38,7 @@ def by_adding(days: dict[int, SlotDay], run: list[Counted], source: str) -> None
                 octets,
                 octets,
                 Flag.MEASURED,
-                packets=one.packets if number else None,
+                packets=one.packets if number else one.in_packets,
                 drops=one.drops if number else None,
                 errors=0 if one.faultless else None,
             )
@@ -62,8 +62,7 @@ def test_a_run_is_what_adding_its_increments_gives(
         at += hole_ms
         run = []
         for length_ms, into, out, packets, faultless in drawn:
-            left, thrown = packets or (None, None)
-            run.append(Counted(at, at + length_ms, into, out, left, thrown, faultless))
+            run.append(Counted(at, at + length_ms, into, out, *packets, faultless=faultless))
             at += length_ms
         if at > STARTS[-1] + DAY_MS:
             return

@@ -46,6 +46,7 @@ def series(random_: random.Random, start_ms: int, count: int) -> list[Kept]:
                 speed_bps=PORT_BPS,
                 adapter_id=1,
                 up=up,
+                in_packets=into // 700 if source == "snmp" else None,
                 out_packets=out // 800 if source == "snmp" else None,
                 out_drops=out // 90_000 if source == "snmp" else None,
             )

@@ -145,16 +145,22 @@ async def test_a_power_on_between_two_heartbeats_counts_for_the_one_after_it_onl
     assert found.covered_ms == (90_000,)
 
 
-async def test_a_database_of_the_layout_before_gets_the_new_tables_and_indexes(traffic: TrafficDatabase) -> None:
+async def test_a_database_of_the_layout_before_gets_the_new_tables_columns_and_indexes(
+    traffic: TrafficDatabase,
+) -> None:
     async with traffic.write() as tx:
         schema = "traffic." if traffic.shared else ""
         await tx.execute(text(f"UPDATE {schema}layout SET version = 1"))
         await tx.execute(text(f"DROP TABLE {schema}heard"))
         await tx.execute(text(f"DROP INDEX {schema}ix_slot_days_stale"))
+        for table, column in (("readings", "in_packets"), ("link_days", "packet_util"), ("link_days", "packet_hot90")):
+            await tx.execute(text(f"ALTER TABLE {schema}{table} DROP COLUMN {column}"))
     await traffic._prepare()
     async with traffic.write() as tx:
         assert await rows.heard(tx, {(1, 1)}) == set()
         await tx.execute(text(f"DROP INDEX {schema}ix_slot_days_stale"))  # it is there, or this fails
+        await tx.execute(text(f"SELECT in_packets FROM {schema}readings"))
+        await tx.execute(text(f"SELECT packet_util, packet_hot90 FROM {schema}link_days"))
 
 
 async def test_what_is_to_be_closed_or_forgotten_is_found_without_reading_400_days_of_slots(tmp_path: Path) -> None:
