@@ -236,7 +236,10 @@ def _all_added(counts: bytearray, amounts: Iterable[tuple[int, int]], count: Str
 
 def _drops(out: dict[str, Any], thrown: Mapping[int, int], first: int) -> None:
     inside = {slot - first: amount for slot, amount in thrown.items() if 0 <= slot - first < SLOTS}
-    if not inside or ("drops" in out and not any(inside.values())):
+    if not inside:
+        return
+    if not any(inside.values()):
+        out.setdefault("drops", [[0, SLOTS]])
         return
     drops = [value for value, count in out.get("drops", ((0, SLOTS),)) for _ in range(count)]
     for index, amount in inside.items():

@@ -202,3 +202,27 @@ async def test_whoever_stops_waits_for_the_fold_that_is_under_way(place: Place) 
         days = await rows.slot_days_of(tx, [(number, start_ms - start_ms % DAY_MS) for number in ids.values()])
     assert {sum(kept.day.into.known) for kept in days.values()} == {5_000}
     assert len(days) == len(fleet)
+
+
+async def test_many_readings_at_once_are_kept_as_they_are_and_the_first_copy_stays(place: Place) -> None:
+    """Whatever stands in a word, a number at its bound, or nothing; PostgreSQL gets them as arrays."""
+    words = ['a"b', "c\\d", "{e,f}", "NULL", "", "a b", "計", "%s", "'"]
+    told = [
+        Kept(
+            1_000 * number,
+            (1 << 64) - 1 - number,
+            number,
+            words[number % len(words)],
+            uptime_cs=None if number % 2 else number,
+            in_packets=(1 << 64) - 1 if number % 3 else None,
+        )
+        for number in range(60)
+    ]
+    async with place.traffic.write() as tx:
+        await rows.add_interfaces(tx, [(1, "ge0")])
+        (number,) = (await rows.interface_ids(tx, [(1, "ge0")])).values()
+        copies = [replace(one, out_octets=7) for one in told]
+        for some in (told, copies):
+            await rows.keep_readings(tx, [rows.reading_row(number, one) for one in some])
+        kept = await rows.readings_at(tx, number, [one.t_ms for one in told])
+    assert sorted(kept, key=lambda one: one.t_ms) == told
