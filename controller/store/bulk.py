@@ -42,7 +42,7 @@ async def execute(tx: Tx, statement: str, rows: Sequence[tuple[object, ...]]) ->
 
 @lru_cache(maxsize=32)
 def _with_arrays(statement: str) -> tuple[str, tuple[bool, ...]] | None:
-    """The insert as one statement with an array for each column, and which of them hold words; None: not of the kind."""
+    """The insert as one statement with an array for each column, and which hold words; None: not of the kind."""
     found = _INSERT.fullmatch(statement)
     if found is None:
         return None
