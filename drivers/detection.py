@@ -1,6 +1,7 @@
 """Which family an unknown device is of: asked in the words of each, over the lane, which reaches the oldest too (D6).
 
-Only what reads is typed, by each family's own identification, and a family is proposed that recognises its answer.
+Only what reads is typed, by each family's own identification. A family is proposed when it alone recognises the answer:
+what several take for theirs is left to a person.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from drivers.registry import all_drivers
 from drivers.sessions.admission import here
 from drivers.sessions.contract import CliSession, Endpoint, Limits
 from drivers.sessions.lane import open_lane
-from inventory.errors import CommandRejected, Conflict
+from inventory.errors import CommandRejected, Conflict, DeviceError
 
 UNKNOWN: Final = Driver(
     family="unknown",
@@ -60,23 +61,40 @@ class Detected:
 async def detect(endpoint: Endpoint, *, wait: Wait, limits: Limits | None = None) -> Detected:
     """Log in once, and ask. `wait` is `Clock.wait`.
 
-    Raises Conflict when no family recognises it, else as `drivers.sessions.lane.open_lane`.
+    Raises Conflict when no family recognises it or more than one does, else as `drivers.sessions.lane.open_lane`.
     """
     limits = limits or Limits()
     if endpoint.transport == "ssh":
         endpoint = replace(endpoint, transport="lane")
     gate = here()
     session = await gate.open(gate.seat(), endpoint, partial(open_lane, UNKNOWN, endpoint, limits))
+    found: list[tuple[Driver, Identity]] = []
     try:
         for device in _candidates(endpoint, wait, limits):
-            found = await _recognised(device, session)
-            if found is not None:
-                return Detected(device.driver, found, session.host_key)
+            recognised = await _recognised(device, session)
+            if recognised is not None:
+                found.append((device.driver, recognised))
+    except DeviceError:
+        if not found:  # else it was recognised before a question of another family ended the session
+            raise
     finally:
         await session.close()
+    if len(found) == 1:
+        return Detected(*found[0], session.host_key)
+    where = f"{endpoint.host} port {endpoint.port}"
+    if not found:
+        raise Conflict(
+            f"{where} lets us in, and no family recognises what it says.",
+            next_step="Look by hand what it is; a driver from outside may speak to it (docs/drivers.md).",
+        )
+    families = [driver.family for driver, _ in found]
     raise Conflict(
-        f"{endpoint.host} port {endpoint.port} lets us in, and no family recognises what it says.",
-        next_step="Look by hand what it is; a driver from outside may speak to it (docs/drivers.md).",
+        f"{where} lets us in, and more than one family takes it for its own: {', '.join(families)}.",
+        next_step="Look by hand what it is and register it under that model, or uninstall the driver that is mistaken.",
+        facts={
+            "families": families,
+            "said": [f"{driver.title}: {one.model} {one.version}".rstrip() for driver, one in found],
+        },
     )
 
 

@@ -127,10 +127,10 @@ class CommandLineDevice(ABC):
         led into a mode of configuration.
         """
         session = await self._identified()
-        said = ""
+        said, begun_in = "", session.mode
         for command in commands:
             said = await session.command(command, timeout_s=timeout_s)
-            if session.mode:
+            if session.mode not in ("", begun_in):
                 await session.abort()
                 self._session = None
                 raise OutcomeUnknown(

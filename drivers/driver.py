@@ -150,8 +150,8 @@ class Driver:
     """Paths of statements that carry our own management session, for a family without a model in `drivers.cutoff`."""
     irreversible: tuple[tuple[re.Pattern[str], str], ...] = ()
     """Lines that the family's guard cannot take back, with the reason (devices-ios-fortios §A.3.3)."""
-    unwritable: tuple[tuple[re.Pattern[str], str], ...] = ()
-    """Lines of a configuration that is read and never written to, with what they stand for."""
+    kept: tuple[tuple[str, str], ...] = ()
+    """Sections at the top of which a plan neither makes nor removes an entry, with what such an entry is."""
     operations: LineOperations | None = None
     """What can be asked on its command line besides a push; None for a family that describes nothing."""
     device: type[CommandLineDevice] | None = None

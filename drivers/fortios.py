@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from drivers.device import CommandLineDevice
+from drivers.dialects.block_words import quoted
 from drivers.driver import Completeness, Driver, Question, Shell
 from drivers.errors import NotOffered
 from drivers.operating import LineOperations, Refused, Restart
@@ -29,7 +30,7 @@ SHELL: Final = Shell(
     privileged="#",
     literal="\x16",
     pager=re.compile(r"--More--\s*$"),
-    reads=re.compile(r"^(?:show|get|diagnose)\b"),
+    reads=re.compile(r"^(?:show|get|diagnose)\b|^config (?:global|vdom)$"),
     failure=(
         re.compile(r"^Command fail\. Return code"),
         re.compile(r"^(?:command|value) parse error before"),
@@ -62,6 +63,9 @@ SHELL: Final = Shell(
     leave=("exit",),
 )
 
+_SUDO: Final = r"(?:su\w*\s+\S+\s+)*"
+"""`sudo global …`, `sudo root …`: with virtual domains, in which scope the rest is carried out."""
+_PROBES: Final = r"(?:ping6?|ping6?-options|traceroute|traceroute-options|tracert6)"
 _BY_A_PLAN: Final = "Store the working config, make a plan (POST /plans), approve it, start it (POST /pushes)."
 OPERATIONS: Final = LineOperations(
     ping=(
@@ -80,7 +84,7 @@ OPERATIONS: Final = LineOperations(
     traceroute=("execute traceroute-options queries {count}", "execute traceroute {address}"),
     traceroute6=("execute tracert6 {address}",),
     status="get system status",
-    reads_status=re.compile(r"(?:get|show)\b"),
+    reads_status=re.compile(rf"{_SUDO}(?:get|show)\b"),
     clears_status=re.compile(r"(?:diagnose netlink interface clear|execute clear system arp table)\b"),
     restart=Restart(
         command="execute reboot",
@@ -89,18 +93,18 @@ OPERATIONS: Final = LineOperations(
         uptime=re.compile(r"(?m)^Uptime:\s*(.+)$"),
     ),
     refused=(
-        Refused(re.compile(r"^con"), "enters the configuration", _BY_A_PLAN),
+        Refused(re.compile(rf"^{_SUDO}con"), "enters the configuration", _BY_A_PLAN),
         Refused(
-            re.compile(r"^(?:edit|set|unset|delete|purge|rename|move|clone|append|end|next|abort)\b"),
+            re.compile(rf"^{_SUDO}(?:edit|set|unset|delete|purge|rename|move|clone|append|end|next|abort)\b"),
             "is a line of a configuration",
             _BY_A_PLAN,
         ),
-        Refused(re.compile(r"^exec?u?t?e? +reb"), "restarts the unit", "Ask for the operation `reboot`."),
+        Refused(re.compile(rf"^{_SUDO}exec?u?t?e? +reb"), "restarts the unit", "Ask for the operation `reboot`."),
         Refused(
             # Whatever else `execute` can do changes flash, files, firmware or the cluster.
-            re.compile(r"^ex\w* +(?!(?:ping6?|ping6?-options|traceroute|traceroute-options|tracert6|time|date|log)\b)"),
+            re.compile(rf"^{_SUDO}ex\w* +(?!{_PROBES}\b|(?:time|date)$|log +(?:display|filter)\b)"),
             "acts at once on what the unit keeps",
-            "It is not offered; only ping, traceroute, time, date and log are.",
+            "It is not offered; only ping, traceroute, what time and date it is, and reading the log are.",
         ),
     ),
 )
@@ -114,10 +118,8 @@ DRIVER: Final = Driver(
     reading=Completeness(begins=re.compile(r"^(?:#|config )"), end="end"),
     identity_commands=("get system status",),
     operations=OPERATIONS,
-    unwritable=(
-        # The guard and its save are of the whole unit, and which scope `show` begins in is the account's.
-        (re.compile(r"^config (?:vdom|global)$"), "virtual domains"),
-    ),
+    # `edit` of a name that is not there would make a domain, `delete` would remove one with all in it (§B.1).
+    kept=(("config vdom", "virtual domain"),),
     irreversible=(
         (re.compile(r"^(?:set|unset) cfg-(?:save|revert-timeout)\b"), "is the guard itself"),
         (re.compile(r"^execute\b"), "acts at once and is not configuration"),
@@ -130,11 +132,24 @@ LEAST_GUARD_S: Final = 10
 _RELOADED_S: Final = (5.0, 10.0, 15.0, 30.0, 30.0, 60.0, 60.0)
 """Waits for a unit that reloads its configuration (20–30 s) or restarts (minutes)."""
 _DEEPEST: Final = 20
+_SCOPED: Final = re.compile(r"su\w*\s")
+"""A command that names its scope itself: `sudo global show system ha`, `sudo root execute ping 192.0.2.1`."""
+_OF_DOMAIN: Final = re.compile(rf"ex\w* +{_PROBES}\b")
+"""What is done within a virtual domain; all else that is asked here is of the whole unit."""
 
 
 def without_guard(text: str) -> str:
     """A reading without the two lines of our own guard, which are no part of anybody's configuration."""
     return "".join(line for line in text.splitlines(keepends=True) if not GUARD_LINE.match(line))
+
+
+_DOMAIN: Final = re.compile(r"(?m)^config vdom\n((?:[ \t]*edit [^\n]+\n(?:[ \t]*next\n)?)+)")
+_EDITED: Final = re.compile(r'(?m)^[ \t]*edit "?([^"\n]+?)"?[ \t]*$')
+
+
+def domains_in(text: str) -> tuple[str, ...]:
+    """Names of the virtual domains in a reading, each time that they stand there: first in a list, then each apart."""
+    return tuple(name for found in _DOMAIN.finditer(text) for name in _EDITED.findall(found[1]))
 
 
 def identity(status: str) -> Identity:
@@ -171,6 +186,51 @@ class FortiGate(CommandLineDevice):
 
     guard: Guard = "cfg-save revert"
     read_during_guard = False
+    _divided = False
+    """Whether the unit has virtual domains; known as soon as it was asked who it is."""
+
+    async def ask(self, *commands: str, timeout_s: float) -> str:
+        """See `CommandLineDevice.ask`. With virtual domains a command is typed in the scope that it belongs to: probes
+        in the domain of managing, all else in `config global`; one that begins with `sudo` names its scope itself."""
+        session = await self._identified()
+        if not self._divided or _SCOPED.match(commands[0]) or not await self._enters(session, "config global"):
+            return await super().ask(*commands, timeout_s=timeout_s)
+        if _OF_DOMAIN.match(commands[0]):
+            shown = await session.command("show system global", timeout_s=self._limits.command_s)
+            managing = re.search(r'(?m)^\s*set management-vdom "?([^"\n]+?)"?\s*$', shown)
+            await self._leave_scope(session)
+            await self._enters(session, "config vdom")
+            await self._enters(session, f"edit {quoted(managing[1] if managing else 'root')}")
+        try:
+            said = await super().ask(*commands, timeout_s=timeout_s)
+        except CommandRejected:
+            await self._leave_scope(session)
+            raise
+        await self._leave_scope(session)
+        return said
+
+    async def _enters(self, session: CliSession, line: str) -> bool:
+        """Whether the unit lets us into a scope: an account of one domain sees no other, and not the unit."""
+        said = await session.command(line, timeout_s=self._limits.line_s)
+        return self.driver.command_line.refused(said) is None
+
+    async def _of_unit(self, session: CliSession, command: str, *, timeout_s: float) -> str:
+        """What a command says that is of the whole unit. Raises Conflict for an account of one domain."""
+        if not self._divided:
+            return await session.command(command, timeout_s=timeout_s)
+        if not await self._enters(session, "config global"):
+            raise self._conflict(
+                "The account is of one virtual domain; the guard of a change is of the whole unit.",
+                "Use an account that may enter `config global`.",
+            )
+        said = await session.command(command, timeout_s=timeout_s)
+        await self._leave_scope(session)
+        return said
+
+    async def _leave_scope(self, session: CliSession) -> None:
+        """Nothing is open in it, so that `end` keeps nothing that is half done."""
+        await session.command("end", timeout_s=self._limits.line_s)
+        await self._to_top(session)
 
     async def _meet(self) -> Identity:
         """Over REST where there is a token; the command line is asked too while its host key is not known."""
@@ -234,7 +294,10 @@ class FortiGate(CommandLineDevice):
 
     async def _undo_by_lines(self, session: CliSession, found: ConfigText, job: PushJob) -> bool:
         # The trees as read, not their canonical form: an entry that is made again needs its secrets, not masks.
-        inverse = self._dialect.remediate(self._dialect.parse(found.text()), self._dialect.parse(job.base.text()))
+        one, other = self._dialect.parse(found.text()), self._dialect.parse(job.base.text())
+        if set(domains_in(found.text())) != set(domains_in(job.base.text())):
+            return False  # whoever made or removed a domain meanwhile: lines would remove or make one
+        inverse = self._dialect.remediate(one, other)
         results = await session.lines(inverse, timeout_s=self._limits.line_s)
         if results and results[-1].failed:
             await self._to_top(session)
@@ -244,7 +307,7 @@ class FortiGate(CommandLineDevice):
     async def _reload(self, job: PushJob) -> None:
         # A unit that reloads drops its sessions; the readings below tell what became of it.
         with contextlib.suppress(OutcomeUnknown, Unreachable):
-            await (await self._identified()).command("execute cfg reload", timeout_s=self._limits.command_s)
+            await self._of_unit(await self._identified(), "execute cfg reload", timeout_s=self._limits.command_s)
         await self.close()
         for pause_s in _RELOADED_S:
             await self._wait(pause_s)
@@ -255,7 +318,17 @@ class FortiGate(CommandLineDevice):
                 await self.close()
 
     async def _ask_identity(self, session: CliSession) -> Identity:
-        return identity(await session.command("get system status", timeout_s=self._limits.command_s))
+        status = await session.command("get system status", timeout_s=self._limits.command_s)
+        self._divided = re.search(r"(?m)^Virtual domain configuration\s*:\s*(?!disable)\S", status) is not None
+        return identity(status)
+
+    def _complete(self, said: str) -> str:
+        """As above; with virtual domains the unit and each domain of the list must follow the list."""
+        text = super()._complete(said)
+        named = domains_in(text)
+        if named and ("\nconfig global\n" not in text or any(named.count(name) < 2 for name in named)):
+            raise self._truncated("lacks a virtual domain of its list", said)
+        return text
 
     async def _read_text(self, session: CliSession) -> str:
         said = await session.command("show", timeout_s=self._limits.read_config_s)
@@ -268,30 +341,27 @@ class FortiGate(CommandLineDevice):
         if re.search(r"(?m)^Current HA mode:.*(?:secondary|slave|backup)", status):
             raise self._conflict("This unit is the secondary of its cluster.", "Push to the primary.")
         if not re.search(r"(?m)^Current HA mode:\s*standalone", status):
-            cluster = await session.command("get system ha status", timeout_s=self._limits.command_s)
+            cluster = await self._of_unit(session, "get system ha status", timeout_s=self._limits.command_s)
             if re.search(r"(?i)out[- ]of[- ]sync", cluster):
                 raise self._conflict(
                     "The members of the cluster hold different configurations.",
                     "Let them synchronise first (`get system ha status`).",
                 )
-        if not re.search(r"(?m)^Virtual domain configuration\s*:\s*disable", status):
-            raise self._conflict(
-                "Virtual domains are on; a push to a unit with virtual domains is not offered.",
-                "Change this unit by hand; it is read, compared and metered all the same.",
-            )
-        shown = await session.command("show system global", timeout_s=self._limits.command_s)
+        shown = await self._of_unit(session, "show system global", timeout_s=self._limits.command_s)
         if re.search(r"(?m)^\s*set cfg-save (?!automatic)", shown):
             raise self._conflict(
                 "The unit does not save by itself (`cfg-save`): another change may be waiting for its confirmation.",
                 "Find out who set it; put it back to `automatic`.",
             )
-        return Step("primary or alone, no virtual domains, saves by itself")
+        domains = "virtual domains" if self._divided else "no virtual domains"
+        return Step(f"primary or alone, {domains}, saves by itself")
 
     async def _arm(self, session: CliSession, job: PushJob) -> Step:
         seconds = max(LEAST_GUARD_S, job.guard_s)
         # A stored revision carries the push's id, so that a person at the unit sees what came from where. Small models
         # keep none; then the save below is the only way back, and it is enough.
-        await session.command(f'execute backup config flash "push {job.push_id} before"', timeout_s=self._limits.save_s)
+        revision = f'execute backup config flash "push {job.push_id} before"'
+        await self._of_unit(session, revision, timeout_s=self._limits.save_s)
         await self._global(session, "set cfg-save revert", f"set cfg-revert-timeout {seconds}")
         await self._must_save(session, PushState.ARMED)
         return Step(f"`cfg-save revert` with {seconds} s is saved together with the base")
@@ -312,7 +382,7 @@ class FortiGate(CommandLineDevice):
         return Step((await self._verify(job)).said + ", saves by itself again")
 
     async def _in_guard(self, session: CliSession) -> bool:
-        shown = await session.command("show system global", timeout_s=self._limits.command_s)
+        shown = await self._of_unit(session, "show system global", timeout_s=self._limits.command_s)
         return any(GUARD_LINE.match(line) for line in shown.splitlines())
 
     async def _leave_guard(self, session: CliSession) -> None:
@@ -324,6 +394,8 @@ class FortiGate(CommandLineDevice):
 
     async def _global(self, session: CliSession, *settings: str) -> None:
         lines = ("config system global", *settings, "end")
+        if self._divided:
+            lines = ("config global", *lines, "end")
         results = await session.lines(lines, timeout_s=self._limits.line_s)
         if results[-1].failed:
             await self._to_top(session)
@@ -335,7 +407,7 @@ class FortiGate(CommandLineDevice):
             )
 
     async def _must_save(self, session: CliSession, state: PushState) -> None:
-        said = await session.command("execute cfg save", timeout_s=self._limits.save_s)
+        said = await self._of_unit(session, "execute cfg save", timeout_s=self._limits.save_s)
         refusal = self.driver.command_line.refused(said)
         if refusal is not None:
             raise CommandRejected(
@@ -347,9 +419,14 @@ class FortiGate(CommandLineDevice):
             )
 
     async def _to_top(self, session: CliSession) -> None:
-        """`abort` until the prompt shows no context: after a refusal the following lines would hit another table."""
+        """`abort` until the prompt shows no context: after a refusal the following lines would hit another table.
+
+        A scope has nothing to abort and refuses it; it is left by `end`, which then keeps nothing that is half done.
+        """
         for _ in range(_DEEPEST):
             if not session.mode:
                 return
-            await session.command("abort", timeout_s=self._limits.line_s)
+            said = await session.command("abort", timeout_s=self._limits.line_s)
+            if session.mode and self.driver.command_line.refused(said) is not None:
+                await session.command("end", timeout_s=self._limits.line_s)
         raise OutcomeUnknown("The unit does not leave its configuration context.", serial=self._serial, step="abort")

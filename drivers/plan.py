@@ -78,12 +78,11 @@ def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNK
     """All of a plan that follows from base, intent and what is known of our way to the device.
 
     Raises ConfigSyntax with line and column of the intent, BadInput for one that holds a mask or a control character,
-    Conflict where the family's driver does not write to such a configuration.
+    Conflict where it makes or removes what the family's driver never does.
     """
     dialect = dialect_of(driver)
-    for of, config in (("the device runs", base), ("is wanted", intent)):
-        _require_writable(driver, of, config)
     before, after = _Read.of(driver, base), _Read.of(driver, intent)
+    _require_kept(driver, before, after)
     if driver.carrier == "arms":
         for _, text in intent.modules:
             sendable(text_lines(text))
@@ -109,16 +108,25 @@ def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNK
     )
 
 
-def _require_writable(driver: Driver, of: str, config: ConfigText) -> None:
-    for number, line in enumerate(config.text().splitlines() if driver.unwritable else (), 1):
-        for mark, stands_for in driver.unwritable:
-            if mark.match(line):
-                raise Conflict(
-                    f"Line {number} of what {of}, `{line}`: {stands_for}; a push to such a device is not offered.",
-                    field=f"line {number}",
-                    next_step="Change the device by hand; it is read, compared and metered all the same.",
-                    facts={"line": number, "of": of},
-                )
+def _require_kept(driver: Driver, before: _Read, after: _Read) -> None:
+    for section, called in driver.kept:
+        there, wanted = (_entries(read.form, section) for read in (before, after))
+        for entry in (*(each for each in wanted if each not in there), *(each for each in there if each not in wanted)):
+            made = entry in wanted
+            why = "not on the device" if made else "missing in what is wanted"
+            text, of = (after.config.text(), "is wanted") if made else (before.config.text(), "the device runs")
+            line = next((at for at, one in enumerate(text.splitlines(), 1) if one.replace('"', "").strip() == entry), 1)
+            raise Conflict(
+                f"Line {line} of what {of}, `{entry}` in `{section}`: the {called} is {why}; "
+                "a plan neither makes nor removes one.",
+                field=f"line {line}",
+                next_step=f"Make or remove the {called} on the device by hand, then plan what is to stand in it.",
+                facts={"line": line, "of": of, "entry": entry},
+            )
+
+
+def _entries(form: Tree, section: str) -> list[str]:
+    return [child.text.replace('"', "") for node in form.nodes if node.text == section for child in node.children]
 
 
 def management_path(driver: Driver, base: ConfigText, intent: ConfigText, way: Way) -> tuple[Finding, ...]:

@@ -6,6 +6,7 @@ Whoever reads one collects every fault before anything is kept, so that a file i
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 from inventory.errors import BadInput, FleetError
 
 MAX_ROWS: Final = 100_000
+YEN: Final = re.compile(r"[0-9]+|[0-9]{1,3}(,[0-9]{3})+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,9 @@ def fault(row: CsvRow, error: FleetError, column: str | None = None) -> RowFault
 
 
 def whole_yen(text: str, column: str) -> int:
-    """Whole yen, thousands separated by commas or not. Raises BadInput."""
+    """Whole yen, thousands separated by commas or not: `1,5` is neither 15 nor 1.5. Raises BadInput."""
     digits = text.replace(",", "")
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
+    if not YEN.fullmatch(text) or len(digits) > 9:
         raise BadInput(f"{text[:40]!r} is no amount in whole yen", field=column, next_step="Write digits only.")
     return int(digits)
 

@@ -125,6 +125,7 @@ def _change(material: FleetMaterial, change: FleetChange) -> Json:
     link = material.links[change.link_id]
     return {
         "what": "level",
+        "entry": link.entry,
         "place": link.place,
         "interface": link.interface,
         "direction": change.direction.value,

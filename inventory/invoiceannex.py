@@ -18,7 +18,13 @@ def build(head: ReportHead, links: Sequence[LinkMaterial]) -> Json:
     """The annex of a contractor's month. A percentile of grade C is never invoiced without a person (§3.2)."""
     rows = [_link(material) for material in links]
     doubtful: list[Json] = [
-        {"what": "grade", "place": row["place"], "interface": row["interface"], "grade": row["grade"]}
+        {
+            "what": "grade",
+            "entry": row["entry"],
+            "place": row["place"],
+            "interface": row["interface"],
+            "grade": row["grade"],
+        }
         for row in rows
         if row["grade"] in (None, Grade.C.value)
     ]

@@ -45,7 +45,7 @@ def build(head: ReportHead, interfaces: Sequence[InterfaceQuality]) -> Json:
     """The report; a day without interfaces says so."""
     worst = sorted((one for one in interfaces if one.unknown), key=lambda one: (-one.unknown, one.link_id))[:WORST]
     changes: list[Json] = [
-        {"what": "unmeasured", "place": one.place, "interface": one.interface}
+        {"what": "unmeasured", "entry": one.entry, "place": one.place, "interface": one.interface}
         for one in worst
         if one.unknown == one.slots
     ]

@@ -28,7 +28,10 @@ def counted(role: LinkRole, into: SlotSeries, out: SlotSeries) -> dict[Direction
 def steps_of(
     period: Period, slots: Mapping[Direction, SlotSeries], series: Mapping[Direction, DirectionSeries], *, full: bool
 ) -> Json:
-    """Low and high octets by step: 5 minutes for a day, an hour else. A step nobody measured is null.
+    """Low and high octets by step: 5 minutes for a day, an hour else. A step that no reading touches is null.
+
+    `unmeasured` are the steps of which no part was measured: of those inside a long pair of readings the sum is known,
+    and nothing else.
 
     `full` adds what a report on one link shows of each step: its busiest slot, its coverage, its flags.
     """
@@ -42,6 +45,7 @@ def steps_of(
             "low": [sum(limits.low[i] for i in step) if _seen(mine, step) else None for step in steps],
             "high": [_sum(limits.high[i] for i in step) for step in steps],
             "complete": [all(mine.covered_ms[i] >= KNOWN_MS for i in step) for step in steps],
+            "unmeasured": [n for n, step in enumerate(steps) if not any(mine.covered_ms[i] for i in step)],
             "maintenance": [n for n, step in enumerate(steps) if any(Flag.MAINTENANCE in mine.flags[i] for i in step)],
         }
         if full:

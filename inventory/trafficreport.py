@@ -69,7 +69,11 @@ def build(head: ReportHead, links: Sequence[LinkMaterial]) -> Json:
 
 
 def _changes(material: LinkMaterial) -> list[Json]:
-    where: Json = {"place": material.place, "interface": material.link.interface}
+    where: Json = {
+        "entry": f"E-{material.link.entry_id}",
+        "place": material.place,
+        "interface": material.link.interface,
+    }
     found = [
         where
         | {

@@ -145,7 +145,8 @@ class Carrier:
             return await self._end(operation, OperationState.NOT_DONE, f"stopped by the contract: {stop}")
         left_s = self._left_s(operation)
         if left_s <= 0:
-            reason = operation.said or "its turn did not come"
+            # Without a word of its own it was never looked at before: too much else was to be done, or nobody ran.
+            reason = operation.said or f"its {operation.wait_s} s were over when its turn came; nothing was sent"
             return await self._end(operation, OperationState.NOT_DONE, f"gave up waiting: {reason}")
         line = await self._on_a_line(operation)
         try:

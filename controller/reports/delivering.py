@@ -27,9 +27,9 @@ log = structlog.get_logger()
 EVERY_S: Final = 10.0
 AT_ONCE: Final = 4
 LEASE_MS: Final = 900_000
-"""So long a node that took a delivery may be at it; then another one takes it."""
+"""So long at least a node that took a delivery may be at it; then another one takes it."""
 GROUPS_AT_ONCE: Final = 20
-"""Sendings of one round, so that the last of them ends well within the lease."""
+"""Sendings of one round."""
 EVERYTHING: Final = Scope.everything()
 
 
@@ -42,6 +42,8 @@ class Deliverer:
         self._clock = clock
         self._settings = settings
         self._node = node
+        self._began = False
+        self._lease_ms = lease_ms(settings)
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -52,31 +54,55 @@ class Deliverer:
     async def round(self) -> int:
         """One look: how many deliveries were tried."""
         now_ms = self._clock.now_ms()
+        if not self._began:
+            await self._own_from_before(now_ms)
         async with self._database.read() as tx:
             waiting = await deliveries.due(tx, now_ms)
         if not waiting:
             return 0
-        groups = _together(waiting)[:GROUPS_AT_ONCE]
+        wanted = [one for together in _together(waiting)[:GROUPS_AT_ONCE] for one in together]
+        until_ms = now_ms + self._lease_ms
         async with self._database.write() as tx:
-            wanted = [one.id for together in groups for one in together]
-            taken = set(await deliveries.claim(tx, wanted, node=self._node, now_ms=now_ms, lease_ms=now_ms + LEASE_MS))
+            taken = await deliveries.claim(tx, wanted, node=self._node, now_ms=now_ms, lease_ms=until_ms)
         limit = asyncio.Semaphore(AT_ONCE)
 
         async def one(together: Sequence[Delivery]) -> None:
             async with limit:
                 await self._try(together)
 
-        mine = [[delivery for delivery in together if delivery.id in taken] for together in groups]
-        await asyncio.gather(*(one(together) for together in mine if together))
+        try:
+            ended = await asyncio.gather(*(one(together) for together in _together(taken)), return_exceptions=True)
+        except asyncio.CancelledError:  # what was not begun yet is anybody's at once
+            async with self._database.write() as tx:
+                await deliveries.give_back(tx, [one.id for one in taken], node=self._node, lease_ms=until_ms)
+            raise
+        for wrong in ended:
+            if wrong is not None:
+                raise wrong
         return len(taken)
+
+    async def _own_from_before(self, now_ms: int) -> None:
+        """What this node was at when it ended last time need not wait for its lease to end."""
+        async with self._database.write() as tx:
+            await deliveries.end_leases(tx, node=self._node, now_ms=now_ms)
+        self._began = True
 
     async def _try(self, together: Sequence[Delivery]) -> None:
         try:
             tried = await self._sent(together)
+        except asyncio.CancelledError:
+            await self._note(together, Tried(Outcome.UNKNOWN, "this node was stopped in the middle"))
+            raise
         except FleetError as error:  # ours to correct: a missing file, a format that cannot be made
             tried = Tried(Outcome.FAILED, error.message)
         except OSError as error:
             tried = Tried(Outcome.FAILED, f"{type(error).__name__}: {error.strerror}")
+        except Exception as error:  # a defect of ours stops no other delivery, and is told like every other outcome
+            log.exception("a report could not be sent", deliveries=[one.id for one in together])
+            tried = Tried(Outcome.UNKNOWN, f"a fault in this program: {type(error).__name__}")
+        await self._note(together, tried)
+
+    async def _note(self, together: Sequence[Delivery], tried: Tried) -> None:
         now_ms = self._clock.now_ms()
         log.info("report delivery", outcome=tried.outcome, deliveries=[one.id for one in together], said=tried.said)
         async with self._database.write() as tx:
@@ -126,6 +152,12 @@ class Deliverer:
             for wanted in formats
         ]
         return Parcel(delivery, content, files), language
+
+
+def lease_ms(settings: Settings) -> int:
+    """How long the sendings of one round can take, with as much again for what comes between; never below LEASE_MS."""
+    one_s = max(settings.mail.timeout_s, settings.delivery.timeout_s)
+    return max(LEASE_MS, round(2 * one_s * GROUPS_AT_ONCE / AT_ONCE * 1000))
 
 
 def _together(waiting: Sequence[Delivery]) -> list[list[Delivery]]:

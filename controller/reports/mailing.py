@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+from base64 import b64encode
 from collections.abc import Sequence
+from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
@@ -88,7 +90,6 @@ def _text(report: dict[str, Any], language: Language, encoded: bytes) -> str:
 
 async def send(message: EmailMessage, settings: MailSettings) -> Tried:
     """Hand a message to the mail server. Never raises for what the server does."""
-    late = f"the mail server took longer than {settings.timeout_s:g} s"
     deadline = asyncio.get_running_loop().time() + settings.timeout_s
     client = aiosmtplib.SMTP(
         hostname=settings.host,
@@ -99,31 +100,61 @@ async def send(message: EmailMessage, settings: MailSettings) -> Tried:
         timeout=settings.timeout_s,
     )
     try:
-        try:
-            async with asyncio.timeout_at(deadline):
-                await client.connect()
-                if settings.username:
-                    await client.login(settings.username, _password(settings).reveal())
-                await client.mail(aiosmtplib.email.parse_address(str(message["From"])))
-                await client.rcpt(str(message["To"]))
-        except TimeoutError:
-            return Tried(Outcome.FAILED, late)
-        except aiosmtplib.SMTPResponseException as error:
-            return _answered(error)
-        except (aiosmtplib.SMTPException, OSError) as error:
-            return Tried(Outcome.FAILED, _words(error))
-        try:
-            async with asyncio.timeout_at(deadline):
-                answer = await client.data(message.as_bytes())
-        except TimeoutError:  # the last words may have been sent
-            return Tried(Outcome.UNKNOWN, late)
-        except aiosmtplib.SMTPResponseException as error:
-            return _answered(error)
-        except (aiosmtplib.SMTPException, OSError) as error:
-            return Tried(Outcome.UNKNOWN, _words(error))
-        return Tried(Outcome.SENT, f"{answer.code} {answer.message}"[:500])
+        return await _handed_over(client, message, settings, deadline)
     finally:
         client.close()
+
+
+async def _handed_over(
+    client: aiosmtplib.SMTP, message: EmailMessage, settings: MailSettings, deadline: float
+) -> Tried:
+    late = f"the mail server took longer than {settings.timeout_s:g} s"
+    try:
+        async with asyncio.timeout_at(deadline):
+            await client.connect()
+            if settings.username:
+                await _log_in(client, settings)
+            await client.mail(aiosmtplib.email.parse_address(str(message["From"])))
+            await client.rcpt(str(message["To"]))
+    except TimeoutError:
+        return Tried(Outcome.FAILED, late)
+    except aiosmtplib.SMTPResponseException as error:
+        _take_leave(client)
+        return _answered(error)
+    except (aiosmtplib.SMTPException, OSError, UnicodeError) as error:  # a host that no name server could know, too
+        return Tried(Outcome.FAILED, _words(error))
+    try:
+        async with asyncio.timeout_at(deadline):
+            answer = await client.data(message.as_bytes())
+    except TimeoutError:  # the last words may have been sent
+        return Tried(Outcome.UNKNOWN, late)
+    except aiosmtplib.SMTPResponseException as error:
+        _take_leave(client)
+        return _answered(error)
+    except (aiosmtplib.SMTPException, OSError) as error:
+        return Tried(Outcome.UNKNOWN, _words(error))
+    _take_leave(client)
+    return Tried(Outcome.SENT, f"{answer.code} {answer.message}"[:500])
+
+
+def _take_leave(client: aiosmtplib.SMTP) -> None:
+    """Say QUIT before the connection is closed (RFC 5321 §4.1.1.10). The outcome is known and waits for no answer."""
+    if client.protocol is not None:
+        with suppress(aiosmtplib.SMTPServerDisconnected):
+            client.protocol.write(b"QUIT\r\n")
+
+
+async def _log_in(client: aiosmtplib.SMTP, settings: MailSettings) -> None:
+    """Raises SMTPAuthenticationError, whose words do not repeat the password even if the server's do."""
+    password = _password(settings).reveal()
+    try:
+        await client.login(settings.username, password)
+    except aiosmtplib.SMTPAuthenticationError as error:
+        said = error.message
+        for form in (password, f"\0{settings.username}\0{password}"):
+            for shown in (form, b64encode(form.encode()).decode()):
+                said = said.replace(shown, "…") if shown else said
+        raise aiosmtplib.SMTPAuthenticationError(error.code, said) from None
 
 
 def _answered(error: aiosmtplib.SMTPResponseException) -> Tried:

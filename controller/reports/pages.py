@@ -47,8 +47,9 @@ def html_of(report: Report, sha256: str, language: Language) -> bytes:
         w=w,
         heading=heading,
         cell=lambda value, unit: page_cell(value, unit, zone, language),
+        called=called,
         interval=lambda p95: _interval(p95, language),
-        graph=lambda link, direction: _graph(link, direction, language),
+        graph=lambda link, direction: _graph(link, direction, zone, language),
         proposal_text=lambda one: (one.get("text_ja") if language is Language.JAPANESE else None) or one["text"],
     )
     return text.encode()
@@ -98,7 +99,7 @@ def _narrow_row(row: Row, language: Language) -> Row:
     measured = cell["p95_low"] is not None
     p95 = f"{between(show('p95_low', 'bps'), show('p95_high', 'bps'))} {show('p95_grade', 'text')}"
     return (
-        f"{cell['place']} ({cell['entry']}), {cell['interface']} {show('direction', 'word')}",
+        f"{called(cell)}, {cell['interface']} {show('direction', 'word')}",
         between(show("volume_low", "octets"), show("volume_high", "octets")),
         cell["mean"],
         p95 if measured else "",
@@ -114,6 +115,11 @@ def _narrow_row(row: Row, language: Language) -> Row:
         show("saturation", "word") + (f" ({early} – {late})" if early else ""),
         cell["proposal"],
     )
+
+
+def called(where: Mapping[str, Any]) -> str:
+    """A place by its name, if it has one, and its entry."""
+    return f"{where['place']} ({where['entry']})" if where["place"] else str(where["entry"])
 
 
 def page_cell(value: object, unit: Unit, zone: str, language: Language) -> str:
@@ -147,6 +153,6 @@ def _interval(p95: Mapping[str, Any], language: Language) -> str:
     return low if low == high else f"{low} – {high}"
 
 
-def _graph(link: Mapping[str, Any], direction: Mapping[str, Any], language: Language) -> Markup:
+def _graph(link: Mapping[str, Any], direction: Mapping[str, Any], zone: str, language: Language) -> Markup:
     label = say(language, direction["direction"])
-    return Markup(graph(link, direction, label))  # noqa: S704  # numbers and our own words only
+    return Markup(graph(link, direction, label, zone))  # noqa: S704  # numbers and our own words only

@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
+import httpx
+
 from controller.reports import rendering
 from controller.settings import Settings
 from controller.store.deliveries import Delivery, NewRecipient, Way
@@ -98,8 +100,10 @@ def _require_url(text: str) -> None:
     wrong = BadInput("the target is no http or https address", field="target", next_step="Give the whole URL.")
     try:
         found = urlsplit(text)
-        known = found.scheme in ("http", "https") and bool(found.hostname) and (found.port or 1) > 0
-    except ValueError:
+        known = found.scheme in ("http", "https") and bool(found.hostname) and found.port != 0
+        httpx.URL(text)
+        (found.hostname or "").encode("idna")  # as a name server is asked: no empty label, none over 63 octets
+    except (ValueError, httpx.InvalidURL):
         raise wrong from None
     if not known or re.search(r"[^\x21-\x7e]", text):
         raise wrong

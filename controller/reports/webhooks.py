@@ -45,6 +45,8 @@ async def post(parcel: Parcel, url: str, secret: Secret | None, *, now_ms: int, 
             client.stream("POST", url, content=parcel.encoded, headers=headers_of(parcel, secret, now_ms)) as answer,
         ):
             return _answered(answer.status_code)
+    except (httpx.InvalidURL, UnicodeError):  # nobody can be looked up by such a name
+        return Tried(Outcome.REFUSED, "the target is no address that could be reached")
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
         return Tried(Outcome.FAILED, f"no connection: {type(error).__name__}")
     except TimeoutError:

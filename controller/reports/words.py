@@ -39,8 +39,8 @@ ENGLISH: Mapping[str, str] = {
     "no reading": "no reading",
     "not known": "not known",
     "no bound": "no bound",
-    "foot": "Octets as counted by the device; hatched: nobody measured; shaded: maintenance;"
-    " k, M, G are powers of 1000.",
+    "foot": "Octets as counted by the device; band: least to most; dashed: capacity; p95: its interval; hatched:"
+    " nobody measured; shaded: maintenance; k, M, G are powers of 1000.",
     "report id": "report",
     "made": "made",
     "data as of": "data as of",
@@ -215,7 +215,8 @@ JAPANESE: Mapping[str, str] = {
     "no reading": "計測なし",
     "not known": "不明",
     "no bound": "上限不明",
-    "foot": "オクテット数は機器の計数によります。斜線：計測なし。網掛け：メンテナンス。k・M・G は 1000 の累乗です。",
+    "foot": "オクテット数は機器の計数によります。帯：下限から上限。破線：容量。p95：その区間。斜線：計測なし。"
+    "網掛け：メンテナンス。k・M・G は 1000 の累乗です。",
     "report id": "報告書",
     "made": "作成",
     "data as of": "データ時点",
@@ -370,14 +371,15 @@ def value_of(language: Language, value: str) -> str:
 def title_of(report: Mapping[str, Any], language: Language) -> str:
     """What the report is and about whom."""
     subject = report["subject"]
-    about = " ".join(str(subject[name]) for name in ("name", "interface") if subject.get(name))
+    about = " ".join(str(one) for one in (subject["name"] or subject.get("entry"), subject.get("interface")) if one)
     if language is Language.JAPANESE:
         return f"{say(language, report['kind'])}：{about or say(language, 'whole fleet')}"
     return f"{say(language, report['kind'])}: {about or say(language, 'whole fleet')}"
 
 
 def sentence(change: Mapping[str, Any], language: Language) -> str:
-    """A change of the first page, in words."""
+    """A change of the first page, in words. A place without a name is its entry."""
+    change = {**change, "place": change["place"] or change.get("entry", "")}
     match change["what"]:
         case "level":
             named = {k: value_of(language, change[k]) for k in ("direction", "before", "after")}

@@ -124,7 +124,7 @@ async def _same_truths(tx: Tx, new: Sequence[NewVersion]) -> dict[NewVersion, in
     return found
 
 
-_SEEN: Final = (
+_SEEN: Final = direct(
     update(config_versions).where(config_versions.c.id == bindparam("of_id")).values(seen_ms=bindparam("new_ms"))
 )
 _INSERT: Final = insert(config_versions).returning(config_versions.c.id, sort_by_parameter_order=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -87,6 +87,8 @@ class Delivery:
     done_ms: int | None
     said: str
     history: tuple[Attempt, ...]
+    left_by: str | None = None
+    """The node that took it and never told how that went."""
 
 
 async def add_recipient(
@@ -207,21 +209,55 @@ def _free(now_ms: int) -> ColumnElement[bool]:
     return and_(c.state == "waiting", c.next_ms <= now_ms, or_(c.lease_ms.is_(None), c.lease_ms <= now_ms))
 
 
-async def claim(tx: Tx, delivery_ids: Iterable[int], *, node: str, now_ms: int, lease_ms: int) -> list[int]:
-    """Take deliveries for this node until the lease ends; those that were still free."""
+async def claim(tx: Tx, wanted: Sequence[Delivery], *, node: str, now_ms: int, lease_ms: int) -> list[Delivery]:
+    """Take deliveries for this node until the lease ends; those that were still free, as they are now.
+
+    A try of which its node never told may have arrived: it is recorded as `unknown`.
+    """
     c = report_deliveries.c
+    left = {one.id: one.left_by for one in wanted if one.left_by is not None}
     done = await tx.execute(
         update(report_deliveries)
-        .where(c.id.in_(list(delivery_ids)), _free(now_ms))
+        .where(c.id.in_([one.id for one in wanted]), _free(now_ms))
         .values(node=node, lease_ms=lease_ms)
         .returning(c.id)
     )
-    return sorted(row.id for row in done)
+    taken = {row.id for row in done}
+    rows = await tx.execute(_all().where(c.id.in_(taken)).order_by(c.id))
+    found = [replace(_delivery(row), left_by=None) for row in rows]
+    for i, one in enumerate(found):
+        if one.id in left:
+            lost = Attempt(now_ms, "unknown", f"node {left[one.id]} ended in the middle of it")
+            found[i] = replace(one, attempts=one.attempts + 1, said=lost.said, history=_remembered(one, lost))
+            values = {"attempts": found[i].attempts, "said": lost.said, "history": _told(found[i].history)}
+            await tx.execute(update(report_deliveries).where(c.id == one.id).values(**values))
+    return found
+
+
+async def give_back(tx: Tx, delivery_ids: Sequence[int], *, node: str, lease_ms: int) -> None:
+    """Deliveries that this node took until `lease_ms` and has not begun are free again."""
+    c = report_deliveries.c
+    mine = and_(c.id.in_(delivery_ids), c.node == node, c.lease_ms == lease_ms)
+    await tx.execute(update(report_deliveries).where(mine).values(lease_ms=None))
+
+
+async def end_leases(tx: Tx, *, node: str, now_ms: int) -> None:
+    """What a node took before it ended is free now, and counts as left by it."""
+    c = report_deliveries.c
+    mine = and_(c.state == "waiting", c.node == node, c.lease_ms > now_ms)
+    await tx.execute(update(report_deliveries).where(mine).values(lease_ms=now_ms))
+
+
+def _remembered(delivery: Delivery, attempt: Attempt) -> tuple[Attempt, ...]:
+    return (*delivery.history, attempt)[-HISTORY_KEPT:]
+
+
+def _told(history: Iterable[Attempt]) -> str:
+    return to_json([[one.at_ms, one.outcome, one.said] for one in history])
 
 
 async def note(tx: Tx, delivery: Delivery, attempt: Attempt, *, state: str, next_ms: int | None) -> None:
     """Record how a try went. What will not be tried again and did not arrive is an event."""
-    history = [*delivery.history, attempt][-HISTORY_KEPT:]
     await tx.execute(
         update(report_deliveries)
         .where(report_deliveries.c.id == delivery.id, report_deliveries.c.state == "waiting")
@@ -232,7 +268,7 @@ async def note(tx: Tx, delivery: Delivery, attempt: Attempt, *, state: str, next
             lease_ms=None,
             done_ms=None if state == "waiting" else attempt.at_ms,
             said=attempt.said,
-            history=to_json([[one.at_ms, one.outcome, one.said] for one in history]),
+            history=_told(_remembered(delivery, attempt)),
         )
     )
     if state == "failed":
@@ -348,4 +384,5 @@ def _delivery(row: Row[Any]) -> Delivery:
         row.done_ms,
         row.said,
         tuple(Attempt(at_ms, outcome, said) for at_ms, outcome, said in history),
+        row.node if row.lease_ms is not None else None,
     )

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Final
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import exists, func, literal, or_, select
 
 from controller.store import contracts
 from controller.store.contracts import Standing
@@ -24,20 +24,20 @@ from inventory.errors import RuleViolation
 from inventory.slots import show_key
 
 _ANY: Final = direct(
-    select(
+    select(literal(1)).where(
         or_(
             exists().where(suspensions.c.to_ms.is_(None)).correlate(None),
             exists().where(control_stops.c.to_ms.is_(None)).correlate(None),
         )
     )
 )
-"""Whether anything is stopped at all: most of the time nothing is, and it is asked before every step of a push."""
+"""A row if anything is stopped at all: most of the time nothing is, and it is asked before every step of a push."""
 
 
 async def stops(tx: Tx, adapter_ids: Collection[int]) -> dict[int, Stop]:
     """Adapter → why it is not controlled; those that are controlled are left out."""
     found: dict[int, Stop] = {}
-    if not await tx.scalar(_ANY):
+    if await tx.scalar(_ANY) is None:
         return found
     for some in in_parts(adapter_ids):
         of = await _managements(tx, some)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, RowMapping, bindparam, exists, func, select
+from sqlalchemy import BindParameter, Connection, Insert, RowMapping, bindparam, exists, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.keyring import Keyring
 from controller.store import configs, incidents, occupancy
 from controller.store.database import Tx
+from controller.store.direct import direct
 from controller.store.modules import unpack_wanted
 from controller.store.rows import in_parts
 from controller.store.scope import By, Scope
@@ -118,20 +120,8 @@ async def proved(tx: Tx, proofs: Sequence[Proof]) -> None:
     """These versions work: a boot with them confirmed its path, or a push verified them. The first proof counts."""
     if not proofs:
         return
-    version = config_versions
-    source = select(
-        version.c.id, version.c.entry_id, version.c.digest, bindparam("at_ms"), bindparam("by"), bindparam("none")
-    ).where(version.c.id == bindparam("of_version"))
-    made = (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(startup_trials)
-    statement = made.from_select(
-        ["version_id", "entry_id", "digest", "proven_ms", "proven_by", "failures"], source
-    ).on_conflict_do_update(
-        index_elements=["version_id"],
-        set_={"proven_ms": made.excluded.proven_ms, "proven_by": made.excluded.proven_by},
-        where=startup_trials.c.proven_ms.is_(None),
-    )
     await tx.execute(
-        statement,
+        _proved(tx.dialect.name),
         [
             {"at_ms": proof.at_ms, "by": proof.by, "none": 0, "of_version": proof.version_id}
             for proof in {proof.version_id: proof for proof in reversed(proofs)}.values()
@@ -139,10 +129,29 @@ async def proved(tx: Tx, proofs: Sequence[Proof]) -> None:
     )
     for proof in proofs:
         if proof.troubled:
-            entry = await tx.scalar(select(version.c.entry_id).where(version.c.id == proof.version_id))
+            mine = select(config_versions.c.entry_id).where(config_versions.c.id == proof.version_id)
+            entry = await tx.scalar(mine)
             by = By("phone-home", proof.at_ms)
             why = f"startup version {proof.version_id} has passed its connection check after all"
             await incidents.settle(tx, by, IncidentKind.UNPROVEN_CONFIG, f"entry {entry}", why)
+
+
+@cache
+def _proved(dialect: str) -> Insert:
+    """Made once: every push ends with it."""
+    version = config_versions
+    source = select(
+        version.c.id, version.c.entry_id, version.c.digest, bindparam("at_ms"), bindparam("by"), bindparam("none")
+    ).where(version.c.id == bindparam("of_version"))
+    made = (sqlite if dialect == "sqlite" else postgresql).insert(startup_trials)
+    proved: Insert = made.from_select(
+        ["version_id", "entry_id", "digest", "proven_ms", "proven_by", "failures"], source
+    ).on_conflict_do_update(
+        index_elements=["version_id"],
+        set_={"proven_ms": made.excluded.proven_ms, "proven_by": made.excluded.proven_by},
+        where=startup_trials.c.proven_ms.is_(None),
+    )
+    return direct(proved)
 
 
 async def failed(

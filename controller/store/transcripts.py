@@ -11,6 +11,7 @@ from sqlalchemy import Select, insert, select
 from controller.keyring import Keyring
 from controller.store.configs import entry_in_scope
 from controller.store.database import Tx
+from controller.store.direct import direct
 from controller.store.rows import insert_new, not_found
 from controller.store.scope import Scope
 from controller.store.tables.base import AnyRow
@@ -20,7 +21,7 @@ from inventory.operations import Operation, OperationState
 from inventory.plans import JournalRow, Push
 from inventory.transcripts import Transcript
 
-_INSERT: Final = insert(transcripts)
+_INSERT: Final = direct(insert(transcripts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from drivers.cutoff.fortios_login import logins
-from drivers.cutoff.fortios_model import Model, Route, answers, carriers, value, values, way_in
+from drivers.cutoff.fortios_model import Model, Route, answers, carriers, domains_on_the_way, value, values, way_in
 from drivers.cutoff.packets import (
     ANYBODY,
     EPHEMERAL,
@@ -21,7 +21,7 @@ from drivers.cutoff.packets import (
     somebody_in,
 )
 from drivers.cutoff.way import MANAGING, Findings, Way, on_device
-from drivers.dialects.block_model import Table
+from drivers.dialects.block_model import DOMAINS, GLOBAL, Table
 from drivers.dialects.tree import Tree
 from inventory.plans import Finding
 
@@ -47,8 +47,22 @@ _DYNAMIC: Final = ("router ospf", "router bgp", "router rip", "router isis", "ro
 
 
 def judge(before: Tree, after: Tree, way: Way) -> Findings:
-    """See `drivers.cutoff.findings`."""
-    old, new = Model.of(before), Model.of(after)
+    """See `drivers.cutoff.findings`. With virtual domains each on our way is judged with what is of the whole unit."""
+    for domain in domains_on_the_way(before, way):
+        old, new = Model.of(before, domain), Model.of(after, domain)
+        for found in _judge(old, new, way):
+            yield Finding(f"{_place(old, new, domain, found.line)}{found.line}", found.reason) if domain else found
+    yield from _vdoms(Model.of(before), Model.of(after))
+
+
+def _place(old: Model, new: Model, domain: str, line: str) -> str:
+    """Where a finding stands on a unit with virtual domains."""
+    path = line.partition(" / ")[0].removeprefix("config ")
+    of_unit = any(path in table.tables for model in (old, new) if (table := model.roots[0].tables.get(GLOBAL)))
+    return f"config {GLOBAL} / " if of_unit else f"config {DOMAINS} / edit {domain} / "
+
+
+def _judge(old: Model, new: Model, way: Way) -> Findings:
     way = on_device(way, {own for name in old.interfaces for own, _ in old.networks(name)})
     names = way_in(old, way)
     yield from _interfaces(old, new, names, way)
@@ -58,7 +72,7 @@ def judge(before: Tree, after: Tree, way: Way) -> Findings:
     yield from _policies(old, new, way, names)
     yield from _translations(old, new, way, names)
     yield from logins(old, new, way, names)
-    yield from _vdoms(old, new)
+    yield from _settings(old, new)
     yield from _tunnels(old, new, names)
     for path in ("system fips-cc", "system dedicated-mgmt"):
         if ("enable",) == new.settings(path).get("status") != old.settings(path).get("status"):
@@ -387,9 +401,12 @@ def _extports(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _vdoms(old: Model, new: Model) -> Findings:
-    for name in sorted(old.vdoms - new.vdoms):
-        if old.roots[0].tables["vdom"].entries[name].tables:
+    for name in sorted({*old.vdoms} - {*new.vdoms}):
+        if old.roots[0].tables[DOMAINS].entries[name].tables:
             yield Finding(f"config vdom / delete {name}", "removes a VDOM with all in it")
+
+
+def _settings(old: Model, new: Model) -> Findings:
     was, now = old.settings("system settings"), new.settings("system settings")
     for setting in ("opmode", "manageip", "gateway", "status", "vdom-type"):
         if was.get(setting) != now.get(setting):

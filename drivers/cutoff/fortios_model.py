@@ -11,7 +11,7 @@ from typing import Final
 
 from drivers.cutoff.packets import ANYBODY, Address, Network, Ports, address, masked, network
 from drivers.cutoff.way import MANAGING, UPWARDS, Way
-from drivers.dialects.block_model import Table, held_by
+from drivers.dialects.block_model import DOMAINS, GLOBAL, Table, held_by
 from drivers.dialects.tree import Tree
 
 _SERVICES: Final[dict[str, Ports]] = {
@@ -55,32 +55,32 @@ class Route:
 
 @dataclass(frozen=True)
 class Model:
-    """One configuration, its VDOMs laid together."""
+    """One configuration as one virtual domain of it sees it: the unit, and what is in that domain."""
 
     roots: tuple[Table, ...]
 
     @classmethod
-    def of(cls, tree: Tree) -> Model:
-        """The state that a unit would be in after taking the text."""
+    def of(cls, tree: Tree, domain: str = "") -> Model:
+        """The state that a unit would be in after taking the text. Without virtual domains `domain` is empty."""
         top = tree.once(held_by)
-        roots = [top, *(top.tables[key] for key in ("global",) if key in top.tables)]
-        vdoms = top.tables.get("vdom")
-        return cls((*roots, *(vdoms.entries.values() if vdoms else ())))
+        vdoms = top.tables[DOMAINS].entries if DOMAINS in top.tables else {}
+        inner = (top.tables.get(GLOBAL), vdoms.get(domain))
+        return cls((top, *(table for table in inner if table is not None)))
 
     @cached_property
-    def vdoms(self) -> frozenset[str]:
-        """Names of the VDOMs that the text holds."""
-        vdoms = self.roots[0].tables.get("vdom")
-        return frozenset(vdoms.entries if vdoms else ())
+    def vdoms(self) -> tuple[str, ...]:
+        """Names of the virtual domains that the text holds."""
+        vdoms = self.roots[0].tables.get(DOMAINS)
+        return tuple(vdoms.entries if vdoms else ())
 
     def tables(self, path: str) -> Iterator[Table]:
-        """Every table with a path, of all VDOMs."""
+        """The tables with a path, of the unit and of the domain."""
         for root in self.roots:
             if path in root.tables:
                 yield root.tables[path]
 
     def entries(self, path: str) -> dict[str, Table]:
-        """Entries of a table, of all VDOMs."""
+        """Entries of a table, of the unit and of the domain."""
         found: dict[str, Table] = {}
         for table in self.tables(path):
             found.update(table.entries)
@@ -185,6 +185,56 @@ class Model:
             else:
                 found += _SERVICES.get(name.upper(), ())
         return tuple(found)
+
+
+def domains_on_the_way(tree: Tree, way: Way) -> tuple[str, ...]:
+    """Virtual domains that our packets come through: that of the interface we come to, or where it is not known the
+    managing one and those with an interface that looks managed; and whatever a link between domains leads on to.
+
+    Only the empty name for a unit without virtual domains.
+    """
+    whole = Model.of(tree)
+    if not whole.vdoms:
+        return ("",)
+    known = way.interface
+    if not known and way.address_ip is not None:
+        known = next((n for n in whole.interfaces if any(a == way.address_ip for a, _ in whole.networks(n))), "")
+    managing = (whole.settings("system global").get("management-vdom") or ("root",))[0]
+    if known in whole.interfaces:
+        found = [_domain_of(whole, known)]
+    else:
+        managed = (name for name in whole.interfaces if _looks_managed(whole, name))
+        found = [managing, *(_domain_of(whole, name) for name in managed)]
+    for domain in (queue := list(dict.fromkeys(found))):
+        for name in exits(Model.of(tree, domain), way.source_ip or ANYBODY):
+            far = _far_end(whole, name)
+            if far and _domain_of(whole, far) not in queue:
+                queue.append(_domain_of(whole, far))
+    return tuple(domain for domain in queue if domain in whole.vdoms)
+
+
+def _domain_of(model: Model, name: str) -> str:
+    return value(model.interfaces.get(name), "vdom") or "root"
+
+
+def _far_end(model: Model, name: str) -> str:
+    """The other end of a link between domains: `north0` and `north1`, `npu0_vlink0` and `npu0_vlink1`, or ports of
+    these with a VLAN."""
+    entry = model.interfaces.get(name)
+    below = value(entry, "interface")
+    if below and value(entry, "vlanid"):
+        port, number = _far_end(model, below), value(entry, "vlanid")
+        return next(
+            (
+                other
+                for other, one in model.interfaces.items()
+                if port and value(one, "interface") == port and value(one, "vlanid") == number
+            ),
+            "",
+        )
+    is_link = name[:-1] in model.entries("system vdom-link") or re.fullmatch(r"npu\d+_vlink[01]", name)
+    other = name[:-1] + {"0": "1", "1": "0"}.get(name[-1:], "")
+    return other if is_link and other in model.interfaces and other != name[:-1] else ""
 
 
 def way_in(model: Model, way: Way) -> tuple[str, ...]:

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from drivers.dialects.block_model import INTERFACES, MAKERS, Table, held_by, volatile
-from drivers.dialects.block_order import Step, deleted_in_order, in_order, sections
+from drivers.dialects.block_model import DOMAINS, GLOBAL, INTERFACES, MAKERS, Table, held_by, volatile
+from drivers.dialects.block_order import Step, deleted_in_order, in_order, references, sections
 from drivers.dialects.block_words import quoted, value, words
 from drivers.dialects.order import longest_ascending
 from drivers.dialects.tree import Node, Tree
-
-_SCOPES: Final = frozenset({"vdom", "global"})
-"""Tables that hold the tables of a virtual domain: the order of tables counts in each of them."""
 
 _RANKS: Final = tuple(
     re.compile(pattern)
@@ -44,7 +42,9 @@ _FIXED: Final = frozenset({"type", "vdom", "vlanid"})
 
 def changes(base: Tree, intent: Tree) -> Tree:
     """Statements that turn a device that holds `base` into one that holds `intent`."""
-    return Tree(tuple(_scope(base.once(held_by), intent.once(held_by))))
+    old, new = base.once(held_by), intent.once(held_by)
+    divided = not {GLOBAL, DOMAINS}.isdisjoint((*old.tables, *new.tables))
+    return Tree(tuple(_domains(old, new) if divided else _scope(old, new)))
 
 
 def unchangeable(base: Table, nodes: Sequence[Node]) -> str:
@@ -72,28 +72,81 @@ def _fixed_settings(interfaces: Table, edit: Node) -> Iterator[str]:
                 yield f"a device refuses to change an interface so: {edit.text}, {node.text}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Changes of one scope: what creates and modifies, what of that refers to the unit's own work, what deletes."""
+
+    build: list[Node]
+    late: list[Node]
+    delete: list[Node]
+
+    @classmethod
+    def between(
+        cls, old: Table, new: Table, was_made: frozenset[str], made: frozenset[str], later: frozenset[str] = frozenset()
+    ) -> _Parts:
+        """`made` are the interfaces that come and go with their tunnels, `later` those whose tunnel comes elsewhere."""
+        paths = sorted(dict.fromkeys((*new.tables, *old.tables)), key=_rank)
+        steps: list[Step] = []
+        gone: dict[tuple[str, str], tuple[Node, ...]] = {}
+        for path in paths:
+            before, after = old.tables.get(path, Table(path)), new.tables.get(path, Table(path))
+            if path == INTERFACES:
+                before = before.without_made(was_made)
+                after = after.without_made(made, kept=before.entries)
+            steps += _steps(before, after, made if path == INTERFACES else frozenset())
+            # An interface that a unit made goes with its tunnel, and cannot be deleted by itself.
+            going = (key for key in before.entries if key not in after.entries)
+            gone |= {
+                (path, key): before.entries[key].nodes() for key in going if path != INTERFACES or key not in was_made
+            }
+        kept = [path for path in paths if new.tables.get(path, Table(path)).ordered]
+        waits = [bool(later) and (step.key in later or not later.isdisjoint(references(step.nodes))) for step in steps]
+        early = in_order([step for step, late in zip(steps, waits, strict=True) if not late], kept=kept)
+        late = in_order([step for step, late in zip(steps, waits, strict=True) if late], kept=kept)
+        return cls([*_settings(old, new), *sections(early)], sections(late), sections(deleted_in_order(gone)))
+
+
 def _scope(old: Table, new: Table) -> list[Node]:
     """Changes of the tables of one scope: everything that creates or modifies first, then all that deletes."""
-    paths = sorted(dict.fromkeys((*new.tables, *old.tables)), key=_rank)
-    was_made, made = old.made(), new.made()
-    scopes: list[Node] = []
-    steps: list[Step] = []
-    gone: dict[tuple[str, str], tuple[Node, ...]] = {}
-    for path in paths:
-        before, after = old.tables.get(path, Table(path)), new.tables.get(path, Table(path))
-        if path in _SCOPES:
-            scopes += _nested_scope(before, after)
-            continue
-        if path == INTERFACES:
-            before = before.without_made(was_made)
-            after = after.without_made(made, kept=before.entries)
-        steps += _steps(before, after, made if path == INTERFACES else frozenset())
-        # An interface that a unit made goes with its tunnel, and cannot be deleted by itself.
-        going = (key for key in before.entries if key not in after.entries)
-        gone |= {(path, key): before.entries[key].nodes() for key in going if path != INTERFACES or key not in was_made}
-    kept = [path for path in paths if new.tables.get(path, Table(path)).ordered]
-    build = sections(in_order(steps, kept=kept))
-    return [*_settings(old, new), *build, *scopes, *sections(deleted_in_order(gone))]
+    parts = _Parts.between(old, new, old.made(), new.made())
+    return [*parts.build, *parts.delete]
+
+
+def _domains(old: Table, new: Table) -> list[Node]:
+    """The same with virtual domains, where what is in a domain refers to interfaces that stand in `config global`:
+    those come before it and go after it, but for the interfaces of its tunnels."""
+    whole, wholly = old.tables.get(GLOBAL, Table(GLOBAL)), new.tables.get(GLOBAL, Table(GLOBAL))
+    before, after = old.tables.get(DOMAINS, Table(DOMAINS)), new.tables.get(DOMAINS, Table(DOMAINS))
+    was_made, made = old.made_for_domains(), new.made_for_domains()
+    above = _Parts.between(whole, wholly, was_made, made, later=made - was_made)
+    inside = {
+        key: _Parts.between(was := before.entries.get(key, Table()), entry, was.made(), entry.made())
+        for key, entry in after.entries.items()
+    }
+    entered = [Node(f"edit {quoted(key)}") for key in after.entries if key not in before.entries]
+    rest = _Parts.between(_outside(old), _outside(new), old.made(), new.made())
+    return [
+        *rest.build,
+        *_section(f"config {DOMAINS}", [*_of_table(before, after), *entered]),
+        *_section(f"config {GLOBAL}", [*above.build, *_edited(dict(_edits(whole, wholly)))]),
+        *_section(f"config {DOMAINS}", _edited({key: [*one.build, *one.late] for key, one in inside.items()})),
+        *_section(f"config {GLOBAL}", above.late),
+        *_section(f"config {DOMAINS}", _edited({key: one.delete for key, one in inside.items()})),
+        *_section(f"config {GLOBAL}", [*above.delete, *_deletions(whole, wholly)]),
+        *_section(f"config {DOMAINS}", _deletions(before, after)),
+        *rest.delete,
+    ]
+
+
+def _outside(table: Table) -> Table:
+    """What stands beside `config global` and `config vdom`."""
+    apart = table.copy()
+    apart.tables = {path: one for path, one in table.tables.items() if path not in {GLOBAL, DOMAINS}}
+    return apart
+
+
+def _edited(inside: dict[str, list[Node]]) -> list[Node]:
+    return [Node(f"edit {quoted(key)}", tuple(nodes)) for key, nodes in inside.items() if nodes]
 
 
 def _steps(old: Table, new: Table, made: frozenset[str]) -> Iterator[Step]:
@@ -112,16 +165,6 @@ def _step(path: str, nodes: list[Node]) -> Iterator[Step]:
 
 def _rank(path: str) -> int:
     return next((i for i, pattern in enumerate(_RANKS) if pattern.fullmatch(path)), len(_RANKS))
-
-
-def _nested_scope(old: Table, new: Table) -> list[Node]:
-    """`config vdom`: each domain is a scope of its own. `config global` holds its tables directly."""
-    inner = _scope(old, new)
-    for key in new.entries:
-        children = _scope(old.entries.get(key, Table()), new.entries[key])
-        if children or key not in old.entries:
-            inner.append(Node(f"edit {quoted(key)}", tuple(children)))
-    return _section(f"config {new.path}", [*inner, *_deletions(old, new)])
 
 
 def _section(text: str, children: list[Node]) -> list[Node]:

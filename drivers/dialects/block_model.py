@@ -33,6 +33,9 @@ MAKERS: Final = (
 """Tables of tunnels: a unit makes an interface of the same name for each entry, and removes it with the entry."""
 _MADE: Final = frozenset({"type", "vdom", "interface", "snmp-index"})
 """Settings that it gives such an interface by itself."""
+GLOBAL: Final = "global"
+DOMAINS: Final = "vdom"
+"""With virtual domains these two hold all other tables: interfaces stand in the former, tunnels in the latter."""
 
 
 @dataclass(slots=True)
@@ -135,12 +138,14 @@ class Table:
             case "config":
                 path = " ".join(quoted(word) for word in arguments)
                 tunnels = frozenset(self.tables[path].entries) if path in MAKERS and path in self.tables else None
+                inner = self._tunnels_of_domains() if path == DOMAINS else frozenset()
                 table = self._own(self.tables, path, path)
                 table.enter(children)
-                if tunnels and INTERFACES in self.tables:
-                    interfaces = self._own(self.tables, INTERFACES, INTERFACES).entries
-                    for key in tunnels - table.entries.keys():
-                        interfaces.pop(key, None)
+                if tunnels:
+                    self._drop_interfaces(tunnels - table.entries.keys())
+                if inner and GLOBAL in self.tables:
+                    gone = inner - self._tunnels_of_domains()
+                    self._own(self.tables, GLOBAL, GLOBAL)._drop_interfaces(gone)
             case "edit":
                 if children and children[-1].text == "abort":
                     return
@@ -160,6 +165,20 @@ class Table:
                     self._rearrange(keyword, *arguments)
             case _:
                 pass  # get and show only look
+
+    def _tunnels(self) -> frozenset[str]:
+        return frozenset(key for path in MAKERS if path in self.tables for key in self.tables[path].entries)
+
+    def _tunnels_of_domains(self) -> frozenset[str]:
+        domains = self.tables.get(DOMAINS, Table()).entries.values()
+        return frozenset(name for domain in domains for name in domain._tunnels())
+
+    def _drop_interfaces(self, names: Collection[str]) -> None:
+        """What a unit does with the interfaces of tunnels that are gone."""
+        if names and INTERFACES in self.tables:
+            interfaces = self._own(self.tables, INTERFACES, INTERFACES).entries
+            for name in names:
+                interfaces.pop(name, None)
 
     def _own(self, held: dict[str, Table], key: str, path: str) -> Table:
         """What is held by a key, to be changed; new if nothing is."""
@@ -205,11 +224,18 @@ class Table:
 
     def made(self) -> frozenset[str]:
         """Interfaces of this scope that the unit makes by itself, because there are tunnels of these names."""
+        return self._made(self._tunnels())
+
+    def made_for_domains(self) -> frozenset[str]:
+        """The same of `config global`, where the interfaces of all virtual domains stand."""
+        whole = self.tables.get(GLOBAL, Table())
+        return whole._made(whole._tunnels() | self._tunnels_of_domains())
+
+    def _made(self, tunnels: Collection[str]) -> frozenset[str]:
         held = self.tables.get(INTERFACES, Table()).entries
-        names = {key for path in MAKERS if path in self.tables for key in self.tables[path].entries}
         return frozenset(
             name
-            for name in names
+            for name in tunnels
             if name not in held or held[name].settings.get("type", _TUNNEL).values == _TUNNEL.values
         )
 
@@ -254,6 +280,10 @@ class Table:
         shown = dict(self.tables)
         if INTERFACES in shown and (made := self.made()):
             shown[INTERFACES] = shown[INTERFACES].without_made(made)
+        if DOMAINS in shown and GLOBAL in shown and (made := self.made_for_domains()):
+            whole = shown[GLOBAL] = shown[GLOBAL].copy()
+            if INTERFACES in whole.tables:
+                whole.tables[INTERFACES] = whole.tables[INTERFACES].without_made(made)
         tables = [Node(f"config {path}", table.canonical()) for path, table in sorted(shown.items())]
         keys = list(self.entries) if self.ordered else sorted(self.entries)
         return (

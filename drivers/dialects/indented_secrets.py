@@ -76,14 +76,21 @@ _TYPE7_TABLE: Final = b"dsfd;kfoA,.iyewrkldJKDHSUBsgvca69834ncxv9873254k;fg87"
 def redact(text: str) -> str:
     """Mask every secret in IOS text; the kind (`7`, `9`) stays readable."""
     text = mask_common(text)
-    if not _WORDS.search(text.casefold()):
-        return text
-    return "\n".join([_masked(line) for line in text.split("\n")])
+    folded = text.casefold()  # of as many lines
+    lines: list[str] = []
+    at = line = 0
+    done = -1
+    for found in _WORDS.finditer(folded):
+        lines = lines or text.split("\n")
+        line += folded.count("\n", at, found.start())
+        at = found.start()
+        if line > done:
+            lines[line] = _masked(lines[line])
+            done = line
+    return "\n".join(lines) if lines else text
 
 
 def _masked(line: str) -> str:
-    if not _WORDS.search(line.casefold()):
-        return line
     peer = _PEER.search(line)
     if peer:
         line = line[: peer.end()] + _KEY_OF_PEER.sub(_MASKED, line[peer.end() :])

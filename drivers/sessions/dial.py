@@ -242,7 +242,7 @@ def explain(error: BaseException, endpoint: Endpoint, caller: Caller, limits: Li
         return AuthenticationFailed(
             f"{where} refused the password of {endpoint.username}; one attempt was made.",
             step="authentication",
-            next_step="Correct the stored credential; it is not tried again by itself.",
+            next_step="Correct the credential; it is not tried again by itself.",
         )
     return _explain_connection(error, endpoint, caller, limits)
 
@@ -273,7 +273,7 @@ def _explain_connection(error: BaseException, endpoint: Endpoint, caller: Caller
         return DeviceBusy(
             f"{where} closed the connection before the key exchange; all its terminal lines may be in use.",
             step="handshake",
-            next_step="Wait for a line to fall free; the attempt is repeated with back-off.",
+            next_step="Wait for a line to fall free, or end a session that somebody left open.",
         )
     return Unreachable(f"{where} ended the connection: {error}.", step=caller.phase)
 

@@ -299,7 +299,7 @@ class Dialogue:
             f"{endpoint.host} port {endpoint.port} asked for the password again inside the session.",
             step="login in the channel",
             last_words=self.last_words(),
-            next_step="Correct the stored credential; it is not tried again by itself.",
+            next_step="Correct the credential; it is not tried again by itself.",
         )
 
     def _ended_at_login(self, endpoint: Endpoint) -> DeviceError:
@@ -310,11 +310,11 @@ class Dialogue:
                 f"{where} has no session left for us.",
                 step="first prompt",
                 last_words=words,
-                next_step="Wait for a session to end; the attempt is repeated with back-off.",
+                next_step="Wait for a session to end, or end one that somebody left open.",
             )
         return AuthenticationFailed(
             f"{where} accepted the login and closed the session at once; the password may have expired.",
             step="first prompt",
             last_words=words,
-            next_step="Log in by hand and look; a device that was just restarting is tried again.",
+            next_step="Log in by hand and look; if the device was just restarting, wait a little.",
         )

@@ -283,7 +283,7 @@ def explain(error: BaseException, endpoint: Endpoint, check: KeyCheck, limits: L
         return AuthenticationFailed(
             f"{where} refused the password of {endpoint.username}; one attempt was made.",
             step="authentication",
-            next_step="Correct the stored credential; it is not tried again by itself.",
+            next_step="Correct the credential; it is not tried again by itself.",
         )
     if kinds & {"IncompatiblePeer"}:
         return NegotiationFailed(
@@ -295,7 +295,7 @@ def explain(error: BaseException, endpoint: Endpoint, check: KeyCheck, limits: L
         return DeviceBusy(
             f"{where} closed the connection before the key exchange; all its terminal lines may be in use.",
             step="handshake",
-            next_step="Wait for a line to fall free; the attempt is repeated with back-off.",
+            next_step="Wait for a line to fall free, or end a session that somebody left open.",
         )
     phase = "authentication" if check.shown else "handshake"
     return Unreachable(f"{where} did not finish the {phase}: {said[0]}.", step=phase)

@@ -11,7 +11,11 @@ from inventory.secrets import MASK, Secret
 Direction = Literal[">", "<"]
 Transcript = Callable[[Direction, str], None]
 Redact = Callable[[str], str]
-
+_HARMLESS: Final[dict[Redact, set[str]]] = {}
+"""Short texts in which a family's patterns have found nothing: a fleet is told the same lines and gives the same
+answers."""
+_SHORT: Final = 200
+_MOST_HARMLESS: Final = 2000
 
 _LEAST: Final = 4
 """A shorter value is masked by its place only; by value it would take half of every text with it."""
@@ -93,12 +97,15 @@ class Mask:
         self._redact = redact
         self._redacted = ("", "")
         """The text that was redacted last, and what came of it: a line is learnt from and then shown."""
+        self._harmless = _HARMLESS.setdefault(redact, set())
 
     def learn(self, text: str) -> None:
         """Mask from now on, wherever it stands, what the patterns find in `text`.
 
         A line alone may not tell that it holds a secret, and a device repeats in its answer what it refused.
         """
+        if self._placed(text) == text:
+            return
         found = {_hidden(line, masked) for line, masked in _pairs(text.splitlines(), self._placed(text).splitlines())}
         fresh = {value for value in found if len(value) >= _LEAST} - set(self._values)
         if fresh:
@@ -112,6 +119,12 @@ class Mask:
 
     def _placed(self, text: str) -> str:
         """`text` with every secret replaced that its place gives away."""
-        if text and text != self._redacted[0]:
+        if text in self._harmless:
+            return text
+        if text != self._redacted[0]:
             self._redacted = text, self._redact(text)
-        return self._redacted[1] if text else ""
+            if self._redacted[1] == text and len(text) <= _SHORT:
+                if len(self._harmless) >= _MOST_HARMLESS:
+                    self._harmless.clear()
+                self._harmless.add(text)
+        return self._redacted[1]

@@ -23,7 +23,7 @@ from drivers.sessions.permission import permitted
 from inventory.errors import DeviceError, Unreachable
 
 _PIECE: Final = 65536
-_NEXT: Final = "Check the address and the path; the attempt is repeated with back-off."
+_NEXT: Final = "Check the address, the port and the path."
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ async def _tcp(endpoint: Endpoint, limits: Limits) -> socket.socket:
         raise DeviceBusy(
             f"{place(endpoint)} closed the connection as soon as it was open; all its terminal lines may be in use.",
             step="connect",
-            next_step="Wait for a line to fall free; the attempt is repeated with back-off.",
+            next_step="Wait for a line to fall free, or end a session that somebody left open.",
         ) from problem
     raise Unreachable(
         f"{place(endpoint)} cannot be connected to: {problem}.", step="connect", next_step=_NEXT

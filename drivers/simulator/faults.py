@@ -103,8 +103,10 @@ class Faults:
     """IOS: user whose revert timer is pending (row 46)."""
     ha_out_of_sync: bool = False
     """FortiOS: the members of the cluster hold different configurations (row 72)."""
-    vdoms: Literal["disable", "multiple", "split-task"] = "disable"
-    """FortiOS: virtual domains are on (row 83)."""
+    vdoms: Literal["multiple", "split-task", "enable"] = "multiple"
+    """FortiOS: what a unit that has virtual domains says of them (row 83)."""
+    vdom_admin: str = ""
+    """FortiOS: the account is of this virtual domain and sees nothing but that (row 22)."""
     reject_lines: tuple[str, ...] = ()
     """Configuration lines that are refused although they are right (row 42)."""
     swallow_lines: tuple[str, ...] = ()

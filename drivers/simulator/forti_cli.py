@@ -11,7 +11,7 @@ from typing import ClassVar
 from drivers.simulator.faults import Faults
 from drivers.simulator.forti_edit import Editor, Failed
 from drivers.simulator.forti_session import FortiSession
-from drivers.simulator.forti_tree import Obj, Printer, SecretCodec, Section, Unclosed, statement
+from drivers.simulator.forti_tree import Obj, Printer, SecretCodec, Section, Unclosed, is_divided, of_unit, statement
 from drivers.simulator.ground_truth import ClockMs, PendingUndo, wall_ms
 from drivers.simulator.ssh_device import AUTH_METHODS, CliDevice, digest
 from drivers.simulator.terminal import Terminal
@@ -32,7 +32,9 @@ class Revision:
 
 
 class FortiDevice(CliDevice):
-    """One unit without virtual domains. `config_text` is what it boots with, running and saved alike.
+    """One unit, with virtual domains if its text has some.
+
+    `config_text` is what it boots with, running and saved alike.
 
     Each `next` and `end` takes effect at once; whether it also reaches the flash is decided by `cfg-save`. In
     `revert`, `cfg-revert-timeout` seconds (divided by the pace) without a typed line bring the saved
@@ -87,9 +89,9 @@ class FortiDevice(CliDevice):
         self._armed_ms = 0
 
     def _give_name_and_account(self, hostname: str, username: str, password: str) -> None:
-        system = self.running.parts.setdefault("system global", Section()).own.fields
+        system = of_unit(self.running).parts.setdefault("system global", Section()).own.fields
         system["hostname"] = [hostname]
-        admins = self.running.parts.setdefault("system admin", Section()).entries
+        admins = of_unit(self.running).parts.setdefault("system admin", Section()).entries
         admins.setdefault(username, Obj({"accprofile": ["super_admin"], "vdom": ["root"], "password": [password]}))
 
     # -- texts --------------------------------------------------------------------------------------------
@@ -107,7 +109,7 @@ class FortiDevice(CliDevice):
         date = self.version.rpartition(",")[2].partition(" ")[0]
         code = self.model.replace("FortiGate-", "FGT").replace("-", "")
         return [
-            f"#config-version={code}-{release}-FW-build{build}-{date}:opmode=0:vdom=0:user={user}",
+            f"#config-version={code}-{release}-FW-build{build}-{date}:opmode=0:vdom={int(is_divided(self.running))}:user={user}",
             f"#conf_file_ver={int(digest(self.running_text())[:12], 16)}",
             f"#buildno={build}",
             "#global_vdom=1",
@@ -117,21 +119,26 @@ class FortiDevice(CliDevice):
 
     def setting(self, path: str, name: str, otherwise: str) -> str:
         """One value of an object that runs, or what it is by default."""
-        part = self.running.parts.get(path)
+        part = of_unit(self.running).parts.get(path)
         return " ".join(part.own.fields.get(name, [otherwise])) if part else otherwise
+
+    @property
+    def vdoms(self) -> str:
+        """What the unit says of its virtual domains."""
+        return self.faults.vdoms if is_divided(self.running) else "disable"
 
     def current_hostname(self) -> str:
         return self.setting("system global", "hostname", self.model)
 
     def has_account(self, username: str) -> bool:
-        admins = self.running.parts.get("system admin")
+        admins = of_unit(self.running).parts.get("system admin")
         return admins is not None and username in admins.entries
 
     def is_reachable(self) -> bool:
         return self.management is None or self._management_values() == self._management_first
 
     def _management_values(self) -> tuple[object, ...] | None:
-        ports = self.running.parts.get("system interface")
+        ports = of_unit(self.running).parts.get("system interface")
         port = ports.entries.get(self.management or "") if ports else None
         if port is None:
             return None

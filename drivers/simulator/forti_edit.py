@@ -6,8 +6,18 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from drivers.simulator.forti_schema import ANY_SHAPE, BUILT_IN, SHAPES, TUNNELS, Rule, Shape, as_ip_and_mask, fits
-from drivers.simulator.forti_tree import SECRET_FIELD, Obj, SecretCodec, Section
+from drivers.simulator.forti_schema import (
+    ANY_SHAPE,
+    BUILT_IN,
+    OF_DOMAIN,
+    SHAPES,
+    TUNNELS,
+    Rule,
+    Shape,
+    as_ip_and_mask,
+    fits,
+)
+from drivers.simulator.forti_tree import DOMAINS, GLOBAL, SECRET_FIELD, Obj, SecretCodec, Section, is_divided, of_unit
 
 FIELD_NAME = re.compile(r"[A-Za-z][\w.-]*$")
 
@@ -47,6 +57,9 @@ class Editor:
 
     `lock` names the user who holds the objects, if any. With `strict` off (loading a file) values and references are
     taken as they come.
+
+    With virtual domains every statement belongs to a scope, `config global` or a domain, that is entered first; `end`
+    leaves it. As on the real unit, `edit` with a new name makes a domain.
     """
 
     def __init__(
@@ -58,7 +71,11 @@ class Editor:
         strict: bool = True,
         lock: Callable[[], str] = lambda: "",
     ) -> None:
+        self._top = root
         self._root = root
+        self._scope = ""
+        """Name of the open scope; `vdom` in the list of domains."""
+        self._is_divided = strict and is_divided(root)
         self._codec = codec
         self._committed = committed
         self._strict = strict
@@ -84,11 +101,43 @@ class Editor:
     @property
     def context(self) -> str:
         """What the prompt shows in brackets; empty at the top."""
-        return self.frames[-1].name.split()[-1] if self.frames else ""
+        return self.frames[-1].name.split()[-1] if self.frames else self._scope
 
     @property
     def path(self) -> str:
-        return " / ".join(frame.name for frame in self.frames)
+        return " / ".join((*(self._scope,) * bool(self._scope), *(frame.name for frame in self.frames)))
+
+    @property
+    def scope(self) -> Obj | None:
+        """Where the sections stand that can be shown and changed here; None outside of any scope."""
+        return self._root if not self._is_divided or self._root is not self._top else None
+
+    @property
+    def in_domain(self) -> bool:
+        """Whether what is of one domain can be done here."""
+        return not self._is_divided or (self.scope is not None and self.scope is not of_unit(self._top))
+
+    @property
+    def in_unit(self) -> bool:
+        """Whether what is of the whole unit can be done here."""
+        return not self._is_divided or self.scope is of_unit(self._top)
+
+    def confine(self, domain: str) -> None:
+        """An administrator of one domain is in it from the first to the last."""
+        self._is_divided = False
+        self._root = self._top.parts[DOMAINS].entries[domain]
+
+    def enter(self, name: str) -> bool:
+        """Go into a scope that is there, as `sudo` does for one command; False if there is none of this name."""
+        found = of_unit(self._top) if name == GLOBAL else self._top.parts[DOMAINS].entries.get(name)
+        if found is None or not self._is_divided:
+            return False
+        self._root, self._scope = found, name
+        return True
+
+    def leave(self) -> None:
+        """Out of the scope."""
+        self._root, self._scope = self._top, ""
 
     def knows(self, verb: str) -> bool:
         return verb in self._verbs
@@ -97,9 +146,41 @@ class Editor:
         """One statement. Raises Failed; an object that failed its check at `next`/`end` is then discarded and
         the context is one further out, as on the real unit."""
         verb, rest = words[0], words[1:]
+        if not self.frames and self._is_divided and self._change_scope(verb, rest):
+            return
         if not self.frames and verb not in ("config", "abort"):
             raise Failed("Unknown action 0", 1)
         self._verbs[verb](rest)
+
+    def _change_scope(self, verb: str, rest: list[str]) -> bool:
+        """Whether a statement outside of any section was one that changes the scope. Raises Failed."""
+        domains = self._top.parts[DOMAINS].entries
+        match verb, rest, self._scope:
+            case "config", ["global"], "":
+                self.enter(GLOBAL)
+            case "config", ["vdom"], "":
+                self._scope = DOMAINS
+            case "config", _, "" | "vdom" if self._root is self._top:
+                raise Failed(f"\ncommand parse error before '{' '.join(rest) or 'config'}'", 1)
+            case "edit", [name], "vdom" if self._root is self._top:
+                if name not in domains:
+                    self._check_lock()
+                    domains[name] = Obj()
+                    self._committed()
+                self._root, self._scope = domains[name], name
+            case "delete", [name], "vdom" if self._root is self._top and name in domains:
+                self._check_lock()
+                del domains[name]
+                self._committed()
+            case "next", _, _ if self.scope is not None and self.in_domain:
+                self._root, self._scope = self._top, DOMAINS
+            case "end", _, _ if self._scope:
+                self.leave()
+            case "abort", _, _ if self._scope:
+                raise Failed("Unknown action 0", 1)  # there is nothing to be dropped
+            case _:
+                return False
+        return True
 
     # -- contexts -----------------------------------------------------------------------------------------
 
@@ -109,6 +190,8 @@ class Editor:
         path = " ".join(rest)
         if not self.frames:
             shape = SHAPES.get(path)
+            if self._is_divided and bool(OF_DOMAIN.fullmatch(path)) != self.in_domain:
+                shape = None
             if shape is None:
                 if self._strict:
                     raise Failed(f"\ncommand parse error before '{rest[-1]}'", 1)
@@ -154,8 +237,12 @@ class Editor:
 
     def _make_interface(self, tunnel: Frame) -> None:
         """A unit makes the interface of a tunnel by itself."""
-        interfaces = self._root.parts.setdefault("system interface", Section()).entries
-        made = {"vdom": ["root"], "type": ["tunnel"], "interface": tunnel.working.fields.get("interface", [])}
+        interfaces = of_unit(self._top).parts.setdefault("system interface", Section()).entries
+        made = {
+            "vdom": [self._scope or "root"],
+            "type": ["tunnel"],
+            "interface": tunnel.working.fields.get("interface", []),
+        }
         interfaces.setdefault(tunnel.name, Obj({name: values for name, values in made.items() if values}))
 
     def _end(self, _rest: list[str]) -> None:
@@ -264,10 +351,20 @@ class Editor:
         normal = as_ip_and_mask(values) if name in ("ip", "subnet", "dst", "prefix") else None
         return normal or values
 
+    def _scopes(self) -> list[Obj]:
+        """Where something may stand that what is here refers to, or that refers to what is here."""
+        if not self._is_divided:
+            return [self._root]
+        unit = of_unit(self._top)
+        return [unit, self._root] if self.in_domain else [unit, *self._top.parts[DOMAINS].entries.values()]
+
     def _check_reference(self, rule: Rule, value: str) -> None:
         for table in rule.tables:
-            part = self._root.parts.get(table)
-            if value in BUILT_IN.get(table, ()) or (part and value in part.entries):
+            parts = [part for scope in self._scopes() if (part := scope.parts.get(table))]
+            if table == "system vdom" and self._is_divided:
+                if value in self._top.parts[DOMAINS].entries:
+                    return
+            elif value in BUILT_IN.get(table, ()) or any(value in part.entries for part in parts):
                 return
         raise Failed(f"\nentry not found in datasource\n\nvalue parse error before '{value}'", -3)
 
@@ -289,15 +386,17 @@ class Editor:
         used = len(users) if len(self.frames) == 1 else 0
         if used:
             raise Failed(f"\nThe entry is used by other {used} entries", -23)
-        if table.name == "system interface" and any(key in self._entries(path) for path in TUNNELS):
+        made = table.name == "system interface"
+        if made and any(key in self._entries(scope, path) for scope in self._scopes() for path in TUNNELS):
             raise Failed(f"\nnode_check_object fail! for name {key}", -23)
         del table.section.entries[key]
         if tunnel:
-            self._entries("system interface").pop(key, None)
+            self._entries(of_unit(self._top), "system interface").pop(key, None)
         self._attach(table)
 
-    def _entries(self, path: str) -> dict[str, Obj]:
-        part = self._root.parts.get(path)
+    @staticmethod
+    def _entries(scope: Obj, path: str) -> dict[str, Obj]:
+        part = scope.parts.get(path)
         return part.entries if part is not None else {}
 
     def purge(self) -> None:
@@ -311,13 +410,13 @@ class Editor:
     def _users(self, path: str, key: str) -> Iterator[str]:
         """Every entry whose rules refer to `key` of the table `path`."""
         for other, shape in SHAPES.items():
-            part = self._root.parts.get(other)
             names = [name for name, rule in shape.rules.items() if path in rule.tables]
-            if part is None or not names:
+            if not names:
                 continue
-            for entry_key, entry in part.entries.items():
-                if any(key in entry.fields.get(name, ()) for name in names):
-                    yield f"{other} {entry_key}"
+            for scope in self._scopes():
+                for entry_key, entry in self._entries(scope, other).items():
+                    if any(key in entry.fields.get(name, ()) for name in names):
+                        yield f"{other} {entry_key}"
 
     def _rename(self, rest: list[str]) -> None:
         table, key = self._entry_key(rest, 3)
@@ -333,10 +432,9 @@ class Editor:
         """Whoever meant the entry by its old name means it by the new one."""
         for other, shape in SHAPES.items():
             for name, rule in shape.rules.items():
-                part = self._root.parts.get(other)
-                if part is None or path not in rule.tables:
+                if path not in rule.tables:
                     continue
-                for entry in part.entries.values():
+                for entry in (entry for scope in self._scopes() for entry in self._entries(scope, other).values()):
                     if old in entry.fields.get(name, ()):
                         entry.fields[name] = [new if v == old else v for v in entry.fields[name]]
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from drivers.simulator.forti_tree import Printer
+from drivers.simulator.forti_tree import Printer, of_unit
 
 if TYPE_CHECKING:
     from drivers.simulator.forti_cli import FortiDevice
@@ -147,7 +147,7 @@ class FortiRest:
 
     def _put(self, path: str, body: bytes) -> tuple[int, str, str]:
         """Set plain fields of one object without entries."""
-        part = self._device.running.parts.get(path)
+        part = of_unit(self._device.running).parts.get(path)
         if part is None:
             return 404, "application/json", json.dumps({"http_status": 404, "error": -3})
         for name, value in json.loads(body).items():

@@ -241,6 +241,8 @@ SHAPES |= {
         "system netflow",
     )
 }
+OF_DOMAIN = re.compile(r"(?:firewall|router|vpn|user) .*|system (?:settings|zone|dhcp server)|log setting")
+"""Paths that stand in each virtual domain, on a unit that has some; the others are of the whole unit."""
 TUNNELS = ("vpn ipsec phase1-interface",)
 """Tables of which each entry makes an interface of its name, which goes with it and not by itself."""
 ANY_SHAPE = Shape(False)

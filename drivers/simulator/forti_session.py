@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from drivers.simulator.forti_edit import Editor, Failed
-from drivers.simulator.forti_schema import SHAPES
+from drivers.simulator.forti_schema import OF_DOMAIN, SHAPES
 from drivers.simulator.forti_tree import SECRET_FIELD, Printer, Section, Unclosed, statement
 from drivers.simulator.probing import forti_ping, forti_traceroute
 from drivers.simulator.terminal import Pager, Terminal
@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 PAGER = Pager("--More-- ", "\r         \r")
 ROWS = 24
 UNKNOWN = "Unknown action 0\n"
+_OF_DOMAIN = frozenset(
+    {
+        "execute ping",
+        "execute ping6",
+        "execute traceroute",
+        "execute tracert6",
+        "execute ping-options",
+        "execute ping6-options",
+        "execute traceroute-options",
+    }
+)
+"""What is done within a virtual domain; all else is of the whole unit."""
 
 
 class FortiSession:
@@ -37,7 +49,10 @@ class FortiSession:
 
     def _new_editor(self) -> Editor:
         device = self.device
-        return Editor(device.running, device.codec, lambda: device.committed(self.comment), lock=device.lock_seen)
+        made = Editor(device.running, device.codec, lambda: device.committed(self.comment), lock=device.lock_seen)
+        if device.faults.vdom_admin:
+            made.confine(device.faults.vdom_admin)
+        return made
 
     async def run(self, command: str | None) -> int:
         """A shell until the user leaves; or one request, with status 1 when one of its lines failed."""
@@ -122,6 +137,9 @@ class FortiSession:
             await self._fail(text, "Permission denied\nCommand fail. Return code -37\n")
         elif words[0] in ("exit", "quit", "logout") and not self._editor.frames:
             self._left = True
+        elif words[0] == "sudo" and len(words) > 2 and not self._editor.context and self._editor.enter(words[1]):
+            await self._carry_out(text.split(maxsplit=2)[2])
+            self._editor.leave()
         elif self.device.faults.read_only and (self._editor.knows(words[0]) or words[0] == "execute"):
             await self._fail(text, "Permission denied\nCommand fail. Return code -37\n")
         elif text.strip() in self.device.faults.swallow_lines:
@@ -197,10 +215,12 @@ class FortiSession:
         if rest and "full-configuration".startswith(rest[0]) and len(rest[0]) > 3:
             rest = rest[1:]
         if not rest:
-            return "\n".join([*self.device.header(self.username), *printer.tree(self.device.running), ""])
+            scope = self._editor.scope
+            shown = printer.tree(self.device.running) if scope is None else printer.scope(scope)
+            return "\n".join([*self.device.header(self.username), *shown, ""])
         for count in range(len(rest), 0, -1):
             path, keys = " ".join(rest[:count]), rest[count:]
-            part = self.device.running.parts.get(path) or (Section() if path in SHAPES else None)
+            part = self._part(path)
             if part is None or len(keys) > 1:
                 continue
             if keys:
@@ -208,6 +228,12 @@ class FortiSession:
                 part = Section(entries={keys[0]: entry}) if entry else None
             return "\n".join([*printer.section(path, part, 0), ""]) if part else None
         return None
+
+    def _part(self, path: str) -> Section | None:
+        """A section that can be looked at here; None for one that is unknown or stands in another scope."""
+        editor = self._editor
+        known = path in SHAPES and (editor.in_domain if OF_DOMAIN.fullmatch(path) else editor.in_unit)
+        return (editor.scope.parts.get(path) if editor.scope else None) or (Section() if known else None)
 
     def _show_here(self) -> str:
         """The open context, with what has been set in it and is not committed yet."""
@@ -227,22 +253,22 @@ class FortiSession:
                 f"Hostname: {device.current_hostname()}\n"
                 "Private Encryption: Disable\nOperation Mode: NAT\nCurrent virtual domain: root\n"
                 "Max number of virtual domains: 10\nVirtual domains status: 1 in NAT mode, 0 in TP mode\n"
-                f"Virtual domain configuration: {device.faults.vdoms}\nFIPS-CC mode: disable\n"
+                f"Virtual domain configuration: {device.vdoms}\nFIPS-CC mode: disable\n"
                 f"Current HA mode: {device.ha_mode}\n"
                 f"System time: {device.stamp()}\nLast reboot reason: warm reboot\n"
             )
-        if what == "system ha status":
+        if what == "system ha status" and self._editor.in_unit:
             in_sync = "out-of-sync" if device.faults.ha_out_of_sync else "in-sync"
             return (
                 f"HA Health Status: OK\nModel: {device.model}\nMode: {device.ha_mode}\n"
                 f"Configuration Status:\n    {device.serial}(updated 1 seconds ago): in-sync\n"
                 f"    FGT60FTK00000000(updated 3 seconds ago): {in_sync}\n"
             )
-        if what == "system performance status":
+        if what == "system performance status" and self._editor.in_unit:
             minutes = max(0, device.now_ms() - device.started_ms) // 60_000
             uptime = f"{minutes // 1440} days,  {minutes // 60 % 24} hours,  {minutes % 60} minutes"
             return f"CPU states: 1% user 0% system\nUptime: {uptime}\n"
-        part = device.running.parts.get(what) or (Section() if what in SHAPES else None)
+        part = self._part(what)
         if part is None:
             return None
         rows = [f"{name:<20}: {' '.join(values)}" for name, values in part.own.fields.items()]
@@ -271,6 +297,9 @@ class FortiSession:
             "diagnose sys config-transaction status": self._no_transaction,
         }
         for name, work in commands.items():
+            in_domain = name in _OF_DOMAIN
+            if not (self._editor.in_domain if in_domain else self._editor.in_unit):
+                continue
             if command == name or command.startswith(f"{name} "):
                 await work(rest[len(name.split()) - 1 :])
                 return

@@ -78,6 +78,21 @@ class Section:
         return Section(self.own.copy(), {key: entry.copy() for key, entry in self.entries.items()})
 
 
+GLOBAL = "global"
+DOMAINS = "vdom"
+"""With virtual domains these two sections hold all others."""
+
+
+def is_divided(root: Obj) -> bool:
+    """Whether the unit has virtual domains."""
+    return DOMAINS in root.parts
+
+
+def of_unit(root: Obj) -> Obj:
+    """Where the sections of the whole unit stand: at the top, or in `config global`."""
+    return root.parts.setdefault(GLOBAL, Section()).own if is_divided(root) else root
+
+
 SECRET_FIELD = re.compile(
     r"(password|passwd|passphrase|psksecret|secret|key|secondary-key|tertiary-key|auth-pwd|priv-pwd|"
     r"ppk-secret|psksecret-remote|ppp-password|authpasswd|crypto-password|md5-key|sae-password)$"
@@ -127,7 +142,19 @@ class Printer:
         self._codec = codec
 
     def tree(self, root: Obj) -> list[str]:
-        return [line for path, part in root.parts.items() for line in self.section(path, part, 0)]
+        """A whole configuration; with virtual domains first their list, then the unit, then each of them."""
+        if not is_divided(root):
+            return self.scope(root)
+        domains = root.parts[DOMAINS].entries
+        lines = ["config vdom", *(line for name in domains for line in (f"edit {_bare(name)}", "next")), "end"]
+        lines += ["config global", *self.scope(of_unit(root)), "end"]
+        for name, domain in domains.items():
+            lines += ["config vdom", f"edit {_bare(name)}", *self.scope(domain), "end"]
+        return lines
+
+    def scope(self, scope: Obj) -> list[str]:
+        """The sections of a unit, or of one of its domains."""
+        return [line for path, part in scope.parts.items() for line in self.section(path, part, 0)]
 
     def section(self, path: str, part: Section, depth: int) -> list[str]:
         pad = " " * 4 * depth
@@ -154,6 +181,10 @@ class Printer:
             return f"ENC {self._codec.encode(clear) if self._codec else fingerprint(clear)}"
         as_text = TEXT_FIELD.match(name) is not None
         return " ".join(quoted(value) if as_text or not BARE.match(value) else value for value in values)
+
+
+def _bare(name: str) -> str:
+    return name if BARE.match(name) else quoted(name)
 
 
 def quoted(text: str) -> str:

@@ -6,7 +6,7 @@ Configuration mode is in `ios_configure`, what `show` prints in `ios_shows`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from drivers.simulator.ios_configure import ConfigureMode, replace_from_file
 from drivers.simulator.ios_edit import INCOMPLETE, INVALID
@@ -15,13 +15,23 @@ from drivers.simulator.ios_tree import render
 from drivers.simulator.probing import ios_ping, ios_traceroute
 from drivers.simulator.ssh_device import digest
 from drivers.simulator.terminal import HungUp, Pager, Terminal
-from drivers.simulator.words import CommandTable, NotACommand
+from drivers.simulator.words import NotACommand, table_of
 
 if TYPE_CHECKING:
     from drivers.simulator.ios_cli import IosDevice
 
 PAGER = Pager(" --More-- ", "\x08" * 10 + " " * 10 + "\x08" * 10)
 ENABLE_TRIES = 3
+_FOR_ANYBODY: Final = (
+    *IN_USER_MODE,
+    "enable",
+    "exit",
+    "logout",
+    "quit",
+    "terminal length",
+    "terminal width",
+    "show privilege",
+)
 
 
 class IosSession:
@@ -66,19 +76,8 @@ class IosSession:
             "traceroute": self._traceroute,
             "clear counters": self._clear_counters,
         }
-        self._table = CommandTable([*self._commands, *SHOWS])
-        self._user_table = CommandTable(
-            [
-                *IN_USER_MODE,
-                "enable",
-                "exit",
-                "logout",
-                "quit",
-                "terminal length",
-                "terminal width",
-                "show privilege",
-            ]
-        )
+        self._table = table_of(*self._commands, *SHOWS)
+        self._user_table = table_of(*_FOR_ANYBODY)
 
     async def run(self, command: str | None) -> int:
         """A shell until the user leaves, or the lines of one exec request."""

@@ -95,6 +95,7 @@ class CliDevice(ABC):
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._listener.setblocking(False)
         self._port = self._listener.getsockname()[1]
+        self._options(self._key_to_show()[0])  # what every login needs is not worked out during the first
         self.log.add("booted", digest=digest(self.running_text()))
         asyncio.get_running_loop().add_reader(self._listener, self._take, self._listener)
 

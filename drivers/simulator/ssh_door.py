@@ -57,11 +57,15 @@ class Connection:
 
 class _AsADevice(asyncssh.SSHServerConnection):
     """Without the empty packet that the library sends before each packet: no device does that. Nor does it work out
-    lines of a log that nobody keeps: a fleet of them shares one core."""
+    lines of a log that nobody keeps, or its options anew for each user, which come from no file here: a fleet of them
+    shares one core."""
 
     def send_packet(self, pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
         if pkttype != _IGNORE:
             super().send_packet(pkttype, *args)
+
+    async def reload_config(self) -> None:
+        return
 
     def create_server_channel(
         self, encoding: str | None = "", errors: str = "", window: int = 0, max_pktsize: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +56,9 @@ class CommandTable:
         if branch.ends_here:
             return Command(" ".join(full), ())
         return NotACommand("incomplete", len(words))
+
+
+@cache
+def table_of(*commands: str) -> CommandTable:
+    """The table of these commands: all sessions of all devices share it."""
+    return CommandTable(commands)

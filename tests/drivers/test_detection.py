@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from drivers.detection import detect
+from drivers.ios import CiscoIos
+from drivers.registry import all_drivers, driver
 from drivers.sessions.contract import Endpoint, Limits
 from drivers.simulator.ssh_device import CliDevice
 from inventory.errors import AuthenticationFailed, Conflict, IdentityMismatch, Unreachable
@@ -47,6 +49,26 @@ async def test_what_nobody_recognises_is_said_and_nothing_but_questions_was_type
         device.throw(unauthorised=("show", "get"))
         with pytest.raises(Conflict, match="no family recognises"):
             await detect(to(device), wait=wait, limits=LIMITS)
+
+
+@pytest.mark.parametrize("family", ["a-clone", "zz-clone"])
+async def test_a_driver_that_takes_ios_for_its_own_does_not_win_by_its_name(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mistaken = replace(driver("ios"), family=family, title="A clone", device=CiscoIos)
+    monkeypatch.setattr("drivers.registry._theirs", lambda: [("the test", mistaken)])
+    all_drivers.cache_clear()
+    try:
+        async with unit("ios") as device:
+            with pytest.raises(Conflict, match="more than one family takes it for its own") as refused:
+                await detect(to(device), wait=wait, limits=LIMITS)
+            assert refused.value.facts["families"] == sorted(["ios", family])
+            assert "under that model" in refused.value.next_step
+            assert len(device.logins) == 1
+        async with unit("fortios") as device:
+            assert (await detect(to(device), wait=wait, limits=LIMITS)).driver.family == "fortios"
+    finally:
+        all_drivers.cache_clear()
 
 
 async def test_another_host_key_gets_no_password_and_a_wrong_password_is_tried_once() -> None:

@@ -181,12 +181,36 @@ def test_a_family_without_a_model_is_judged_by_what_its_driver_names() -> None:
     assert compute(theirs, ios(BASE), changed("192.0.2.1", "192.0.2.9")).management_path == ()
 
 
-@pytest.mark.parametrize("of", ["the device runs", "is wanted"])
-def test_virtual_domains_are_refused_when_the_plan_is_made_with_their_line(of: str) -> None:
-    plain = "config system global\n    set hostname fw\nend\n"
-    divided = f"#config-version=FGT60F-7.4.4\nconfig vdom\n    edit root\n    next\nend\nconfig global\n{plain}end\n"
-    texts = (divided, plain) if of == "the device runs" else (plain, divided)
-    with pytest.raises(Conflict, match=f"Line 2 of what {of}, `config vdom`: virtual domains") as refused:
-        compute(driver("fortios"), ConfigText.single(texts[0]), ConfigText.single(texts[1]))
-    assert (refused.value.field, refused.value.facts["line"]) == ("line 2", 2)
+DOMAINS = (
+    "#config-version=FGT60F-7.4.4\nconfig vdom\nedit root\nnext\n{}end\nconfig global\nconfig system global\nend\nend\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("base", "intent", "said"),
+    [
+        (
+            "",
+            "edit kobe\nnext\n",
+            "Line 5 of what is wanted, `edit kobe` in `config vdom`: the virtual domain is not on",
+        ),
+        (
+            "edit kobe\nnext\n",
+            "",
+            "Line 5 of what the device runs, `edit kobe` in `config vdom`: .* is missing in what",
+        ),
+        ("edit kobe\nnext\n", 'edit "osaka"\nnext\n', "Line 5 of what is wanted, `edit osaka`"),
+    ],
+)
+def test_a_plan_makes_and_removes_no_virtual_domain(base: str, intent: str, said: str) -> None:
+    one, other = (ConfigText.single(DOMAINS.format(domains)) for domains in (base, intent))
+    with pytest.raises(Conflict, match=said) as refused:
+        compute(driver("fortios"), one, other)
+    assert (refused.value.field, refused.value.facts["line"]) == ("line 5", 5)
     assert "by hand" in refused.value.next_step
+
+
+def test_a_unit_without_virtual_domains_is_not_divided_by_a_plan() -> None:
+    plain = ConfigText.single("config system global\n    set hostname fw\nend\n")
+    with pytest.raises(Conflict, match="`edit root` in `config vdom`"):
+        compute(driver("fortios"), plain, ConfigText.single(DOMAINS.format("")))

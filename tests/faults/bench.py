@@ -42,6 +42,23 @@ OFFICE = "        set subnet 198.51.100.0 255.255.255.0\n    next\n"
 WAREHOUSE = f'{OFFICE}    edit "warehouse"\n        set subnet 203.0.113.0 255.255.255.0\n    next\n'
 ORDINARY = {"ios": ((LOCATION, DESCRIBED), (LINES, ROUTED)), "fortios": ((OFFICE, WAREHOUSE),)}
 """A change that nothing speaks against, per family."""
+UNIT, _, REST = FORTI_CONFIG.partition("config firewall")
+DIVIDED = f"""config vdom
+edit root
+next
+edit kobe
+next
+end
+config global
+{UNIT}end
+config vdom
+edit root
+end
+config vdom
+edit kobe
+config firewall{REST}end
+"""
+"""The same FortiGate with virtual domains."""
 
 
 def router(clock: DeviceClock, config: str = IOS_CONFIG, *, enable: str | None = None, pace: float = 1.0) -> IosDevice:

@@ -19,7 +19,7 @@ from inventory.errors import AuthenticationFailed, DeviceError, IdentityMismatch
 from inventory.plans import PushState
 from inventory.secrets import Secret
 from tests.controller.push.cutting import DeviceClock
-from tests.faults.bench import LIMITS, PASSWORD, SHORT, USER, Bench, router
+from tests.faults.bench import DIVIDED, LIMITS, PASSWORD, SHORT, USER, Bench, firewall, router
 from tests.faults.conftest import Make
 
 
@@ -210,7 +210,7 @@ async def test_21_a_new_password_within_the_login_is_left_to_onboarding(forti: B
     assert len(forti.device.logins) == 1
 
 
-async def test_22_an_account_that_may_only_read_is_read_with_and_writes_nothing(forti: Bench) -> None:
+async def test_22_an_account_that_may_only_read_is_read_with_and_writes_nothing(forti: Bench, bench_of: Make) -> None:
     await forti.started()
     forti.device.throw(read_only=True)
     assert (await forti.reach().read()).text()
@@ -219,6 +219,17 @@ async def test_22_an_account_that_may_only_read_is_read_with_and_writes_nothing(
     assert "read-only" in push.said
     assert forti.device.log.count("rejected") == 0
     assert forti.untouched()
+
+    clock = DeviceClock()
+    divided = await bench_of(firewall(clock, DIVIDED), clock)
+    await divided.started()
+    divided.device.throw(vdom_admin="kobe")
+    assert "office" in (await divided.reach().read()).text()
+    push = await divided.ended()
+    assert push.state is PushState.NOT_DONE
+    assert "of one virtual domain" in push.said
+    assert divided.sent() == []
+    assert divided.untouched()
 
 
 async def test_25_failing_connections_leave_nothing_behind(ios: Bench) -> None:

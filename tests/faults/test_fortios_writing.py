@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from drivers.fortios import domains_in
 from inventory.plans import Outcome, PushState
 from tests.controller.push.cutting import FORTI_CONFIG, DeviceClock
-from tests.faults.bench import OFFICE, SHORT, WAREHOUSE, Bench, firewall
+from tests.faults.bench import DIVIDED, OFFICE, SHORT, WAREHOUSE, Bench, firewall
 from tests.faults.conftest import Make
 
 POLICIES = """config firewall policy
@@ -162,11 +163,19 @@ async def test_82_a_header_that_changes_by_itself_is_no_difference(forti: Bench)
     assert (await forti.ended()).state is PushState.DONE
 
 
-async def test_83_with_virtual_domains_nothing_is_sent_and_none_is_made(forti: Bench) -> None:
-    await forti.started()
-    forti.device.throw(vdoms="split-task")
-    await nothing_happened(forti, "Virtual domains are on")
-    assert forti.device.log.count("rejected") == 0
+async def test_83_with_virtual_domains_a_change_lands_in_its_own_and_none_is_made(bench_of: Make) -> None:
+    clock = DeviceClock()
+    made = await bench_of(firewall(clock, DIVIDED), clock)
+    made.device.throw(vdoms="split-task")
+    assert (await made.pushed()).state is PushState.DONE
+    assert "warehouse" in made.device.saved_text()
+    assert set(domains_in(made.device.saved_text())) == {"root", "kobe"}
+
+    lost = await bench_of(firewall(clock, DIVIDED), clock)
+    await lost.started()
+    lost.device.throw(reject_lines=['edit "warehouse"', "edit warehouse"])
+    await went_back(lost, "value parse error")
+    assert set(domains_in(lost.device.running_text())) == {"root", "kobe"}
 
 
 async def test_a_refused_secret_is_told_by_nobody_even_if_the_unit_repeats_it(forti: Bench) -> None:

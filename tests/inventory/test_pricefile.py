@@ -123,3 +123,9 @@ def test_a_row_with_too_many_or_few_cells_is_one_fault_of_the_report_and_the_oth
     ]
     text = "application,contractor,service,concluded,billing_start,kind\n7,K-1,smfsx\n"
     assert [one.row for one in contractfile.parse(text, date(2026, 1, 1))[1]] == [2]
+
+
+@pytest.mark.parametrize("yen", ["1,5", "1,,500", ",5", "5,", "1,50,000", "1.5", "1 500", "¥5"])
+def test_an_amount_that_could_be_read_in_two_ways_is_refused(yen: str) -> None:
+    _, faults = parse(HEADER + f'K-7,mpc,entry,monthly,"{yen}",2025-04-01\n')
+    assert [(one.row, one.column) for one in faults] == [(2, "yen")]

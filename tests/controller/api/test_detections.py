@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import struct
 import threading
@@ -48,6 +49,12 @@ def resetting() -> Iterator[int]:
             thread.join(10)
 
 
+def assert_nobody_tries_again(problem: Json) -> None:
+    """One call is one attempt: what is to be done next is the caller's."""
+    assert problem["next_step"]
+    assert not re.search(r"repeat|back-off|tried again|stored", problem["next_step"])
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_unknown_device_is_named_and_can_be_registered_as_it_was_named(fleet: Fleet, family: str) -> None:
     device = unit(family)
@@ -67,8 +74,10 @@ def test_a_port_that_resets_one_that_is_shut_and_a_wrong_password_are_told_apart
         with resetting() as number:
             problem = refused(fleet.api.post("/detections", json=body(device, port=number)), 424, "device-busy")
             assert f"port {number}" in problem["detail"]
+            assert_nobody_tries_again(problem)
         problem = refused(fleet.api.post("/detections", json=body(device, port=number)), 424, "unreachable")
         assert f"port {number}" in problem["detail"]
+        assert_nobody_tries_again(problem)
         refused(fleet.api.post("/detections", json=body(device, password="no")), 424, "authentication-failed")
         assert len(device.logins) == 1
 

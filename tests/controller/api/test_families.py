@@ -31,6 +31,27 @@ FORTI = """config system interface
     next
 end
 """
+DIVIDED = f"""config vdom
+edit root
+next
+edit kobe
+next
+end
+config global
+{FORTI.replace('vdom "root"', 'vdom "kobe"')}end
+config vdom
+edit root
+end
+config vdom
+edit kobe
+config router static
+    edit 1
+        set gateway 192.0.2.1
+        set device "mgmt"
+    next
+end
+end
+"""
 SEIL = (
     'hostname "kobe"\nenvironment login-timer 600\nenvironment pager on\nenvironment terminal column 80\nsshd enable\n'
 )
@@ -178,3 +199,49 @@ def refusing(fleet: Fleet) -> list[str]:
     """Adapters that have refused our credential."""
     found = ok(fleet.api.get("/adapters", params={"refused": True, "limit": 1000}))["items"]
     return [one["serial_number"] for one in found]
+
+
+def test_a_firewall_with_virtual_domains_is_planned_pushed_and_asked(fleet: Fleet) -> None:
+    unit = FortiDevice(
+        hostname="kobe",
+        serial=serial(),
+        model="FGT",
+        config_text=DIVIDED,
+        username="admin",
+        password=PASSWORD,
+        pace=50.0,
+    )
+    unit.started_ms -= 3 * 86_400_000  # an uptime is told in whole minutes
+    with beside(unit, unit.serial):
+        entry = seat(fleet, "FortiGate", unit)
+        running = unit.running_text()
+        write(fleet, entry, running.replace("edit kobe\nnext\n", "edit kobe\nnext\nedit osaka\nnext\n"))
+        problem = refused(fleet.api.post("/plans", json={"entry": entry}), 409, "conflict")
+        assert "`edit osaka` in `config vdom`" in problem["detail"]
+
+        added = "config firewall address\n    edit yard\n        set subnet 198.51.100.0 255.255.255.0\n    next\nend\n"
+        write(fleet, entry, running.replace("config router static\n", f"{added}config router static\n"))
+        made = ok(fleet.api.post("/plans", json={"entry": entry}))
+        assert (made["proven"], made["management_path"]) == (True, [])
+        assert [line.strip() for line in made["remediation"]][:3] == [
+            "config vdom",
+            "edit kobe",
+            "config firewall address",
+        ]
+        ok(fleet.api.post(f"/plans/{made['id']}/approve"))
+        push = ok(fleet.api.post("/pushes", json={"plan": made["id"]}))["id"]
+        outcome = until(lambda: ok(fleet.api.get(f"/pushes/{push}"))["outcome"], what="the end of the push")
+        assert outcome == "done", ok(fleet.api.get(f"/pushes/{push}"))
+        assert "yard" in unit.saved_text()
+
+        lethal = unit.running_text().replace("set gateway 192.0.2.1", "set gateway 192.0.2.77")
+        write(fleet, entry, lethal)
+        (found, *_) = ok(fleet.api.post("/plans", json={"entry": entry}))["management_path"]
+        assert found["line"].startswith("config vdom / edit kobe / config router static")
+
+        (pinged,) = many(fleet.api, "ping", [unit.serial], parameters={"address": "192.0.2.9", "count": 2})
+        assert (pinged["outcome"], pinged["result"]["answered"]) == ("done", 2)
+        (shown,) = many(fleet.api, "md-command", [unit.serial], parameters={"command": "sudo kobe show router static"})
+        assert "192.0.2.1" in shown["result"]["reports"][0]["text"]
+        (rebooted,) = many(fleet.api, "reboot", [unit.serial])
+        assert rebooted["outcome"] == "done"

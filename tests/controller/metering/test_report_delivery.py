@@ -93,8 +93,10 @@ class Hook:
     answers: list[int] = field(default_factory=list)
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     silent: bool = False
+    asked: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked += 1
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in head[1:] if line)}
         body = await reader.readexactly(int(headers["content-length"]))
@@ -379,6 +381,8 @@ async def test_a_removed_recipient_gets_nothing_that_still_waits(post: Callable[
         (Way.WEBHOOK, "https://user:word@a.example/"),
         (Way.WEBHOOK, "https://a.example:99999/"),
         (Way.WEBHOOK, "https://a.example/\r\nHost: b"),
+        (Way.WEBHOOK, "https://a..example/"),
+        (Way.WEBHOOK, f"https://{'a' * 64}.example/"),
     ],
 )
 def test_a_target_that_leads_nowhere_is_refused_by_field(way: Way, target: str) -> None:

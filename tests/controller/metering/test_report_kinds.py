@@ -16,7 +16,7 @@ import pytest
 from controller.reports import rendering
 from controller.reports.changes import changed_cells
 from controller.reports.tables import CONTRACTOR_COLUMNS
-from controller.reports.words import ENGLISH, JAPANESE
+from controller.reports.words import ENGLISH, JAPANESE, sentence, title_of
 from controller.store import backtests, links, maintenance
 from controller.store.links import NewLink
 from controller.store.reports import Manner
@@ -192,7 +192,8 @@ async def test_a_fleet_without_links_gets_a_report_that_says_so(place: Place, tm
     run = await made.make(EVERYTHING, Subject(wanted=Kind.QUALITY), Period.DAY, yesterday(place))
     report = await as_json(made, run.key)
     assert report["groups"][0]["unknown"] == 288
-    assert report["changes"] == [{"what": "unmeasured", "place": "Osaka 2", "interface": "wan1"}]
+    entry = f"E-{place.entry_id}"
+    assert report["changes"] == [{"what": "unmeasured", "entry": entry, "place": "Osaka 2", "interface": "wan1"}]
     assert report["data_as_of_ms"] is None
 
 
@@ -277,3 +278,11 @@ def test_both_languages_have_every_word_with_the_same_parts() -> None:
     assert set(ENGLISH) == set(JAPANESE)
     for word, text in ENGLISH.items():
         assert set(re.findall(r"\{(\w+)\}", text)) == set(re.findall(r"\{(\w+)\}", JAPANESE[word])), word
+
+
+def test_a_place_without_a_name_is_called_by_its_entry() -> None:
+    nameless = {"what": "unmeasured", "entry": "E-7", "place": "", "interface": "ge0"}
+    assert sentence(nameless, Language.ENGLISH) == "E-7, ge0: nothing was measured"
+    assert sentence(nameless, Language.JAPANESE) == "E-7 ge0：計測値がありません"
+    link = {"kind": "link", "subject": {"link": 1, "entry": "E-7", "name": "", "interface": "ge0"}}
+    assert title_of(link, Language.ENGLISH) == "Traffic of a link: E-7 ge0"

@@ -6,6 +6,8 @@ import asyncio
 import csv
 import io
 import json
+import re
+from collections.abc import Sequence
 from datetime import date, time, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,7 +22,7 @@ from controller.store import reports
 from controller.store.scope import Scope
 from drivers.simulator.traffic import Profile
 from inventory.errors import BadInput, Conflict, NotFound
-from inventory.periods import TOKYO, Period, day_of
+from inventory.periods import TOKYO, Period, day_of, day_start_ms
 from inventory.reporting import Format, Schedule, Subject
 from tests.controller.metering.conftest import DAY_MS, EVERYTHING, Place
 
@@ -170,14 +172,48 @@ async def test_gaps_are_hatched_and_never_joined(place: Place, tmp_path: Path) -
     assert "<script" not in page
 
 
+def drawn(low: Sequence[int | None], start_ms: int, step_ms: int, *, p95: object = None, **more: object) -> str:
+    mine = {"low": low, "high": low, "maintenance": [], "unmeasured": []} | more
+    link: dict[str, Any] = {"series": {"start_ms": start_ms, "step_ms": step_ms, "down": mine}}
+    return graph(link, {"direction": "down", "capacity": {"used_bps": 62_000_000}, "p95": p95}, "down", TOKYO)
+
+
+def texts(drawing: str) -> list[str]:
+    return [one.partition("<")[0] for one in re.split(r"<text[^>]*>", drawing)[1:]]
+
+
 def test_a_graph_breaks_its_line_at_every_gap() -> None:
-    mine = {"low": [1, 1, None, 1, None, None, 1], "high": [1, 1, 9, None, None, 9, 1], "maintenance": [1]}
-    link: dict[str, Any] = {"series": {"step_ms": 300_000, "down": mine}}
-    drawn = graph(link, {"direction": "down", "capacity": {"used_bps": 100}}, "down")
-    assert drawn.count("<polyline") == 3
-    assert drawn.count('class="gap"') == 2
-    assert drawn.count('class="capacity"') == 1
-    assert drawn.count('class="maintenance"') == 1
+    low = [1, 1, None, 1, None, None, 1]
+    found = drawn(low, 0, 300_000, high=[1, 1, 9, None, None, 9, 1], maintenance=[1])
+    assert found.count("<polyline") == 3
+    assert found.count('class="gap"') == 2
+    assert found.count('class="capacity"') == 1
+    assert found.count('class="maintenance"') == 1
+
+
+def test_a_graph_hatches_hours_of_which_only_the_sum_is_known() -> None:
+    found = drawn([5, 0, 0, 5], 0, 3_600_000, high=[5, 900, 900, 5], unmeasured=[1, 2])
+    assert (found.count("<polyline"), found.count('class="gap"'), found.count('class="band"')) == (2, 1, 0)
+
+
+def test_a_graph_names_its_rates_and_its_days_in_local_time() -> None:
+    start_ms = day_start_ms(date(2026, 10, 1), TOKYO)
+    slot = 60_000_000 // 8 * 3600
+    month = texts(drawn([slot] * 31 * 24, start_ms, 3_600_000))
+    assert {"20 Mbit/s", "40 Mbit/s", "60 Mbit/s", "62 Mbit/s", "0"} <= set(month)
+    assert [text for text in month if text.startswith("10-")] == [f"10-{day:02d}" for day in range(1, 32, 4)]
+    day = texts(drawn([slot // 12] * 288, start_ms, 300_000))
+    assert [text for text in day if ":" in text] == [f"{hour:02d}:00" for hour in range(0, 24, 3)]
+
+
+def test_a_graph_shows_the_percentile_as_the_interval_that_it_is() -> None:
+    wide = drawn([1], 0, 300_000, p95={"low_bps": 31_000_000, "high_bps": 62_000_000})
+    assert wide.count('class="p95"') == 2
+    assert 'class="interval"' in wide
+    assert "p95" in texts(wide)
+    without_bound = drawn([1], 0, 300_000, p95={"low_bps": 31_000_000, "high_bps": None})
+    assert without_bound.count('class="p95"') == 1
+    assert 'class="interval"' not in drawn([1], 0, 300_000)
 
 
 async def test_csv_is_what_a_spreadsheet_expects_and_no_cell_is_a_formula(place: Place, tmp_path: Path) -> None:

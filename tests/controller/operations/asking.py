@@ -28,12 +28,14 @@ class Asking:
         self.site = site
         self.service = service
 
-    async def ask(self, unit: Unit, kind: str, *, wait_s: int = 300, items: Any = None, **given: Any) -> int:
-        """Start an operation; its number."""
+    async def ask(
+        self, unit: Unit, kind: str, *, wait_s: int = 300, ago_s: int = 0, items: Any = None, **given: Any
+    ) -> int:
+        """Start an operation, or one that somebody asked for so many seconds ago; its number."""
         wanted = None if items is None else tuple(Item(module, text) for module, text in items)
         async with self.site.database.write() as tx:
             adapter = await adapters.get(tx, ALL, unit.adapter_id)
-            by = By("key 1 (ann)", self.site.clock.now_ms())
+            by = By("key 1 (ann)", self.site.clock.now_ms() - ago_s * 1000)
             made = await self.service.create(tx, ALL, by, adapter, kind, Given(items=wanted, **given), wait_s=wait_s)
         self.service.wake()
         return made.id

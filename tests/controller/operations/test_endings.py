@@ -339,6 +339,13 @@ async def test_who_is_not_in_contact_is_waited_for_and_then_given_up(asker: Aski
     assert "505 Not Support" in ended.said
 
 
+async def test_what_is_looked_at_too_late_says_so_and_blames_no_adapter(asker: Asking, unit: Unit) -> None:
+    number = await asker.ask(unit, "ping", address="192.0.2.1", wait_s=10, ago_s=600)
+    ended, _ = await asker.ended(number)
+    assert (ended.state, ended.tries) == (NOT_DONE, 0)
+    assert ended.said == "gave up waiting: its 10 s were over when its turn came; nothing was sent"
+
+
 async def test_what_waits_can_be_cancelled_and_the_next_has_its_turn(asker: Asking, site: Site, unit: Unit) -> None:
     first = await asker.ask(unit, "reboot")
     second = await asker.ask(unit, "dump-debug")

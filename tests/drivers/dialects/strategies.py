@@ -118,15 +118,30 @@ _TABLE: Final = _table(
     st.one_of(_SETTING, _entry(st.one_of(_SETTING, _CHILD)), _EDITING),
 )
 _RING: Final = _table(st.just("user group"), _entry(st.builds("set member {}".format, _KEY)))
+_NAMES: Final = st.sampled_from(["tunnel1", "tunnel2"])
 _TUNNEL: Final = st.builds(
     "config vpn ipsec phase1-interface\nedit {0}\nset interface {1}\nnext\nend\n"
     "config system interface\nedit {0}\nset type tunnel\n{2}\nnext\nend".format,
-    st.sampled_from(["tunnel1", "tunnel2"]),
+    _NAMES,
     _KEY,
     st.lists(_SETTING, max_size=2).map("\n".join),
 )
+_TUNNEL_OF_DOMAIN: Final = st.builds(
+    "config vdom\nedit {0}\nconfig vpn ipsec phase1-interface\nedit {1}\nset interface {0}\nnext\nend\nend\n"
+    "config global\nconfig system interface\nedit {1}\nset type tunnel\n{2}\nnext\nend\nend".format,
+    _KEY,
+    _NAMES,
+    st.lists(_SETTING, max_size=2).map("\n".join),
+)
 BLOCK: Final = st.lists(
-    st.one_of(_TABLE, _RING, _TUNNEL, _table(st.just("vdom"), _entry(_TABLE)), _table(st.just("global"), _TABLE)),
+    st.one_of(
+        _TABLE,
+        _RING,
+        _TUNNEL,
+        _table(st.just("vdom"), _entry(_TABLE)),
+        _table(st.just("global"), _TABLE),
+        _TUNNEL_OF_DOMAIN,
+    ),
     max_size=5,
 ).map("\n".join)
 

@@ -282,3 +282,75 @@ def test_a_change_that_an_interface_does_not_take_is_not_proven() -> None:
         False,
         "a device refuses to change an interface so: edit vlan1, set vlanid 2",
     )
+
+
+DIVIDED = """config vdom
+edit root
+next
+edit kobe
+next
+end
+config global
+config system interface
+    edit "port1"
+        set vdom "kobe"
+    next
+end
+end
+config vdom
+edit root
+config firewall address
+    edit "office"
+        set subnet 192.0.2.0 255.255.255.0
+    next
+end
+end
+config vdom
+edit kobe
+{}end
+"""
+
+
+def remediation_of(base: str, intent: str) -> list[str]:
+    proof = prove(dialect("block"), base, intent)
+    assert proof.proven, proof.reason
+    return [line.strip() for line in proof.remediation]
+
+
+def test_in_a_virtual_domain_an_interface_comes_before_its_user_and_goes_after_it() -> None:
+    base = DIVIDED.format("")
+    vlan = (
+        '        set vdom "kobe"\n    next\n    edit "vlan7"\n        set vdom "kobe"\n        set vlanid 7\n    next\n'
+    )
+    user = 'config router static\n    edit 1\n        set device "vlan7"\n    next\nend\n'
+    intent = DIVIDED.format(user).replace('        set vdom "kobe"\n    next\n', vlan)
+    there, back = remediation_of(base, intent), remediation_of(intent, base)
+    assert there.index("edit vlan7") < there.index("config router static")
+    assert there[:3] == ["config global", "config system interface", "edit vlan7"]
+    assert back.index("delete 1") < back.index("delete vlan7")
+    assert "edit root" not in there
+
+
+def test_the_interface_of_a_domains_tunnel_is_made_and_removed_with_the_tunnel() -> None:
+    base = DIVIDED.format("")
+    tunnel = 'config vpn ipsec phase1-interface\n    edit "osaka"\n        set interface "port1"\n    next\nend\n'
+    inner = '    edit "osaka"\n        set vdom "kobe"\n        set type tunnel\n        set alias "far"\n    next\n'
+    intent = DIVIDED.format(tunnel).replace('set vdom "kobe"\n    next\n', f'set vdom "kobe"\n    next\n{inner}')
+    there, back = remediation_of(base, intent), remediation_of(intent, base)
+    assert there.index("config vpn ipsec phase1-interface") < there.index("config system interface")
+    assert "set type tunnel" not in there
+    assert back.count("delete osaka") == 1
+    assert "config system interface" not in back
+
+
+def test_a_domains_change_names_no_other_domain() -> None:
+    base = DIVIDED.format("config system dns\n    set primary 192.0.2.1\nend\n")
+    assert remediation_of(base, base.replace("192.0.2.1", "192.0.2.2")) == [
+        "config vdom",
+        "edit kobe",
+        "config system dns",
+        "set primary 192.0.2.2",
+        "end",
+        "next",
+        "end",
+    ]

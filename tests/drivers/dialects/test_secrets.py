@@ -264,3 +264,26 @@ def test_a_control_character_is_never_typed_because_a_terminal_takes_it_for_a_ke
     assert d.remediate(base, d.parse(said.replace("{}", "")))
     with pytest.raises(BadInput, match=f"control character 0x{ord(key):02X}"):
         d.remediate(base, d.parse(said.replace("{}", key)))
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(
+                [
+                    "username op secret 9 $9$aaaa$bbbb",
+                    "snmp-server community Pr1vate RO",
+                    "interface GigabitEthernet0/1",
+                    " PASSWORD 7 0822455D0A16",
+                    "description ẞtraße İstanbul password ﬁne",
+                    "",
+                ]
+            ),
+            st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_size=30),
+        ),
+        max_size=12,
+    )
+)
+def test_a_text_is_masked_as_its_lines_are(lines: list[str]) -> None:
+    redact = dialect("indented").redact
+    assert redact("\n".join(lines)) == "\n".join([redact(line) for line in lines])

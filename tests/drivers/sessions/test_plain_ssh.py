@@ -200,3 +200,99 @@ async def test_a_packet_that_was_tampered_with_ends_the_connection() -> None:
         connection.data_received((32).to_bytes(4, "big") + bytes(48))
         with pytest.raises(ConnectionEnded, match="MAC"):
             await stream.read()
+
+
+@asynccontextmanager
+async def choppy(port: int) -> AsyncIterator[int]:
+    """A port from which octets go on to another in pieces of all small sizes, both ways."""
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        size = 0
+        with contextlib.suppress(ConnectionError):
+            while octets := await reader.read(65536):
+                while octets:
+                    size = size % 61 + 1
+                    writer.write(octets[:size])
+                    octets = octets[size:]
+                    await writer.drain()
+                    await asyncio.sleep(0)
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, onward = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(carry(reader, onward), carry(there, writer))
+        over.set()
+
+    over = asyncio.Event()
+    server = await asyncio.start_server(join, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+        await over.wait()
+
+
+@pytest.mark.parametrize("cipher", ["aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr"])
+async def test_a_conversation_over_a_line_that_chops_everything_stays_whole_through_new_keys(cipher: str) -> None:
+    heard: list[bytes] = []
+
+    async def answer(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        while line := await process.stdin.readline():
+            heard.append(line)
+            process.stdout.write(line[::-1] * 3 + b"#")
+        process.exit(0)
+
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    server = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_factory=Door,
+        server_host_keys=[key],
+        encryption_algs=[cipher, "aes128-ctr"],
+        rekey_bytes=3000,
+        process_factory=answer,
+        encoding=None,
+    )
+    lines = [bytes([97 + number % 26]) * (number * 13 % 90) + b"\n" for number in range(120)]
+    try:
+        async with choppy(server.get_port()) as port, asyncio.timeout(20):
+            pinned = key.export_public_key().decode().strip()
+            connection, _ = await dial(
+                Endpoint("127.0.0.1", port, "op", Secret("correct horse"), host_key=pinned), Limits()
+            )
+            stream = await shell(connection)
+            for line in lines:
+                stream.write(line)
+                said = b""
+                while not said.endswith(b"#"):
+                    said += await stream.read()
+                assert said == line[::-1] * 3 + b"#"
+            await hang_up(connection)
+    finally:
+        server.close()
+        await server.wait_closed()
+    assert heard == lines
+
+
+async def test_more_than_a_window_is_typed_as_the_other_side_makes_room() -> None:
+    text = bytes(range(32, 127)) * 60_000
+    read = asyncio.Event()
+    arrived = bytearray()
+
+    async def take(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        await read.wait()
+        while octets := await process.stdin.read(65536):
+            arrived.extend(octets)
+            if len(arrived) == len(text):
+                process.stdout.write(b"all")
+        process.exit(0)
+
+    async with peer(take) as endpoint, asyncio.timeout(20):
+        connection, _ = await dial(endpoint, Limits())
+        stream = await shell(connection)
+        for at in range(0, len(text), 1000):
+            stream.write(text[at : at + 1000])
+        read.set()
+        assert await stream.read() == b"all"
+        await hang_up(connection)
+    assert arrived == text
