@@ -28,7 +28,8 @@ from inventory.backtest import Record
 from inventory.errors import BadInput
 from inventory.links import Direction
 from inventory.periods import TOKYO, day_of
-from tests.controller.metering.conftest import Place
+from tests.controller.metering.conftest import DAY_MS, Place
+from tests.controller.metering.reporting import ON_SQLITE, metered
 
 BUSY = Profile(seed=3, kind="office", capacity_bps=100_000_000, busy_share=0.97, bursts=False)
 STRANGE = "E-999999"
@@ -94,6 +95,13 @@ async def test_from_an_import_to_a_flag_a_proposal_and_a_report(api: httpx.Async
         f"/proposals/{draft['id']}/state", json={"state": "accepted"}, headers={"If-Match": seen.headers["ETag"]}
     )
     assert (stale.status_code, stale.json()["code"]) == (412, "stale-version")
+    version = {"If-Match": sent.headers["ETag"]}
+    backwards = await api.put(f"/proposals/{draft['id']}/state", json={"state": "sent"}, headers=version)
+    assert "accepted, declined, expired, superseded" in backwards.json()["next_step"]
+    agreed = await api.put(f"/proposals/{draft['id']}/state", json={"state": "accepted"}, headers=version)
+    assert agreed.json()["state"] == "accepted"
+    told = (await api.get(f"/links/{place.link.id}/explain")).json()
+    assert told["next_action"].startswith(f"Carry out what proposal {draft['id']} was accepted for")
 
     day = day_of(place.today_ms(1), TOKYO).isoformat()
     made = await api.post("/reports", json={"contractor": f"K-{place.contractor_id}", "period": "day", "day": day})
@@ -323,3 +331,20 @@ async def test_a_percentile_is_of_the_slots_in_service_as_in_the_report(api: htt
         same["n"],
         *(same["p95"][x] for x in ("low_bps", "high_bps")),
     )
+
+
+@ON_SQLITE
+async def test_a_percentile_of_days_whose_slots_are_forgotten_is_refused_and_not_that_of_the_rest(
+    api: httpx.AsyncClient, place: Place
+) -> None:
+    await metered(place, 3)
+    days = [day_of(place.today_ms(ago), TOKYO) for ago in (3, 2, 0)]
+    begin_ms = place.today_ms(2) // DAY_MS * DAY_MS
+    place.clock.advance((begin_ms + 400 * DAY_MS - place.clock.now_ms()) / 1000)
+    await place.metering.tick()
+    query = {"first": days[0].isoformat(), "after": days[2].isoformat()}
+    refused = await api.get(f"/links/{place.link.id}/p95", params=query)
+    assert (refused.status_code, refused.json()["field"]) == (422, "first")
+    assert "400 days" in refused.json()["next_step"]
+    kept = await api.get(f"/links/{place.link.id}/p95", params=query | {"first": days[1].isoformat()})
+    assert kept.json()["n"] == 2 * 288
