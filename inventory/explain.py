@@ -397,8 +397,8 @@ _LEVELS: Final = ("quiet", "watch", "congested", "critical")
 _LEVEL_NEXT: Final = (
     "Nothing to do.",
     "Look again in a week; no proposal is drafted at this level.",
-    "Look at the drafted proposal and send it when it is right.",
-    "Look at the drafted proposal today; the line is full for hours.",
+    "Read why nothing is proposed (kajitori proposal check); it is looked at again each day.",
+    "Read today why nothing is proposed (kajitori proposal check); it is full for hours.",
 )
 
 
