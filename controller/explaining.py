@@ -41,10 +41,11 @@ from inventory.contacts import ContactRecord
 from inventory.entitlement import Stop
 from inventory.explain import AdapterFacts, ConfigState, Contact, Explanation, Fact, Hearing, LinkFacts, Seat
 from inventory.incidents import Incident, IncidentKind
-from inventory.links import USED_PERCENT, Capacity, CapacityKind, Link
+from inventory.links import USED_PERCENT, Capacity, CapacityKind, Direction, Link
 from inventory.modules import Reported, WantedModule, differences
 from inventory.operations import Operation, OperationState, OperationStep
 from inventory.plans import ConfigVersion, JournalRow, Phase, Plan, PlanStanding, Push, PushState
+from inventory.proposals import ORDERED_DAYS
 from inventory.slots import Placement
 from inventory.startups import Trial
 
@@ -356,12 +357,29 @@ async def _link_facts(tx: Tx, daemon: Daemon, scope: Scope, found: Link) -> Link
         if worst is None
         else f"direction {worst.direction.value} since {worst.since_day.isoformat()}{_why(worst)}",
         proposal=str(open_ones[0].id) if open_ones else None,
+        ordered=None if open_ones else await _ordered(tx, scope, found, capacity, today),
         for_contractor=scope.contractor_id is not None,
         notes=(
             *await counter_notes.of_link(tx, found, daemon.clock.now_ms()),
             *await counter_notes.why_silent(tx, scope, found),
         ),
     )
+
+
+async def _ordered(tx: Tx, scope: Scope, found: Link, capacity: Capacity | None, today: date) -> str | None:
+    """The newest accepted proposal of a link whose capacity is still the one that it was about (metering §7.5)."""
+    accepted = [
+        one
+        for one in await proposals.page(tx, scope, state="accepted", entry_id=found.entry_id)
+        if one.link_id == found.id and (today - tokyo_day(one.decided_ms or 0)).days <= ORDERED_DAYS
+    ]
+    if not accepted or capacity is None:
+        return None
+    newest = max(accepted, key=lambda one: one.decided_ms or 0)
+    before = newest.evidence["capacity"]
+    rate = capacity.up_bps if newest.evidence["direction"] == Direction.UP else capacity.down_bps
+    same = (before["kind"], before["nominal_bps"]) == (capacity.kind.value, rate or 0)
+    return str(newest.id) if same else None
 
 
 def _why(state: link_rows.LinkLevel) -> str:

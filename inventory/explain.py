@@ -397,8 +397,8 @@ _LEVELS: Final = ("quiet", "watch", "congested", "critical")
 _LEVEL_NEXT: Final = (
     "Nothing to do.",
     "Look again in a week; no proposal is drafted at this level.",
-    "Read why nothing is proposed (kajitori proposal check); it is looked at again each day.",
-    "Read today why nothing is proposed (kajitori proposal check); it is full for hours.",
+    "Look why nothing is proposed (`kajitori proposal check`), or widen the line.",
+    "Look today why nothing is proposed (`kajitori proposal check`), or widen the line: it is full for hours.",
 )
 
 
@@ -417,6 +417,8 @@ class LinkFacts:
     proposal: str | None = None
     notes: tuple[Fact, ...] = ()
     """What else is to be known of it: a saturation alarm, maintenance, how its counters are read."""
+    ordered: str | None = None
+    """The accepted proposal whose change order was not carried out yet."""
     for_contractor: bool = False
     """Whether the reader is the contractor, who decides what was sent and sees no draft."""
 
@@ -436,6 +438,8 @@ def explain_link(facts: LinkFacts) -> Explanation:
             then = "The provider looks at it, and proposes what helps."
     if facts.proposal and word in ("congested", "critical"):
         then = f"Review proposal {facts.proposal}."
+    elif facts.ordered and word in ("congested", "critical") and not facts.for_contractor:
+        then = f"Carry out what proposal {facts.ordered} was accepted for, or enter the capacity that it brought."
     chain = [
         Fact(facts.level_at_ms, f"level {_LEVELS[facts.level]} over {facts.valid_days} valid days", "levels", "MPC-19")
     ]
@@ -445,6 +449,8 @@ def explain_link(facts: LinkFacts) -> Explanation:
         chain.append(Fact(facts.level_at_ms, facts.busy, "day figures"))
     if facts.proposal:
         chain.append(Fact(facts.level_at_ms, f"proposal {facts.proposal} is open", "proposals"))
+    elif facts.ordered:
+        chain.append(Fact(facts.level_at_ms, f"proposal {facts.ordered} was accepted", "proposals", "MPC-19"))
     chain += facts.notes
     summary = f"{facts.key} is {word}: {'; '.join(fact.text for fact in chain)}"
     return Explanation(facts.key, word, summary, tuple(chain), then)

@@ -26,7 +26,7 @@ _SOURCES = {
     CapacityKind.LINE: "line rate entered by the operator",
     CapacityKind.SHAPED: "shaper found in the config",
     CapacityKind.PORT: "negotiated port speed",
-    CapacityKind.MODEL: "published figure of the model",
+    CapacityKind.MODEL: "figure of the model, published or entered",
     CapacityKind.LEARNED: "learned from traffic",
 }
 
@@ -217,7 +217,7 @@ def _recommendation(facts: Facts) -> str:
         )
     match found.kind:
         case RemedyKind.LINE:
-            stays = "the router's published figure is not the limit; the model can stay"
+            stays = "the router's figure is not the limit; the model can stay"
             if found.reason:
                 stays = f"whether the model suffices could not be said: {words(found.reason)}"
             return f"Recommended: {line}; {stays}."

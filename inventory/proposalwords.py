@@ -19,7 +19,7 @@ _SOURCES = {
     CapacityKind.LINE: "運用者が登録した回線速度",
     CapacityKind.SHAPED: "設定内のシェーパー",
     CapacityKind.PORT: "ポートのリンク速度",
-    CapacityKind.MODEL: "機種の公表値",
+    CapacityKind.MODEL: "機種の公表値または登録値",
     CapacityKind.LEARNED: "トラフィックからの推定値",
 }
 _DIRECTIONS = {Direction.DOWN: "下り", Direction.UP: "上り", Direction.DEVICE: "機器の上下合計"}
@@ -113,7 +113,7 @@ def _recommendation(facts: Facts) -> str:
         )
     match found.kind:
         case RemedyKind.LINE:
-            stays = "機器の公表値は限界ではなく、機種の変更は不要"
+            stays = "機器の性能値は限界ではなく、機種の変更は不要"
             if found.reason:
                 stays = f"機種が足りるかどうかは判断できません（{words_ja(found.reason)}）"
             return f"提案：{line}。{stays}。"

@@ -17,6 +17,7 @@ from controller.metering.outlooks import Expected
 from controller.metering.series import LinkSeries, first_slot_day, kept_ports, metered, series_of
 from controller.store import alarms, links, months
 from controller.store.alarms import LinkAlarm
+from controller.store.traffic import forgotten
 from inventory.backtest import HORIZONS, Record
 from inventory.errors import BadInput
 from inventory.linkmonths import LinkMonth
@@ -211,12 +212,23 @@ async def read_p95(
         ports = await kept_ports(tx, link, span.start_ms, span.end_ms)
         first_ms = await first_slot_day(tx, link)
     now_ms = daemon.clock.now_ms()
+    _require_kept(span, first_ms, now_ms)
 
     def compute() -> PercentileView:
         found = metered(series_of(ports, span.start_ms, span.end_ms), first_ms, now_ms)
         return _percentile(link, found, span, convention)
 
     return await asyncio.to_thread(compute)
+
+
+def _require_kept(span: Span, oldest_ms: int | None, now_ms: int) -> None:
+    """Raises BadInput where the first of the days are forgotten: the rest of them would be taken for all."""
+    if forgotten(span.start_ms, now_ms) and (oldest_ms is None or oldest_ms > span.start_ms):
+        raise BadInput(
+            f"the slots of {span.first.isoformat()} are no longer kept",
+            field="first",
+            next_step="Slots are kept for 400 days; the figures of months stay: GET /links/{id}/months.",
+        )
 
 
 def _percentile(link: Link, found: LinkSeries, span: Span, convention: Convention) -> PercentileView:

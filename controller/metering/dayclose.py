@@ -132,7 +132,10 @@ class DayCloser:
             capacities = await links.known_capacities(tx, link)
             windows = (await maintenance.holding(tx, [link.entry_id], start_ms, end_ms))[link.entry_id]
         figures: list[LinkDay] = []
+        kept = await self._figures_of_what_is_forgotten(link, days)
         for day in days:
+            if day in kept:
+                continue
             found = await self._figures(link, capacities, windows, day)
             # A UTC day begins in one local day and ends in the next; one of them may hold nothing of it.
             if any(one.covered_ms or one.octets_low for one in found):
@@ -148,6 +151,15 @@ class DayCloser:
             async with self._database.write() as tx:
                 await reports.mark_remade(tx, link.id, sorted({one.day for one in figures}), now_ms)
         return len(figures) // len(Direction)
+
+    async def _figures_of_what_is_forgotten(self, link: Link, days: list[date]) -> set[date]:
+        """Of these days those that have figures and no longer all slots: made again they would be of a part."""
+        now_ms = self._clock.now_ms()
+        old = [day for day in days if traffic.forgotten(day_start_ms(day, link.zone), now_ms)]
+        if not old:
+            return set()
+        async with self._traffic.read() as tx:
+            return {one.day for one in await traffic.link_days(tx, link.id, old[0], old[-1] + timedelta(days=1))}
 
     async def _figures(
         self, link: Link, capacities: list[Capacity], windows: list[MaintenanceWindow], day: date
@@ -170,6 +182,9 @@ class DayCloser:
             async with self._database.read() as tx:
                 capacities = await links.known_capacities(tx, link)
             async with self._traffic.read() as tx:
+                known = {one.month for one in await months.of_link(tx, link.id)}
+                if first in known and traffic.forgotten(span.start_ms, now_ms):
+                    continue  # as with days: anew it would be of a part
                 ports = await kept_ports(tx, link, span.start_ms, span.end_ms)
                 begun_ms = await first_slot_day(tx, link)
             months_span = (span.start_ms, span.end_ms, begun_ms)

@@ -117,16 +117,20 @@ def _percentile(draw: _Scale, low: int | None, high: int | None) -> Iterator[str
 
 
 def _stretch(draw: _Scale, low: Sequence[float | None], high: Sequence[float | None], begin: int) -> Iterator[str]:
-    """One unbroken stretch: the band where high and low differ, and the line of the lows."""
+    """One unbroken stretch: the band where high and low differ, and the line of the lows.
+
+    Each step is drawn as wide as it is, so that a single one between two gaps is seen.
+    """
     lows = [bps or 0.0 for bps in low]
     highs = [float("inf") if bps is None else bps for bps in high]
-    if any(b > a for a, b in zip(lows, highs, strict=True)):
-        there = [f"{draw.x(begin + i + 0.5)},{draw.y(bps)}" for i, bps in enumerate(highs)]
-        back = [f"{draw.x(begin + i + 0.5)},{draw.y(bps)}" for i, bps in enumerate(lows)]
-        yield f'<polygon class="band" points="{" ".join([*there, *reversed(back)])}"/>'
-    # Each step is drawn as wide as it is, so that a single one between two gaps is seen.
-    points = [f"{draw.x(begin + i + d)},{draw.y(bps)}" for i, bps in enumerate(lows) for d in (0, 1)]
-    yield f'<polyline class="low" points="{" ".join(points)}"/>'
+
+    def edges(rates: Sequence[float], first: int) -> list[str]:
+        return [f"{draw.x(first + i + d)},{draw.y(bps)}" for i, bps in enumerate(rates) for d in (0, 1)]
+
+    for a, b in _runs([most > least for least, most in zip(lows, highs, strict=True)]):
+        around = [*edges(highs[a:b], begin + a), *reversed(edges(lows[a:b], begin + a))]
+        yield f'<polygon class="band" points="{" ".join(around)}"/>'
+    yield f'<polyline class="low" points="{" ".join(edges(lows, begin))}"/>'
 
 
 def _runs(flags: Sequence[bool]) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,7 @@ from controller.reports.csvfile import worded
 from controller.reports.graphs import graph
 from controller.reports.tables import CONTRACTOR_COLUMNS, Column, Report, Row, Table, Unit, shown, tables_of
 from controller.reports.words import say, sentence, title_of, value_of
-from inventory.reporting import Kind, Language
+from inventory.reporting import Language
 
 STEPS_ON_SCREEN: Final = 300
 """Rows of steps beyond which the page shows the graph only; the CSV has them all, paper none."""
@@ -41,23 +41,20 @@ def html_of(report: Report, sha256: str, language: Language) -> bytes:
         language=language.value,
         sha256=sha256,
         sentences=[sentence(change, language) for change in report["changes"]],
-        tables=_joined(report, [_narrow(one, language) for one in tables]),
+        tables=[_narrow(one, language) for one in tables],
         made=shown(report["made_ms"], zone),
         as_of=shown(report["data_as_of_ms"], zone),
         w=w,
         heading=heading,
         cell=lambda value, unit: page_cell(value, unit, zone, language),
         called=called,
+        row_called=lambda row: _row_called(row, language),
+        column_called=lambda column: " ".join(value_of(language, part) for part in column.split(" ")),
         interval=lambda p95: _interval(p95, language),
         graph=lambda link, direction: _graph(link, direction, zone, language),
         proposal_text=lambda one: (one.get("text_ja") if language is Language.JAPANESE else None) or one["text"],
     )
     return text.encode()
-
-
-def _joined(report: Report, tables: list[Any]) -> list[Any]:
-    """The summary goes before the steps on a page about one link."""
-    return tables[1:] + tables[:1] if report["kind"] == Kind.LINK.value and len(tables) > 1 else tables
 
 
 PAGE_COLUMNS: Final = (
@@ -122,6 +119,13 @@ def called(where: Mapping[str, Any]) -> str:
     return f"{where['place']} ({where['entry']})" if where["place"] else str(where["entry"])
 
 
+def _row_called(row: str, language: Language) -> str:
+    """A row of a correction, which the JSON names by its table and the cells that say which one it is, for people."""
+    table, _, cells = row.partition(": ")
+    found = ", ".join(value_of(language, cell) for cell in cells.split(", ") if cell)
+    return found if table == "table" else f"{value_of(language, table)}: {found}"
+
+
 def page_cell(value: object, unit: Unit, zone: str, language: Language) -> str:
     """A value for people: Mbit/s and GB with two places, percent with one."""
     match unit, value:
@@ -132,7 +136,7 @@ def page_cell(value: object, unit: Unit, zone: str, language: Language) -> str:
         case "octets", int():
             return f"{value / 1e9:,.2f} GB"
         case "share", int() | float():
-            return f"{100 * value:.1f} %"
+            return f"{round(100 * value, 1) + 0.0:.1f} %"  # and no “-0.0”
         case "number", int() | float():
             return f"{value:,.1f}".removesuffix(".0")
         case "instant", int():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Set
+from contextlib import suppress
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from controller.store import deliveries, links, reports
 from controller.store.database import Database
 from controller.store.reports import ActiveSchedule, Claim, Manner, ReportRun
 from controller.store.scope import By, Scope
-from controller.store.traffic import TrafficDatabase
+from controller.store.traffic import TrafficDatabase, days_forgotten, forgotten
 from inventory.errors import BadInput, FleetError, NotFound
 from inventory.periods import TOKYO, Period, Span, free_span, span_of
 from inventory.reporting import (
@@ -129,6 +131,8 @@ class ReportService:
     def _is_waited_for(self, run: ReportRun) -> bool:
         """Whether it is this node's to make now."""
         now_ms = self._clock.now_ms()
+        if self._is_forgotten(run.subject.kind, run.span):
+            return False
         match run.state:
             case "provisional":
                 return self._is_final(run.span)
@@ -201,6 +205,8 @@ class ReportService:
             )
         if Format.PDF in require_pdf:
             await asyncio.to_thread(rendering.require_pdf)
+        if self._is_forgotten(wanted.subject.kind, wanted.span):
+            return await self._made_in_time(scope, wanted)
         await self._claim(wanted)
         async with self._database.read() as tx:
             before = await reports.run(tx, scope, wanted.key)
@@ -210,6 +216,26 @@ class ReportService:
         if before.state in ("failed", "skipped") or (before.state == "provisional" and self._is_final(wanted.span)):
             await self._reclaim(before)
         return await self._make(scope, wanted.key)
+
+    async def _made_in_time(self, scope: Scope, wanted: Claim) -> ReportRun:
+        """What was made while its data were kept. Raises BadInput if nothing was: it would say that nobody measured."""
+        with suppress(NotFound):
+            async with self._database.read() as tx:
+                newest = await reports.newest(tx, scope, wanted.key)
+            if newest.sha256 is not None:
+                return newest
+        raise BadInput(
+            f"what a report on {wanted.span.first.isoformat()} would rest on is no longer kept",
+            field="day",
+            next_step="Slots are kept for 400 days; figures of days and months are kept for longer.",
+        )
+
+    def _is_forgotten(self, kind: Kind, span: Span) -> bool:
+        """Whether what a report rests on is no longer kept whole: made again it would show less, not other data."""
+        now_ms = self._clock.now_ms()
+        if kind is Kind.FLEET:
+            return days_forgotten(span.first, now_ms)
+        return forgotten(span.start_ms, now_ms)
 
     async def file(self, scope: Scope, key: str, wanted: Format, language: Language | None = None) -> bytes:
         """A file of a report. Raises NotFound if it was not made (yet), BadInput for a PDF without its extra."""
@@ -234,32 +260,33 @@ class ReportService:
         self._making.add(key)
         try:
             await self._metering.close_days()
-            made = await self._as_of_its_claim(scope, run)
+            made, run = await self._as_of_its_claim(scope, run)
             names = await asyncio.to_thread(self._written, run, made)
         except (FleetError, OSError, SQLAlchemyError) as error:
             log.exception("report failed", report=key)
             async with self._database.write() as tx:
-                await reports.fail(tx, key, str(error), now_ms=self._clock.now_ms())
+                await reports.fail(tx, run, str(error), now_ms=self._clock.now_ms())
             raise
         finally:
             self._making.discard(key)
         async with self._database.write() as tx:
             now_ms = self._clock.now_ms()
-            await reports.finish(tx, key, made.document, files=names, now_ms=now_ms)
-            if made.document.final:
+            kept = await reports.finish(tx, run, made.document, files=names, now_ms=now_ms)
+            if kept and made.document.final:
                 await deliveries.enqueue(tx, run, made.document.sha256, now_ms=now_ms)
         async with self._database.read() as tx:
             return await reports.run(tx, scope, key)
 
-    async def _as_of_its_claim(self, scope: Scope, run: ReportRun) -> Made:
-        """The report as of its claim; as of now if its data have changed since it was made."""
+    async def _as_of_its_claim(self, scope: Scope, run: ReportRun) -> tuple[Made, ReportRun]:
+        """The report as of its claim; as of now if its data have changed since it was made. With the claim it is of."""
         made = await self._maker.make(scope, run, run.claimed_ms)
         if run.sha256 is not None and made.document.sha256 != run.sha256:
             now_ms = self._clock.now_ms()
             async with self._database.write() as tx:
-                await reports.renew(tx, run.key, node=self._node, now_ms=now_ms)
+                await reports.renew(tx, run, node=self._node, now_ms=now_ms)
+            run = replace(run, node=self._node, claimed_ms=now_ms)
             made = await self._maker.make(scope, run, now_ms)
-        return made
+        return made, run
 
     def _written(self, run: ReportRun, made: Made) -> list[str]:
         """Write the files of the run's formats; their names."""
@@ -280,7 +307,9 @@ class ReportService:
         """The newest of a final report and its corrections; a new one if late data change what it shows (§8.4)."""
         async with self._database.read() as tx:
             newest = await reports.newest(tx, scope, first.key)
-        if newest.state != "final" or not await self._maker.changed(newest, self._clock.now_ms()):
+        if newest.state != "final" or self._is_forgotten(first.subject.kind, first.span):
+            return newest
+        if not await self._maker.changed(newest, self._clock.now_ms()):
             return newest
         number = newest.correction + 1
         key = correction_key(first.key, number)

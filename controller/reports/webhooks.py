@@ -48,7 +48,8 @@ async def post(parcel: Parcel, url: str, secret: Secret | None, *, now_ms: int, 
     except (httpx.InvalidURL, UnicodeError):  # nobody can be looked up by such a name
         return Tried(Outcome.REFUSED, "the target is no address that could be reached")
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
-        return Tried(Outcome.FAILED, f"no connection: {type(error).__name__}")
+        # Its words name a host at most, such as that of a certificate: what follows the host in the URL may be a key.
+        return Tried(Outcome.FAILED, f"no connection: {str(error) or type(error).__name__}"[:300])
     except TimeoutError:
         return Tried(Outcome.UNKNOWN, f"no answer within {timeout_s:g} s")
     except httpx.TransportError as error:

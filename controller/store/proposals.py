@@ -209,11 +209,14 @@ async def decide(
     Raises NotFound, StaleVersion, or Conflict for a step that does not exist, or an acceptance after the last day.
     """
     found = await get(tx, scope, proposal_id)
-    if state not in NEXT.get(found.state, ()):
+    possible = NEXT.get(found.state, ())
+    if state not in possible:
         raise Conflict(
             f"a proposal that is {found.state} cannot become {state}",
-            next_step="Look at the proposal; only open ones move on.",
-            facts={"state": found.state, "possible": list(NEXT.get(found.state, ()))},
+            next_step=f"It can become {', '.join(possible)}."
+            if possible
+            else "It is decided; the daily check drafts anew.",
+            facts={"state": found.state, "possible": list(possible)},
         )
     if state == "accepted" and found.valid_until is not None and tokyo_day(by.at_ms) > found.valid_until:
         raise Conflict(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from controller.store import audit, contractors
@@ -240,9 +240,15 @@ async def reclaim(tx: Tx, seen: ReportRun, *, node: str, now_ms: int) -> bool:
     return done.rowcount == 1
 
 
-async def renew(tx: Tx, key: str, *, node: str, now_ms: int) -> None:
-    """A report is made again from other data: it is as of now."""
-    await tx.execute(update(report_runs).where(report_runs.c.key == key).values(node=node, claimed_ms=now_ms))
+async def renew(tx: Tx, seen: ReportRun, *, node: str, now_ms: int) -> None:
+    """A report is made again from other data: it is as of now. Nothing happens if another node took it meanwhile."""
+    await tx.execute(update(report_runs).where(_as_seen(seen)).values(node=node, claimed_ms=now_ms))
+
+
+def _as_seen(seen: ReportRun) -> ColumnElement[bool]:
+    """The claim under which somebody began to make a report; whoever takes it over makes another one of it."""
+    c = report_runs.c
+    return and_(c.key == seen.key, c.node == seen.node, c.claimed_ms == seen.claimed_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,14 +268,12 @@ def pack(content: bytes) -> bytes:
     return zlib.compress(content)
 
 
-async def finish(tx: Tx, key: str, document: Document, *, files: Sequence[str], now_ms: int) -> None:
-    """Record that a claimed run was made, and keep its document."""
-    values = {"sha256": document.sha256, "content": document.packed, "made_ms": now_ms}
-    insert_one = upsert(tx, report_documents).values(key=key, **values)
-    await tx.execute(insert_one.on_conflict_do_update(index_elements=["key"], set_=values))
-    await tx.execute(
+async def finish(tx: Tx, seen: ReportRun, document: Document, *, files: Sequence[str], now_ms: int) -> bool:
+    """Record that a claimed run was made, and keep its document. False, and nothing is kept, if another node has taken
+    the run over: then its document counts."""
+    made = await tx.execute(
         update(report_runs)
-        .where(report_runs.c.key == key)
+        .where(_as_seen(seen))
         .values(
             state="final" if document.final else "provisional",
             done_ms=now_ms,
@@ -280,12 +284,18 @@ async def finish(tx: Tx, key: str, document: Document, *, files: Sequence[str], 
             data_as_of_ms=document.data_as_of_ms,
         )
     )
+    if made.rowcount != 1:
+        return False
+    values = {"sha256": document.sha256, "content": document.packed, "made_ms": now_ms}
+    insert_one = upsert(tx, report_documents).values(key=seen.key, **values)
+    await tx.execute(insert_one.on_conflict_do_update(index_elements=["key"], set_=values))
+    return True
 
 
-async def fail(tx: Tx, key: str, failure: str, *, now_ms: int) -> None:
-    """Record that a claimed run was not made, and why."""
+async def fail(tx: Tx, seen: ReportRun, failure: str, *, now_ms: int) -> None:
+    """Record that a claimed run was not made, and why; of what another node has taken over or made, nothing."""
     values = {"state": "failed", "done_ms": now_ms, "failure": failure}
-    await tx.execute(update(report_runs).where(report_runs.c.key == key).values(**values))
+    await tx.execute(update(report_runs).where(_as_seen(seen), report_runs.c.state != "final").values(**values))
 
 
 async def document(tx: Tx, key: str) -> bytes | None:

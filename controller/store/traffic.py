@@ -333,6 +333,16 @@ async def prune_slot_days(tx: Tx, now_ms: int) -> None:
     await tx.execute(delete(t.link_days).where(d.day < _utc_day(now_ms - DAYS_KEPT_MS)))
 
 
+def forgotten(start_ms: int, now_ms: int) -> bool:
+    """Whether slots from an instant on are too old to be kept whole: what is made of the rest would be a part only."""
+    return start_ms // DAY_MS * DAY_MS < now_ms - SLOT_DAYS_KEPT_MS
+
+
+def days_forgotten(first: date, now_ms: int) -> bool:
+    """Whether figures of days from `first` on are too old to be kept."""
+    return first.isoformat() < _utc_day(now_ms - DAYS_KEPT_MS)
+
+
 def _utc_day(t_ms: int) -> str:
     return day_of(max(0, t_ms), "UTC").isoformat()
 

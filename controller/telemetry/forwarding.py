@@ -43,6 +43,8 @@ SLOTS_AT_ONCE: Final = 12
 """Slots of one round, so that a lease outlives it."""
 LONGEST_WAIT_S: Final = 300.0
 AGAIN: Final = frozenset({408, 425, 429})
+WORDS_AT_MOST: Final = 200
+"""Octets of a refusal that are kept."""
 
 
 class RemoteWriter:
@@ -142,22 +144,36 @@ class RemoteWriter:
             "Content-Encoding": "snappy",
             "X-Prometheus-Remote-Write-Version": "0.1.0",
             "User-Agent": "kajitori",
+            "Accept-Encoding": "identity",
         }
-        if self._settings.remote_write_token_file is not None:
-            headers["Authorization"] = (
-                f"Bearer {await asyncio.to_thread(_token, self._settings.remote_write_token_file)}"
-            )
         try:
-            async with asyncio.timeout(self._settings.timeout_s):
-                answer = await client.post(self._settings.remote_write_url, content=body, headers=headers)
+            if self._settings.remote_write_token_file is not None:
+                token = await asyncio.to_thread(_token, self._settings.remote_write_token_file)
+                headers["Authorization"] = f"Bearer {token}"
+            async with (
+                asyncio.timeout(self._settings.timeout_s),
+                client.stream("POST", self._settings.remote_write_url, content=body, headers=headers) as answer,
+            ):
+                if answer.is_success:  # whatever else it says is of no interest
+                    return None
+                said = await _beginning(answer)
         except (httpx.TransportError, TimeoutError) as error:
             return _Failed(f"no answer: {type(error).__name__}", again=True)
-        if answer.is_success:
-            return None
+        except BadInput as error:  # the file may be back at the next try
+            return _Failed(error.message, again=True)
         return _Failed(
-            f"answered {answer.status_code}: {answer.text[:200]}",
-            again=answer.status_code >= 500 or answer.status_code in AGAIN,
+            f"answered {answer.status_code}: {said}", again=answer.status_code >= 500 or answer.status_code in AGAIN
         )
+
+
+async def _beginning(answer: httpx.Response) -> str:
+    """The first words of an answer, however long it is."""
+    found = b""
+    async for some in answer.aiter_raw():
+        found += some
+        if len(found) >= WORDS_AT_MOST:
+            break
+    return found[:WORDS_AT_MOST].decode("utf-8", "replace")
 
 
 class _Failed:

@@ -221,6 +221,15 @@ def test_links_of_different_state_read_differently() -> None:
     assert len(seen) == 9
 
 
+def test_a_congested_link_without_a_proposal_is_not_sent_to_one() -> None:
+    hot = LinkFacts("E-1 ge0", 3, NOW_MS, 30, False, "line", "100 Mbit/s")
+    assert "why nothing is proposed" in explain_link(hot).next_action
+    assert explain_link(replace(hot, proposal="4")).next_action == "Review proposal 4."
+    ordered = explain_link(replace(hot, ordered="4"))
+    assert "proposal 4 was accepted" in ordered.summary
+    assert ordered.next_action.startswith("Carry out")
+
+
 def test_an_identity_in_two_places_is_told_by_its_word_its_sources_and_the_rule() -> None:
     facts = replace(next(f for f in reachable() if f.life == "in-service" and f.path == "arms"), heard=HEARD[0])
     explanation = explain_adapter(facts, NOW_MS)

@@ -70,7 +70,7 @@ def test_the_text_says_where_since_when_at_which_hour_how_sure_how_fast_and_how_
         "100 % of 100.0 Mbit/s). Busy hour 20:00–21:00: 88 % (14-day median), above 85 % on 7 of the last 7 measured "
         "days. 95th percentile of the last 28 days 83.1 Mbit/s to 83.4 Mbit/s (coverage 100.0 %, grade A). At the "
         "present growth (0.9 Mbit/s per week, Z = 4.1) 85 % is reached on 2026-08-06 (80 % interval 2026-07-01 to "
-        "2026-10-02). Recommended: a line of 200.0 Mbit/s; the router's published figure is not the limit; the model "
+        "2026-10-02). Recommended: a line of 200.0 Mbit/s; the router's figure is not the limit; the model "
         "can stay. Back-test: of 20 such warnings on comparable links 15 came true, median 41 days ahead."
     )
     japanese = sentence_ja(FACTS)

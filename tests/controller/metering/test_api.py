@@ -30,7 +30,8 @@ from inventory.backtest import Record
 from inventory.errors import BadInput
 from inventory.links import Direction
 from inventory.periods import TOKYO, day_of
-from tests.controller.metering.conftest import Place
+from tests.controller.metering.conftest import DAY_MS, Place
+from tests.controller.metering.reporting import ON_SQLITE, metered
 
 BUSY = Profile(seed=3, kind="office", capacity_bps=100_000_000, busy_share=0.97, bursts=False)
 STRANGE = "E-999999"
@@ -96,6 +97,13 @@ async def test_from_an_import_to_a_flag_a_proposal_and_a_report(api: httpx.Async
         f"/proposals/{draft['id']}/state", json={"state": "accepted"}, headers={"If-Match": seen.headers["ETag"]}
     )
     assert (stale.status_code, stale.json()["code"]) == (412, "stale-version")
+    version = {"If-Match": sent.headers["ETag"]}
+    backwards = await api.put(f"/proposals/{draft['id']}/state", json={"state": "sent"}, headers=version)
+    assert "accepted, declined, expired, superseded" in backwards.json()["next_step"]
+    agreed = await api.put(f"/proposals/{draft['id']}/state", json={"state": "accepted"}, headers=version)
+    assert agreed.json()["state"] == "accepted"
+    told = (await api.get(f"/links/{place.link.id}/explain")).json()
+    assert told["next_action"].startswith(f"Carry out what proposal {draft['id']} was accepted for")
 
     day = day_of(place.today_ms(1), TOKYO).isoformat()
     made = await api.post("/reports", json={"contractor": f"K-{place.contractor_id}", "period": "day", "day": day})
@@ -339,7 +347,7 @@ async def test_what_a_router_is_judged_by_is_told_in_packets_and_what_a_line_is_
     await place.metering.tick()
     before = (await api.get(f"/links/{place.link.id}/explain")).json()
     assert "judged against 100 Mbit/s down, 100 Mbit/s up (line)" in before["summary"]
-    assert "kajitori proposal check" in before["next_action"], "there is no draft to look at yet"
+    assert "kajitori proposal check" in before["next_action"]
 
     figure = {"model": "seil-x4", "packets_per_s": 100_000, "source": "laboratory"}
     assert (await api.post("/model-figures", json=figure)).status_code == 201
@@ -362,3 +370,20 @@ async def test_what_a_router_is_judged_by_is_told_in_packets_and_what_a_line_is_
     await place.metering.tick()
     after = (await api.get(f"/links/{place.link.id}/explain")).json()
     assert "judged against 60 % of 100,000 packets/s, in and out together (model)" in after["summary"]
+
+
+@ON_SQLITE
+async def test_a_percentile_of_days_whose_slots_are_forgotten_is_refused_and_not_that_of_the_rest(
+    api: httpx.AsyncClient, place: Place
+) -> None:
+    await metered(place, 3)
+    days = [day_of(place.today_ms(ago), TOKYO) for ago in (3, 2, 0)]
+    begin_ms = place.today_ms(2) // DAY_MS * DAY_MS
+    place.clock.advance((begin_ms + 400 * DAY_MS - place.clock.now_ms()) / 1000)
+    await place.metering.tick()
+    query = {"first": days[0].isoformat(), "after": days[2].isoformat()}
+    refused = await api.get(f"/links/{place.link.id}/p95", params=query)
+    assert (refused.status_code, refused.json()["field"]) == (422, "first")
+    assert "400 days" in refused.json()["next_step"]
+    kept = await api.get(f"/links/{place.link.id}/p95", params=query | {"first": days[1].isoformat()})
+    assert kept.json()["n"] == 2 * 288

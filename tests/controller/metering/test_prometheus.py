@@ -141,6 +141,34 @@ async def test_a_slot_that_is_refused_for_good_is_left_out_and_the_next_one_goes
         assert (await state(place)).gap_slots == 1
 
 
+@ON_SQLITE
+async def test_a_refusal_without_end_is_cut_and_a_missing_token_is_told(place: Place, tmp_path: Path) -> None:
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 400 no\r\nContent-Length: 1000000000000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"no " * 10_000)
+                await writer.drain()
+        writer.close()
+
+    await begun(place)
+    server = await asyncio.start_server(endless, "127.0.0.1", 0)
+    try:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        sending = writer(place, url)
+        await sending.round()
+        place.clock.advance(300)
+        await sending.round()
+        assert (await state(place)).last_failure == f"answered 400: {'no ' * 66}no"
+    finally:
+        server.close()
+    place.clock.advance(300)
+    settings = MetricsSettings(remote_write_url=url, remote_write_token_file=tmp_path / "token")
+    assert await RemoteWriter(place.database, place.traffic, place.clock, settings, node="one").round() == 0
+    assert "token of remote write cannot be read" in str((await state(place)).last_failure)
+
+
 async def test_one_node_sends_and_another_takes_over(place: Place) -> None:
     await begun(place)
     async with listening(Receiver()) as url:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from controller.reports.csvfile import written
-from controller.reports.graphs import graph
+from controller.reports.graphs import INNER_WIDTH, LEFT, graph
 from controller.reports.service import ReportService
 from controller.store import reports
 from controller.store.scope import Scope
@@ -194,6 +194,13 @@ def test_a_graph_breaks_its_line_at_every_gap() -> None:
 def test_a_graph_hatches_hours_of_which_only_the_sum_is_known() -> None:
     found = drawn([5, 0, 0, 5], 0, 3_600_000, high=[5, 900, 900, 5], unmeasured=[1, 2])
     assert (found.count("<polyline"), found.count('class="gap"'), found.count('class="band"')) == (2, 1, 0)
+
+
+def test_a_band_is_as_wide_as_the_steps_that_are_uncertain() -> None:
+    found = drawn([300_000, 300_000, 300_000], 0, 300_000, high=[300_000, 600_000, 300_000])
+    (band,) = re.findall(r'class="band" points="([^"]*)"', found)
+    left = {float(point.partition(",")[0]) for point in band.split()}
+    assert left == {round(LEFT + third * INNER_WIDTH / 3, 2) for third in (1, 2)}
 
 
 def test_a_graph_names_its_rates_and_its_days_in_local_time() -> None:

@@ -1,4 +1,4 @@
-"""Mail goes to a server that can be trusted, or not at all: neither log-in nor message before that."""
+"""Reports go to a server that can be trusted, or not at all: neither log-in nor a word of them before that."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from controller.reports import mailing
-from controller.reports.sending import Outcome
+from controller.reports import mailing, webhooks
+from controller.reports.sending import Outcome, Parcel
 from controller.settings import MailSettings
+from controller.store.deliveries import Delivery, Recipient, Way
 
 HERE = "127.0.0.1"
 
@@ -140,3 +141,19 @@ async def test_a_server_without_starttls_is_not_spoken_to_in_clear_text(tmp_path
     assert tried.outcome is Outcome.FAILED
     assert "STARTTLS" in tried.said
     assert {"AUTH", "MAIL", "DATA"} & set(server.said) == set()
+
+
+async def test_a_webhook_whose_certificate_nobody_vouches_for_gets_nothing_and_the_record_says_why(
+    tmp_path: Path,
+) -> None:
+    context, _ = certified(tmp_path, HERE)
+    server = Server(context, at_once=True)
+    mine = Recipient(1, "daily", Way.WEBHOOK, "shown", (), signed=False, added_ms=0, removed_ms=None)
+    waiting = Delivery(1, "daily/day/2026-01-01", mine, "", False, "waiting", 0, 0, 0, None, "", ())
+    async with listening(server) as port:
+        url = f"https://{HERE}:{port}/hooks/4711"
+        tried = await webhooks.post(Parcel(waiting, b"{}", []), url, None, now_ms=0, timeout_s=20)
+    assert tried.outcome is Outcome.FAILED
+    assert "certificate" in tried.said.lower()
+    assert "4711" not in tried.said
+    assert server.said == []
