@@ -41,7 +41,7 @@ from inventory.contacts import ContactRecord
 from inventory.entitlement import Stop
 from inventory.explain import AdapterFacts, ConfigState, Contact, Explanation, Fact, Hearing, LinkFacts, Seat
 from inventory.incidents import Incident, IncidentKind
-from inventory.links import Capacity, Direction, Link
+from inventory.links import USED_PERCENT, Capacity, CapacityKind, Direction, Link
 from inventory.modules import Reported, WantedModule, differences
 from inventory.operations import Operation, OperationState, OperationStep
 from inventory.plans import ConfigVersion, JournalRow, Phase, Plan, PlanStanding, Push, PushState
@@ -331,9 +331,13 @@ async def _link_facts(tx: Tx, daemon: Daemon, scope: Scope, found: Link) -> Link
     known = [
         one
         for one in await link_rows.known_capacities(tx, found)
-        if _in_force(one, today) and (one.down_bps or one.up_bps)
+        if _in_force(one, today) and (one.down_bps or one.up_bps or one.packets_per_s)
     ]
-    judged_by = next((one for one in known if worst is not None and one.kind is worst.capacity_kind), None)
+    if found.speed_bps:
+        of_port = Capacity(CapacityKind.PORT, found.speed_bps, found.speed_bps, date.min)
+        # The device's figure first: it is named only where the device is what was judged.
+        known = sorted([of_port, *known], key=lambda one: one.kind is not CapacityKind.MODEL)
+    judged_by = next((one for one in reversed(known) if worst is not None and one.kind is worst.capacity_kind), None)
     capacity = judged_by or (known[-1] if known else None)
     open_ones = [
         one
@@ -374,7 +378,7 @@ async def _ordered(tx: Tx, scope: Scope, found: Link, capacity: Capacity | None,
     newest = max(accepted, key=lambda one: one.decided_ms or 0)
     before = newest.evidence["capacity"]
     rate = capacity.up_bps if newest.evidence["direction"] == Direction.UP else capacity.down_bps
-    same = (before["kind"], before["nominal_bps"]) == (capacity.kind.value, rate)
+    same = (before["kind"], before["nominal_bps"]) == (capacity.kind.value, rate or 0)
     return str(newest.id) if same else None
 
 
@@ -388,5 +392,9 @@ def _in_force(capacity: Capacity, today: date) -> bool:
 
 
 def _rate(capacity: Capacity) -> str:
+    if capacity.kind is CapacityKind.MODEL:
+        figures = [f"{capacity.down_bps / 1e6:g} Mbit/s"] if capacity.down_bps else []
+        figures += [f"{capacity.packets_per_s:,} packets/s"] if capacity.packets_per_s else []
+        return f"{USED_PERCENT[CapacityKind.MODEL]} % of {' and of '.join(figures)}, in and out together"
     down, up = (f"{rate / 1e6:g} Mbit/s" if rate else "unknown" for rate in (capacity.down_bps, capacity.up_bps))
     return f"{down} down, {up} up"

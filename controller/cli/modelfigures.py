@@ -10,7 +10,18 @@ from controller.cli.client import Json, at
 from controller.cli.options import ADMIN_KEY, HERE, AsJson, KeyFile, Url, api
 from controller.cli.output import show_json, show_table
 
-COLUMNS = ("model", "hardware", "forwarding_bps", "ipsec_bps", "inspected_bps", "ports", "offered", "origin", "source")
+COLUMNS = (
+    "model",
+    "hardware",
+    "forwarding_bps",
+    "ipsec_bps",
+    "inspected_bps",
+    "packets_per_s",
+    "ports",
+    "offered",
+    "origin",
+    "source",
+)
 
 
 def register(app: typer.Typer) -> None:

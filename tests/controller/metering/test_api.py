@@ -14,6 +14,7 @@ import httpx
 import pytest
 import typer
 import uvicorn
+from sqlalchemy import update
 from typer.testing import CliRunner
 
 from controller.api.app import build
@@ -23,6 +24,7 @@ from controller.reports.service import ReportService
 from controller.settings import Settings
 from controller.store import api_keys, backtests
 from controller.store.scope import By
+from controller.store.tables.inventory import adapters
 from drivers.simulator.traffic import Profile
 from inventory.backtest import Record
 from inventory.errors import BadInput
@@ -331,6 +333,43 @@ async def test_a_percentile_is_of_the_slots_in_service_as_in_the_report(api: htt
         same["n"],
         *(same["p95"][x] for x in ("low_bps", "high_bps")),
     )
+
+
+async def test_what_a_router_is_judged_by_is_told_in_packets_and_what_a_line_is_judged_by_is_not_the_routers(
+    api: httpx.AsyncClient, place: Place
+) -> None:
+    """Over REST alone: the figure is entered, the days before are judged anew, and explain names both figures."""
+    async with place.database.write() as tx:
+        await tx.execute(update(adapters).values(model="seil-x4", hardware="SEIL/X4"))
+    lines = [json.loads(line) for line in place.past(BUSY, 4).splitlines()]
+    told = [one | {"in_packets": one["in_octets"] // 90, "out_packets": one["out_octets"] // 90} for one in lines]
+    await api.post("/readings", content="\n".join(json.dumps(one) for one in told))
+    await place.metering.tick()
+    before = (await api.get(f"/links/{place.link.id}/explain")).json()
+    assert "judged against 100 Mbit/s down, 100 Mbit/s up (line)" in before["summary"]
+    assert "kajitori proposal check" in before["next_action"]
+
+    figure = {"model": "seil-x4", "packets_per_s": 100_000, "source": "laboratory"}
+    assert (await api.post("/model-figures", json=figure)).status_code == 201
+    await place.metering.tick()
+    found = (await api.get(f"/links/{place.link.id}/congestion")).json()
+    (device,) = [one for one in found["levels"] if one["direction"] == "device"]
+    assert (device["level"], [one["cause"] for one in device["causes"]]) == (2, ["packets"])
+    (listed,) = [one for one in (await api.get(f"/links/{place.link.id}/capacities")).json() if one["kind"] == "model"]
+    assert (listed["down_bps"], listed["packets_per_s"]) == (None, 100_000)
+    day = day_of(place.today_ms(1), TOKYO)
+    query = {"first": day.isoformat(), "after": (day + timedelta(days=1)).isoformat()}
+    days = (await api.get(f"/links/{place.link.id}/days", params=query)).json()
+    (shown,) = [one for one in days if one["direction"] == "device"]
+    assert (shown["capacity_bps"], shown["capacity_pps"], shown["busy_util"]) == (None, 60_000, None)
+    assert shown["packet_util"] > 1
+    for one in days:
+        assert (one["packet_util"] is None) == (one["direction"] != "device")
+    line_rate = {"kind": "line", "down_bps": 10**9, "up_bps": 10**9, "valid_from": "2025-01-01", "reason": "upgrade"}
+    assert (await api.post(f"/links/{place.link.id}/capacities", json=line_rate)).status_code == 201
+    await place.metering.tick()
+    after = (await api.get(f"/links/{place.link.id}/explain")).json()
+    assert "judged against 60 % of 100,000 packets/s, in and out together (model)" in after["summary"]
 
 
 @ON_SQLITE

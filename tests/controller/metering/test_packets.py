@@ -162,7 +162,8 @@ async def test_a_router_that_small_packets_fill_gets_a_model_with_more_of_them_a
     (draft,) = await place.metering.draft_proposals()
     assert (draft.kind, draft.model, draft.reason) == ("model", "C1111-8P", "level")
     for said in (
-        "judged against 30,000 packets/s (published figure of the model, 60 % of 50,000 packets/s)",
+        "judged against 30,000 packets/s (",
+        "60 % of 50,000 packets/s).",
         "Busiest hour of packets: 110 % (14-day median), above 85 % on 7 of the last 7 measured days.",
         "Mbit/s and 33,000 packets/s through the device",
     ):
