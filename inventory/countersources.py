@@ -107,11 +107,12 @@ _WORDS: Final = {
     SourceState.OK: ("its counters are read", ""),
     SourceState.SILENT: (
         "the agent does not answer",
-        "Check address, access list and that the agent is on; an agent is silent to a wrong community too.",
+        "Check address, access list and that the agent is on; an agent is silent to a wrong community too, and to a "
+        "privacy password that was changed.",
     ),
     SourceState.REFUSED: (
-        "the agent refuses the credential, or shows another certificate than the recorded one; it is asked again when "
-        "the credential is changed, or in an hour",
+        "the agent refuses the credential, is silent to its privacy only, or shows another certificate than the "
+        "recorded one; it is asked again when the credential is changed, or in an hour",
         "Compare user, protocols, passwords and the certificate's fingerprint with the device's.",
     ),
     SourceState.LYING: (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -380,7 +381,7 @@ def encode(day: SlotDay) -> bytes:
                     [p.t0_ms, p.t1_ms, p.octets_min, p.octets_max, p.flag.value, sorted(p.marks)] for p in d.pending
                 ],
                 "marks": _runs(d.marks),
-                **({"packets": d.packets} if d.packets else {}),
+                **({"packets": packed_counts(d.packets)} if d.packets else {}),
                 **({"drops": _runs(d.drops)} if d.drops else {}),
                 **({"errors": _runs(d.errors)} if d.errors else {}),
             }
@@ -388,6 +389,19 @@ def encode(day: SlotDay) -> bytes:
         ],
     }
     return struct.pack("<Bc", FORMAT, width.encode()) + struct.pack(f"<{2 * SLOTS}{width}", *counts) + tail_text(rest)
+
+
+def packed_counts(values: Sequence[int]) -> str:
+    """A count for each slot in few characters: its width (`I` 32, `Q` 64 bit), then base64. It is read often."""
+    width = "I" if max(values) < 1 << 32 else "Q"
+    return width + b2a_base64(struct.pack(f"<{SLOTS}{width}", *values), newline=False).decode()
+
+
+def unpacked_counts(kept: str | Sequence[int]) -> list[int]:
+    """The counts again; days that older versions wrote hold them as numbers."""
+    if not isinstance(kept, str):
+        return list(kept)
+    return list(struct.unpack(f"<{SLOTS}{kept[0]}", a2b_base64(kept[1:])))
 
 
 def tail_text(rest: Mapping[str, object]) -> bytes:
@@ -427,7 +441,8 @@ def part_digest(start_ms: int, blob: bytes, begin_ms: int, end_ms: int) -> bytes
         upper = max([end, *(p[1] - start_ms for p in pending)])
         spans = [(max(a, lower), min(b, upper)) for a, b in one["spans"] if a < upper and lower < b]
         marks, drops = (_slice(one.get(name, ()), first, after) for name in ("marks", "drops"))
-        found.update(repr((spans, pending, marks, drops, one.get("packets", [])[first:after])).encode())
+        packets = unpacked_counts(one.get("packets", ()))[first:after]
+        found.update(repr((spans, pending, marks, drops, packets)).encode())
         if "errors" in one:
             found.update(repr(_slice(one["errors"], first, after)).encode())
     return found.digest()
@@ -460,7 +475,7 @@ def decode(start_ms: int, blob: bytes) -> SlotDay:
                 for t0, t1, low, high, flag, marks in kept["pending"]
             ],
             [bits for bits, count in kept["marks"] for _ in range(count)],
-            list(kept.get("packets", ())),
+            unpacked_counts(kept.get("packets", ())),
             [drops for drops, count in kept.get("drops", ()) for _ in range(count)],
             [errors for errors, count in kept.get("errors", ()) for _ in range(count)],
         )

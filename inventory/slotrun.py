@@ -8,13 +8,25 @@ not made anew. Everything else goes through `slotday.add`; what both do is the s
 from __future__ import annotations
 
 import json
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import Any, Final
 
 from inventory.counters import Flag
-from inventory.slotday import DAY_MS, HEAD_BYTES, SLOTS, SlotDay, bit_of, encode, layout_of, tail_text
+from inventory.slotday import (
+    DAY_MS,
+    HEAD_BYTES,
+    SLOTS,
+    SlotDay,
+    bit_of,
+    encode,
+    layout_of,
+    packed_counts,
+    tail_text,
+    unpacked_counts,
+)
 from inventory.timeslots import SLOT_MS
 
 _MEASURED: Final = bit_of(Flag.MEASURED)
@@ -196,16 +208,38 @@ def _extend(runs: list[list[int]], value: int, count: int) -> None:
 
 
 def _packets(direction: dict[str, Any], packets: Mapping[int, int], first: int) -> None:
-    for slot, passed in packets.items():
-        if 0 <= slot - first < SLOTS:
-            if "packets" not in direction:
-                direction["packets"] = [0] * SLOTS
-            direction["packets"][slot - first] += passed
+    inside = [(slot - first, passed) for slot, passed in packets.items() if 0 <= slot - first < SLOTS]
+    if not inside:
+        return
+    kept = direction.get("packets") or _NO_PACKETS
+    if isinstance(kept, str):
+        count, counts = _COUNT[4 if kept[0] == "I" else 8], bytearray(a2b_base64(kept[1:]))
+        if _all_added(counts, inside, count):
+            direction["packets"] = kept[0] + b2a_base64(counts, newline=False).decode()
+            return
+    values = unpacked_counts(kept)
+    for index, passed in inside:
+        values[index] += passed
+    direction["packets"] = packed_counts(values)
+
+
+def _all_added(counts: bytearray, amounts: Iterable[tuple[int, int]], count: Struct) -> bool:
+    """Whether each count has room for what was added to it; where one has not, some were added."""
+    largest = (1 << 8 * count.size) - 1
+    for index, amount in amounts:
+        total = count.unpack_from(counts, index * count.size)[0] + amount
+        if total > largest:
+            return False
+        count.pack_into(counts, index * count.size, total)
+    return True
 
 
 def _drops(out: dict[str, Any], thrown: Mapping[int, int], first: int) -> None:
     inside = {slot - first: amount for slot, amount in thrown.items() if 0 <= slot - first < SLOTS}
-    if not inside or ("drops" in out and not any(inside.values())):
+    if not inside:
+        return
+    if not any(inside.values()):
+        out.setdefault("drops", [[0, SLOTS]])
         return
     drops = [value for value, count in out.get("drops", ((0, SLOTS),)) for _ in range(count)]
     for index, amount in inside.items():
@@ -216,5 +250,6 @@ def _drops(out: dict[str, Any], thrown: Mapping[int, int], first: int) -> None:
     out["drops"] = runs
 
 
+_NO_PACKETS: Final = packed_counts([0] * SLOTS)
 _EMPTY: Final = encode(SlotDay.empty(0))
 """A day without any reading; where it begins does not show in it."""

@@ -88,9 +88,11 @@ class _PlainClient(asyncssh.SSHClientConnection):
     _heard_s = 0.0
     _sending: _Keys | None = None
     _receiving: _Keys | None = None
+    is_short = False
+    """Whether it has a channel of ours: to look into packets for others would be for nothing."""
 
     def _recv_data(self) -> None:
-        if self._auth_final and self._transport is not None and self._decompressor is None:
+        if self.is_short and self._auth_final and self._transport is not None and self._decompressor is None:
             keys = self._receiving = _keys_of(self._recv_encryption, self._receiving)
             if keys is not None and self._recv_handler == self._recv_pkthdr:
                 self._inpbuf = self._taken(self._inpbuf, keys)
@@ -233,6 +235,9 @@ def make_plain(connection: asyncssh.SSHClientConnection) -> None:
 def make_plain_channel(channel: asyncssh.SSHClientChannel[bytes]) -> None:
     """To be called when the channel is made, before its first octets."""
     channel.__class__ = _PlainChannel
+    connection = channel.get_connection()
+    if isinstance(connection, _PlainClient):
+        connection.is_short = True
 
 
 async def connect(

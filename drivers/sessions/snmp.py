@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Sized
-from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import Final, Literal, NoReturn, TypeVar
 
 from gufo.snmp import SnmpAuthError, SnmpError, SnmpVersion, User
 from gufo.snmp.aio import SnmpSession
@@ -112,6 +112,8 @@ class SnmpReader:
         self._index: dict[str, tuple[int, str]] = {}
         """Index and the column that names it, by name."""
         self._bits: Literal[32, 64] | None = None
+        self._answered = False
+        """Whether it ever answered this credential: then a lost datagram is no wrong password."""
 
     async def names(self) -> list[str]:
         """Names of the agent's interfaces. Raises as `read` does."""
@@ -258,7 +260,9 @@ class SnmpReader:
         for _ in range(target.attempts):
             try:
                 async with self._session() as session:
-                    return await ask(session)
+                    told = await ask(session)
+                    self._answered = True
+                    return told
             except SnmpAuthError:
                 raise AuthenticationFailed(
                     f"the SNMP agent {target.host}:{target.port} refused the user or its keys",
@@ -269,20 +273,52 @@ class SnmpReader:
                 reason = "no answer"
             except (OSError, SnmpError) as error:
                 reason = type(error).__name__
+        if reason == "no answer" and await self._answers_without_privacy():
+            self._tell_of_privacy()
         raise Unreachable(
             f"the SNMP agent {target.host}:{target.port} gave no counters after {target.attempts} attempts: {reason}",
             step="read counters",
             next_step="Check the address, the community and that the agent is on; a wrong community gets no answer.",
         )
 
-    def _session(self) -> SnmpSession:
+    async def _answers_without_privacy(self) -> bool:
+        """Whether an agent that is silent to what is encrypted answers the same user in clear, be it with a refusal.
+
+        Agents drop what they cannot make sense of once it is decrypted (net-snmp), and an unknown user or a wrong
+        authentication is told by a report (RFC 3414 §3.2). All that is asked is how long it is up; it must answer
+        each time, so that datagrams that are lost are no wrong password.
+        """
+        user = self._target.user
+        if user is None or user.privacy is None:
+            return False
+        for _ in range(self._target.attempts):
+            try:
+                async with self._session(replace(user, privacy=None, privacy_password=None)) as session:
+                    await session.get(UPTIME)
+            except (TimeoutError, OSError):
+                return False
+            except SnmpError:
+                continue
+        return True
+
+    def _tell_of_privacy(self) -> NoReturn:
+        target, step = self._target, "read counters"
+        said = f"the SNMP agent {target.host}:{target.port} answers the user without privacy and is silent with it"
+        next_step = "Compare the privacy protocol and password with the device's."
+        if self._answered:
+            raise Unreachable(f"{said}, which it was not before", step=step, next_step=next_step)
+        raise AuthenticationFailed(
+            f"{said}: the privacy password or protocol is not the device's", step=step, next_step=next_step
+        )
+
+    def _session(self, user: SnmpUser | None = None) -> SnmpSession:
         target = self._target
         if target.user is not None:
             return SnmpSession(
                 addr=target.host,
                 port=target.port,
                 version=SnmpVersion.v3,
-                user=_user(target.user),
+                user=_user(user or target.user),
                 timeout=target.timeout_s,
             )
         assert target.community is not None

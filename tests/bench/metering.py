@@ -29,10 +29,14 @@ from controller.store.traffic import Kept, TrafficDatabase
 from drivers.sessions.snmp import (
     DISCONTINUITY,
     IN_64,
+    IN_ERRORS,
+    IN_PACKETS_64,
+    LAST_CHANGE,
     NAME,
     OPERATION,
     OUT_64,
     OUT_DROPS,
+    OUT_ERRORS,
     OUT_PACKETS_64,
     SPEED_BPS,
     SPEED_MBPS,
@@ -48,7 +52,10 @@ from tests import snmpd
 from tests.bench.figure import Figure
 from tests.bench.processes import Child, cores
 
-COLUMNS = (IN_64, OUT_64, OUT_PACKETS_64, SPEED_MBPS, SPEED_BPS, DISCONTINUITY, OPERATION, OUT_DROPS)
+COLUMNS = (
+    *(IN_64, OUT_64, IN_PACKETS_64, OUT_PACKETS_64, SPEED_MBPS, SPEED_BPS, DISCONTINUITY, OPERATION),
+    *(LAST_CHANGE, OUT_DROPS, IN_ERRORS, OUT_ERRORS),
+)
 """What a poll asks for; the bare library is asked for the same."""
 
 MONTH_DAYS = 31

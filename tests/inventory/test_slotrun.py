@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.counters import MEASURED_MAX_MS, Flag, Increment
-from inventory.slotday import DAY_MS, SlotDay, add, decode, encode
+from inventory.slotday import (
+    DAY_MS,
+    HEAD_BYTES,
+    SLOTS,
+    SlotDay,
+    add,
+    decode,
+    encode,
+    part_digest,
+    tail_text,
+    unpacked_counts,
+)
 from inventory.slotrun import Counted, lengthened, run_of
 from inventory.timeslots import SLOT_MS
 
@@ -20,7 +33,7 @@ pairs = st.tuples(
     st.integers(1, MEASURED_MAX_MS),
     counts,
     counts,
-    st.tuples(*(st.one_of(st.none(), st.integers(0, most)) for most in (9_000, 40, 9_000))),
+    st.tuples(*(st.one_of(st.none(), st.integers(0, most)) for most in (1 << 33, 40, 9_000))),
     st.booleans(),
 )
 stretches = st.tuples(st.integers(0, 3 * SLOT_MS), st.lists(pairs, min_size=1, max_size=12))
@@ -97,6 +110,24 @@ def test_what_is_uncertain_before_a_run_stays_and_what_it_would_narrow_goes_the_
     assert decode(MIDNIGHT, longer).into.pending == [uncertain]
     inside = run_of([Counted(MIDNIGHT + 500_000, MIDNIGHT + 560_000, 70, 7)])
     assert lengthened(blob, MIDNIGHT, inside, "snmp") is None
+
+
+def test_packets_that_an_older_version_kept_as_numbers_are_read_and_added_to() -> None:
+    told = Counted(MIDNIGHT, MIDNIGHT + 60_000, 1, 1, 5, 0, 7)
+    blob = lengthened(None, MIDNIGHT, run_of([told]), "snmp")
+    assert blob is not None
+    head, tail = blob[: HEAD_BYTES + 2 * SLOTS * 4], json.loads(blob[HEAD_BYTES + 2 * SLOTS * 4 :])
+    for direction in tail["directions"]:
+        direction["packets"] = unpacked_counts(direction["packets"])
+    old = head + tail_text(tail)
+    assert decode(MIDNIGHT, old) == decode(MIDNIGHT, blob)
+    assert part_digest(MIDNIGHT, old, MIDNIGHT, MIDNIGHT + DAY_MS) == part_digest(
+        MIDNIGHT, blob, MIDNIGHT, MIDNIGHT + DAY_MS
+    )
+    more = run_of([Counted(MIDNIGHT + 60_000, MIDNIGHT + 120_000, 1, 1, 50, 0, 70)])
+    assert lengthened(old, MIDNIGHT, more, "snmp") == lengthened(blob, MIDNIGHT, more, "snmp")
+    day = decode(MIDNIGHT, lengthened(old, MIDNIGHT, more, "snmp") or b"")
+    assert (day.into.packets[0], day.out.packets[0]) == (77, 55)
 
 
 def test_time_that_is_backed_already_goes_the_long_way() -> None:

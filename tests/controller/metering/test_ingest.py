@@ -6,8 +6,10 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from controller.metering import ingest
 from controller.metering.ingest import Ingestor, Interface
@@ -202,3 +204,64 @@ async def test_whoever_stops_waits_for_the_fold_that_is_under_way(place: Place) 
         days = await rows.slot_days_of(tx, [(number, start_ms - start_ms % DAY_MS) for number in ids.values()])
     assert {sum(kept.day.into.known) for kept in days.values()} == {5_000}
     assert len(days) == len(fleet)
+
+
+async def test_many_readings_at_once_are_kept_as_they_are_and_the_first_copy_stays(place: Place) -> None:
+    """Whatever stands in a word, a number at its bound, or nothing; PostgreSQL gets them as arrays."""
+    words = ['a"b', "c\\d", "{e,f}", "NULL", "", "a b", "計", "%s", "'"]
+    told = [
+        Kept(
+            1_000 * number,
+            (1 << 64) - 1 - number,
+            number,
+            words[number % len(words)],
+            uptime_cs=None if number % 2 else number,
+            in_packets=(1 << 64) - 1 if number % 3 else None,
+        )
+        for number in range(60)
+    ]
+    async with place.traffic.write() as tx:
+        await rows.add_interfaces(tx, [(1, "ge0")])
+        (number,) = (await rows.interface_ids(tx, [(1, "ge0")])).values()
+        copies = [replace(one, out_octets=7) for one in told]
+        for some in (told, copies):
+            await rows.keep_readings(tx, [rows.reading_row(number, one) for one in some])
+        kept = await rows.readings_at(tx, number, [one.t_ms for one in told])
+    assert sorted(kept, key=lambda one: one.t_ms) == told
+
+
+ON_POSTGRES = pytest.mark.parametrize(
+    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+
+
+def rows_read(plan: Mapping[str, Any], table: str) -> int:
+    """Rows that a plan took out of a table, by what PostgreSQL counted while it ran."""
+    mine = plan["Actual Rows"] * plan["Actual Loops"] if plan.get("Relation Name") == table else 0
+    return round(mine) + sum(rows_read(below, table) for below in plan.get("Plans", ()))
+
+
+@ON_POSTGRES
+async def test_the_newest_readings_are_found_without_reading_those_of_two_days(place: Place) -> None:
+    """Each batch asks for them, wherever nodes share PostgreSQL."""
+    interfaces, each = 20, 2_000
+    asked: list[tuple[str, Any]] = []
+    async with place.traffic.write() as tx:
+        await rows.add_interfaces(tx, [(number, "ge0") for number in range(interfaces)])
+        ids = (await rows.interface_ids(tx, [(number, "ge0") for number in range(interfaces)])).values()
+        await tx.exec_driver_sql(
+            "INSERT INTO traffic.readings (interface_id, t_ms, in_octets, out_octets, rates, counter_bits, "
+            "clock_stepped, source) SELECT i.id, n * 60000, n, n, 0, 64, 0, 'snmp' FROM traffic.interfaces i, "
+            f"generate_series(1, {each}) n"
+        )
+
+        def heard(_c: object, _cursor: object, statement: str, values: object, *_: object) -> None:
+            asked.append((statement, values))
+
+        event.listen(tx.sync_connection, "before_cursor_execute", heard)
+        found = await rows.newest_readings(tx, list(ids)[:10])
+        event.remove(tx.sync_connection, "before_cursor_execute", heard)
+        ((statement, values),) = asked
+        (told,) = (await tx.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values)).one()
+    assert [[one.t_ms for one in kept] for kept in found.values()] == [[(each - 1) * 60_000, each * 60_000]] * 10
+    assert rows_read(told[0]["Plan"], "readings") == 2 * 10

@@ -162,14 +162,45 @@ async def test_a_user_of_version_3_reads_the_same_with_authentication_and_privac
 
 
 @pytest.mark.parametrize(
-    ("password", "privacy"), [("another-password", PRIVACY), (PASSWORD, "another-privacy")], ids=["auth", "privacy"]
+    ("password", "privacy", "said"),
+    [
+        ("another-password", PRIVACY, "refused the user or its keys"),
+        (PASSWORD, "another-privacy", "without privacy and is silent with it: the privacy password or protocol"),
+    ],
+    ids=["auth", "privacy"],
 )
 async def test_a_wrong_password_of_version_3_is_told_and_the_password_is_not_in_the_error(
-    agent: snmpd.Agent, password: str, privacy: str
+    agent: snmpd.Agent, password: str, privacy: str, said: str
 ) -> None:
-    with pytest.raises((AuthenticationFailed, Unreachable)) as failed:
+    with pytest.raises(AuthenticationFailed) as failed:
         await SnmpReader(as_user(agent, password, privacy), lambda: 1).read(["lo"])
+    assert said in failed.value.message
     assert "another" not in f"{failed.value!r} {failed.value.message} {failed.value.facts}"
+
+
+async def test_a_privacy_that_fits_no_more_is_named_also_where_the_agent_wants_privacy_and_never_after_mere_loss(
+    agent: snmpd.Agent,
+) -> None:
+    """An agent that read well with these passwords is not left alone for an hour because it fell silent."""
+    settings = agent.home / "snmpd.conf"
+    before = settings.read_text()
+    other_protocol = replace(as_user(agent), user=replace(as_user(agent).user or SnmpUser(""), privacy="des"))
+    reader = SnmpReader(as_user(agent), lambda: 1)
+    await reader.read(["lo"])
+    try:
+        settings.write_text(before.replace("rouser reader auth", "rouser reader priv"))
+        agent.restart()
+        with pytest.raises(AuthenticationFailed, match="without privacy"):
+            await SnmpReader(other_protocol, lambda: 1).read(["lo"])
+        reader._target = other_protocol
+        with pytest.raises(Unreachable, match="without privacy and is silent with it, which it was not before"):
+            await reader.read(["lo"])
+    finally:
+        settings.write_text(before)
+        agent.restart()
+    gone = replace(as_user(agent), port=_closed_port(), timeout_s=0.1)
+    with pytest.raises(Unreachable, match="no counters after"):
+        await SnmpReader(gone, lambda: 1).read(["lo"])
 
 
 async def test_a_user_without_the_authentication_that_the_agent_wants_is_refused_and_not_without_interfaces(
