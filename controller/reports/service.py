@@ -11,7 +11,6 @@ from pathlib import Path
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]  # ships no types
-from sqlalchemy.exc import SQLAlchemyError
 
 from controller.clock import Clock
 from controller.metering.dayclose import FINAL_AFTER_MS
@@ -147,7 +146,8 @@ class ReportService:
         """One report that fails stops no other; its failure is kept with its run."""
         try:
             return await self._make(EVERYTHING, key)
-        except (FleetError, OSError, SQLAlchemyError):
+        except Exception:  # a defect of ours, too, concerns this report alone
+            log.exception("a report was not made", report=key)
             async with self._database.read() as tx:
                 return await reports.run(tx, EVERYTHING, key)
 
@@ -262,10 +262,10 @@ class ReportService:
             await self._metering.close_days()
             made, run = await self._as_of_its_claim(scope, run)
             names = await asyncio.to_thread(self._written, run, made)
-        except (FleetError, OSError, SQLAlchemyError) as error:
-            log.exception("report failed", report=key)
+        except Exception as error:
+            said = str(error) if isinstance(error, FleetError) else f"{type(error).__name__}: {error}"
             async with self._database.write() as tx:
-                await reports.fail(tx, run, str(error), now_ms=self._clock.now_ms())
+                await reports.fail(tx, run, said[:500], now_ms=self._clock.now_ms())
             raise
         finally:
             self._making.discard(key)
@@ -347,7 +347,7 @@ class ReportService:
             if _shows(run, touched):
                 try:
                     newest = await self._corrected(EVERYTHING, run)
-                except (FleetError, OSError, SQLAlchemyError):  # it stops no other, and the marks stay
+                except Exception:  # it stops no other, and the marks stay
                     log.exception("a correction was not made", report=run.key)
                     failed = True
                     continue

@@ -228,3 +228,27 @@ async def test_figures_of_which_a_part_of_the_slots_is_forgotten_stay_as_they_we
     await place.metering.rejudge(names, span.start_ms, place.clock.now_ms())
     await place.metering.tick()
     assert await figures() == before
+
+
+@ON_SQLITE
+async def test_a_report_that_cannot_be_written_for_a_fault_of_ours_stops_no_other(place: Place, tmp_path: Path) -> None:
+    await metered(place, 2)
+    made = service(place, tmp_path)
+    for name in ("broken", "whole"):
+        about = Subject(link_id=place.link.id)
+        await made.add_schedule(EVERYTHING, place.by(), Schedule(name, Period.DAY), about)
+    written = made._written
+
+    def faulty(run: ReportRun, one: Any) -> list[str]:
+        if run.schedule_id == "broken":
+            raise KeyError("a word of a newer template")
+        return written(run, one)
+
+    made._written = faulty  # type: ignore[method-assign,assignment]  # files newer than the process
+    next_day(place)
+    await made.tick()
+    assert {run.schedule_id: run.state for run in await known(place)} == {"broken": "failed", "whole": "final"}
+    made._written = written  # type: ignore[method-assign]  # it was started again
+    place.clock.advance(15 * 60)
+    (again,) = await made.tick()
+    assert (again.schedule_id, again.state) == ("broken", "final")
