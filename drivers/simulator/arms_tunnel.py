@@ -156,8 +156,12 @@ class Tunnel:
             left = self._runtime.faults.cut_to_device_after
             if left is not None and left <= len(octets):
                 # What came before the cut is worked on; a header that the cut splits is lost with it.
+                accepted: Started | None = None
                 with contextlib.suppress(BrokenStream):
-                    await self._take_all(octets[:left])
+                    accepted = await self._take_all(octets[:left])
+                if accepted is not None:  # it would have hung up by itself now
+                    self._cut("cut_to_device_after")
+                    return accepted
                 self._strike("cut_to_device_after")
             if left is not None:
                 self._runtime.faults.cut_to_device_after = left - len(octets)
@@ -356,6 +360,9 @@ class Tunnel:
         await self._stream.write(octets)
 
     def _strike(self, fault: str) -> None:
+        self._cut(fault)
+        raise LinkLost(f"fault {fault}")
+
+    def _cut(self, fault: str) -> None:
         self._runtime.faults.switch(fault, None)
         self._runtime.truth_log.note("cut", fault=fault)
-        raise LinkLost(f"fault {fault}")

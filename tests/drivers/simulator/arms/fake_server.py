@@ -87,6 +87,21 @@ class Request:
         return self.message.findtext(f".//{name}")
 
 
+def framed(inner: str) -> bytes:
+    """A message in one chunk, as it goes through a tunnel."""
+    body = f"<arms-message>{inner}</arms-message>".encode()
+    return b"%x;id=77;trail\r\n%s\r\n" % (len(body), body)
+
+
+def requesting(identity: str, kind: str, parameters: str = "", *, number: int | None = None) -> str:
+    """A request of the server's, without its frame."""
+    transaction = f"<transaction-id>{number}</transaction-id>" if number else ""
+    return (
+        f'<arms-request type="{kind}"><distribution-id>{identity}</distribution-id>{transaction}'
+        f"<description>push</description><{kind}-request>{parameters}</{kind}-request></arms-request>"
+    )
+
+
 @dataclass(eq=False, slots=True)
 class TunnelPeer:
     """The server's end of one tunnel."""
@@ -126,15 +141,10 @@ class TunnelPeer:
         return message
 
     def send(self, inner: str) -> None:
-        body = f"<arms-message>{inner}</arms-message>".encode()
-        self.writer.write(b"%x;id=77;trail\r\n%s\r\n" % (len(body), body))
+        self.writer.write(framed(inner))
 
     def request(self, identity: str, kind: str, parameters: str = "", *, number: int | None = None) -> None:
-        transaction = f"<transaction-id>{number}</transaction-id>" if number else ""
-        self.send(
-            f'<arms-request type="{kind}"><distribution-id>{identity}</distribution-id>{transaction}'
-            f"<description>push</description><{kind}-request>{parameters}</{kind}-request></arms-request>"
-        )
+        self.send(requesting(identity, kind, parameters, number=number))
 
     def respond(self, kind: str, code: int = 100, *, number: str | None = None) -> None:
         transaction = f"<transaction-id>{number}</transaction-id>" if number else ""

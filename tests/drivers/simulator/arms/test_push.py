@@ -14,7 +14,7 @@ from drivers.simulator.control import ask_control
 from drivers.simulator.identity import AYAME, SA_W2, SEIL_X1, ArmsModel
 from inventory.errors import BadInput
 from tests.drivers.simulator.arms.conftest import Workshop
-from tests.drivers.simulator.arms.fake_server import FakeServer, TunnelPeer
+from tests.drivers.simulator.arms.fake_server import FakeServer, TunnelPeer, framed, requesting
 
 MODULE_0 = '<module id="0" version="5.66.0-0">SA-W2 5.66</module>'
 MODULE_1 = '<module id="1" version="0.0.0-0">update-firmware</module>'
@@ -463,6 +463,26 @@ async def test_a_tunnel_can_be_cut_after_any_byte_and_comes_back(
         tunnel = await server.tunnel()
         await tunnel.confirm(identity)
     await tunnel.ask(identity, "read-module-list")
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+async def test_a_push_that_arrived_before_the_line_broke_is_carried_out(
+    server: FakeServer, workshop: Workshop, missing: int
+) -> None:
+    """Accepted is accepted: it hangs up by itself now, applies, and reports on a new tunnel (§5.3)."""
+    device, tunnel, identity = await confirmed(server, workshop)
+    pushed = new_config("hostname: pushed\n")
+    octets = len(framed(requesting(identity, "configure-start", pushed)))
+    await device.set_fault("cut_to_device_after", octets - missing)
+    start = await tunnel.ask(identity, "configure-start", pushed)
+    assert start.findtext("result-code") == "100"
+    again = await server.tunnel()
+    done = await again.expect("configure-done")
+    assert (done.findtext("transaction-result"), device.running()) == ("100", "hostname: pushed\n")
+    assert device.ground_truth.count("cut") == 1
+    again.respond("configure-done", number=start.findtext("transaction-id"))
+    await again.confirm(identity)
+    assert not (await device.truth())["open_transactions"]
 
 
 async def test_the_server_cutting_a_header_over_two_records_loses_the_tunnel(
