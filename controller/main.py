@@ -392,7 +392,7 @@ class Daemon:
 
     async def _serve(self) -> None:
         from controller.api.app import build  # noqa: PLC0415 (the API imports this module for its types)
-        from controller.api.listening import CONNECTIONS_AT_MOST, bounded  # noqa: PLC0415 (only the API needs it)
+        from controller.api.listening import CONNECTIONS_AT_MOST, KEPT_S, bounded  # noqa: PLC0415 (only the API needs it)
 
         config = uvicorn.Config(
             build(self),
@@ -402,6 +402,7 @@ class Daemon:
             access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=5,
+            timeout_keep_alive=KEPT_S,
             http=bounded(self.clock.pace),
             limit_concurrency=CONNECTIONS_AT_MOST,
         )

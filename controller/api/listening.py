@@ -13,6 +13,9 @@ HEAD_S: Final = 15.0
 """From the connection, or the first octet of a further request, to the end of the head."""
 SHORTEST_S: Final = 5.0
 """What a client and this machine compute is not faster under a pace: no deadline of the API is pressed below this."""
+KEPT_S: Final = 75
+"""How long a connection stays open between requests: longer than clients (5 s) and proxies (60 s) keep theirs. Who
+closes first must be the one who sends, or a request meets a connection that is being closed (RFC 9112 §9.3.1)."""
 CONNECTIONS_AT_MOST: Final = 1000
 """More are answered 503."""
 

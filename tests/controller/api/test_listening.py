@@ -57,6 +57,18 @@ def test_a_request_after_another_on_the_same_connection_has_its_own_head(house: 
             ok(client.get("/adapters", headers={"X-Long": "y" * 30_000}))
 
 
+def test_a_client_that_keeps_its_connection_for_some_seconds_finds_it_open(line: socket.socket) -> None:
+    """Clients and proxies keep one for 5 s and more: closed by us in the moment they use it again, it is an error."""
+    request = b"GET /api/v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+    line.sendall(request)
+    assert line.recv(65_536).startswith(b"HTTP/1.1 404")
+    line.settimeout(6)
+    with pytest.raises(TimeoutError):
+        line.recv(65_536)
+    line.sendall(request)
+    assert line.recv(65_536).startswith(b"HTTP/1.1 404")
+
+
 @pytest.mark.parametrize(
     "body",
     [
