@@ -1,7 +1,8 @@
 """The engine port carried out by DBOS Transact (MIT part), see ADR on durable execution.
 
-One workflow, `push-<id>-<attempt>`, calls `advance` until the push is finished. Its file holds only that; it runs on
-the loop from which it was opened, beside the tunnels. No admin server, no telemetry, no connection but to the database.
+One workflow, `push-<id>-<attempt>`, calls `advance` until the push is finished; attempts that start together share one,
+`pushes-<…>`, because each costs as much as a third of what a push stores. Its file holds only that; it runs on the loop
+from which it was opened, beside the tunnels. No admin server, no telemetry, no connection but to the database.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable
+import uuid
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -21,13 +23,14 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, Serializer, SetWorkflowID, WorkflowStatus
 
 from controller.clock import SystemClock
-from controller.engine.port import Advance, Run
+from controller.engine.port import Advance, Attempt, Run
 from inventory.errors import Conflict
 
 APPLICATION: Final = "kajitori"
 VERSION: Final = "push-1"
 """Application version, set by hand: changed only when the envelope below can no longer carry on older work."""
 WORKFLOW: Final = "push"
+TOGETHER: Final = "pushes"
 _UNFINISHED: Final = ("PENDING", "ENQUEUED", "DELAYED")
 _PRUNE_BATCH: Final = 500
 _THREADS: Final = 2
@@ -54,10 +57,27 @@ class _JsonOnly(Serializer):
 class DbosEngine:
     """See `controller.engine.port.Engine`. At most one per process: the library keeps one instance."""
 
-    def __init__(self, database: sa.Engine, envelope: Callable[[int], Awaitable[str]]) -> None:
+    def __init__(self, database: sa.Engine, node_id: str, advance: Advance) -> None:
         self._database = database
-        self._envelope = envelope
+        self._node_id = node_id
+        self._advance = advance
         self._envelopes: set[asyncio.Task[Any]] = set()
+        self._running: dict[Attempt, asyncio.Task[Any] | None] = {}
+        """Those that are being started have no task yet."""
+        self._over: set[Attempt] = set()
+        """Attempts that ended here by a defect, or were cancelled alone."""
+        self._together: set[str] = set()
+        """Names of the workflows of several attempts that run here."""
+
+        async def push(push_id: int) -> str:
+            return await self._alone(push_id)
+
+        async def pushes(attempts: list[list[int]]) -> str:
+            return await self._all_of([(push_id, attempt) for push_id, attempt in attempts])
+
+        # The library keeps what it is told on the function itself, which a method does not allow.
+        self._one = DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)(push)
+        self._many = DBOS.workflow(name=TOGETHER, max_recovery_attempts=None)(pushes)
 
     @classmethod
     async def open(cls, url: str, *, node_id: str, advance: Advance, version: str = VERSION) -> DbosEngine:
@@ -88,50 +108,108 @@ class DbosEngine:
             "log_level": "WARNING",
             "max_executor_threads": _THREADS,
         }
-        engine: DbosEngine
-
-        async def push(push_id: int) -> str:
-            return await engine._advance_until_finished(push_id, advance)
-
         DBOS(config=config)
-        engine = cls(database, DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)(push))
+        engine = cls(database, node_id, advance)
         DBOS.launch()
         return engine
 
-    async def _advance_until_finished(self, push_id: int, advance: Advance) -> str:
-        task = asyncio.current_task()
-        assert task is not None
+    async def _alone(self, push_id: int) -> str:
+        task = _this_task()
         self._envelopes.add(task)
         try:
-            while not await advance(push_id):
-                pass
+            await self._advance_until_finished(_attempt_of(push_id, DBOS.workflow_id))
         finally:
             self._envelopes.discard(task)
         return "finished"
 
-    async def start(self, push_id: int, attempt: int) -> None:
+    async def _all_of(self, attempts: Sequence[Attempt]) -> str:
+        task, name = _this_task(), str(DBOS.workflow_id)
+        self._envelopes.add(task)
+        self._together.add(name)
+        try:
+            each = [asyncio.create_task(self._advance_until_finished(one)) for one in attempts]
+            # One that is cancelled or breaks leaves the others alone; the log has its defect.
+            await asyncio.gather(*each, return_exceptions=True)
+        finally:
+            self._together.discard(name)
+            self._envelopes.discard(task)
+        return "ended"
+
+    async def _advance_until_finished(self, attempt: Attempt) -> None:
+        self._running[attempt] = _this_task()
+        try:
+            while attempt not in self._over and not await self._advance(attempt[0]):
+                pass
+        except Exception:
+            self._over.add(attempt)
+            raise
+        finally:
+            self._running.pop(attempt, None)
+
+    async def start(self, attempts: Sequence[Attempt]) -> None:
         """See `Engine.start`."""
-        with SetWorkflowID(_name(push_id, attempt)):
-            await DBOS.start_workflow_async(self._envelope, push_id)  # type: ignore[arg-type] # wrapper keeps coroutine
+        new = [one for one in attempts if one not in self._running]
+        if len(new) == 1:
+            (push_id, attempt) = new[0]
+            with SetWorkflowID(_name(push_id, attempt)):
+                await DBOS.start_workflow_async(self._one, push_id)
+        elif new:
+            await self._start_together(new)
+
+    async def _start_together(self, attempts: Sequence[Attempt]) -> None:
+        self._running.update(dict.fromkeys(attempts))
+        try:
+            with SetWorkflowID(f"{TOGETHER}-{uuid.uuid4()}"):
+                await DBOS.start_workflow_async(self._many, [list(one) for one in attempts])
+        except BaseException:
+            for one in attempts:
+                if self._running.get(one) is None:
+                    self._running.pop(one, None)
+            raise
 
     async def cancel(self, push_id: int, attempt: int) -> None:
         """See `Engine.cancel`."""
-        await DBOS.cancel_workflow_async(_name(push_id, attempt))
+        shared = await self._shared(push_id, attempt)
+        if shared is None:
+            await DBOS.cancel_workflow_async(_name(push_id, attempt))
+        elif (push_id, attempt) in self._running:
+            self._over.add((push_id, attempt))
+            task = self._running[push_id, attempt]
+            if task is not None:
+                task.cancel()
+        else:
+            await DBOS.cancel_workflow_async(shared.workflow_id)  # whoever else it left behind is started anew
 
     async def status(self, push_id: int, attempt: int) -> Run:
         """See `Engine.status`."""
-        found = await _listed(workflow_ids=[_name(push_id, attempt)])
-        if not found:
-            return Run.ABSENT
-        if found[0].status not in _UNFINISHED:
+        if (push_id, attempt) in self._running:
+            return Run.UNDER_WAY
+        if (push_id, attempt) in self._over:
             return Run.ENDED
-        return Run.UNDER_WAY if found[0].app_version == DBOS.application_version else Run.STRANDED
+        found = await _listed(workflow_ids=[_name(push_id, attempt)])
+        under = found[0] if found else await self._shared(push_id, attempt)
+        if under is None:
+            return Run.ABSENT
+        if under.status not in _UNFINISHED or under.workflow_id in self._together:
+            return Run.ENDED
+        if under.name == TOGETHER and under.executor_id != self._node_id:
+            return Run.ENDED  # the others in it may still run there
+        ours = (DBOS.application_version, self._node_id)
+        return Run.UNDER_WAY if (under.app_version, under.executor_id) == ours else Run.STRANDED
+
+    async def _shared(self, push_id: int, attempt: int) -> WorkflowStatus | None:
+        """The unfinished workflow of several attempts that has this one."""
+        for one in await _listed(name=TOGETHER, status=list(_UNFINISHED), load_input=True):
+            given = one.input
+            if given is not None and [push_id, attempt] in given["args"][0]:
+                return one
+        return None
 
     async def prune(self, before_ms: int) -> int:
         """See `Engine.prune`."""
         before = datetime.fromtimestamp(before_ms / 1000, UTC).isoformat()
         pruned = 0
-        while ended := await _listed(name=WORKFLOW, completed_before=before, limit=_PRUNE_BATCH):
+        while ended := await _listed(name=[WORKFLOW, TOGETHER], completed_before=before, limit=_PRUNE_BATCH):
             await DBOS.delete_workflows_async([one.workflow_id for one in ended])
             pruned += len(ended)
         return pruned
@@ -159,22 +237,36 @@ class DbosEngine:
 
 
 def _name(push_id: int, attempt: int) -> str:
-    return f"push-{push_id}-{attempt}"
+    return f"{WORKFLOW}-{push_id}-{attempt}"
+
+
+def _attempt_of(push_id: int, name: str | None) -> Attempt:
+    """What a workflow of one attempt is named after."""
+    return push_id, int(str(name).rpartition("-")[2])
+
+
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 async def _listed(
     *,
     workflow_ids: list[str] | None = None,
-    name: str | None = None,
+    name: str | list[str] | None = None,
+    status: list[str] | None = None,
     completed_before: str | None = None,
     limit: int | None = None,
+    load_input: bool = False,
 ) -> list[WorkflowStatus]:
     return await DBOS.list_workflows_async(
         workflow_ids=workflow_ids,
         name=name,
+        status=[*status] if status else None,
         completed_before=completed_before,
         limit=limit,
-        load_input=False,
+        load_input=load_input,
         load_output=False,
     )
 

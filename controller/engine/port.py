@@ -6,12 +6,15 @@ calls `advance` again after a crash will do.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from typing import Protocol
 
 Advance = Callable[[int], Awaitable[bool]]
 """Takes a push id, makes a transition or those that follow it at once, and says whether the push is finished."""
+
+Attempt = tuple[int, int]
+"""Push id and attempt number."""
 
 
 class Run(StrEnum):
@@ -24,14 +27,15 @@ class Run(StrEnum):
     ENDED = "ended"
     """`advance` said finished, raised, or the attempt was cancelled."""
     STRANDED = "stranded"
-    """Started under another application version; this process will not recover it."""
+    """Started under another application version, or by another node; this process will not recover it."""
 
 
 class Engine(Protocol):
     """Four verbs. An attempt is named by push id and attempt number, and runs at most once at a time."""
 
-    async def start(self, push_id: int, attempt: int) -> None:
-        """Record durably that the attempt is under way, then call `advance` until it says finished.
+    async def start(self, attempts: Sequence[Attempt]) -> None:
+        """Record durably, at once for all, that these attempts are under way, then call `advance` for each until it
+        says finished. What one of them meets ends that one only.
 
         Repeatable: starting an attempt that is there already does nothing.
         """

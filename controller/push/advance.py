@@ -230,7 +230,7 @@ class Advance:
         async with self._database.write() as tx:
             to = await pushes.hand_over(tx, current.push, self._node)
         if to is not None:
-            log.info("push.handed-over", push=current.push.id, to=to, why="its adapter is there")
+            log.info("push.handed-over", push=current.push.id, to=to, why="its adapter is there, or it was taken over")
         return to is not None
 
     async def _load(self, push_id: int) -> _Push:

@@ -323,8 +323,7 @@ class PushService:
         async def claim(tx: Tx) -> list[tuple[Push, int]]:
             return await pushes.claim_all(tx, wanted, now_ms=now_ms, node_id=self._node_id)
 
-        for push, attempt in await self._database.change(claim):
-            await engine.start(push.id, attempt)
+        await engine.start([(push.id, attempt) for push, attempt in await self._database.change(claim)])
 
     async def stop(self, *, deadline_s: float) -> bool:
         """See `Advance.stop`; call it before the engine is closed, after `run` is cancelled."""
@@ -343,7 +342,7 @@ class PushService:
             case Run.ENDED:
                 return push.attempt + 1
             case Run.STRANDED:
-                log.warning("push %s was begun under another version; it is taken over and reconciled", push.id)
+                log.warning("push %s was begun by another version or node; it is taken over and reconciled", push.id)
                 await engine.cancel(push.id, push.attempt)
                 return push.attempt + 1
             case Run.UNDER_WAY:

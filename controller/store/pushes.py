@@ -416,7 +416,11 @@ async def _operated_of(tx: Tx, adapter_ids: Sequence[int]) -> set[int]:
 
 
 async def hand_over(tx: Tx, push: Push, node_id: str) -> str | None:
-    """Give the device of a push from this node to the one that has a way to it; which, or None if there is none."""
+    """The other node that carries a push out, or has a way to its device and is given it now; None: there is none."""
+    lock = await tx.execute(select(device_locks.c.node_id).where(device_locks.c.push_id == push.id))
+    holder = lock.scalar_one_or_none()
+    if holder not in (None, node_id):
+        return str(holder)  # it was taken over while this node was away
     to = await node_with(tx, push.adapter_id)
     if to is None or to == node_id:
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.store import phonehome
+from controller.store import phonehome, pushes
 from controller.store.database import Database
 from drivers.simulator.arms_client import ArmsDevice, ArmsSettings
 from inventory.errors import DeviceError
@@ -129,6 +129,22 @@ async def test_an_adapter_that_comes_back_to_another_node_in_the_middle_of_a_pus
     assert both.first.engine.runs
     journal = [row.state for row in await both.first.pushes.journal(ALL, number)]
     assert PushState.RECONCILE in journal
+    assert both.adapter.ground_truth.count("applied", how="configure") == 1
+
+
+async def test_a_node_that_comes_back_leaves_a_push_alone_that_another_node_carries_out_by_now(both: Both) -> None:
+    await both.holder("second")
+    number = await both.approved(both.first)
+
+    async def taken() -> bool:
+        async with both.first.database.read() as tx:
+            return await pushes.holder(tx, 1) == number
+
+    await until(taken)
+    # What the engine of the first one does at its start with what it had under way before it was taken for dead.
+    async with asyncio.timeout(10):
+        assert await both.first.pushes.go_on(number)
+    assert await both.ended(number) == (PushState.DONE, Outcome.DONE)
     assert both.adapter.ground_truth.count("applied", how="configure") == 1
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.clock import SystemClock
 from controller.engine.lease import NodeLease
-from controller.engine.port import Run
+from controller.engine.port import Attempt, Run
 from controller.keyring import Keyring
 from controller.phonehome.service import PhoneHome
 from controller.push.reaching import FleetReach
@@ -31,9 +32,10 @@ class HereEngine:
     service: PushService
     runs: dict[tuple[int, int], asyncio.Task[None]] = field(default_factory=dict)
 
-    async def start(self, push_id: int, attempt: int) -> None:
-        if (push_id, attempt) not in self.runs:
-            self.runs[push_id, attempt] = asyncio.create_task(self._until_finished(push_id))
+    async def start(self, attempts: Sequence[Attempt]) -> None:
+        for push_id, attempt in attempts:
+            if (push_id, attempt) not in self.runs:
+                self.runs[push_id, attempt] = asyncio.create_task(self._until_finished(push_id))
 
     async def _until_finished(self, push_id: int) -> None:
         while not await self.service.go_on(push_id):
