@@ -92,6 +92,15 @@ class _Push:
         return self.contact.plan
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a transition begins with. `begun`: plan and job, where this process has nothing of the push yet."""
+
+    standing: pushes.Standing
+    stop: Stop | None
+    begun: tuple[Plan, PushJob] | None
+
+
 class Advance:
     """Carries out pushes, one transition a call. Calls for the same push wait for each other."""
 
@@ -238,28 +247,35 @@ class Advance:
         found = await self._standings.get(push_id)
         if found is None:
             raise NotFound(f"no push {push_id}", next_step="List the pushes of the entry.")
-        standing, stop = found
-        push, rows = standing.push, standing.rows
+        push, rows = found.standing.push, found.standing.rows
         if contact is None:
-
-            async def read(tx: Tx) -> _Contact:
-                plan = await plans.get(tx, Scope.everything(), push.plan_id)
-                return _Contact(plan, await plans.job(tx, self._keyring, push.plan_id, push_id), rows)
-
-            contact = self._contacts[push_id] = await self._database.look(read)
+            assert found.begun is not None
+            contact = self._contacts[push_id] = _Contact(*found.begun, rows)
         contact.learn(rows)
-        same_place = standing.seat == pushes.Seat(push.generation, push.adapter_id)
-        return _Push(push, rows, same_place, None if stop is None else str(stop), contact)
+        same_place = found.standing.seat == pushes.Seat(push.generation, push.adapter_id)
+        return _Push(push, rows, same_place, None if found.stop is None else str(found.stop), contact)
 
-    async def _read_standings(self, push_ids: Sequence[int]) -> dict[int, tuple[pushes.Standing, Stop | None]]:
+    async def _read_standings(self, push_ids: Sequence[int]) -> dict[int, _Read]:
         known = {push_id: contact.rows for push_id, contact in self._contacts.items() if contact.rows}
+        begun = {push_id for push_id in push_ids if push_id not in self._contacts}
 
-        async def read(tx: Tx) -> dict[int, tuple[pushes.Standing, Stop | None]]:
+        async def read(tx: Tx) -> dict[int, _Read]:
             found = await pushes.standing(tx, push_ids, known)
             stops = await entitlement.stops(tx, {one.push.adapter_id for one in found.values()})
-            return {push_id: (one, stops.get(one.push.adapter_id)) for push_id, one in found.items()}
+            return {
+                push_id: _Read(
+                    one,
+                    stops.get(one.push.adapter_id),
+                    await self._read_plan(tx, one.push) if push_id in begun else None,
+                )
+                for push_id, one in found.items()
+            }
 
         return await self._database.look(read)
+
+    async def _read_plan(self, tx: Tx, push: Push) -> tuple[Plan, PushJob]:
+        plan = await plans.get(tx, Scope.everything(), push.plan_id)
+        return plan, await plans.job(tx, self._keyring, push.plan_id, push.id)
 
     def _facts(self, current: _Push) -> Facts:
         return Facts(

@@ -127,7 +127,7 @@ async def _same_truths(tx: Tx, new: Sequence[NewVersion]) -> dict[NewVersion, in
 _SEEN: Final = direct(
     update(config_versions).where(config_versions.c.id == bindparam("of_id")).values(seen_ms=bindparam("new_ms"))
 )
-_INSERT: Final = insert(config_versions).returning(config_versions.c.id, sort_by_parameter_order=True)
+_INSERT: Final = direct(insert(config_versions).returning(config_versions.c.id, sort_by_parameter_order=True))
 _LAST_TRUTHS: Final = direct(
     select(config_versions.c.id, config_versions.c.entry_id, config_versions.c.digest).where(
         config_versions.c.id.in_(

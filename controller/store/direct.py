@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, CursorResult, Executable, LargeBinary, Result
 from sqlalchemy.engine import IteratorResult
 from sqlalchemy.engine.result import SimpleResultMetaData
+from sqlalchemy.sql.dml import UpdateBase
 
 S = TypeVar("S", bound=Executable)
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -65,7 +66,13 @@ def carried_out(connection: Connection, statement: Executable, parameters: Mappi
 def carried_out_for_each(
     connection: Connection, statement: Executable, each: Sequence[Mapping[str, Any]]
 ) -> Result[Any]:
-    """As `connection.execute` with a list, of a marked statement on SQLite that gives no rows. Raises the same."""
+    """As `connection.execute` with a list, of a marked statement on SQLite, which may give a row for each, in their
+    order. Raises the same."""
+    if isinstance(statement, UpdateBase) and statement._returning:
+        results = [carried_out(connection, statement, given) for given in each]
+        return IteratorResult(
+            SimpleResultMetaData(list(results[0].keys())), iter([row for one in results for row in one])
+        )
     key = (id(statement), (_EACH, *each[0]))
     if key not in _KNOWN:
         result = connection.execute(statement, each)

@@ -48,6 +48,12 @@ from inventory.plans import FINAL, JournalRow, Phase, Plan, Push, PushState, Ver
 _FACTS: Final[tuple[Column[Any], ...]] = tuple(column for column in pushes.c if column.name != "outcome")
 _OF_PUSHES: Final = push_journal.c.push_id.in_(bindparam("of_pushes", expanding=True))
 _SOME: Final = direct(select(*_FACTS).where(pushes.c.id.in_(bindparam("of_pushes", expanding=True))))
+_PLACED: Final = direct(
+    select(*_FACTS, entries.c.generation.label("present_generation"), placements.c.adapter_id.label("occupant"))
+    .join(entries, entries.c.id == pushes.c.entry_id)
+    .outerjoin(placements, and_(placements.c.entry_id == entries.c.id, placements.c.to_ms.is_(None)))
+    .where(pushes.c.id.in_(bindparam("of_pushes", expanding=True)))
+)
 _ROWS: Final = direct(select(push_journal).where(_OF_PUSHES).order_by(push_journal.c.push_id, push_journal.c.seq))
 _LAST_ROWS: Final = direct(
     select(push_journal.c.push_id, func.max(push_journal.c.seq)).where(_OF_PUSHES).group_by(push_journal.c.push_id)
@@ -66,7 +72,7 @@ _UPDATES: Final[dict[tuple[str, ...], Update]] = {
     )
     for names in (("said",), ("state",), ("said", "state"))
 }
-_END: Final = (
+_END: Final = direct(
     update(pushes)
     .where(pushes.c.id == bindparam("of_push"))
     .values(
@@ -187,20 +193,20 @@ async def standing(
     """
     found: dict[int, Standing] = {}
     for some in in_parts(push_ids):
-        of = await _found(tx, some)
-        seats = await seats_of(tx, {push.entry_id for push in of})
-        journals = await _journals(tx, [push.id for push in of], known or {})
-        found |= {push.id: Standing(push, journals[push.id], seats[push.entry_id]) for push in of}
+        placed = await unread(tx, some)
+        journals = await _journals(tx, list(placed), known or {})
+        found |= {push_id: Standing(push, journals[push_id], seat) for push_id, (push, seat) in placed.items()}
     return found
 
 
 async def unread(tx: Tx, push_ids: Sequence[int]) -> dict[int, tuple[Push, Seat]]:
-    """As `standing`, without journals, for whoever writes them; each of the pushes must be there."""
+    """As `standing`, without journals, for whoever writes them."""
     found: dict[int, tuple[Push, Seat]] = {}
     for some in in_parts(push_ids):
-        of = await _found(tx, some)
-        seats = await seats_of(tx, {push.entry_id for push in of})
-        found |= {push.id: (push, seats[push.entry_id]) for push in of}
+        for row in (await tx.execute(_PLACED, {"of_pushes": list(some)})).mappings():
+            facts = dict(row)
+            seat = Seat(facts.pop("present_generation"), facts.pop("occupant"))
+            found[facts["id"]] = (_push(facts), seat)
     return found
 
 
@@ -496,7 +502,7 @@ async def _found(tx: Tx, push_ids: Sequence[int]) -> list[Push]:
     return [_push(row) for row in (await tx.execute(_SOME, {"of_pushes": list(push_ids)})).mappings()]
 
 
-def _push(row: RowMapping) -> Push:
+def _push(row: RowMapping | Mapping[str, Any]) -> Push:
     facts = dict(row)
     facts["state"] = PushState(facts["state"])
     return Push(**facts)

@@ -79,7 +79,7 @@ class _Whole:
         if direct.is_marked(statement):
             if not isinstance(parameters, list):
                 return direct.carried_out(self.sync_connection, statement, parameters)
-            if parameters and isinstance(statement, Insert | Update | Delete) and not statement._returning:
+            if parameters and isinstance(statement, Insert | Update | Delete):
                 return direct.carried_out_for_each(self.sync_connection, statement, parameters)
         return self.sync_connection.execute(statement, parameters)
 
