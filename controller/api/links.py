@@ -17,7 +17,7 @@ from controller.api.preconditions import IfMatch, tag
 from controller.api.schemas import Body, EntryKey, ExplanationView, instant
 from controller.api.state import acting, daemon_of, number
 from controller.metering.series import kept_ports, series_of
-from controller.store import links, traffic
+from controller.store import dayfigures, links
 from controller.store.database import Tx
 from controller.store.links import ChangedLink, LevelChange, LinkLevel, NewLink
 from inventory.congestion import STALE_DAYS
@@ -410,7 +410,7 @@ async def read_congestion(link_id: Number, request: Request, caller: Viewer) -> 
         found = await links.get(tx, caller.scope, link_id)
     today = day_of(daemon.clock.now_ms(), found.zone)
     async with daemon.traffic.read() as tx:
-        days = await traffic.link_days(tx, link_id, today - timedelta(days=BEFORE_DAYS), today)
+        days = await dayfigures.of_link(tx, link_id, today - timedelta(days=BEFORE_DAYS), today)
     async with daemon.db.read() as tx:
         return CongestionView(
             link=LinkView.of(found),
@@ -456,7 +456,7 @@ async def list_days(
     async with daemon.db.read() as tx:
         await links.get(tx, caller.scope, link_id)
     async with daemon.traffic.read() as tx:
-        days = await traffic.link_days(tx, link_id, first - timedelta(days=BEFORE_DAYS), after)
+        days = await dayfigures.of_link(tx, link_id, first - timedelta(days=BEFORE_DAYS), after)
     return [DayView.of(one) for one in with_required_by_history(days) if one.day >= first]
 
 

@@ -17,6 +17,7 @@ from controller.store import (
     backtests,
     beats,
     counteragents,
+    dayfigures,
     entries,
     equipment,
     falls,
@@ -174,7 +175,7 @@ class Drafter:
         start_ms = day_start_ms(today - timedelta(days=P95_DAYS), link.zone)
         end_ms = day_start_ms(today, link.zone)
         async with self._traffic.read() as tx:
-            days = await traffic.link_days(tx, link.id, first, today)
+            days = await dayfigures.of_link(tx, link.id, first, today)
             ports = await kept_ports(tx, link, start_ms, end_ms)
         intervals, packets = await asyncio.to_thread(_intervals, link, ports, start_ms, end_ms)
         found = []

@@ -13,13 +13,12 @@ from sqlalchemy.exc import IntegrityError
 
 from controller.store import audit, modelfigures
 from controller.store.database import Tx
-from controller.store.rows import in_parts
+from controller.store.rows import in_parts, portions, upsert
 from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.counting import link_members
 from controller.store.tables.inventory import adapters, entries, managements, placements
 from controller.store.tables.metering import level_changes, link_capacities, link_levels, links
-from controller.store.traffic import portions, upsert
 from inventory import catalogue
 from inventory.capacities import usual_traffic
 from inventory.congestion import Cause, CauseFlag, Level

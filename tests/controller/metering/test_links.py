@@ -13,7 +13,7 @@ from controller.metering import outlooks
 from controller.metering.pairing import paired
 from controller.metering.series import link_series
 from controller.metering.service import MeteringService, PolledReading
-from controller.store import alarms, backtests, links, maintenance, months, traffic
+from controller.store import alarms, backtests, dayfigures, links, maintenance, months
 from controller.store.links import NewLink
 from controller.store.scope import Scope
 from controller.store.tables.metering import link_capacities
@@ -80,7 +80,7 @@ async def test_a_group_is_judged_by_the_sum_of_its_slots_and_never_by_the_sum_of
     async with place.traffic.read() as tx:
         day = day_of(start, TOKYO)
         (down,) = [
-            d for d in await traffic.link_days(tx, lag.id, day, day + timedelta(days=1)) if d.direction == "down"
+            d for d in await dayfigures.of_link(tx, lag.id, day, day + timedelta(days=1)) if d.direction == "down"
         ]
     assert (down.octets_low, down.octets_high) == (summed * 288, summed * 288)
     assert len(down.hours) == 24
@@ -150,7 +150,7 @@ async def test_a_nightly_backup_is_congestion_until_its_hours_are_marked_as_bulk
     assert (await levels(place))[Direction.DOWN] is Level.CALM
     async with place.traffic.read() as tx:
         day = day_of(start, TOKYO)
-        kept = await traffic.link_days(tx, place.link.id, day, day + timedelta(days=1))
+        kept = await dayfigures.of_link(tx, place.link.id, day, day + timedelta(days=1))
         assert await link_series(tx, place.link, start, start + DAY_MS) == before
     assert {one.maintenance_slots for one in kept} == {18}  # the hour, and the half hour after
     assert {one.figures.valid for one in kept if one.direction is Direction.DOWN} == {True}
@@ -301,7 +301,7 @@ async def test_the_forecast_names_date_interval_and_record_or_says_that_nobody_h
             day = today - timedelta(days=20 * 7 - number)
             figures = DayFigures(True, 120, busy, 0, 0)
             made = LinkDay(1, Direction.DOWN, day, figures, Level.CALM, line, 1, 1, (), 1, 288, (), ())
-            await traffic.put_link_day(tx, 1, replace(made, link_id=place.link.id))
+            await dayfigures.put(tx, 1, replace(made, link_id=place.link.id))
     async with place.database.read() as tx:
         capacities = await links.known_capacities(tx, place.link)
     await outlooks.keep_record(place.database, place.traffic, place.link, capacities, place.clock.now_ms())
@@ -368,7 +368,7 @@ async def test_packets_that_the_device_threw_away_make_a_day_congested_at_half_l
     await place.metering.close_days()
     async with place.traffic.read() as tx:
         first = day_of(start, TOKYO)
-        days = await traffic.link_days(tx, place.link.id, first, first + timedelta(days=4))
+        days = await dayfigures.of_link(tx, place.link.id, first, first + timedelta(days=4))
     up = [day.figures for day in days if day.direction is Direction.UP]
     assert [(day.drop_slots, round(day.busy_util or 0, 2) < 0.5) for day in up] == [(6, True)] * 4
     assert {day.figures.drop_slots for day in days if day.direction is Direction.DOWN} == {0}

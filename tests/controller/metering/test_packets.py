@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from controller.store import links, modelfigures, proposalfacts, proposals, traffic
+from controller.store import dayfigures, links, modelfigures, proposalfacts, proposals
 from controller.store.links import LinkLevel
 from controller.store.tables.inventory import adapters
 from inventory.capacities import PublishedModel
@@ -65,7 +65,7 @@ async def judged(place: Place, body: bytes) -> tuple[LinkLevel | None, list[Link
     async with place.database.read() as tx:
         found = {one.direction: one for one in await links.levels(tx, place.link.id)}
     async with place.traffic.read() as tx:
-        days = await traffic.link_days(tx, place.link.id, today - timedelta(days=40), today)
+        days = await dayfigures.of_link(tx, place.link.id, today - timedelta(days=40), today)
     return found.get(Direction.DEVICE), [day for day in days if day.direction is Direction.DEVICE]
 
 

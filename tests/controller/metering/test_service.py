@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from controller.metering.ingest import Added
 from controller.phonehome.beats import Beat
-from controller.store import links, proposals, traffic
+from controller.store import dayfigures, links, proposals, slotdays, traffic
 from controller.store.scope import Scope
 from controller.store.tables.system import events
 from drivers.arms.heartbeat import LAYOUTS
@@ -37,7 +37,7 @@ CALM = replace(BUSY, busy_share=0.3)
 async def slots_of(place: Place, start_ms: int, end_ms: int, direction: str = "into") -> SlotSeries:
     async with place.traffic.read() as tx:
         ids = await traffic.interface_ids(tx, [(place.entry_id, place.link.interface)])
-        kept = await traffic.slot_days_between(tx, next(iter(ids.values())), start_ms, end_ms)
+        kept = await slotdays.days_between(tx, next(iter(ids.values())), start_ms, end_ms)
     return window([getattr(k.day, direction) for k in kept.values()], start_ms, end_ms)
 
 
@@ -125,7 +125,7 @@ async def test_one_wrong_line_and_nothing_is_imported_but_every_wrong_line_is_na
     ]
     assert refused.value.field == "line 290"
     async with place.traffic.read() as tx:
-        assert await traffic.changed_days(tx, 1 << 50) == []
+        assert await slotdays.changed_days(tx, 1 << 50) == []
 
 
 async def test_another_contractor_cannot_import_into_this_place(place: Place) -> None:
@@ -160,7 +160,7 @@ async def test_heartbeats_go_on_where_the_imported_readings_end(place: Place) ->
     assert series.covered_ms == (SLOT_MS, SLOT_MS)
     async with place.traffic.read() as tx:
         ids = await traffic.interface_ids(tx, [(place.entry_id, place.link.interface)])
-        kept = await traffic.slot_days_between(tx, next(iter(ids.values())), midnight, midnight + 1)
+        kept = await slotdays.days_between(tx, next(iter(ids.values())), midnight, midnight + 1)
     assert {o for k in kept.values() for o in k.day.origins} == {"heartbeat", "import"}
 
 
@@ -288,7 +288,7 @@ async def test_late_readings_make_a_closed_day_again_and_keep_what_it_was(place:
     assert list(series.known) == [into for into, _ in Traffic(BUSY, start).slots(start, end)]
     async with place.traffic.read() as tx:
         ids = await traffic.interface_ids(tx, [(place.entry_id, place.link.interface)])
-        kept = await traffic.slot_days_between(tx, next(iter(ids.values())), start, end)
+        kept = await slotdays.days_between(tx, next(iter(ids.values())), start, end)
     marks = [flags_of(bits) for k in kept.values() for bits in k.day.into.marks]
     assert any(Flag.CORRECTED in flags for flags in marks)
 
@@ -358,8 +358,8 @@ async def test_slot_days_are_kept_for_400_days_and_their_figures_for_longer(plac
     day = day_of(place.today_ms(402), TOKYO)
     async with place.traffic.read() as tx:
         ids = await traffic.interface_ids(tx, [(place.entry_id, place.link.interface)])
-        assert await traffic.slot_days_between(tx, next(iter(ids.values())), 0, place.clock.now_ms()) == {}
-        figures = await traffic.link_days(tx, place.link.id, day, day + timedelta(days=1))
+        assert await slotdays.days_between(tx, next(iter(ids.values())), 0, place.clock.now_ms()) == {}
+        figures = await dayfigures.of_link(tx, place.link.id, day, day + timedelta(days=1))
     assert len(figures) == len(Direction)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import insert, update
 
 from controller.keyring import Keyring
 from controller.metering.poller import CounterPoller
-from controller.store import counteragents, links, traffic
+from controller.store import counteragents, links, slotdays, traffic
 from controller.store.links import NewLink
 from controller.store.tables.inventory import adapters, entries, placements
 from controller.store.tables.metering import links as rows
@@ -245,7 +245,7 @@ async def test_polls_become_slots_and_a_restarted_agent_is_never_a_jump(
     assert await polling.poll() == 1
     async with place.traffic.read() as tx:
         ids = await traffic.interface_ids(tx, [(place.entry_id, "lo")])
-        (kept,) = (await traffic.slot_days_between(tx, ids[(place.entry_id, "lo")], start, start + 1)).values()
+        (kept,) = (await slotdays.days_between(tx, ids[(place.entry_id, "lo")], start, start + 1)).values()
         readings = await traffic.readings_around(tx, ids[(place.entry_id, "lo")], start, place.clock.now_ms())
     assert before <= readings[1].in_octets
     assert [r.source for r in readings] == ["snmp"] * 3
