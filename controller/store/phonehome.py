@@ -26,12 +26,12 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from controller.keyring import Keyring, new_key
 from controller.store import boots, bulk, heartbeats, startups
 from controller.store.database import Tx
+from controller.store.rows import upsert
 from controller.store.scope import Scope
 from controller.store.startups import Proof
 from controller.store.tables.contracts import control_stops
@@ -469,8 +469,7 @@ async def _write_claims(tx: Tx, noted: Mapping[tuple[str, str, str], list[int]])
         {"claimed": claimed, "source": source, "reason": reason, "first_ms": first, "last_ms": last, "count": count}
         for (claimed, source, reason), (first, last, count) in noted.items()
     ]
-    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(arms_claims)
+    statement = upsert(tx, arms_claims)
     statement = statement.on_conflict_do_update(
         index_elements=["claimed", "source", "reason"],
         set_={
