@@ -10,10 +10,21 @@ from datetime import date, timedelta
 from controller.clock import Clock
 from controller.metering import outlooks
 from controller.metering.series import KeptPorts, first_slot_day, kept_ports, metered, series_of
-from controller.store import dayfigures, events, linkports, links, maintenance, months, reports, retention, slotdays
+from controller.store import (
+    dayfigures,
+    events,
+    levels,
+    linkports,
+    links,
+    maintenance,
+    months,
+    reports,
+    retention,
+    slotdays,
+)
 from controller.store.database import Database
 from controller.store.events import NewEvent
-from controller.store.links import LevelChange, LinkLevel
+from controller.store.levels import LevelChange, LinkLevel
 from controller.store.scope import By, Scope
 from controller.store.slotdays import KeptBlob
 from controller.store.traffic import TrafficDatabase
@@ -243,13 +254,13 @@ class DayCloser:
                     now_ms,
                     verdict.causes,
                 )
-                await links.put_level(tx, state)
+                await levels.put(tx, state)
                 for change in verdict.changes:
                     proof = linkdays.evidence(run, change)
                     row = LevelChange(
                         0, link.id, direction, change.day, change.before, change.after, proof, RULE_VERSION, now_ms
                     )
-                    if await links.add_change(tx, row):
+                    if await levels.add_change(tx, row):
                         await events.record(tx, _event(link, row))
 
 

@@ -21,6 +21,7 @@ from controller.store import (
     entries,
     equipment,
     falls,
+    levels,
     links,
     modelfigures,
     proposalfacts,
@@ -28,7 +29,7 @@ from controller.store import (
     traffic,
 )
 from controller.store.database import Database
-from controller.store.links import LinkLevel
+from controller.store.levels import LinkLevel
 from controller.store.proposalfacts import Check
 from controller.store.proposals import NewProposal, Proposal, State
 from controller.store.scope import By, Scope
@@ -129,7 +130,7 @@ class Drafter:
     async def _place(self, link: Link, today: date) -> Place | None:
         """None: nothing was judged there yet, or there is no capacity to judge by."""
         async with self._database.read() as tx:
-            states = await links.levels(tx, link.id)
+            states = await levels.of_link(tx, link.id)
             if not states:
                 return None
             capacities = await links.known_capacities(tx, link)

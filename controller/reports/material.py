@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from controller.metering.series import KeptPorts, LinkSeries, first_slot_day, kept_ports, metered, series_of
-from controller.store import contractors, dayfigures, entries, links, maintenance, proposals, slotdays, traffic
+from controller.store import contractors, dayfigures, entries, levels, links, maintenance, proposals, slotdays, traffic
 from controller.store.database import Database
-from controller.store.links import LevelChange
+from controller.store.levels import LevelChange
 from controller.store.proposals import Proposal
 from controller.store.scope import Scope
 from controller.store.traffic import TrafficDatabase
@@ -92,7 +92,7 @@ async def _link(
         place = await entries.get(tx, scope, link.entry_id)
         capacities = await links.known_capacities(tx, link)
         windows = (await maintenance.holding(tx, [link.entry_id], span.start_ms, span.end_ms))[link.entry_id]
-        changes = await links.changes(tx, scope, link.id, limit=CHANGES_AT_MOST)
+        changes = await levels.changes(tx, scope, link.id, limit=CHANGES_AT_MOST)
         drafted = await proposals.page(tx, scope, entry_id=link.entry_id, limit=1_000)
     material = await asyncio.to_thread(
         _material,

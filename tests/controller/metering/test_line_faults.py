@@ -11,7 +11,7 @@ import pytest
 
 from controller.metering.ingest import Ingestor
 from controller.metering.pairing import fell, paired, plain_pairs
-from controller.store import counteragents, dayfigures, links, proposalfacts, traffic
+from controller.store import counteragents, dayfigures, levels, proposalfacts, traffic
 from controller.store import falls as falls_kept
 from controller.store.proposalfacts import Check
 from controller.store.traffic import Kept
@@ -61,7 +61,7 @@ async def test_a_line_with_broken_frames_is_congested_and_gets_no_proposal(place
     assert sum(hour.errors for hour in days[Direction.DOWN].hours) == 288 * 400_000
     async with place.database.read() as tx:
         change = next(
-            one for one in await links.changes(tx, EVERYTHING, place.link.id) if one.direction == "down" and one.after
+            one for one in await levels.changes(tx, EVERYTHING, place.link.id) if one.direction == "down" and one.after
         )
     assert {day["error_slots"] for day in change.evidence["days"]} == {288}
     made = service(place, tmp_path)

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from controller.metering.ingest import Added
 from controller.phonehome.beats import Beat
-from controller.store import dayfigures, links, proposals, slotdays, traffic
+from controller.store import dayfigures, levels, links, proposals, slotdays, traffic
 from controller.store.scope import Scope
 from controller.store.tables.system import events
 from drivers.arms.heartbeat import LAYOUTS
@@ -265,8 +265,8 @@ async def test_a_line_overloaded_on_three_evenings_is_congested_with_its_evidenc
     await place.metering.import_readings(EVERYTHING, place.past(BUSY, 10))
     assert await place.metering.close_days() == 10
     async with place.database.read() as tx:
-        found = {state.direction: state for state in await links.levels(tx, place.link.id)}
-        changes = await links.changes(tx, EVERYTHING, place.link.id)
+        found = {state.direction: state for state in await levels.of_link(tx, place.link.id)}
+        changes = await levels.changes(tx, EVERYTHING, place.link.id)
     assert found[Direction.DOWN].level >= Level.CONGESTED
     assert found[Direction.UP].level is Level.CALM
     assert (found[Direction.DEVICE].level, found[Direction.DEVICE].capacity_kind) == (Level.CALM, CapacityKind.MODEL)
@@ -339,7 +339,7 @@ async def test_a_firewall_that_inspects_more_than_it_can_is_to_be_replaced_and_i
     await place.metering.tick()
     async with place.database.read() as tx:
         (draft,) = await proposals.page(tx, EVERYTHING)
-        states = {state.direction: state.level for state in await links.levels(tx, place.link.id)}
+        states = {state.direction: state.level for state in await levels.of_link(tx, place.link.id)}
         happened = await tx.scalar(select(func.count()).where(events.c.kind.in_(("link.level", "proposal.drafted"))))
     assert states == {Direction.DOWN: 0, Direction.UP: 0, Direction.DEVICE: 2}
     assert (draft.kind, draft.monthly_delta_yen) == ("model", None)
@@ -368,7 +368,7 @@ async def test_a_calm_line_gets_neither_flag_nor_proposal(place: Place) -> None:
     await place.metering.tick()
     async with place.database.read() as tx:
         assert await proposals.page(tx, EVERYTHING) == []
-        assert {state.level for state in await links.levels(tx, place.link.id)} == {Level.CALM}
+        assert {state.level for state in await levels.of_link(tx, place.link.id)} == {Level.CALM}
 
 
 async def test_readings_are_forgotten_after_two_days_but_the_last_one_stays(place: Place) -> None:
