@@ -17,6 +17,7 @@ from controller.store import (
     configs,
     entitlement,
     incidents,
+    levels,
     managements,
     modules,
     occupancy,
@@ -31,6 +32,7 @@ from controller.store import (
     links as link_rows,
 )
 from controller.store.database import Tx
+from controller.store.levels import LinkLevel
 from controller.store.scope import Scope
 from controller.store.traffic import TrafficDatabase
 from inventory import explain, explainwork, onboarding
@@ -326,7 +328,7 @@ async def link(tx: Tx, daemon: Daemon, scope: Scope, found: Link) -> Explanation
 
 async def _link_facts(tx: Tx, daemon: Daemon, scope: Scope, found: Link) -> LinkFacts:
     today = tokyo_day(daemon.clock.now_ms())
-    states = await link_rows.levels(tx, found.id)
+    states = await levels.of_link(tx, found.id)
     worst = max(states, key=lambda one: one.level, default=None)
     known = [
         one
@@ -382,7 +384,7 @@ async def _ordered(tx: Tx, scope: Scope, found: Link, capacity: Capacity | None,
     return str(newest.id) if same else None
 
 
-def _why(state: link_rows.LinkLevel) -> str:
+def _why(state: LinkLevel) -> str:
     """The causes of a level, in words."""
     return f", by {', '.join(one.cause.value for one in state.causes)}" if state.causes else ""
 

@@ -44,10 +44,10 @@ from controller.store import (
     counts,
     events,
     idempotency,
+    identities,
     installation,
     migrate,
     outages,
-    phonehome,
     ssh,
     startups,
 )
@@ -287,7 +287,7 @@ class Daemon:
                 field="distribution_id",
                 next_step="Copy it from the label, or from `show key`.",
             )
-        return await phonehome.provision(
+        return await identities.provision(
             tx,
             self.keyring,
             adapter.id,

@@ -15,7 +15,7 @@ from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.schemas import Body, Name, instant
 from controller.api.state import acting, daemon_of
-from controller.store import adapters, audit, boots, events, phonehome
+from controller.store import adapters, audit, boots, events, identities, phonehome
 from controller.store.database import Tx
 from controller.store.events import NewEvent
 from inventory.adapters import Adapter, SerialNumber
@@ -116,7 +116,7 @@ async def _shut(serial: str, reason: str | None, request: Request, caller: Opera
         by = acting(request, caller)
         adapter = await adapters.by_serial(tx, caller.scope, SerialNumber.parse(serial))
         _require_arms(adapter)
-        await phonehome.shut_out(tx, adapter.id, reason)
+        await identities.shut_out(tx, adapter.id, reason)
         verb = "adapter.admit" if reason is None else "adapter.shut-out"
         await events.record(tx, NewEvent(verb, by.at_ms, adapter_id=adapter.id, facts={"reason": reason}))
         audit.record(tx, by, verb, adapter.serial.shown, contractor_id=adapter.contractor_id, after={"reason": reason})

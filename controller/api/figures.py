@@ -17,7 +17,7 @@ from controller.metering.outlooks import Expected
 from controller.metering.series import LinkSeries, first_slot_day, kept_ports, metered, series_of
 from controller.store import alarms, links, months
 from controller.store.alarms import LinkAlarm
-from controller.store.traffic import forgotten
+from controller.store.retention import forgotten
 from inventory.backtest import HORIZONS, Record
 from inventory.errors import BadInput
 from inventory.linkmonths import LinkMonth

@@ -15,7 +15,7 @@ from controller.api.schemas import Body, instant
 from controller.api.state import acting, daemon_of
 from controller.phonehome.certificates import read
 from controller.phonehome.senders import grace_ms
-from controller.store import adapters, arms_keys, audit, events, phonehome
+from controller.store import adapters, arms_keys, audit, events, identities, phonehome
 from controller.store.database import Tx
 from controller.store.events import NewEvent
 from inventory import keys
@@ -142,7 +142,7 @@ async def _find(tx: Tx, caller: Caller, serial: str) -> Adapter:
 
 async def _view(tx: Tx, request: Request, caller: Caller, adapter: Adapter) -> KeysView:
     daemon = daemon_of(request)
-    (identity,) = await phonehome.by_adapter(tx, daemon.keyring, [adapter.id])
+    (identity,) = await identities.by_adapter(tx, daemon.keyring, [adapter.id])
     certificate = (await arms_keys.certificates(tx, [adapter.id]))[adapter.id]
     contact = await phonehome.contact(tx, caller.scope, adapter.id)
     grace = grace_ms(daemon.settings.arms.heartbeat_interval_s)

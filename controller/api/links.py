@@ -17,9 +17,10 @@ from controller.api.preconditions import IfMatch, tag
 from controller.api.schemas import Body, EntryKey, ExplanationView, instant
 from controller.api.state import acting, daemon_of, number
 from controller.metering.series import kept_ports, series_of
-from controller.store import links, traffic
+from controller.store import dayfigures, levels, links
 from controller.store.database import Tx
-from controller.store.links import ChangedLink, LevelChange, LinkLevel, NewLink
+from controller.store.levels import LevelChange, LinkLevel
+from controller.store.links import ChangedLink, NewLink
 from inventory.congestion import STALE_DAYS
 from inventory.errors import BadInput
 from inventory.linkdays import LinkDay, direction_series, usual_busy_hour, with_required_by_history
@@ -410,18 +411,18 @@ async def read_congestion(link_id: Number, request: Request, caller: Viewer) -> 
         found = await links.get(tx, caller.scope, link_id)
     today = day_of(daemon.clock.now_ms(), found.zone)
     async with daemon.traffic.read() as tx:
-        days = await traffic.link_days(tx, link_id, today - timedelta(days=BEFORE_DAYS), today)
+        days = await dayfigures.of_link(tx, link_id, today - timedelta(days=BEFORE_DAYS), today)
     async with daemon.db.read() as tx:
         return CongestionView(
             link=LinkView.of(found),
-            levels=[LevelView.of(one, today) for one in await links.levels(tx, link_id)],
+            levels=[LevelView.of(one, today) for one in await levels.of_link(tx, link_id)],
             usual_busy_hours=[
                 BusyHourView(
                     direction=direction.value, hour=usual_busy_hour([d for d in days if d.direction is direction])
                 )
                 for direction in Direction
             ],
-            changes=[LevelChangeView.of(one) for one in await links.changes(tx, caller.scope, link_id)],
+            changes=[LevelChangeView.of(one) for one in await levels.changes(tx, caller.scope, link_id)],
         )
 
 
@@ -434,7 +435,7 @@ async def list_congestion(
 ) -> Page[HotView]:
     """Links at or above a level, in the order of their numbers."""
     async with daemon_of(request).db.read() as tx:
-        found = await links.hot(tx, caller.scope, level=level, after=wanted.after, limit=wanted.limit + 1)
+        found = await levels.hot(tx, caller.scope, level=level, after=wanted.after, limit=wanted.limit + 1)
     now_ms = daemon_of(request).clock.now_ms()
     views = [
         HotView(link=LinkView.of(link), level=LevelView.of(state, day_of(now_ms, link.zone))) for link, state in found
@@ -456,7 +457,7 @@ async def list_days(
     async with daemon.db.read() as tx:
         await links.get(tx, caller.scope, link_id)
     async with daemon.traffic.read() as tx:
-        days = await traffic.link_days(tx, link_id, first - timedelta(days=BEFORE_DAYS), after)
+        days = await dayfigures.of_link(tx, link_id, first - timedelta(days=BEFORE_DAYS), after)
     return [DayView.of(one) for one in with_required_by_history(days) if one.day >= first]
 
 

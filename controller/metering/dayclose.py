@@ -10,12 +10,24 @@ from datetime import date, timedelta
 from controller.clock import Clock
 from controller.metering import outlooks
 from controller.metering.series import KeptPorts, first_slot_day, kept_ports, metered, series_of
-from controller.store import events, linkports, links, maintenance, months, reports, traffic
+from controller.store import (
+    dayfigures,
+    events,
+    levels,
+    linkports,
+    links,
+    maintenance,
+    months,
+    reports,
+    retention,
+    slotdays,
+)
 from controller.store.database import Database
 from controller.store.events import NewEvent
-from controller.store.links import LevelChange, LinkLevel
+from controller.store.levels import LevelChange, LinkLevel
 from controller.store.scope import By, Scope
-from controller.store.traffic import KeptBlob, TrafficDatabase
+from controller.store.slotdays import KeptBlob
+from controller.store.traffic import TrafficDatabase
 from inventory import linkdays, linkmonths
 from inventory.linkdays import LinkDay
 from inventory.linkmonths import LinkMonth, plateau_bps
@@ -66,7 +78,7 @@ class DayCloser:
             some = waiting[first : first + AT_ONCE]
             async with self._traffic.read() as tx:
                 # Before the figures: what changes in between is looked at again next time.
-                blobs = await traffic.slot_blobs_of(tx, [day[:2] for changed in some for day in changed.days])
+                blobs = await slotdays.blobs_of(tx, [day[:2] for changed in some for day in changed.days])
             for changed in some:
                 made += await self._close_link(changed, blobs)
         recent = day_of(self._clock.now_ms(), TOKYO) - timedelta(days=RECENT_DAYS)
@@ -81,7 +93,7 @@ class DayCloser:
         now_ms = self._clock.now_ms()
         async with self._traffic.read() as tx:
             # The slot-days of today are of interest once a local day has ended in them; until then they are many.
-            rows = await traffic.changed_days(tx, max(_newest_final(zone, now_ms) for zone in zones))
+            rows = await slotdays.changed_days(tx, max(_newest_final(zone, now_ms) for zone in zones))
         async with self._database.read() as tx:
             known = await links.by_interface(tx, Scope.everything(), {(row.entry_id, row.name) for row in rows})
         days: dict[int, list[tuple[int, int, int, bool]]] = {}
@@ -122,7 +134,7 @@ class DayCloser:
             self._made.setdefault((link.id, day), {}).update(parts)
         if finished:
             async with self._traffic.write() as tx:
-                await traffic.mark_closed(tx, finished)
+                await slotdays.mark_closed(tx, finished)
         return made
 
     async def _make(self, link: Link, days: list[date]) -> int:
@@ -143,7 +155,7 @@ class DayCloser:
         now_ms = self._clock.now_ms()
         async with self._traffic.write() as tx:
             for one in figures:
-                await traffic.put_link_day(tx, now_ms, one)
+                await dayfigures.put(tx, now_ms, one)
         if figures:
             await self._months(link, [one.day for one in figures])
             await self._learn(link, capacities)
@@ -155,11 +167,11 @@ class DayCloser:
     async def _figures_of_what_is_forgotten(self, link: Link, days: list[date]) -> set[date]:
         """Of these days those that have figures and no longer all slots: made again they would be of a part."""
         now_ms = self._clock.now_ms()
-        old = [day for day in days if traffic.forgotten(day_start_ms(day, link.zone), now_ms)]
+        old = [day for day in days if retention.forgotten(day_start_ms(day, link.zone), now_ms)]
         if not old:
             return set()
         async with self._traffic.read() as tx:
-            return {one.day for one in await traffic.link_days(tx, link.id, old[0], old[-1] + timedelta(days=1))}
+            return {one.day for one in await dayfigures.of_link(tx, link.id, old[0], old[-1] + timedelta(days=1))}
 
     async def _figures(
         self, link: Link, capacities: list[Capacity], windows: list[MaintenanceWindow], day: date
@@ -183,7 +195,7 @@ class DayCloser:
                 capacities = await links.known_capacities(tx, link)
             async with self._traffic.read() as tx:
                 known = {one.month for one in await months.of_link(tx, link.id)}
-                if first in known and traffic.forgotten(span.start_ms, now_ms):
+                if first in known and retention.forgotten(span.start_ms, now_ms):
                     continue  # as with days: anew it would be of a part
                 ports = await kept_ports(tx, link, span.start_ms, span.end_ms)
                 begun_ms = await first_slot_day(tx, link)
@@ -222,7 +234,7 @@ class DayCloser:
         now_ms = self._clock.now_ms()
         today = day_of(now_ms, link.zone)
         async with self._traffic.read() as tx:
-            days = await traffic.link_days(tx, link.id, today - timedelta(days=HISTORY_DAYS), today)
+            days = await dayfigures.of_link(tx, link.id, today - timedelta(days=HISTORY_DAYS), today)
         async with self._database.write() as tx:
             for direction in Direction:
                 run = [day for day in days if day.direction is direction]
@@ -242,13 +254,13 @@ class DayCloser:
                     now_ms,
                     verdict.causes,
                 )
-                await links.put_level(tx, state)
+                await levels.put(tx, state)
                 for change in verdict.changes:
                     proof = linkdays.evidence(run, change)
                     row = LevelChange(
                         0, link.id, direction, change.day, change.before, change.after, proof, RULE_VERSION, now_ms
                     )
-                    if await links.add_change(tx, row):
+                    if await levels.add_change(tx, row):
                         await events.record(tx, _event(link, row))
 
 

@@ -17,9 +17,11 @@ from controller.store import (
     backtests,
     beats,
     counteragents,
+    dayfigures,
     entries,
     equipment,
     falls,
+    levels,
     links,
     modelfigures,
     proposalfacts,
@@ -27,7 +29,7 @@ from controller.store import (
     traffic,
 )
 from controller.store.database import Database
-from controller.store.links import LinkLevel
+from controller.store.levels import LinkLevel
 from controller.store.proposalfacts import Check
 from controller.store.proposals import NewProposal, Proposal, State
 from controller.store.scope import By, Scope
@@ -128,7 +130,7 @@ class Drafter:
     async def _place(self, link: Link, today: date) -> Place | None:
         """None: nothing was judged there yet, or there is no capacity to judge by."""
         async with self._database.read() as tx:
-            states = await links.levels(tx, link.id)
+            states = await levels.of_link(tx, link.id)
             if not states:
                 return None
             capacities = await links.known_capacities(tx, link)
@@ -174,7 +176,7 @@ class Drafter:
         start_ms = day_start_ms(today - timedelta(days=P95_DAYS), link.zone)
         end_ms = day_start_ms(today, link.zone)
         async with self._traffic.read() as tx:
-            days = await traffic.link_days(tx, link.id, first, today)
+            days = await dayfigures.of_link(tx, link.id, first, today)
             ports = await kept_ports(tx, link, start_ms, end_ms)
         intervals, packets = await asyncio.to_thread(_intervals, link, ports, start_ms, end_ms)
         found = []

@@ -20,9 +20,10 @@ from typing import Final
 
 from controller.clock import Clock
 from controller.metering.pairing import DIRECTIONS, Increments, fell, is_plain, paired, plain_pairs
-from controller.store import falls, traffic
+from controller.store import falls, retention, slotdays, traffic
 from controller.store.database import Tx
-from controller.store.traffic import Kept, KeptBlob, KeptDay, TrafficDatabase
+from controller.store.slotdays import KeptBlob, KeptDay
+from controller.store.traffic import Kept, TrafficDatabase
 from inventory.counters import MEASURED_MAX_MS, PAIR_MAX_MS, Flag, Increment
 from inventory.errors import Conflict, StaleVersion
 from inventory.slotday import DAY_MS, DirectionDay, add, day_start, days_touched, retract
@@ -139,16 +140,16 @@ class Ingestor:
         offered = {self._ids[name]: readings for name, readings in taken.readings.items() if readings}
         async with self._database.read() as tx:
             # Days before readings: who commits between the two reads makes the days stale, and this attempt with them.
-            days = await traffic.slot_blobs_of(tx, _days_of(offered))
+            days = await slotdays.blobs_of(tx, _days_of(offered))
             newest = await self._newest_of(tx, offered.keys())
         now_ms = self._clock.now_ms()
-        oldest_ms = now_ms - traffic.READINGS_KEPT_MS
+        oldest_ms = now_ms - retention.READINGS_KEPT_MS
         batch = _Batch()
         unusual = await self._usual(offered, newest, days, oldest_ms, batch)
         if unusual:
             await self._unusual({number: offered[number] for number in unusual}, newest, oldest_ms, batch)
         async with self._database.write() as tx:
-            await traffic.save_slot_days(tx, batch.changed, now_ms)
+            await slotdays.save(tx, batch.changed, now_ms)
             await traffic.keep_readings(tx, batch.kept)
             await falls.keep(tx, batch.fallen, batch.taken_back)
             if taken.beside is not None:
@@ -213,7 +214,7 @@ class Ingestor:
         batch: _Batch,
     ) -> None:
         async with self._database.read() as tx:
-            seen = await traffic.slot_revisions_of(tx, _days_around(offered)) if self._database.shared else {}
+            seen = await slotdays.revisions_of(tx, _days_around(offered)) if self._database.shared else {}
             gathered = [
                 await self._gather(tx, number, kept, newest.get(number, ())) for number, kept in offered.items()
             ]
@@ -404,7 +405,7 @@ async def _days(tx: Tx, works: Sequence[_Work]) -> None:
         for increment in increments
         for start in days_touched(increment)
     }
-    days = await traffic.slot_days_of(tx, touched)
+    days = await slotdays.days_of(tx, touched)
     shared = {
         (interface_id, start)
         for (interface_id, _), kept in days.items()
@@ -413,7 +414,7 @@ async def _days(tx: Tx, works: Sequence[_Work]) -> None:
         for start in days_touched(pending)
     }
     if shared - touched:
-        days.update(await traffic.slot_days_of(tx, shared - touched))
+        days.update(await slotdays.days_of(tx, shared - touched))
     of_interface: dict[int, dict[int, KeptDay]] = {}
     for (interface_id, start), kept in days.items():
         of_interface.setdefault(interface_id, {})[start] = kept

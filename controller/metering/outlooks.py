@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
 
-from controller.store import backtests, links, traffic
+from controller.store import backtests, dayfigures, links
 from controller.store.backtests import Kept
 from controller.store.database import Database
 from controller.store.traffic import TrafficDatabase
@@ -42,7 +42,7 @@ async def of_link(database: Database, traffic_database: TrafficDatabase, link: L
         group = await backtests.place_of(tx, link)
     first = today - timedelta(days=7 * FORECAST_WEEKS)
     async with traffic_database.read() as tx:
-        days = await traffic.link_days(tx, link.id, first, today)
+        days = await dayfigures.of_link(tx, link.id, first, today)
         kept = await backtests.read(tx)
     found = []
     for direction in LINE:
@@ -90,7 +90,7 @@ async def keep_record(
     if place is None:
         return
     async with traffic_database.read() as tx:
-        days = await traffic.link_days(tx, link.id, first, today)
+        days = await dayfigures.of_link(tx, link.id, first, today)
     for direction in LINE:
         capacity = governing(link, capacities, direction, today)
         mine = [day for day in days if day.direction is direction]

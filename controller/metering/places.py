@@ -8,7 +8,7 @@ from datetime import date
 from functools import cached_property
 
 from controller.store.equipment import Equipment
-from controller.store.links import LinkLevel
+from controller.store.levels import LinkLevel
 from controller.store.proposalfacts import ContractFacts
 from controller.store.proposals import NewProposal, Proposal
 from inventory import catalogue, proposaltext, proposalwords

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.store import traffic
+from controller.store import slotdays, traffic
 from controller.store.database import Tx
-from controller.store.traffic import KeptDay
+from controller.store.slotdays import KeptDay
 from inventory.links import Link, Member
 from inventory.reportseries import in_service
 from inventory.slotday import DAY_MS, window
@@ -33,7 +33,7 @@ async def kept_ports(tx: Tx, link: Link, start_ms: int, end_ms: int) -> KeptPort
     )
     found = []
     for port in link.ports:
-        kept = await traffic.slot_days_between(tx, ids.get((link.entry_id, port.interface), 0), start_ms, end_ms)
+        kept = await slotdays.days_between(tx, ids.get((link.entry_id, port.interface), 0), start_ms, end_ms)
         found.append((port, list(kept.values())))
     return found
 
@@ -49,7 +49,7 @@ def series_of(ports: KeptPorts, start_ms: int, end_ms: int) -> LinkSeries:
 async def first_slot_day(tx: Tx, link: Link) -> int | None:
     """UTC midnight of the oldest slot-day of a link's interfaces."""
     ids = await traffic.interface_ids(tx, [(link.entry_id, port.interface) for port in link.ports])
-    begun = [await traffic.first_slot_day(tx, number) for number in ids.values()]
+    begun = [await slotdays.first_day(tx, number) for number in ids.values()]
     return min((one for one in begun if one is not None), default=None)
 
 

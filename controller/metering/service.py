@@ -21,7 +21,7 @@ from controller.metering.mobile import MobileUse
 from controller.metering.mobilewatch import MobileWatch
 from controller.metering.settling import Restarts, Settler
 from controller.phonehome.beats import Batch
-from controller.store import beats, linkports, links, traffic
+from controller.store import beats, linkports, links, retention, slotdays
 from controller.store.database import Database
 from controller.store.proposals import Proposal
 from controller.store.scope import By, Scope
@@ -236,7 +236,7 @@ class MeteringService:
         `names` None: every link's.
         """
         async with self._traffic.write() as tx:
-            await traffic.reopen(tx, None if names is None else list(names), start_ms, end_ms)
+            await slotdays.reopen(tx, None if names is None else list(names), start_ms, end_ms)
         self._past_changed.set()
 
     async def close_days(self) -> int:
@@ -303,9 +303,9 @@ class MeteringService:
             await self.warn_of_mobile_plans()
         now_ms = self._clock.now_ms()
         async with self._traffic.write() as tx:
-            await traffic.prune_readings(tx, now_ms)
+            await retention.prune_readings(tx, now_ms)
             if day_start(now_ms) != self._pruned_day_ms:
-                await traffic.prune_slot_days(tx, now_ms)
+                await retention.prune_slot_days(tx, now_ms)
                 await beats.prune_busy(tx, now_ms)
         self._pruned_day_ms = day_start(now_ms)
         if now_ms // HOUR_MS != self._packed_hour:

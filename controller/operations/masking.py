@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from controller.keyring import Keyring
 from controller.push.texts import TextPlanner
-from controller.store import configs, phonehome
+from controller.store import configs, identities
 from controller.store.configs import Kind
 from controller.store.database import Tx
 from controller.store.scope import Scope
@@ -36,7 +36,7 @@ async def known_of(tx: Tx, keyring: Keyring, adapter: Adapter, entry_id: int) ->
         if found is not None:
             texts += [text for _, text in found.modules if text]
     secrets: set[str] = set()
-    for one in await phonehome.by_adapter(tx, keyring, [adapter.id]):
+    for one in await identities.by_adapter(tx, keyring, [adapter.id]):
         keys = (one.rs_keys, one.passphrases)
         held = (one.certificate_key, *(key for both in keys for key in (both.current, both.previous)))
         secrets.update(secret.reveal() for secret in held if secret is not None)

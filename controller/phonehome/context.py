@@ -20,7 +20,7 @@ from controller.phonehome.peer import Peer
 from controller.phonehome.pki import Pki
 from controller.phonehome.room import Room
 from controller.settings import ArmsSettings
-from controller.store import phonehome as rows
+from controller.store import identities as rows
 from controller.store.database import Database
 from controller.together import Together
 from inventory.contacts import ArmsIdentity

@@ -15,7 +15,7 @@ from controller.phonehome.senders import grace_ms
 from controller.phonehome.tunnel import Tunnel
 from controller.phonehome.undisturbed import undisturbed
 from controller.store import arms_keys, pushes
-from controller.store import phonehome as rows
+from controller.store import identities as rows
 from controller.store.arms_keys import CertificateRecord
 from drivers.arms.messages import Request
 from drivers.arms.parameters import PullConfig

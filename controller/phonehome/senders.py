@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from controller.keyring import Keyring
 from controller.phonehome.beats import Heard, Recall
 from controller.phonehome.context import Context
-from controller.store import phonehome as rows
+from controller.store import identities as rows
 from controller.store.heartbeats import Standing, standings_of_whole, standings_whole
 from drivers.arms.ids import DistributionId
 from inventory.adapters import FINAL

@@ -40,8 +40,8 @@ from controller.phonehome.simple import SimplePath
 from controller.phonehome.tunnel import SILENCE_LOOK_S, Tunnel
 from controller.phonehome.undisturbed import undisturbed
 from controller.settings import ArmsSettings
-from controller.store import arms_keys, installation, whereabouts
-from controller.store import phonehome as rows
+from controller.store import arms_keys, installation, phonehome, whereabouts
+from controller.store import identities as rows
 from controller.store.database import Database
 from inventory.admission import Door, admit
 from inventory.certificates import AUTHORITIES, IMPORT_FOLLOWS, AuthorityRole
@@ -218,7 +218,7 @@ class PhoneHome:
         """Endpoints have survived, tunnels not; whoever was in contact is heard within 2.5 intervals, or is silent."""
         context = self._context
         async with context.database.read() as tx:
-            records = await rows.contacts(tx)
+            records = await phonehome.contacts(tx)
             identities = {
                 each.adapter_id: each
                 for each in await rows.by_adapter(tx, context.keyring, [record.adapter_id for record in records])
@@ -298,7 +298,9 @@ class PhoneHome:
     async def clear_quarantine(self, adapter_id: int) -> None:
         """An operator has looked: the adapter proves itself again at its next contact."""
         async with self._context.database.write() as tx:
-            await rows.write(tx, rows.Batch(contacts={adapter_id: {"quarantine": None, "quarantine_ms": None}}))
+            await phonehome.write(
+                tx, phonehome.Batch(contacts={adapter_id: {"quarantine": None, "quarantine_ms": None}})
+            )
         peer = self._context.peers.get(adapter_id)
         if peer is not None:
             peer.pulled("quarantine cleared")

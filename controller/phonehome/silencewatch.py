@@ -8,8 +8,8 @@ from typing import Final
 from controller.phonehome.context import Context
 from controller.phonehome.silence import Silence
 from controller.phonehome.undisturbed import undisturbed
-from controller.store import heartbeats, incidents
-from controller.store import phonehome as rows
+from controller.store import heartbeats, incidents, phonehome
+from controller.store import identities as rows
 from controller.store.database import Tx
 from controller.store.heartbeats import Whereabouts
 from controller.store.scope import By, Scope
@@ -79,7 +79,7 @@ class SilenceWatch:
         fresh_ms = self._context.clock.now_ms() - 1.5 * self._interval_ms
         return {
             one.adapter_id
-            for one in await rows.contacts(tx, adapter_ids)
+            for one in await phonehome.contacts(tx, adapter_ids)
             if one.last_heartbeat_ms is not None and one.last_heartbeat_ms > fresh_ms
         }
 

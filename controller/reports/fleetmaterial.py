@@ -13,7 +13,8 @@ from controller.store import backtests, fleetfigures, links
 from controller.store.database import Database, Tx
 from controller.store.fleetfigures import DaysOfDirection
 from controller.store.scope import Scope
-from controller.store.traffic import KeptDay, TrafficDatabase
+from controller.store.slotdays import KeptDay
+from controller.store.traffic import TrafficDatabase
 from inventory import backtest
 from inventory.congestion import STALE_DAYS
 from inventory.fleetreport import FleetDirection, FleetLink, FleetMaterial

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from controller.metering.series import KeptPorts, LinkSeries, first_slot_day, kept_ports, metered, series_of
-from controller.store import contractors, entries, links, maintenance, proposals, traffic
+from controller.store import contractors, dayfigures, entries, levels, links, maintenance, proposals, slotdays, traffic
 from controller.store.database import Database
-from controller.store.links import LevelChange
+from controller.store.levels import LevelChange
 from controller.store.proposals import Proposal
 from controller.store.scope import Scope
 from controller.store.traffic import TrafficDatabase
@@ -85,14 +85,14 @@ async def _link(
         ids = await traffic.interface_ids(tx, [(link.entry_id, port.interface) for port in link.ports])
         ports = await kept_ports(tx, link, span.start_ms, span.end_ms)
         first_ms = await first_slot_day(tx, link)
-        revised = [await traffic.newest_revision_ms(tx, n, span.start_ms, span.end_ms) for n in ids.values()]
+        revised = [await slotdays.newest_revision_ms(tx, n, span.start_ms, span.end_ms) for n in ids.values()]
         earliest = min(span.first, span.after - timedelta(weeks=FORECAST_WEEKS))
-        days = await traffic.link_days(tx, link.id, earliest, span.after)
+        days = await dayfigures.of_link(tx, link.id, earliest, span.after)
     async with database.read() as tx:
         place = await entries.get(tx, scope, link.entry_id)
         capacities = await links.known_capacities(tx, link)
         windows = (await maintenance.holding(tx, [link.entry_id], span.start_ms, span.end_ms))[link.entry_id]
-        changes = await links.changes(tx, scope, link.id, limit=CHANGES_AT_MOST)
+        changes = await levels.changes(tx, scope, link.id, limit=CHANGES_AT_MOST)
         drafted = await proposals.page(tx, scope, entry_id=link.entry_id, limit=1_000)
     material = await asyncio.to_thread(
         _material,

@@ -20,8 +20,9 @@ from controller.reports.making import Made, ReportMaker
 from controller.store import deliveries, links, reports
 from controller.store.database import Database
 from controller.store.reports import ActiveSchedule, Claim, Manner, ReportRun
+from controller.store.retention import days_forgotten, forgotten
 from controller.store.scope import By, Scope
-from controller.store.traffic import TrafficDatabase, days_forgotten, forgotten
+from controller.store.traffic import TrafficDatabase
 from inventory.errors import BadInput, FleetError, NotFound
 from inventory.periods import TOKYO, Period, Span, free_span, span_of
 from inventory.reporting import (

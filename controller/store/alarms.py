@@ -10,10 +10,9 @@ from typing import Any
 from sqlalchemy import select, update
 
 from controller.store.database import Tx
-from controller.store.rows import in_parts
+from controller.store.rows import in_parts, upsert
 from controller.store.tables.base import to_json
 from controller.store.tables.counting import link_alarms
-from controller.store.traffic import upsert
 from inventory.links import Direction
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import case, func, or_, select, update
 
 from controller.keyring import Keyring, new_key
 from controller.store.database import Tx
-from controller.store.phonehome import by_adapter, context
+from controller.store.identities import by_adapter, context
 from controller.store.rows import in_parts, not_found
 from controller.store.tables.inventory import adapters
 from controller.store.tables.phonehome import arms_contacts, arms_identities

@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from controller.store import traffic_tables as t
 from controller.store.database import Tx
+from controller.store.rows import upsert
 from controller.store.tables.base import to_json
 from controller.store.tables.inventory import adapters, entries, managements, placements
-from controller.store.traffic import upsert
 from inventory.backtest import HorizonRecord, Record
 from inventory.links import Direction, Link
 from inventory.metering import RULE_VERSION

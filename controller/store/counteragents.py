@@ -13,12 +13,11 @@ from controller.keyring import Keyring
 from controller.store import audit, events
 from controller.store.database import Tx
 from controller.store.events import NewEvent
-from controller.store.rows import adapter_row, in_parts, require_version
+from controller.store.rows import adapter_row, in_parts, require_version, upsert
 from controller.store.scope import By, Scope
 from controller.store.tables.base import AnyRow
 from controller.store.tables.counting import counter_agents, counter_sources, device_interfaces, turns
 from controller.store.tables.inventory import placements
-from controller.store.traffic import upsert
 from drivers.sessions.counting import FoundInterface
 from inventory.countersources import CounterAgent, SourceState, require_agent
 from inventory.errors import NotFound

@@ -15,10 +15,10 @@ from controller.store import audit, events, reports
 from controller.store.database import Tx
 from controller.store.events import NewEvent
 from controller.store.reports import ReportRun
+from controller.store.rows import upsert
 from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.reports import report_deliveries, report_recipients, report_runs
-from controller.store.traffic import upsert
 from inventory.errors import Conflict, NotFound
 from inventory.reporting import Action, Format
 from inventory.secrets import Secret

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Column, Select, Table, select, update
 
 from controller.store import audit, events
 from controller.store.database import Tx
@@ -23,12 +24,7 @@ LABELS_AT_MOST = 50
 
 async def get(tx: Tx, scope: Scope, entry_id: int) -> Entry:
     """The entry, also when it is closed. Raises NotFound."""
-    row = (
-        await tx.execute(select(entries, managements.c.contractor_id).join(managements).where(entries.c.id == entry_id))
-    ).one_or_none()
-    if row is None or not scope.allows(row.contractor_id):
-        raise not_found(f"entry {show_key('E', entry_id)}")
-    return entry_of(row)
+    return entry_of(await _seen(tx, scope, entries, entry_id, f"entry {show_key('E', entry_id)}"))
 
 
 async def page(
@@ -42,25 +38,12 @@ async def page(
     text: str | None = None,
 ) -> list[Entry]:
     """Open entries with a number above `after`, in its order; `text` stands in name or site, whatever the case."""
-    query = (
-        select(entries)
-        .join(managements)
-        .where(entries.c.id > after, entries.c.closed_ms.is_(None))
-        .order_by(entries.c.id)
-        .limit(limit)
-    )
-    if scope.contractor_id is not None:
-        query = query.where(managements.c.contractor_id == scope.contractor_id)
-    if management_id is not None:
-        query = query.where(entries.c.management_id == management_id)
-    if occupied is not None:
-        seat = select(placements.c.id).where(placements.c.entry_id == entries.c.id, placements.c.to_ms.is_(None))
-        query = query.where(seat.exists() if occupied else ~seat.exists())
+    query = _open(entries, placements.c.entry_id, scope, after=after, management_id=management_id, occupied=occupied)
     if text:
         query = query.where(
             entries.c.name.icontains(text, autoescape=True) | entries.c.site.icontains(text, autoescape=True)
         )
-    return [entry_of(row) for row in await tx.execute(query)]
+    return [entry_of(row) for row in await tx.execute(query.limit(limit))]
 
 
 async def describe(
@@ -106,14 +89,7 @@ async def describe(
 
 async def get_standby(tx: Tx, scope: Scope, standby_id: int) -> Standby:
     """The standby, also when it is closed. Raises NotFound."""
-    row = (
-        await tx.execute(
-            select(standbys, managements.c.contractor_id).join(managements).where(standbys.c.id == standby_id)
-        )
-    ).one_or_none()
-    if row is None or not scope.allows(row.contractor_id):
-        raise not_found(f"standby {show_key('S', standby_id)}")
-    return _standby(row)
+    return _standby(await _seen(tx, scope, standbys, standby_id, f"standby {show_key('S', standby_id)}"))
 
 
 async def page_standbys(
@@ -126,21 +102,39 @@ async def page_standbys(
     occupied: bool | None = None,
 ) -> list[Standby]:
     """Open standbys with a number above `after`, in its order."""
-    query = (
-        select(standbys)
-        .join(managements)
-        .where(standbys.c.id > after, standbys.c.closed_ms.is_(None))
-        .order_by(standbys.c.id)
-        .limit(limit)
-    )
+    query = _open(standbys, placements.c.standby_id, scope, after=after, management_id=management_id, occupied=occupied)
+    return [_standby(row) for row in await tx.execute(query.limit(limit))]
+
+
+async def _seen(tx: Tx, scope: Scope, places: Table, number: int, called: str) -> AnyRow:
+    """The row of an entry or a standby with its contractor, also when it is closed. Raises NotFound."""
+    query = select(places, managements.c.contractor_id).join(managements).where(places.c.id == number)
+    row = (await tx.execute(query)).one_or_none()
+    if row is None or not scope.allows(row.contractor_id):
+        raise not_found(called)
+    return row
+
+
+def _open(
+    places: Table,
+    seated: Column[Any],
+    scope: Scope,
+    *,
+    after: int,
+    management_id: int | None,
+    occupied: bool | None,
+) -> Select[Any]:
+    """Open entries or standbys with a number above `after`; `seated` is what placements name them by."""
+    c = places.c
+    query = select(places).join(managements).where(c.id > after, c.closed_ms.is_(None)).order_by(c.id)
     if scope.contractor_id is not None:
         query = query.where(managements.c.contractor_id == scope.contractor_id)
     if management_id is not None:
-        query = query.where(standbys.c.management_id == management_id)
+        query = query.where(c.management_id == management_id)
     if occupied is not None:
-        seat = select(placements.c.id).where(placements.c.standby_id == standbys.c.id, placements.c.to_ms.is_(None))
+        seat = select(placements.c.id).where(seated == c.id, placements.c.to_ms.is_(None))
         query = query.where(seat.exists() if occupied else ~seat.exists())
-    return [_standby(row) for row in await tx.execute(query)]
+    return query
 
 
 async def owner(tx: Tx, management_id: int) -> int | None:

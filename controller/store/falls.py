@@ -8,8 +8,7 @@ from sqlalchemy import delete, select
 
 from controller.store import traffic_tables as t
 from controller.store.database import Tx
-from controller.store.rows import in_parts
-from controller.store.traffic import upsert
+from controller.store.rows import in_parts, upsert
 
 Fall = tuple[int, int]
 """Interface and the instant of the reading that told it."""

@@ -12,9 +12,9 @@ from sqlalchemy import Integer, and_, case, cast, func, or_, select
 from controller.store import traffic_tables as t
 from controller.store.database import Tx
 from controller.store.rows import in_parts
+from controller.store.slotdays import KeptDay
 from controller.store.tables.inventory import adapters, entries, placements
 from controller.store.tables.metering import level_changes, link_levels, links, proposals
-from controller.store.traffic import KeptDay
 from inventory.congestion import Level
 from inventory.fleetreport import FleetChange, FleetLink
 from inventory.links import Direction

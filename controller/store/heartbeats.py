@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, Integer, any_, bindparam, column, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from controller.store.database import Tx
-from controller.store.rows import in_parts
+from controller.store.rows import in_parts, upsert
 from controller.store.tables.inventory import adapters, entries, placements, standbys
 from controller.store.tables.phonehome import arms_contacts, arms_identities, arms_refused_beats
 from inventory.adapters import SerialNumber
@@ -111,7 +110,7 @@ async def count_refused(tx: Tx, noted: Mapping[tuple[int, str], RefusedBeats]) -
     """Add to what was refused in the name of adapters."""
     if not noted:
         return
-    made = (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(arms_refused_beats)
+    made = upsert(tx, arms_refused_beats)
     statement = made.on_conflict_do_update(
         index_elements=["adapter_id", "reason"],
         set_={

@@ -10,13 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.store import audit, events
 from controller.store.database import Tx
 from controller.store.direct import direct
 from controller.store.events import NewEvent
-from controller.store.rows import in_parts, not_found, require_version
+from controller.store.rows import in_parts, not_found, require_version, upsert
 from controller.store.scope import By, Scope
 from controller.store.tables.base import AnyRow, to_json
 from controller.store.tables.incidents import OPEN, incidents
@@ -29,7 +28,7 @@ async def note(tx: Tx, by: By, new: NewIncident) -> Incident:
     """Open an incident, or add to the open one of the same kind and cause: it is counted, and title and facts are the
     newest. The unique index decides, so two who find it at once open one."""
     thing, place = await _owners(tx, new)
-    made = (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(incidents)
+    made = upsert(tx, incidents)
     statement = made.values(
         kind=new.kind.value,
         cause=new.cause,

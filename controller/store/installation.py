@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.store.database import Tx
+from controller.store.rows import upsert
 from controller.store.tables.system import installation
 from inventory.errors import Conflict
 
@@ -22,7 +22,7 @@ _COPY: Final = "Stop this node, and copy master.key and pki/ from the data direc
 
 async def claim(tx: Tx, name: str, fingerprint: str) -> bool:
     """Put it on record where nothing is; whether it is what is on record."""
-    made = (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(installation)
+    made = upsert(tx, installation)
     known = await _known(tx, name)
     if not known:
         # Two nodes may make their first start at once: the number decides.

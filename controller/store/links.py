@@ -1,9 +1,8 @@
-"""Links of entries, their dated capacities, and the levels judged from their days."""
+"""Links of entries, and their dated capacities."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -13,18 +12,15 @@ from sqlalchemy.exc import IntegrityError
 
 from controller.store import audit, modelfigures
 from controller.store.database import Tx
-from controller.store.rows import in_parts
+from controller.store.rows import in_parts, portions
 from controller.store.scope import By, Scope
-from controller.store.tables.base import to_json
 from controller.store.tables.counting import link_members
 from controller.store.tables.inventory import adapters, entries, managements, placements
-from controller.store.tables.metering import level_changes, link_capacities, link_levels, links
-from controller.store.traffic import portions, upsert
+from controller.store.tables.metering import link_capacities, links
 from inventory import catalogue
 from inventory.capacities import usual_traffic
-from inventory.congestion import Cause, CauseFlag, Level
 from inventory.errors import Conflict, NotFound, StaleVersion
-from inventory.links import Capacity, CapacityKind, Direction, Link, LinkRole, Member, require_members
+from inventory.links import Capacity, CapacityKind, Link, LinkRole, Member, require_members
 from inventory.periods import day_of
 
 
@@ -49,41 +45,6 @@ class ChangedLink:
     port_speed_bps: int | None
     ifindex: int | None
     line_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class LinkLevel:
-    """State of one direction of a link, as judged last."""
-
-    link_id: int
-    direction: Direction
-    level: Level
-    since_day: date
-    valid_day: date | None
-    """Last valid day."""
-    judged_day: date
-    valid_days: int
-    """In the present history."""
-    capacity_kind: CapacityKind
-    rule_version: str
-    made_ms: int
-    causes: tuple[CauseFlag, ...] = ()
-    """One flag each; empty for calm, and for what was judged before causes were told."""
-
-
-@dataclass(frozen=True, slots=True)
-class LevelChange:
-    """A change of level, and what it rests on."""
-
-    id: int
-    link_id: int
-    direction: Direction
-    day: date
-    before: Level
-    after: Level
-    evidence: Mapping[str, Any]
-    rule_version: str
-    recorded_ms: int
 
 
 def _visible(scope: Scope) -> Select[Any]:
@@ -243,13 +204,16 @@ async def page(
     limit: int = 100,
     entry_id: int | None = None,
     contractor_id: int | None = None,
+    among: Select[tuple[int]] | None = None,
 ) -> list[Link]:
-    """Links by number, after one."""
+    """Links by number, after one; with `among`, only those whose number it selects."""
     query = _visible(scope).where(links.c.id > after).order_by(links.c.id).limit(limit)
     if entry_id is not None:
         query = query.where(links.c.entry_id == entry_id)
     if contractor_id is not None:
         query = query.where(managements.c.contractor_id == contractor_id)
+    if among is not None:
+        query = query.where(links.c.id.in_(among))
     return await _whole(tx, [_link(row) for row in await tx.execute(query)])
 
 
@@ -375,93 +339,6 @@ async def known_capacities(tx: Tx, link: Link) -> list[Capacity]:
     return [
         *found,
         Capacity(CapacityKind.MODEL, figure, None, since, None, known.origin, known.source, known.packets_per_s),
-    ]
-
-
-async def put_level(tx: Tx, state: LinkLevel) -> None:
-    """Write the state of one direction, over the one before."""
-    values = {
-        "level": int(state.level),
-        "since_day": state.since_day.isoformat(),
-        "valid_day": state.valid_day.isoformat() if state.valid_day else None,
-        "judged_day": state.judged_day.isoformat(),
-        "valid_days": state.valid_days,
-        "capacity_kind": state.capacity_kind.value,
-        "rule_version": state.rule_version,
-        "made_ms": state.made_ms,
-        "causes": json.dumps([[one.cause.value, one.days] for one in state.causes]),
-    }
-    statement = upsert(tx, link_levels).values(link_id=state.link_id, direction=state.direction.value, **values)
-    await tx.execute(statement.on_conflict_do_update(index_elements=["link_id", "direction"], set_=values))
-
-
-async def levels(tx: Tx, link_id: int) -> list[LinkLevel]:
-    """States of a link's directions."""
-    c = link_levels.c
-    rows = await tx.execute(select(link_levels).where(c.link_id == link_id).order_by(c.direction))
-    return [
-        LinkLevel(
-            row.link_id,
-            Direction(row.direction),
-            Level(row.level),
-            date.fromisoformat(row.since_day),
-            date.fromisoformat(row.valid_day) if row.valid_day else None,
-            date.fromisoformat(row.judged_day),
-            row.valid_days,
-            CapacityKind(row.capacity_kind),
-            row.rule_version,
-            row.made_ms,
-            tuple(CauseFlag(Cause(cause), days) for cause, days in json.loads(row.causes or "[]")),
-        )
-        for row in rows
-    ]
-
-
-async def hot(tx: Tx, scope: Scope, *, level: int, after: int = 0, limit: int = 100) -> list[tuple[Link, LinkLevel]]:
-    """Links with a direction at or above a level, by number of the link, after one; its highest direction."""
-    c = link_levels.c
-    ids = select(c.link_id).where(c.level >= level)
-    query = _visible(scope).where(links.c.id > after, links.c.id.in_(ids)).order_by(links.c.id).limit(limit)
-    found = await _whole(tx, [_link(row) for row in await tx.execute(query)])
-    return [(link, max(await levels(tx, link.id), key=lambda state: state.level)) for link in found]
-
-
-async def add_change(tx: Tx, change: LevelChange) -> bool:
-    """Record a change of level; whether it was new. `id` is not used."""
-    statement = upsert(tx, level_changes).values(
-        link_id=change.link_id,
-        direction=change.direction.value,
-        day=change.day.isoformat(),
-        before=int(change.before),
-        after=int(change.after),
-        evidence=to_json(dict(change.evidence)),
-        rule_version=change.rule_version,
-        recorded_ms=change.recorded_ms,
-    )
-    added = await tx.execute(statement.on_conflict_do_nothing().returning(level_changes.c.id))
-    return added.first() is not None
-
-
-async def changes(tx: Tx, scope: Scope, link_id: int, *, limit: int = 100) -> list[LevelChange]:
-    """Changes of level of a link, the newest first. Raises NotFound."""
-    await get(tx, scope, link_id)
-    c = level_changes.c
-    rows = await tx.execute(
-        select(level_changes).where(c.link_id == link_id).order_by(c.day.desc(), c.id.desc()).limit(limit)
-    )
-    return [
-        LevelChange(
-            row.id,
-            row.link_id,
-            Direction(row.direction),
-            date.fromisoformat(row.day),
-            Level(row.before),
-            Level(row.after),
-            json.loads(row.evidence),
-            row.rule_version,
-            row.recorded_ms,
-        )
-        for row in rows
     ]
 
 

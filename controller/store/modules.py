@@ -7,12 +7,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.store import audit, configs, events, incidents
 from controller.store.database import Tx
 from controller.store.events import NewEvent
-from controller.store.rows import in_parts, require_version
+from controller.store.rows import in_parts, require_version, upsert
 from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.phonehome import arms_modules
@@ -43,7 +42,7 @@ async def want(
         "actor": by.actor,
         "version": before.version + 1,
     }
-    made = (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(entry_modules)
+    made = upsert(tx, entry_modules)
     await tx.execute(
         made.values(entry_id=entry_id, **values).on_conflict_do_update(index_elements=["entry_id"], set_=values)
     )
@@ -74,7 +73,7 @@ async def wanted_of(tx: Tx, entry_ids: Collection[int]) -> dict[int, tuple[Wante
 async def report(tx: Tx, adapter_id: int, modules: Sequence[ReportedModule], at_ms: int) -> None:
     """Store the module list that an adapter told (`read-module-list`)."""
     values = {"modules": to_json([asdict(one) for one in modules]), "at_ms": at_ms}
-    made = (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(arms_modules)
+    made = upsert(tx, arms_modules)
     await tx.execute(
         made.values(adapter_id=adapter_id, **values).on_conflict_do_update(index_elements=["adapter_id"], set_=values)
     )

@@ -10,8 +10,8 @@ from sqlalchemy import Row, select
 
 from controller.store import traffic_tables as t
 from controller.store.database import Tx
+from controller.store.rows import upsert
 from controller.store.tables.base import to_json
-from controller.store.traffic import upsert
 from inventory.linkmonths import LinkMonth
 from inventory.links import CapacityKind, Direction, Governing
 from inventory.metering import Interval

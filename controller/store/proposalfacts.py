@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from controller.store import contracts, links, managements, prices
 from controller.store.database import Tx
-from controller.store.rows import in_parts
+from controller.store.rows import in_parts, upsert
 from controller.store.scope import Scope
 from controller.store.tables.base import AnyRow, to_json
 from controller.store.tables.contracts import line_links
@@ -19,7 +19,6 @@ from controller.store.tables.inventory import adapters as adapter_table
 from controller.store.tables.inventory import entries, placements
 from controller.store.tables.inventory import managements as management_table
 from controller.store.tables.metering import proposal_checks
-from controller.store.traffic import upsert
 from inventory.catalogue import model
 from inventory.prices import PriceList
 from inventory.proposalmoney import OldLine, item_for

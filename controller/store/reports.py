@@ -15,12 +15,12 @@ from sqlalchemy.exc import IntegrityError
 from controller.store import audit, contractors
 from controller.store import links as store_links
 from controller.store.database import Tx
+from controller.store.rows import upsert
 from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.inventory import entries, managements
 from controller.store.tables.metering import links
 from controller.store.tables.reports import remade_link_days, report_documents, report_runs, report_schedules
-from controller.store.traffic import upsert
 from inventory.errors import BadInput, Conflict, NotFound
 from inventory.periods import FREE_DAYS_AT_MOST, Period, Span, span_of
 from inventory.reporting import Action, Format, Kind, Language, Schedule, Subject

@@ -1,9 +1,10 @@
-"""What several nouns do with rows: insert unless a unique index objects, and hold against a stale version."""
+"""What several nouns do with rows: insert or say what a conflict does, ask in parts, hold against a stale version."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Final
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
 
 from sqlalchemy import Table, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -17,6 +18,13 @@ from inventory.errors import NotFound, StaleVersion
 
 IN_ONE_QUERY = 500
 """Numbers in one `IN`; both databases have a limit, and plans get no better with more."""
+NAMES_AT_ONCE: Final = 5_000
+"""Names, of two parameters each, in one statement."""
+
+
+def upsert(tx: Tx, table: Any) -> Any:
+    """An insert of the connection's dialect, which can say what to do on a conflict."""
+    return (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(table)
 
 
 async def insert_new(tx: Tx, table: Table, values: Mapping[str, object]) -> int | None:
@@ -24,8 +32,8 @@ async def insert_new(tx: Tx, table: Table, values: Mapping[str, object]) -> int 
 
     The index decides, not a look beforehand, and the transaction goes on either way.
     """
-    made = sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)
-    number: int | None = await tx.scalar(made.values(**values).on_conflict_do_nothing().returning(table.c.id))
+    made = upsert(tx, table).values(**values).on_conflict_do_nothing()
+    number: int | None = await tx.scalar(made.returning(table.c.id))
     return number
 
 
@@ -43,6 +51,13 @@ def in_parts(numbers: Collection[int]) -> list[list[int]]:
     """Numbers for `IN`, in their order, so many as one query takes."""
     wanted = sorted(set(numbers))
     return [wanted[i : i + IN_ONE_QUERY] for i in range(0, len(wanted), IN_ONE_QUERY)]
+
+
+def portions(names: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    """Names in portions that one statement can hold: databases bound the number of its parameters."""
+    rest = iter(names)
+    while part := list(islice(rest, NAMES_AT_ONCE)):
+        yield part
 
 
 def not_found(what: str) -> NotFound:

@@ -15,7 +15,7 @@ from controller.store import configs, incidents, occupancy
 from controller.store.database import Tx
 from controller.store.direct import direct
 from controller.store.modules import unpack_wanted
-from controller.store.rows import in_parts
+from controller.store.rows import in_parts, upsert
 from controller.store.scope import By, Scope
 from controller.store.tables.push import config_versions, entry_modules, startup_trials
 from inventory.incidents import IncidentKind, NewIncident
@@ -173,7 +173,7 @@ async def failed(
             "given_up_ms": by.at_ms,
             "instead_id": await _last_proven(tx, row["entry_id"], version_id, adapter_id),
         }
-    made = (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(startup_trials)
+    made = upsert(tx, startup_trials)
     await tx.execute(
         made.values(
             version_id=version_id, entry_id=row["entry_id"], digest=row["digest"], **values

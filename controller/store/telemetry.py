@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
 from controller.store import traffic_tables as t
 from controller.store.database import Tx
+from controller.store.rows import upsert
 from controller.store.tables.incidents import incidents
 from controller.store.tables.inventory import adapters, entries
 from controller.store.tables.metering import link_levels, links, proposals
@@ -17,7 +18,6 @@ from controller.store.tables.operations import operations
 from controller.store.tables.phonehome import arms_contacts
 from controller.store.tables.push import pushes
 from controller.store.tables.reports import remote_write, report_deliveries, report_runs
-from controller.store.traffic import upsert
 from inventory.congestion import Level
 from inventory.links import CapacityKind, Direction, Governing
 from inventory.slots import show_key

@@ -24,8 +24,9 @@ from controller.settings import MetricsSettings
 from controller.store import events, fleetfigures, telemetry
 from controller.store.database import Database
 from controller.store.events import NewEvent
+from controller.store.slotdays import KeptDay
 from controller.store.telemetry import NamedLink, Progress
-from controller.store.traffic import KeptDay, TrafficDatabase
+from controller.store.traffic import TrafficDatabase
 from controller.telemetry.linknumbers import labels
 from controller.telemetry.remotewrite import Point, request_of
 from inventory.errors import BadInput

@@ -9,23 +9,10 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TypeVar
 
 from drivers.simulator.ios_cli import IosDevice
+from tests.configs import IOS
 
 Live = TypeVar("Live")
 USERNAME = "kajitori"
-CONFIG = """version 15.2
-hostname osaka-edge-01
-archive
- path flash:before
- maximum 10
-interface GigabitEthernet0/0
- description uplink
- ip address 192.0.2.1 255.255.255.0
-interface GigabitEthernet0/1
- ip address 198.51.100.1 255.255.255.0
-line vty 0 4
- login local
-end
-"""
 
 
 @contextmanager
@@ -35,7 +22,7 @@ def router(serial: str, *, password: str = "correct horse", pace: float = 50.0) 
         hostname="osaka-edge-01",
         serial=serial,
         model="ISR4331",
-        config_text=CONFIG,
+        config_text=IOS,
         username=USERNAME,
         password=password,
         pace=pace,

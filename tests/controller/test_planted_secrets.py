@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from controller.keyring import Keyring
-from controller.store import phonehome
+from controller.store import identities, phonehome
 from controller.store.database import Database
 from tests.controller.house import Fleet, House, Json, environment, ok, refused, serial, serving
 from tests.controller.routers import USERNAME, router
@@ -291,7 +291,7 @@ async def _sealed(planted: Planted, directory: Path) -> None:
     try:
         async with database.read() as tx:
             contacts = await phonehome.contacts(tx)
-            for one in await phonehome.by_adapter(tx, keyring, [contact.adapter_id for contact in contacts]):
+            for one in await identities.by_adapter(tx, keyring, [contact.adapter_id for contact in contacts]):
                 planted.secrets[f"RS key of {one.serial}"] = one.rs_key.reveal()
                 planted.secrets[f"passphrase of {one.serial}"] = one.passphrase.reveal()
                 for name, before in (("RS key", one.rs_keys.previous), ("passphrase", one.passphrases.previous)):

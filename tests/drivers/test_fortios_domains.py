@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -16,26 +16,28 @@ from drivers.fortios import domains_in
 from drivers.operating import commands_for, prepared, probes_of
 from drivers.push import PushJob
 from drivers.registry import driver
-from drivers.sessions.contract import Endpoint, Limits, Rest
+from drivers.sessions.contract import Endpoint, Rest
 from drivers.simulator.forti_cli import FortiDevice
 from drivers.simulator.forti_rest import FortiRest
 from inventory.errors import CommandRejected, Conflict, OutcomeUnknown, Truncated
 from inventory.operations import Given, Item, OperationKind, parameters_of
-from inventory.plans import SSH_ORDER, ConfigText, PushState
+from inventory.plans import ConfigText, PushState
 from inventory.secrets import Secret
+from tests.configs import divided
+from tests.drivers.pushing import (
+    FORTI_SERIAL,
+    LIMITS,
+    PASSWORD,
+    SENDING,
+    Reach,
+    enter,
+    firewall,
+    reaching,
+    up_to,
+    wait,
+)
 
-PASSWORD = "correct horse"
-SERIAL = "FGT60FTK20000001"
-CONFIG = """config vdom
-edit root
-next
-edit kobe
-next
-edit osaka
-next
-end
-config global
-config system global
+UNIT = """config system global
     set hostname "fw"
     set management-vdom "kobe"
     set vdom-mode multi-vdom
@@ -51,16 +53,12 @@ config system interface
         set ip 198.51.100.1 255.255.255.0
     next
 end
-end
-config vdom
-edit root
-config system settings
+"""
+ROOT = """config system settings
     set gui-theme "blue"
 end
-end
-config vdom
-edit kobe
-config firewall address
+"""
+KOBE = """config firewall address
     edit "office"
         set subnet 198.51.100.0 255.255.255.0
     next
@@ -71,10 +69,8 @@ config router static
         set device "mgmt"
     next
 end
-end
-config vdom
-edit osaka
-config firewall address
+"""
+OSAKA = """config firewall address
     edit "office"
         set subnet 203.0.113.0 255.255.255.0
     next
@@ -85,8 +81,8 @@ config router static
         set device "port1"
     next
 end
-end
 """
+CONFIG = divided(UNIT, root=ROOT, kobe=KOBE, osaka=OSAKA)
 VLAN = """edit "vlan7"
         set vdom "osaka"
         set interface "port1"
@@ -102,45 +98,19 @@ CHANGES = (
     ),
 )
 """An object of osaka, an interface of the unit, and a route of osaka that refers to it."""
-PACE = 600.0
-LIMITS = Limits(connect_s=5.0, handshake_s=5.0, authentication_s=5.0, prompt_s=5.0, command_s=10.0, line_s=5.0)
-SENDING = SSH_ORDER[1:-1]
 FORTI = driver("fortios")
-Reach = Callable[[], CommandLineDevice]
-
-
-async def wait(seconds: float) -> None:
-    await asyncio.sleep(seconds / PACE)
 
 
 @pytest.fixture
 async def unit() -> AsyncIterator[FortiDevice]:
-    async with FortiDevice(
-        hostname="fw",
-        serial=SERIAL,
-        model="FortiGate-60F",
-        config_text=CONFIG,
-        username="op",
-        password=PASSWORD,
-        pace=PACE,
-        management="mgmt",
-    ) as made:
+    async with firewall("fw", CONFIG) as made:
         yield made
 
 
 @pytest.fixture
 async def reach(unit: FortiDevice) -> AsyncIterator[Reach]:
-    """Makes devices as the controller holds them; each has no contact yet."""
-    made: list[CommandLineDevice] = []
-
-    def device() -> CommandLineDevice:
-        endpoint = Endpoint("127.0.0.1", unit.port, "op", Secret(PASSWORD))
-        made.append(over_ssh("fortios", endpoint, SERIAL, wait=wait, limits=LIMITS))
-        return made[-1]
-
-    yield device
-    for one in made:
-        await one.close()
+    async with reaching(unit) as device:
+        yield device
 
 
 async def planned(device: CommandLineDevice, *changes: tuple[str, str], guard_s: int = 6000) -> PushJob:
@@ -152,16 +122,7 @@ async def planned(device: CommandLineDevice, *changes: tuple[str, str], guard_s:
         text = text.replace(old, new)
     made = plan.compute(FORTI, base, ConfigText.single(text))
     assert made.proven, made.proof
-    return PushJob("P-9", SERIAL, base, ConfigText.single(text), made.remediation, made.rollback, guard_s)
-
-
-async def enter(device: CommandLineDevice, job: PushJob, *states: PushState) -> None:
-    for state in states:
-        await device.enter(state, job)
-
-
-def up_to(state: PushState) -> tuple[PushState, ...]:
-    return SENDING[: SENDING.index(state) + 1]
+    return PushJob("P-9", FORTI_SERIAL, base, ConfigText.single(text), made.remediation, made.rollback, guard_s)
 
 
 def names_of(unit: FortiDevice) -> set[str]:
@@ -219,7 +180,7 @@ async def test_a_domain_that_somebody_made_meanwhile_is_not_removed_by_our_lines
     before, device = unit.running_text(), reach()
     job = await planned(device)
     await enter(device, job, *up_to(PushState.APPLIED))
-    made = await over_ssh("fortios", device._endpoint, SERIAL, wait=wait, limits=LIMITS)._open()
+    made = await over_ssh("fortios", device._endpoint, FORTI_SERIAL, wait=wait, limits=LIMITS)._open()
     await made.lines(("config vdom", "edit nagoya", "end"), timeout_s=5.0)
     await made.close()
     with pytest.raises(Conflict, match="differs from the intent"):
@@ -277,7 +238,7 @@ async def test_the_backup_over_rest_is_the_same_reading(reach: Reach, unit: Fort
     async with FortiRest(unit, "token-of-the-api") as api:
         rest = Rest(Secret("token-of-the-api"), api.port, api.fingerprint)
         endpoint = replace(Endpoint("127.0.0.1", unit.port, "op", Secret(PASSWORD)), rest=rest)
-        device = over_ssh("fortios", endpoint, SERIAL, wait=wait, limits=LIMITS)
+        device = over_ssh("fortios", endpoint, FORTI_SERIAL, wait=wait, limits=LIMITS)
         read = await device.read()
         await device.close()
     assert any("backup" in one for one in api.requests)

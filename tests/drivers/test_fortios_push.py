@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from drivers import plan
 from drivers.device import CommandLineDevice
-from drivers.devices import over_ssh
 from drivers.push import PushJob
-from drivers.sessions.contract import Endpoint, Limits
 from drivers.simulator.forti_cli import FortiDevice
 from inventory.errors import CommandRejected, Conflict, IdentityMismatch, OutcomeUnknown, StalePlan, Truncated
-from inventory.plans import SSH_ORDER, ConfigText, PushState
-from inventory.secrets import Secret
+from inventory.plans import ConfigText, PushState
+from tests.configs import FORTIOS
+from tests.drivers.pushing import FORTI_SERIAL, SENDING, Reach, enter, firewall, reaching, up_to
 
-PASSWORD = "correct horse"
-SERIAL = "FGT60FTK20000001"
-CONFIG = """config system global
-    set hostname "kobe-fw-01"
-end
-config system interface
-    edit "mgmt"
-        set vdom "root"
-        set ip 192.0.2.2 255.255.255.0
-        set allowaccess ping ssh
-        set type physical
-    next
-end
-config firewall address
-    edit "office"
-        set subnet 198.51.100.0 255.255.255.0
-    next
-end
-"""
 CHANGE = (
     "config firewall address",
     'edit "warehouse"',
@@ -50,44 +29,18 @@ ADDED = """    edit "warehouse"
         set subnet 203.0.113.0 255.255.255.0
     next
 """
-PACE = 600.0
-LIMITS = Limits(connect_s=5.0, handshake_s=5.0, authentication_s=5.0, prompt_s=5.0, command_s=10.0, line_s=5.0)
-SENDING = SSH_ORDER[1:-1]
-Reach = Callable[[], CommandLineDevice]
-
-
-async def wait(seconds: float) -> None:
-    await asyncio.sleep(seconds / PACE)
 
 
 @pytest.fixture
 async def unit() -> AsyncIterator[FortiDevice]:
-    async with FortiDevice(
-        hostname="kobe-fw-01",
-        serial=SERIAL,
-        model="FortiGate-60F",
-        config_text=CONFIG,
-        username="op",
-        password=PASSWORD,
-        pace=PACE,
-        management="mgmt",
-    ) as unit:
-        yield unit
+    async with firewall("kobe-fw-01", FORTIOS) as made:
+        yield made
 
 
 @pytest.fixture
 async def reach(unit: FortiDevice) -> AsyncIterator[Reach]:
-    """Makes devices as the controller holds them; each has no contact yet."""
-    made: list[CommandLineDevice] = []
-
-    def device() -> CommandLineDevice:
-        endpoint = Endpoint("127.0.0.1", unit.port, "op", Secret(PASSWORD))
-        made.append(over_ssh("fortios", endpoint, SERIAL, wait=wait, limits=LIMITS))
-        return made[-1]
-
-    yield device
-    for one in made:
-        await one.close()
+    async with reaching(unit) as device:
+        yield device
 
 
 async def job_for(device: CommandLineDevice, change: tuple[str, ...] = CHANGE, guard_s: int = 6000) -> PushJob:
@@ -95,16 +48,7 @@ async def job_for(device: CommandLineDevice, change: tuple[str, ...] = CHANGE, g
     base = await device.read()
     intent = re.sub(r"(?m)(^config firewall address\n(?:    .*\n)+)", rf"\g<1>{ADDED}", base.text())
     assert intent != base.text()
-    return PushJob("P-9", SERIAL, base, ConfigText.single(intent), change, BACK, guard_s)
-
-
-async def enter(device: CommandLineDevice, job: PushJob, *states: PushState) -> None:
-    for state in states:
-        await device.enter(state, job)
-
-
-def up_to(state: PushState) -> tuple[PushState, ...]:
-    return SENDING[: SENDING.index(state) + 1]
+    return PushJob("P-9", FORTI_SERIAL, base, ConfigText.single(intent), change, BACK, guard_s)
 
 
 async def test_a_push_is_verified_saved_and_leaves_the_unit_saving_by_itself(reach: Reach, unit: FortiDevice) -> None:
@@ -170,7 +114,7 @@ async def test_a_tunnel_comes_with_the_interface_that_the_unit_makes_and_goes_wi
         computed = plan.compute(device.driver, base, intent)
         assert computed.proven, computed.proof
         held = await device.read()
-        job = PushJob(f"P-{number}", SERIAL, held, intent, computed.remediation, computed.rollback, 6000)
+        job = PushJob(f"P-{number}", FORTI_SERIAL, held, intent, computed.remediation, computed.rollback, 6000)
         await enter(device, job, *SENDING)
         assert ('edit "to-osaka"' in unit.running_text()) is (intent is with_it)
 
@@ -180,7 +124,7 @@ async def test_a_tunnel_comes_with_the_interface_that_the_unit_makes_and_goes_wi
 async def test_who_answers_is_known(reach: Reach, unit: FortiDevice) -> None:
     identity = await reach().identify()
 
-    assert (identity.serial, identity.model, identity.version) == (SERIAL, "FortiGate-60F", "7.4.4")
+    assert (identity.serial, identity.model, identity.version) == (FORTI_SERIAL, "FortiGate-60F", "7.4.4")
     assert identity.hostname == "kobe-fw-01"
 
 
@@ -341,7 +285,7 @@ async def test_a_truncated_reading_is_discarded(reach: Reach, unit: FortiDevice)
 async def test_a_banner_that_must_be_accepted_is_accepted(reach: Reach, unit: FortiDevice, banner: str) -> None:
     unit.throw(accept_banner=banner)
 
-    assert (await reach().identify()).serial == SERIAL
+    assert (await reach().identify()).serial == FORTI_SERIAL
 
 
 async def test_a_save_that_fails_is_never_called_armed(reach: Reach, unit: FortiDevice) -> None:

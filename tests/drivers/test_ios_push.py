@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from drivers.device import CommandLineDevice
-from drivers.devices import over_ssh
 from drivers.push import PushJob
-from drivers.sessions.contract import Endpoint, Limits
+from drivers.sessions.contract import Limits
 from drivers.simulator.ios_cli import IosDevice
 from inventory.errors import (
     CommandRejected,
@@ -23,36 +21,14 @@ from inventory.errors import (
     Truncated,
     Unreachable,
 )
-from inventory.plans import SSH_ORDER, ConfigText, PushState
-from inventory.secrets import Secret
+from inventory.plans import ConfigText, PushState
+from tests.configs import IOS
+from tests.drivers.pushing import PACE, PASSWORD, SENDING, Reach, enter, reaching, up_to
 
-PASSWORD = "correct horse"
 SERIAL = "FTX1840ALY0"
-CONFIG = """version 15.2
-hostname osaka-edge-01
-archive
- path flash:before
- maximum 10
-interface GigabitEthernet0/0
- description uplink
- ip address 192.0.2.1 255.255.255.0
-interface GigabitEthernet0/1
- ip address 198.51.100.1 255.255.255.0
-line vty 0 4
- login local
-end
-"""
 CHANGE = ("interface GigabitEthernet0/1", " description to the warehouse", " exit")
 BACK = ("interface GigabitEthernet0/1", " no description to the warehouse")
-PACE = 600.0
-"""A revert minute takes a tenth of a second."""
-LIMITS = Limits(connect_s=5.0, handshake_s=5.0, authentication_s=5.0, prompt_s=5.0, command_s=10.0, line_s=5.0)
 SHORT = Limits(handshake_s=1.0, line_s=1.0)
-SENDING = SSH_ORDER[1:-1]
-
-
-async def wait(seconds: float) -> None:
-    await asyncio.sleep(seconds / PACE)
 
 
 @pytest.fixture
@@ -61,7 +37,7 @@ async def router() -> AsyncIterator[IosDevice]:
         hostname="osaka-edge-01",
         serial=SERIAL,
         model="ISR4331",
-        config_text=CONFIG,
+        config_text=IOS,
         username="op",
         password=PASSWORD,
         pace=PACE,
@@ -71,18 +47,9 @@ async def router() -> AsyncIterator[IosDevice]:
 
 
 @pytest.fixture
-async def reach(router: IosDevice) -> AsyncIterator[Callable[..., CommandLineDevice]]:
-    """Makes devices as the controller holds them; each has no contact yet."""
-    made: list[CommandLineDevice] = []
-
-    def device(limits: Limits = LIMITS) -> CommandLineDevice:
-        endpoint = Endpoint("127.0.0.1", router.port, "op", Secret(PASSWORD))
-        made.append(over_ssh("ios", endpoint, SERIAL, wait=wait, limits=limits))
-        return made[-1]
-
-    yield device
-    for one in made:
-        await one.close()
+async def reach(router: IosDevice) -> AsyncIterator[Reach]:
+    async with reaching(router) as device:
+        yield device
 
 
 async def job_for(device: CommandLineDevice, change: tuple[str, ...] = CHANGE, guard_s: int = 7200) -> PushJob:
@@ -95,18 +62,7 @@ async def job_for(device: CommandLineDevice, change: tuple[str, ...] = CHANGE, g
     return PushJob("P-7", SERIAL, base, ConfigText.single(intent), change, BACK, guard_s)
 
 
-async def enter(device: CommandLineDevice, job: PushJob, *states: PushState) -> None:
-    for state in states:
-        await device.enter(state, job)
-
-
-def up_to(state: PushState) -> tuple[PushState, ...]:
-    return SENDING[: SENDING.index(state) + 1]
-
-
-async def test_a_push_is_verified_confirmed_and_saved(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_a_push_is_verified_confirmed_and_saved(reach: Reach, router: IosDevice) -> None:
     device = reach()
     job = await job_for(device)
 
@@ -125,9 +81,7 @@ async def test_a_push_is_verified_confirmed_and_saved(
     assert {record.detail["comment"] for record in router.log.records if record.what == "line"} == {"push P-7"}
 
 
-async def test_a_question_mark_in_a_text_asks_for_no_help(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_a_question_mark_in_a_text_asks_for_no_help(reach: Reach, router: IosDevice) -> None:
     device = reach()
     banner = "banner motd #who goes there?\nwhy?#"
     job = await job_for(device, ("interface GigabitEthernet0/1", " description who? why??", " exit", banner))
@@ -140,9 +94,7 @@ async def test_a_question_mark_in_a_text_asks_for_no_help(
     assert "who goes there?\nwhy?" in router.running_text()
 
 
-async def test_the_change_is_looked_at_over_a_login_of_its_own(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_the_change_is_looked_at_over_a_login_of_its_own(reach: Reach, router: IosDevice) -> None:
     device = reach()
     job = await job_for(device)
     await enter(device, job, *up_to(PushState.APPLIED))
@@ -153,18 +105,14 @@ async def test_the_change_is_looked_at_over_a_login_of_its_own(
     assert len(router.logins) == logins + 1
 
 
-async def test_who_answers_is_known_before_anything_is_sent(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_who_answers_is_known_before_anything_is_sent(reach: Reach, router: IosDevice) -> None:
     identity = await reach().identify()
 
     assert (identity.serial, identity.model, identity.version) == (SERIAL, "ISR4331", "17.09.04a")
     assert identity.hostname == "osaka-edge-01"
 
 
-async def test_another_serial_number_is_never_written_to(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_another_serial_number_is_never_written_to(reach: Reach, router: IosDevice) -> None:
     job = await job_for(reach())
     device = reach()
     router.throw(serial="FTX0000OTHER")
@@ -176,7 +124,7 @@ async def test_another_serial_number_is_never_written_to(
 
 
 async def test_another_serial_number_after_the_change_is_noticed_at_the_new_login(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
+    reach: Reach, router: IosDevice
 ) -> None:
     device = reach()
     job = await job_for(device)
@@ -187,9 +135,7 @@ async def test_another_serial_number_after_the_change_is_noticed_at_the_new_logi
         await device.enter(PushState.REACHABLE, job)
 
 
-async def test_the_key_learnt_at_first_contact_holds_for_the_second(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_the_key_learnt_at_first_contact_holds_for_the_second(reach: Reach, router: IosDevice) -> None:
     device = reach()
     job = await job_for(device)
     await enter(device, job, *up_to(PushState.APPLIED))
@@ -203,9 +149,7 @@ async def test_the_key_learnt_at_first_contact_holds_for_the_second(
     assert device.host_key == router.host_key.export_public_key().decode().strip()
 
 
-async def test_a_refused_line_is_named_and_the_device_goes_back(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_a_refused_line_is_named_and_the_device_goes_back(reach: Reach, router: IosDevice) -> None:
     device = reach()
     before = router.running_text()
     job = await job_for(device, (*CHANGE[:2], " bogus statement", " shutdown"))
@@ -223,7 +167,7 @@ async def test_a_refused_line_is_named_and_the_device_goes_back(
     assert router.pending_undo() is None
 
 
-async def test_going_back_twice_does_no_harm(reach: Callable[..., CommandLineDevice], router: IosDevice) -> None:
+async def test_going_back_twice_does_no_harm(reach: Reach, router: IosDevice) -> None:
     device = reach()
     before = router.running_text()
     job = await job_for(device)
@@ -236,7 +180,7 @@ async def test_going_back_twice_does_no_harm(reach: Callable[..., CommandLineDev
     assert router.log.count("reverted") == 1
 
 
-async def test_a_moved_base_stops_the_push(reach: Callable[..., CommandLineDevice], router: IosDevice) -> None:
+async def test_a_moved_base_stops_the_push(reach: Reach, router: IosDevice) -> None:
     device = reach()
     job = await job_for(device)
     stale = PushJob("P-8", SERIAL, job.intent, job.base, BACK, CHANGE)
@@ -254,7 +198,7 @@ async def test_a_moved_base_stops_the_push(reach: Callable[..., CommandLineDevic
     ids=["no archive", "locked"],
 )
 async def test_preflight_names_the_first_reason_and_touches_nothing(
-    reach: Callable[..., CommandLineDevice], router: IosDevice, switch: dict[str, object], reason: str
+    reach: Reach, router: IosDevice, switch: dict[str, object], reason: str
 ) -> None:
     device = reach()
     job = await job_for(device)
@@ -266,9 +210,7 @@ async def test_preflight_names_the_first_reason_and_touches_nothing(
     assert router.log.count("armed") == 0
 
 
-async def test_somebody_elses_pending_timer_stops_the_push(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_somebody_elses_pending_timer_stops_the_push(reach: Reach, router: IosDevice) -> None:
     job = await job_for(reach())
     router.arm(120, "hanako")
 
@@ -276,9 +218,7 @@ async def test_somebody_elses_pending_timer_stops_the_push(
         await reach().enter(PushState.PREFLIGHT, job)
 
 
-async def test_a_lock_taken_in_between_stops_the_arming(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_a_lock_taken_in_between_stops_the_arming(reach: Reach, router: IosDevice) -> None:
     device = reach()
     job = await job_for(device)
     await device.enter(PushState.PREFLIGHT, job)
@@ -290,9 +230,7 @@ async def test_a_lock_taken_in_between_stops_the_arming(
     assert router.log.count("armed") == 0
 
 
-async def test_without_a_confirmation_the_device_goes_back_by_itself(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_without_a_confirmation_the_device_goes_back_by_itself(reach: Reach, router: IosDevice) -> None:
     device = reach()
     before = router.running_text()
     job = await job_for(device, guard_s=1800)
@@ -307,9 +245,7 @@ async def test_without_a_confirmation_the_device_goes_back_by_itself(
     assert router.running_text() == before
 
 
-async def test_a_confirmation_that_comes_too_late_says_rolled_back(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_a_confirmation_that_comes_too_late_says_rolled_back(reach: Reach, router: IosDevice) -> None:
     device = reach()
     job = await job_for(device, guard_s=60)
     await enter(device, job, *up_to(PushState.APPLIED))
@@ -319,9 +255,7 @@ async def test_a_confirmation_that_comes_too_late_says_rolled_back(
         await device.enter(PushState.CONFIRMED, job)
 
 
-async def test_a_change_that_cuts_us_off_is_undone_by_the_device(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_a_change_that_cuts_us_off_is_undone_by_the_device(reach: Reach, router: IosDevice) -> None:
     device = reach(SHORT)
     before = router.running_text()
     job = await job_for(device, ("interface GigabitEthernet0/0", " shutdown"), guard_s=3600)
@@ -340,7 +274,7 @@ async def test_a_change_that_cuts_us_off_is_undone_by_the_device(
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_a_connection_cut_in_the_change_is_unknown_and_a_reading_tells_the_truth(
-    reach: Callable[..., CommandLineDevice], router: IosDevice, moment: str
+    reach: Reach, router: IosDevice, moment: str
 ) -> None:
     device = reach()
     before = router.running_text()
@@ -359,9 +293,7 @@ async def test_a_connection_cut_in_the_change_is_unknown_and_a_reading_tells_the
     assert router.running_text() == before
 
 
-async def test_applying_never_goes_on_in_a_session_of_its_own(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_applying_never_goes_on_in_a_session_of_its_own(reach: Reach, router: IosDevice) -> None:
     """After a restart the timer may run, but nobody knows which lines were sent."""
     device = reach()
     job = await job_for(device)
@@ -373,7 +305,7 @@ async def test_applying_never_goes_on_in_a_session_of_its_own(
     assert router.log.count("line") == 0
 
 
-async def test_a_truncated_reading_is_discarded(reach: Callable[..., CommandLineDevice], router: IosDevice) -> None:
+async def test_a_truncated_reading_is_discarded(reach: Reach, router: IosDevice) -> None:
     device = reach()
     router.throw(truncate_show_at=200)
 
@@ -381,9 +313,7 @@ async def test_a_truncated_reading_is_discarded(reach: Callable[..., CommandLine
         await device.read()
 
 
-async def test_a_reading_that_was_cut_once_is_taken_again(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_a_reading_that_was_cut_once_is_taken_again(reach: Reach, router: IosDevice) -> None:
     device = reach()
     whole = await device.read()
     router.throw(cut_output_after=150)
@@ -391,9 +321,7 @@ async def test_a_reading_that_was_cut_once_is_taken_again(
     assert await device.read() == whole
 
 
-async def test_log_messages_and_time_stamps_do_not_get_into_a_reading(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_log_messages_and_time_stamps_do_not_get_into_a_reading(reach: Reach, router: IosDevice) -> None:
     device = reach()
     whole = await device.read()
     router.throw(
@@ -403,9 +331,7 @@ async def test_log_messages_and_time_stamps_do_not_get_into_a_reading(
     assert await device.read() == whole
 
 
-async def test_a_difference_found_at_the_end_is_shown_and_not_confirmed(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_a_difference_found_at_the_end_is_shown_and_not_confirmed(reach: Reach, router: IosDevice) -> None:
     device = reach()
     job = await job_for(device, ("interface GigabitEthernet0/1", " description something else"))
     await enter(device, job, *up_to(PushState.REACHABLE))
@@ -417,7 +343,7 @@ async def test_a_difference_found_at_the_end_is_shown_and_not_confirmed(
     assert router.log.count("confirmed") == 0
 
 
-async def test_a_busy_save_is_tried_again(reach: Callable[..., CommandLineDevice], router: IosDevice) -> None:
+async def test_a_busy_save_is_tried_again(reach: Reach, router: IosDevice) -> None:
     device = reach()
     job = await job_for(device)
     await enter(device, job, *up_to(PushState.CONFIRMED))
@@ -431,7 +357,7 @@ async def test_a_busy_save_is_tried_again(reach: Callable[..., CommandLineDevice
 
 @pytest.mark.parametrize(("kind", "failures"), [("busy", 3), ("no-ok", 1), ("failed", 1)])
 async def test_a_save_that_fails_is_never_called_saved(
-    reach: Callable[..., CommandLineDevice], router: IosDevice, kind: str, failures: int
+    reach: Reach, router: IosDevice, kind: str, failures: int
 ) -> None:
     device = reach()
     job = await job_for(device)
@@ -445,9 +371,7 @@ async def test_a_save_that_fails_is_never_called_saved(
     assert router.saved_text() != router.running_text()
 
 
-async def test_a_slow_device_is_pushed_to_all_the_same(
-    reach: Callable[..., CommandLineDevice], router: IosDevice
-) -> None:
+async def test_a_slow_device_is_pushed_to_all_the_same(reach: Reach, router: IosDevice) -> None:
     device = reach()
     job = await job_for(device)
     router.throw(answer_delay_s=0.2 * PACE, output_chunk_bytes=3)

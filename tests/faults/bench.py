@@ -24,7 +24,8 @@ from drivers.simulator.forti_cli import FortiDevice
 from drivers.simulator.ios_cli import IosDevice
 from inventory.plans import ConfigText, JournalRow, Plan, Push, PushState
 from inventory.secrets import Secret
-from tests.controller.push.cutting import FORTI_CONFIG, IOS_CONFIG, DeviceClock
+from tests.configs import FORTIOS, divided
+from tests.controller.push.cutting import IOS_CONFIG, DeviceClock
 from tests.controller.push.place import SERIAL, furnish
 from tests.controller.store.fleet import ALL
 
@@ -42,22 +43,8 @@ OFFICE = "        set subnet 198.51.100.0 255.255.255.0\n    next\n"
 WAREHOUSE = f'{OFFICE}    edit "warehouse"\n        set subnet 203.0.113.0 255.255.255.0\n    next\n'
 ORDINARY = {"ios": ((LOCATION, DESCRIBED), (LINES, ROUTED)), "fortios": ((OFFICE, WAREHOUSE),)}
 """A change that nothing speaks against, per family."""
-UNIT, _, REST = FORTI_CONFIG.partition("config firewall")
-DIVIDED = f"""config vdom
-edit root
-next
-edit kobe
-next
-end
-config global
-{UNIT}end
-config vdom
-edit root
-end
-config vdom
-edit kobe
-config firewall{REST}end
-"""
+UNIT, _, REST = FORTIOS.partition("config firewall")
+DIVIDED = divided(UNIT, root="", kobe=f"config firewall{REST}")
 """The same FortiGate with virtual domains."""
 
 
@@ -79,7 +66,7 @@ def router(clock: DeviceClock, config: str = IOS_CONFIG, *, enable: str | None =
     return device
 
 
-def firewall(clock: DeviceClock, config: str = FORTI_CONFIG) -> FortiDevice:
+def firewall(clock: DeviceClock, config: str = FORTIOS) -> FortiDevice:
     """A FortiGate that is not started yet."""
     device = FortiDevice(
         hostname=config.partition('set hostname "')[2].partition('"')[0],

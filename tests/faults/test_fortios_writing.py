@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from drivers.fortios import domains_in
 from inventory.plans import Outcome, PushState
-from tests.controller.push.cutting import FORTI_CONFIG, DeviceClock
+from tests.configs import FORTIOS
+from tests.controller.push.cutting import DeviceClock
 from tests.faults.bench import DIVIDED, OFFICE, SHORT, WAREHOUSE, Bench, firewall
 from tests.faults.conftest import Make
 
@@ -53,7 +54,7 @@ async def went_back(bench: Bench, *words: str) -> None:
 
 async def with_policies(bench_of: Make) -> Bench:
     clock = DeviceClock()
-    return await bench_of(firewall(clock, FORTI_CONFIG + POLICIES), clock)
+    return await bench_of(firewall(clock, FORTIOS + POLICIES), clock)
 
 
 async def test_64_what_is_in_use_is_removed_after_its_user_or_not_at_all(bench_of: Make) -> None:
@@ -101,7 +102,7 @@ async def test_69_a_change_that_cuts_us_off_is_followed_by_silence_and_taken_bac
 
 async def test_70_a_unit_left_in_its_guard_is_found_and_left_alone(bench_of: Make) -> None:
     clock = DeviceClock()
-    left = FORTI_CONFIG.replace(
+    left = FORTIOS.replace(
         '    set hostname "kobe-fw-01"\n',
         '    set cfg-revert-timeout 600\n    set cfg-save revert\n    set hostname "kobe-fw-01"\n',
     )
@@ -134,7 +135,7 @@ async def test_72_a_cluster_out_of_step_is_not_pushed_to(bench_of: Make) -> None
 
 async def test_80_secrets_that_are_encoded_anew_are_no_difference(bench_of: Make) -> None:
     clock = DeviceClock()
-    made = await bench_of(firewall(clock, FORTI_CONFIG + TUNNEL), clock)
+    made = await bench_of(firewall(clock, FORTIOS + TUNNEL), clock)
     one, other = [(await made.reach().read()).text() for _ in range(2)]
     assert one != other
     assert "ENC " in one
@@ -143,7 +144,7 @@ async def test_80_secrets_that_are_encoded_anew_are_no_difference(bench_of: Make
 
 async def test_81_no_secret_of_a_reading_or_of_a_change_is_told(bench_of: Make) -> None:
     clock = DeviceClock()
-    made = await bench_of(firewall(clock, FORTI_CONFIG + TUNNEL), clock)
+    made = await bench_of(firewall(clock, FORTIOS + TUNNEL), clock)
     wanted = "another password of the tunnel 8"
     [line] = [line for line in made.before.splitlines() if "psksecret" in line]
     await made.started((line, f'        set psksecret "{wanted}"'))

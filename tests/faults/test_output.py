@@ -15,7 +15,8 @@ from drivers.sessions.contract import Endpoint, Limits
 from inventory.errors import Truncated, Unreachable
 from inventory.plans import ConfigText, PushState
 from inventory.secrets import Secret
-from tests.controller.push.cutting import FORTI_CONFIG, IOS_CONFIG, DeviceClock
+from tests.configs import FORTIOS
+from tests.controller.push.cutting import IOS_CONFIG, DeviceClock
 from tests.faults.bench import LIMITS, PASSWORD, USER, Bench, firewall, router
 from tests.faults.conftest import Make
 
@@ -37,7 +38,7 @@ async def test_26_a_long_host_name_is_cut_in_configuration_mode(bench_of: Make) 
 
 async def test_27_a_name_that_ends_in_a_tilde_is_the_same_name(bench_of: Make) -> None:
     clock = DeviceClock()
-    made = await bench_of(firewall(clock, FORTI_CONFIG.replace("kobe-fw-01", LONG_NAME)), clock)
+    made = await bench_of(firewall(clock, FORTIOS.replace("kobe-fw-01", LONG_NAME)), clock)
     made.device.throw(name_cut_at=17)
     assert (await made.pushed()).state is PushState.DONE
 

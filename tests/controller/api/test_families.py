@@ -15,9 +15,10 @@ from drivers.simulator.forti_rest import FortiRest
 from drivers.simulator.ios_cli import IosDevice
 from drivers.simulator.seil_cli import SeilDevice
 from drivers.simulator.ssh_device import CliDevice
+from tests.configs import IOS, divided
 from tests.controller.api.arranged import write
 from tests.controller.house import Fleet, Json, ok, refused, serial
-from tests.controller.routers import CONFIG, beside
+from tests.controller.routers import beside
 from tests.controller.waiting_here import until
 from tests.drivers.sessions.test_jump import HOP_PASSWORD, JumpHost, jump_host
 
@@ -31,27 +32,14 @@ FORTI = """config system interface
     next
 end
 """
-DIVIDED = f"""config vdom
-edit root
-next
-edit kobe
-next
-end
-config global
-{FORTI.replace('vdom "root"', 'vdom "kobe"')}end
-config vdom
-edit root
-end
-config vdom
-edit kobe
-config router static
+KOBE = """config router static
     edit 1
         set gateway 192.0.2.1
         set device "mgmt"
     next
 end
-end
 """
+DIVIDED = divided(FORTI.replace('vdom "root"', 'vdom "kobe"'), root="", kobe=KOBE)
 SEIL = (
     'hostname "kobe"\nenvironment login-timer 600\nenvironment pager on\nenvironment terminal column 80\nsshd enable\n'
 )
@@ -65,7 +53,7 @@ def standing() -> Iterator[dict[str, CliDevice]]:
     common = {"username": "admin", "password": PASSWORD, "pace": 50.0}
     with ExitStack() as stack:
         units: dict[str, CliDevice] = {
-            "Cisco IOS": IosDevice(hostname="osaka", serial=serial(), model="ISR", config_text=CONFIG, **common),  # type: ignore[arg-type]  # as named
+            "Cisco IOS": IosDevice(hostname="osaka", serial=serial(), model="ISR", config_text=IOS, **common),  # type: ignore[arg-type]  # as named
             "FortiGate": FortiDevice(hostname="kyoto", serial=serial(), model="FGT", config_text=FORTI, **common),  # type: ignore[arg-type]  # as named
             "SEIL BPV4": SeilDevice(hostname="kobe", serial=serial(), model="SEIL/BPV4", config_text=SEIL, **common),  # type: ignore[arg-type]  # as named
         }

@@ -14,7 +14,7 @@ import pytest
 
 from controller.main import Daemon
 from controller.settings import ApiSettings, ArmsSettings, Settings
-from controller.store import adapters, contractors, counts, phonehome, slots
+from controller.store import adapters, contractors, counts, identities, slots
 from controller.store.scope import By, Scope
 from drivers.arms import heartbeat
 from drivers.arms.heartbeat import LAYOUTS, Tlv
@@ -94,7 +94,7 @@ async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
             await daemon.provision(tx, made)
             await slots.assign(tx, everything, by, made.id, management_id=management.id)
         async with daemon.db.read() as tx:
-            (identity,) = await phonehome.by_adapter(tx, daemon.keyring, [made.id])
+            (identity,) = await identities.by_adapter(tx, daemon.keyring, [made.id])
         key = (settings.data_directory / "admin.key").read_text().strip()
         async with httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{daemon.api_port}/api/v1",

@@ -88,35 +88,7 @@ async def place(database: Database, traffic: TrafficDatabase, clock: ManualClock
             created_ms=now,
             version=1,
         )
-        entry = await _one(
-            tx,
-            entries,
-            management_id=management,
-            name="Osaka 2",
-            site="",
-            labels="{}",
-            generation=1,
-            version=1,
-            opened_ms=now,
-        )
-        adapter = await _one(
-            tx,
-            adapters,
-            contractor_id=contractor,
-            serial_key="FGT1",
-            serial_shown="FGT1",
-            service="mpc",
-            device_class="III",
-            model="fortigate",
-            hardware="FortiGate 40F",
-            holding="own",
-            path="ssh",
-            life="in-service",
-            life_at_ms=now,
-            registered_ms=now,
-            version=1,
-        )
-        await _one(tx, placements, adapter_id=adapter, entry_id=entry, from_ms=now, cause="assign", actor="test")
+        entry, adapter = await seated(tx, contractor, management, "FGT1", "Osaka 2", now)
         link = await links.add(
             tx, EVERYTHING, By("test", now), NewLink(entry, "wan1", LinkRole.WAN, 1_000_000_000, 3, "dhcp", TOKYO)
         )
@@ -124,6 +96,42 @@ async def place(database: Database, traffic: TrafficDatabase, clock: ManualClock
         await links.set_capacity(tx, EVERYTHING, By("test", now), link.id, rate)
     service = MeteringService(database, traffic, clock)
     return Place(database, traffic, clock, service, contractor, entry, adapter, link)
+
+
+async def seated(
+    tx: Tx, contractor_id: int, management_id: int, serial: str, name: str, now_ms: int
+) -> tuple[int, int]:
+    """A FortiGate 40F of class III in an entry of its own: the numbers of the entry and of the adapter."""
+    entry = await _one(
+        tx,
+        entries,
+        management_id=management_id,
+        name=name,
+        site="",
+        labels="{}",
+        generation=1,
+        version=1,
+        opened_ms=now_ms,
+    )
+    adapter = await _one(
+        tx,
+        adapters,
+        contractor_id=contractor_id,
+        serial_key=serial,
+        serial_shown=serial,
+        service="mpc",
+        device_class="III",
+        model="fortigate",
+        hardware="FortiGate 40F",
+        holding="own",
+        path="ssh",
+        life="in-service",
+        life_at_ms=now_ms,
+        registered_ms=now_ms,
+        version=1,
+    )
+    await _one(tx, placements, adapter_id=adapter, entry_id=entry, from_ms=now_ms, cause="assign", actor="test")
+    return entry, adapter
 
 
 async def _one(tx: Tx, table: Table, **values: object) -> int:

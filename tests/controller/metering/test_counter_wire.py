@@ -12,7 +12,7 @@ from controller.keyring import Keyring
 from controller.metering import poller
 from controller.metering.poller import CounterPoller
 from controller.metering.series import link_series
-from controller.store import counteragents, falls, traffic
+from controller.store import counteragents, falls, slotdays, traffic
 from controller.store.counteragents import Source
 from controller.store.links import NewLink, add
 from drivers.sessions.counting import FoundInterface, InterfaceCounters
@@ -78,7 +78,7 @@ async def counted(place: Place, entry_id: int, start_ms: int) -> tuple[int, set[
     async with place.traffic.read() as tx:
         ids = await traffic.interface_ids(tx, [(entry_id, "wan1")])
         (number,) = ids.values()
-        (kept,) = (await traffic.slot_days_between(tx, number, start_ms, start_ms + 1)).values()
+        (kept,) = (await slotdays.days_between(tx, number, start_ms, start_ms + 1)).values()
     index = (start_ms - kept.day.start_ms) // SLOT_MS
     return kept.day.into.known[index], set(flags_of(kept.day.into.marks[index]))
 

@@ -14,6 +14,7 @@ from sqlalchemy import event
 from controller.metering import ingest
 from controller.metering.ingest import Ingestor, Interface
 from controller.metering.service import AT_ONCE_FOLDED, PolledReading
+from controller.store import slotdays
 from controller.store import traffic as rows
 from controller.store.traffic import Kept, TrafficDatabase
 from inventory.slotday import DAY_MS, window
@@ -81,8 +82,8 @@ async def kept(database: TrafficDatabase, numbers: Sequence[int]) -> list[tuple[
         found: list[tuple[object, ...]] = []
         for number in numbers:
             one = ids[number, "ge0"]
-            days = await rows.slot_days_between(tx, one, 0, 1 << 50)
-            found += [(start, rows.KeptBlob.of(day).slots) for start, day in sorted(days.items())]
+            days = await slotdays.days_between(tx, one, 0, 1 << 50)
+            found += [(start, slotdays.KeptBlob.of(day).slots) for start, day in sorted(days.items())]
             found += [(r,) for r in await rows.readings_around(tx, one, 0, 1 << 50)]
     return found
 
@@ -138,7 +139,7 @@ async def test_readings_that_come_one_by_one_in_any_order_make_the_slots_that_th
     assert (await Ingestor(traffic, clock, heartbeat_interval_ms=60_000).add({apart: told})).slot_days == 0
     async with traffic.read() as tx:
         ids = await rows.interface_ids(tx, [together, apart])
-        days = [await rows.slot_days_between(tx, ids[name], start_ms, at) for name in (together, apart)]
+        days = [await slotdays.days_between(tx, ids[name], start_ms, at) for name in (together, apart)]
     end_ms = at // SLOT_MS * SLOT_MS + SLOT_MS
     whole, pieces = (window([day.day.into for day in one.values()], start_ms, end_ms) for one in days)
     assert pieces.known == whole.known
@@ -169,7 +170,7 @@ async def test_an_interface_whose_readings_reach_two_nodes_by_turns_loses_no_oct
 async def slots(database: TrafficDatabase, start_ms: int, end_ms: int) -> SlotSeries:
     """Slots of direction in of the interface that was told first."""
     async with database.read() as tx:
-        days = await rows.slot_days_between(tx, 1, start_ms, end_ms)
+        days = await slotdays.days_between(tx, 1, start_ms, end_ms)
     return window([day.day.into for day in days.values()], start_ms, end_ms)
 
 
@@ -201,7 +202,7 @@ async def test_whoever_stops_waits_for_the_fold_that_is_under_way(place: Place) 
     await place.metering.fold()
     async with place.traffic.read() as tx:
         ids = await rows.interface_ids(tx, [(entry, "ge0") for entry in fleet])
-        days = await rows.slot_days_of(tx, [(number, start_ms - start_ms % DAY_MS) for number in ids.values()])
+        days = await slotdays.days_of(tx, [(number, start_ms - start_ms % DAY_MS) for number in ids.values()])
     assert {sum(kept.day.into.known) for kept in days.values()} == {5_000}
     assert len(days) == len(fleet)
 

@@ -11,7 +11,7 @@ import pytest
 
 from controller.metering.ingest import Ingestor
 from controller.metering.pairing import fell, paired, plain_pairs
-from controller.store import counteragents, links, proposalfacts, traffic
+from controller.store import counteragents, dayfigures, levels, proposalfacts, traffic
 from controller.store import falls as falls_kept
 from controller.store.proposalfacts import Check
 from controller.store.traffic import Kept
@@ -55,13 +55,13 @@ async def test_a_line_with_broken_frames_is_congested_and_gets_no_proposal(place
     week = {(last - timedelta(days=n)).isoformat(): 288 for n in range(7)}
     assert (check.reason, check.facts) == ("fault", {"error_slots": week, "falls": {}, "half_duplex": []})
     async with place.traffic.read() as tx:
-        days = {d.direction: d for d in await traffic.link_days(tx, place.link.id, last, last + timedelta(days=1))}
+        days = {d.direction: d for d in await dayfigures.of_link(tx, place.link.id, last, last + timedelta(days=1))}
     assert days[Direction.DOWN].error_slots == 288
     assert (days[Direction.UP].error_slots, days[Direction.DEVICE].error_slots) == (0, 0)
     assert sum(hour.errors for hour in days[Direction.DOWN].hours) == 288 * 400_000
     async with place.database.read() as tx:
         change = next(
-            one for one in await links.changes(tx, EVERYTHING, place.link.id) if one.direction == "down" and one.after
+            one for one in await levels.changes(tx, EVERYTHING, place.link.id) if one.direction == "down" and one.after
         )
     assert {day["error_slots"] for day in change.evidence["days"]} == {288}
     made = service(place, tmp_path)

@@ -13,7 +13,7 @@ from controller.metering import outlooks
 from controller.metering.pairing import paired
 from controller.metering.series import link_series
 from controller.metering.service import MeteringService, PolledReading
-from controller.store import alarms, backtests, links, maintenance, months, traffic
+from controller.store import alarms, backtests, dayfigures, levels, links, maintenance, months
 from controller.store.links import NewLink
 from controller.store.scope import Scope
 from controller.store.tables.metering import link_capacities
@@ -52,9 +52,9 @@ async def poll(place: Place, interface: str, kept: Iterable[Kept]) -> None:
     await place.metering.ingest_polled(PolledReading(1, place.entry_id, interface, one) for one in kept)
 
 
-async def levels(place: Place, link: Link | None = None) -> dict[Direction, Level]:
+async def levels_of(place: Place, link: Link | None = None) -> dict[Direction, Level]:
     async with place.database.read() as tx:
-        return {one.direction: one.level for one in await links.levels(tx, (link or place.link).id)}
+        return {one.direction: one.level for one in await levels.of_link(tx, (link or place.link).id)}
 
 
 async def test_a_group_is_judged_by_the_sum_of_its_slots_and_never_by_the_sum_of_percentiles(place: Place) -> None:
@@ -80,7 +80,7 @@ async def test_a_group_is_judged_by_the_sum_of_its_slots_and_never_by_the_sum_of
     async with place.traffic.read() as tx:
         day = day_of(start, TOKYO)
         (down,) = [
-            d for d in await traffic.link_days(tx, lag.id, day, day + timedelta(days=1)) if d.direction == "down"
+            d for d in await dayfigures.of_link(tx, lag.id, day, day + timedelta(days=1)) if d.direction == "down"
         ]
     assert (down.octets_low, down.octets_high) == (summed * 288, summed * 288)
     assert len(down.hours) == 24
@@ -129,7 +129,7 @@ async def test_a_nightly_backup_is_congestion_until_its_hours_are_marked_as_bulk
     await poll(place, "wan1", readings(start, night * 10))
     place.clock.advance(1)
     await place.metering.close_days()
-    assert (await levels(place))[Direction.DOWN] is Level.CRITICAL
+    assert (await levels_of(place))[Direction.DOWN] is Level.CRITICAL
     async with place.traffic.read() as tx:
         before = await link_series(tx, place.link, start, start + DAY_MS)
     async with place.database.write() as tx:
@@ -147,10 +147,10 @@ async def test_a_nightly_backup_is_congestion_until_its_hours_are_marked_as_bulk
     names = [(place.entry_id, "wan1")]
     await place.metering.rejudge(names, start - DAY_MS, place.clock.now_ms())
     assert await place.metering.close_days() == 10
-    assert (await levels(place))[Direction.DOWN] is Level.CALM
+    assert (await levels_of(place))[Direction.DOWN] is Level.CALM
     async with place.traffic.read() as tx:
         day = day_of(start, TOKYO)
-        kept = await traffic.link_days(tx, place.link.id, day, day + timedelta(days=1))
+        kept = await dayfigures.of_link(tx, place.link.id, day, day + timedelta(days=1))
         assert await link_series(tx, place.link, start, start + DAY_MS) == before
     assert {one.maintenance_slots for one in kept} == {18}  # the hour, and the half hour after
     assert {one.figures.valid for one in kept if one.direction is Direction.DOWN} == {True}
@@ -159,7 +159,7 @@ async def test_a_nightly_backup_is_congestion_until_its_hours_are_marked_as_bulk
         await maintenance.cancel(tx, EVERYTHING, place.by(), window.id, if_version=None)
     await place.metering.rejudge(names, start - DAY_MS, place.clock.now_ms())
     await place.metering.close_days()
-    assert (await levels(place))[Direction.DOWN] is Level.CRITICAL
+    assert (await levels_of(place))[Direction.DOWN] is Level.CRITICAL
 
 
 async def test_a_window_of_another_contractor_is_not_seen_and_the_fleet_s_is_the_provider_s(place: Place) -> None:
@@ -221,7 +221,7 @@ async def test_an_hour_at_98_percent_raises_the_alarm_once_and_half_an_hour_belo
     assert alarm.cleared_ms is not None
     assert sorted(told) == ["link.saturated", "link.saturation-cleared"]
     # It is no level, and nothing is proposed for it.
-    assert await levels(place) == {}
+    assert await levels_of(place) == {}
 
 
 async def test_with_shorter_steps_the_alarm_looks_at_the_readings_themselves(place: Place) -> None:
@@ -254,7 +254,7 @@ async def test_a_line_that_is_flat_every_evening_gets_a_learned_ceiling_that_may
     place.clock.advance(4 * 86_400 + 3_600)
     await poll(place, "wan1", later)
     await place.metering.close_days()
-    assert (await levels(place))[Direction.DOWN] is Level.WATCH
+    assert (await levels_of(place))[Direction.DOWN] is Level.WATCH
     async with place.database.read() as tx:
         again = [c for c in await links.capacities(tx, place.link.id) if c.kind is CapacityKind.LEARNED]
     assert len(again) == 1  # the same ceiling begins no new history
@@ -301,7 +301,7 @@ async def test_the_forecast_names_date_interval_and_record_or_says_that_nobody_h
             day = today - timedelta(days=20 * 7 - number)
             figures = DayFigures(True, 120, busy, 0, 0)
             made = LinkDay(1, Direction.DOWN, day, figures, Level.CALM, line, 1, 1, (), 1, 288, (), ())
-            await traffic.put_link_day(tx, 1, replace(made, link_id=place.link.id))
+            await dayfigures.put(tx, 1, replace(made, link_id=place.link.id))
     async with place.database.read() as tx:
         capacities = await links.known_capacities(tx, place.link)
     await outlooks.keep_record(place.database, place.traffic, place.link, capacities, place.clock.now_ms())
@@ -368,14 +368,14 @@ async def test_packets_that_the_device_threw_away_make_a_day_congested_at_half_l
     await place.metering.close_days()
     async with place.traffic.read() as tx:
         first = day_of(start, TOKYO)
-        days = await traffic.link_days(tx, place.link.id, first, first + timedelta(days=4))
+        days = await dayfigures.of_link(tx, place.link.id, first, first + timedelta(days=4))
     up = [day.figures for day in days if day.direction is Direction.UP]
     assert [(day.drop_slots, round(day.busy_util or 0, 2) < 0.5) for day in up] == [(6, True)] * 4
     assert {day.figures.drop_slots for day in days if day.direction is Direction.DOWN} == {0}
-    assert (await levels(place))[Direction.UP] is Level.CONGESTED
+    assert (await levels_of(place))[Direction.UP] is Level.CONGESTED
     async with place.database.read() as tx:
-        states = {one.direction: one for one in await links.levels(tx, place.link.id)}
-        (change,) = [one for one in await links.changes(tx, EVERYTHING, place.link.id) if one.direction == "up"]
+        states = {one.direction: one for one in await levels.of_link(tx, place.link.id)}
+        (change,) = [one for one in await levels.changes(tx, EVERYTHING, place.link.id) if one.direction == "up"]
     assert states[Direction.UP].causes == (CauseFlag(Cause.DROPS, 4),)
     assert change.evidence["causes"] == [{"cause": "drops", "days": 3}]
     assert states[Direction.DOWN].causes == ()
@@ -387,9 +387,9 @@ async def test_bursts_inside_the_slots_ask_for_capacity_and_raise_watch_at_most(
     await poll(place, "wan1", readings(start, spiky * 7))
     place.clock.advance(1)
     await place.metering.close_days()
-    assert (await levels(place))[Direction.DOWN] is Level.WATCH
+    assert (await levels_of(place))[Direction.DOWN] is Level.WATCH
     async with place.database.read() as tx:
-        (change,) = [one for one in await links.changes(tx, EVERYTHING, place.link.id) if one.direction == "down"]
+        (change,) = [one for one in await levels.changes(tx, EVERYTHING, place.link.id) if one.direction == "down"]
     assert {day["class"] for day in change.evidence["days"]} == {1}
     assert [one["cause"] for one in change.evidence["causes"]] == ["bursts"]
     assert all(0.55 < day["busy_util"] < 0.65 and day["c_req"] > 1 for day in change.evidence["days"])

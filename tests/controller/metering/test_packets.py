@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from controller.store import links, modelfigures, proposalfacts, proposals, traffic
-from controller.store.links import LinkLevel
+from controller.store import dayfigures, levels, modelfigures, proposalfacts, proposals
+from controller.store.levels import LinkLevel
 from controller.store.tables.inventory import adapters
 from inventory.capacities import PublishedModel
 from inventory.congestion import Cause, CauseFlag, Level
@@ -63,15 +63,15 @@ async def judged(place: Place, body: bytes) -> tuple[LinkLevel | None, list[Link
     await place.metering.close_days()
     today = day_of(place.clock.now_ms(), TOKYO)
     async with place.database.read() as tx:
-        found = {one.direction: one for one in await links.levels(tx, place.link.id)}
+        found = {one.direction: one for one in await levels.of_link(tx, place.link.id)}
     async with place.traffic.read() as tx:
-        days = await traffic.link_days(tx, place.link.id, today - timedelta(days=40), today)
+        days = await dayfigures.of_link(tx, place.link.id, today - timedelta(days=40), today)
     return found.get(Direction.DEVICE), [day for day in days if day.direction is Direction.DEVICE]
 
 
 async def evidence(place: Place) -> Mapping[str, Any]:
     async with place.database.read() as tx:
-        (change,) = [one for one in await links.changes(tx, EVERYTHING, place.link.id) if one.direction == "device"]
+        (change,) = [one for one in await levels.changes(tx, EVERYTHING, place.link.id) if one.direction == "device"]
     return change.evidence
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from controller.metering.percentiles import month_of, percentile
-from controller.store import traffic
-from controller.store.traffic import KeptBlob, TrafficDatabase
+from controller.store import slotdays, traffic
+from controller.store.slotdays import KeptBlob
+from controller.store.traffic import TrafficDatabase
 from inventory.counters import Flag, Increment
 from inventory.metering import p95_interval
 from inventory.slotday import DAY_MS, SlotDay, add, decode, encode, window
@@ -59,7 +60,7 @@ async def test_every_interface_with_a_slot_day_is_told_once_in_order(tmp_path: P
             await traffic.add_interfaces(tx, [(n, "ge0") for n in range(1, 251)])
             for number in (1, 7, 120, 250):
                 kept = [KeptBlob(number, at, 0, closed=False, slots=blob) for at, blob in blobs(number)]
-                await traffic.save_slot_days(tx, kept, 1)
+                await slotdays.save(tx, kept, 1)
         found = [one async for one in month_of(database, 0, DAYS * DAY_MS, speed_of=lambda _: 10**9)]
     finally:
         await database.close()

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from controller.api.proposals import CheckView
-from controller.store import links, proposalfacts, proposals
+from controller.store import levels, links, proposalfacts, proposals
 from controller.store.proposals import NewProposal, Proposal
 from controller.store.scope import Scope
 from controller.store.tables.contracts import applications
@@ -230,7 +230,7 @@ async def test_the_reason_for_silence_is_kept(place: Place) -> None:
     await place.metering.tick()
     async with place.database.read() as tx:
         assert await proposals.page(tx, EVERYTHING) == []
-        assert await links.levels(tx, place.link.id)
+        assert await levels.of_link(tx, place.link.id)
     assert await said(place) == (False, "not-enough-data")
 
 

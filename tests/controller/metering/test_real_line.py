@@ -18,7 +18,7 @@ from controller.keyring import Keyring
 from controller.metering.poller import CounterPoller
 from controller.metering.series import link_series
 from controller.metering.service import MeteringService
-from controller.store import alarms, counteragents, links, traffic
+from controller.store import alarms, counteragents, levels, links, traffic
 from controller.store.links import NewLink
 from controller.store.tables.metering import link_capacities
 from controller.store.tables.metering import links as link_rows
@@ -118,7 +118,7 @@ async def test_a_full_line_is_measured_within_two_percent_and_its_alarm_rises_an
             assert await poll_for(4 * POLL_S, poller, metering) == [False]
     async with place.database.read() as tx:
         (alarm,) = await alarms.of_links(tx, [link.id])
-        assert await links.levels(tx, link.id) == []  # a level takes days, and no minute makes one
+        assert await levels.of_link(tx, link.id) == []  # a level takes days, and no minute makes one
     assert alarm.cleared_ms is not None
 
 

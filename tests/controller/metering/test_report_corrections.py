@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from controller.keyring import Keyring
-from controller.store import deliveries, links, reports, traffic
+from controller.store import dayfigures, deliveries, links, reports, slotdays, traffic
 from controller.store.deliveries import NewRecipient, Way
 from controller.store.reports import Claim, Manner, ReportRun
 from inventory.errors import BadInput, NotFound
@@ -211,7 +211,7 @@ async def test_figures_of_which_a_part_of_the_slots_is_forgotten_stay_as_they_we
 
     async def figures() -> list[LinkDay]:
         async with place.traffic.read() as tx:
-            return await traffic.link_days(tx, place.link.id, span.first, span.after)
+            return await dayfigures.of_link(tx, place.link.id, span.first, span.after)
 
     before = await figures()
     # A Tokyo day begins in one UTC day and ends in the next: for a while, only its second part is there.
@@ -219,7 +219,7 @@ async def test_figures_of_which_a_part_of_the_slots_is_forgotten_stay_as_they_we
     await place.metering.tick()
     async with place.traffic.read() as tx:
         (number,) = (await traffic.interface_ids(tx, [(place.entry_id, place.link.interface)])).values()
-        kept = await traffic.slot_days_between(tx, number, span.start_ms - DAY_MS, span.end_ms)
+        kept = await slotdays.days_between(tx, number, span.start_ms - DAY_MS, span.end_ms)
     assert len(kept) == 1
     async with place.database.write() as tx:
         rate = Capacity(CapacityKind.LINE, 50_000_000, 50_000_000, span.first, None, "test", "found in a drawer")

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from controller.metering.ingest import Added
 from controller.phonehome.beats import Beat
-from controller.store import links, proposals, traffic
+from controller.store import dayfigures, levels, links, proposals, slotdays, traffic
 from controller.store.scope import Scope
 from controller.store.tables.system import events
 from drivers.arms.heartbeat import LAYOUTS
@@ -37,7 +37,7 @@ CALM = replace(BUSY, busy_share=0.3)
 async def slots_of(place: Place, start_ms: int, end_ms: int, direction: str = "into") -> SlotSeries:
     async with place.traffic.read() as tx:
         ids = await traffic.interface_ids(tx, [(place.entry_id, place.link.interface)])
-        kept = await traffic.slot_days_between(tx, next(iter(ids.values())), start_ms, end_ms)
+        kept = await slotdays.days_between(tx, next(iter(ids.values())), start_ms, end_ms)
     return window([getattr(k.day, direction) for k in kept.values()], start_ms, end_ms)
 
 
@@ -125,7 +125,7 @@ async def test_one_wrong_line_and_nothing_is_imported_but_every_wrong_line_is_na
     ]
     assert refused.value.field == "line 290"
     async with place.traffic.read() as tx:
-        assert await traffic.changed_days(tx, 1 << 50) == []
+        assert await slotdays.changed_days(tx, 1 << 50) == []
 
 
 async def test_another_contractor_cannot_import_into_this_place(place: Place) -> None:
@@ -160,7 +160,7 @@ async def test_heartbeats_go_on_where_the_imported_readings_end(place: Place) ->
     assert series.covered_ms == (SLOT_MS, SLOT_MS)
     async with place.traffic.read() as tx:
         ids = await traffic.interface_ids(tx, [(place.entry_id, place.link.interface)])
-        kept = await traffic.slot_days_between(tx, next(iter(ids.values())), midnight, midnight + 1)
+        kept = await slotdays.days_between(tx, next(iter(ids.values())), midnight, midnight + 1)
     assert {o for k in kept.values() for o in k.day.origins} == {"heartbeat", "import"}
 
 
@@ -265,8 +265,8 @@ async def test_a_line_overloaded_on_three_evenings_is_congested_with_its_evidenc
     await place.metering.import_readings(EVERYTHING, place.past(BUSY, 10))
     assert await place.metering.close_days() == 10
     async with place.database.read() as tx:
-        found = {state.direction: state for state in await links.levels(tx, place.link.id)}
-        changes = await links.changes(tx, EVERYTHING, place.link.id)
+        found = {state.direction: state for state in await levels.of_link(tx, place.link.id)}
+        changes = await levels.changes(tx, EVERYTHING, place.link.id)
     assert found[Direction.DOWN].level >= Level.CONGESTED
     assert found[Direction.UP].level is Level.CALM
     assert (found[Direction.DEVICE].level, found[Direction.DEVICE].capacity_kind) == (Level.CALM, CapacityKind.MODEL)
@@ -288,7 +288,7 @@ async def test_late_readings_make_a_closed_day_again_and_keep_what_it_was(place:
     assert list(series.known) == [into for into, _ in Traffic(BUSY, start).slots(start, end)]
     async with place.traffic.read() as tx:
         ids = await traffic.interface_ids(tx, [(place.entry_id, place.link.interface)])
-        kept = await traffic.slot_days_between(tx, next(iter(ids.values())), start, end)
+        kept = await slotdays.days_between(tx, next(iter(ids.values())), start, end)
     marks = [flags_of(bits) for k in kept.values() for bits in k.day.into.marks]
     assert any(Flag.CORRECTED in flags for flags in marks)
 
@@ -339,7 +339,7 @@ async def test_a_firewall_that_inspects_more_than_it_can_is_to_be_replaced_and_i
     await place.metering.tick()
     async with place.database.read() as tx:
         (draft,) = await proposals.page(tx, EVERYTHING)
-        states = {state.direction: state.level for state in await links.levels(tx, place.link.id)}
+        states = {state.direction: state.level for state in await levels.of_link(tx, place.link.id)}
         happened = await tx.scalar(select(func.count()).where(events.c.kind.in_(("link.level", "proposal.drafted"))))
     assert states == {Direction.DOWN: 0, Direction.UP: 0, Direction.DEVICE: 2}
     assert (draft.kind, draft.monthly_delta_yen) == ("model", None)
@@ -358,8 +358,8 @@ async def test_slot_days_are_kept_for_400_days_and_their_figures_for_longer(plac
     day = day_of(place.today_ms(402), TOKYO)
     async with place.traffic.read() as tx:
         ids = await traffic.interface_ids(tx, [(place.entry_id, place.link.interface)])
-        assert await traffic.slot_days_between(tx, next(iter(ids.values())), 0, place.clock.now_ms()) == {}
-        figures = await traffic.link_days(tx, place.link.id, day, day + timedelta(days=1))
+        assert await slotdays.days_between(tx, next(iter(ids.values())), 0, place.clock.now_ms()) == {}
+        figures = await dayfigures.of_link(tx, place.link.id, day, day + timedelta(days=1))
     assert len(figures) == len(Direction)
 
 
@@ -368,7 +368,7 @@ async def test_a_calm_line_gets_neither_flag_nor_proposal(place: Place) -> None:
     await place.metering.tick()
     async with place.database.read() as tx:
         assert await proposals.page(tx, EVERYTHING) == []
-        assert {state.level for state in await links.levels(tx, place.link.id)} == {Level.CALM}
+        assert {state.level for state in await levels.of_link(tx, place.link.id)} == {Level.CALM}
 
 
 async def test_readings_are_forgotten_after_two_days_but_the_last_one_stays(place: Place) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import event, func, select, text
 from controller.metering.service import MeteringService
 from controller.phonehome.beats import HEAD, Beat, unpacked
 from controller.store import beats as rows
-from controller.store import traffic
+from controller.store import retention, slotdays
 from controller.store import traffic_tables as t
 from controller.store.database import Tx
 from controller.store.traffic import TrafficDatabase
@@ -123,7 +123,7 @@ async def test_a_unit_without_a_place_has_statistics_and_its_traffic_is_nobody_s
     assert (await place.metering.settle()).new == 0
     async with place.traffic.read() as tx:
         (kept,) = await rows.statistics(tx, place.adapter_id, 0)
-        assert await traffic.changed_days(tx, 1 << 50) == []
+        assert await slotdays.changed_days(tx, 1 << 50) == []
     assert kept.entry_id is None
     assert codec.statistics(kept.content)[0].name == "traffic-count"
 
@@ -174,8 +174,8 @@ async def test_what_is_to_be_closed_or_forgotten_is_found_without_reading_400_da
                 asked.append((statement, values))
 
             event.listen(tx.sync_connection, "before_cursor_execute", heard)
-            await traffic.changed_days(tx, 5)
-            await traffic.prune_slot_days(tx, 1 << 44)
+            await slotdays.changed_days(tx, 5)
+            await retention.prune_slot_days(tx, 1 << 44)
             event.remove(tx.sync_connection, "before_cursor_execute", heard)
             for statement, values in asked:
                 plan = await tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)  # type: ignore[arg-type]  # as given

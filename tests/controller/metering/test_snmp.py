@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import update
 
 from controller.keyring import Keyring
 from controller.metering.poller import CounterPoller
-from controller.store import counteragents, links, traffic
+from controller.store import counteragents, links, slotdays, traffic
 from controller.store.links import NewLink
-from controller.store.tables.inventory import adapters, entries, placements
 from controller.store.tables.metering import links as rows
 from drivers.sessions.snmp import SnmpReader, SnmpTarget, SnmpUser
 from inventory.counters import Flag
@@ -25,7 +24,7 @@ from inventory.periods import TOKYO
 from inventory.secrets import Secret
 from inventory.slotday import flags_of
 from tests import snmpd
-from tests.controller.metering.conftest import EVERYTHING, Place
+from tests.controller.metering.conftest import EVERYTHING, Place, seated
 
 pytestmark = pytest.mark.snmpd
 
@@ -93,36 +92,7 @@ async def another(place: Place, serial: str = "FGT2") -> tuple[int, int]:
     """A second adapter in an entry of its own: both numbers."""
     now = place.clock.now_ms()
     async with place.database.write() as tx:
-        entry = await tx.execute(
-            insert(entries).values(
-                management_id=1, name=serial, site="", labels="{}", generation=1, version=1, opened_ms=now
-            )
-        )
-        unit = await tx.execute(
-            insert(adapters).values(
-                contractor_id=place.contractor_id,
-                serial_key=serial,
-                serial_shown=serial,
-                service="mpc",
-                device_class="III",
-                model="fortigate",
-                hardware="FortiGate 40F",
-                holding="own",
-                path="ssh",
-                life="in-service",
-                life_at_ms=now,
-                registered_ms=now,
-                version=1,
-            )
-        )
-        assert entry.inserted_primary_key
-        assert unit.inserted_primary_key
-        entry_id, adapter_id = entry.inserted_primary_key[0], unit.inserted_primary_key[0]
-        await tx.execute(
-            insert(placements).values(
-                adapter_id=adapter_id, entry_id=entry_id, from_ms=now, cause="assign", actor="test"
-            )
-        )
+        entry_id, adapter_id = await seated(tx, place.contractor_id, 1, serial, serial, now)
     return adapter_id, entry_id
 
 
@@ -245,7 +215,7 @@ async def test_polls_become_slots_and_a_restarted_agent_is_never_a_jump(
     assert await polling.poll() == 1
     async with place.traffic.read() as tx:
         ids = await traffic.interface_ids(tx, [(place.entry_id, "lo")])
-        (kept,) = (await traffic.slot_days_between(tx, ids[(place.entry_id, "lo")], start, start + 1)).values()
+        (kept,) = (await slotdays.days_between(tx, ids[(place.entry_id, "lo")], start, start + 1)).values()
         readings = await traffic.readings_around(tx, ids[(place.entry_id, "lo")], start, place.clock.now_ms())
     assert before <= readings[1].in_octets
     assert [r.source for r in readings] == ["snmp"] * 3

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from controller.settings import ArmsSettings
-from controller.store import modules, phonehome
+from controller.store import identities, modules
 from drivers.simulator.arms_client import ArmsDevice
 from drivers.simulator.identity import SA_W2, fleet_member
 from inventory.operations import OperationState
@@ -60,7 +60,7 @@ async def unit(site: Site) -> Unit:
 
     async def certified() -> bool:
         async with site.database.read() as tx:
-            return (await phonehome.by_adapter(tx, site.keyring, [made.adapter_id]))[0].certificate is not None
+            return (await identities.by_adapter(tx, site.keyring, [made.adapter_id]))[0].certificate is not None
 
     await eventually(certified)  # without it a device cannot be dialled
     return made

@@ -8,8 +8,8 @@ import dataclasses
 import pytest
 
 from controller.store import arms_keys, truths
+from controller.store import identities as rows
 from controller.store import nodes as leases
-from controller.store import phonehome as rows
 from drivers.arms.messages import Request, Response
 from drivers.arms.parameters import CommandResult, CommandResults, PingCounts, PullConfig
 from inventory.operations import OperationState

@@ -31,10 +31,11 @@ from controller.store import (
     incidents,
     managements,
     modules,
+    phonehome,
     slots,
     startups,
 )
-from controller.store import phonehome as rows
+from controller.store import identities as rows
 from controller.store.database import Database
 from controller.store.scope import By, Scope
 from controller.store.traffic import TrafficDatabase
@@ -273,7 +274,7 @@ class Site:
         """What is on record of its contact, all notes written."""
         await self.home.ledger.flush()
         async with self.database.read() as tx:
-            return await rows.contact(tx, ALL, unit.adapter_id)
+            return await phonehome.contact(tx, ALL, unit.adapter_id)
 
     async def refused_beats(self, unit: Unit) -> list[RefusedBeats]:
         """Heartbeats that were refused in its name, all notes written."""
@@ -285,7 +286,7 @@ class Site:
         """All claims, all notes written."""
         await self.home.ledger.flush()
         async with self.database.read() as tx:
-            return await rows.claims(tx)
+            return await phonehome.claims(tx)
 
     async def events(self, unit: Unit | None = None) -> list[tuple[str, dict[str, Any]]]:
         """Kind and facts of the events of phone-home, all notes written."""

@@ -14,7 +14,7 @@ from sqlalchemy import update
 from controller.metering.service import MeteringService
 from controller.phonehome.silence import Silence
 from controller.settings import ArmsSettings
-from controller.store import phonehome as rows
+from controller.store import identities as rows
 from controller.store.tables.inventory import adapters, placements
 from controller.store.tables.phonehome import arms_identities
 from controller.store.traffic import TrafficDatabase

@@ -13,8 +13,8 @@ from cryptography import x509
 from controller.keyring import Keyring
 from controller.phonehome.certificates import LEAF_DAYS, ROOT_DAYS, describe
 from controller.settings import ArmsSettings
-from controller.store import arms_keys, incidents
-from controller.store import phonehome as rows
+from controller.store import arms_keys, incidents, phonehome
+from controller.store import identities as rows
 from controller.store.database import Database, Tx
 from drivers.arms.messages import Request, Response
 from drivers.arms.parameters import ConfigSolicitationAnswer, PullConfig, RsSolicitationAnswer
@@ -402,23 +402,23 @@ async def test_of_two_certificates_that_two_nodes_make_at_once_the_first_counts(
             known=known,
         )
 
-    def delivered(serial: str | None, at_ms: int) -> rows.Batch:
+    def delivered(serial: str | None, at_ms: int) -> phonehome.Batch:
         note = {"certificate_delivered_ms": at_ms, "certificate_delivered_serial": serial}
-        return rows.Batch(contacts={adapter.id: note})
+        return phonehome.Batch(contacts={adapter.id: note})
 
     adapter = await adapter_on_record(database, keyring)
     async with database.write() as tx:
         await rows.provision(tx, keyring, adapter.id, distribution_id=ID, at_ms=BY.at_ms)
         assert await made(tx, "a1", known=None, at_ms=1_000)
         assert not await made(tx, "b2", known=None, at_ms=1_000)
-        await rows.write(tx, delivered("a1", 1_500))
+        await phonehome.write(tx, delivered("a1", 1_500))
         (first,) = await rows.by_adapter(tx, keyring, [adapter.id])
         assert (first.certificate, first.certificate_serials) == ("certificate a1", ("a1",))
 
         assert await made(tx, "c3", known="a1", at_ms=2_000)
-        await rows.write(tx, delivered("a1", 2_500))  # an answer that was begun before
+        await phonehome.write(tx, delivered("a1", 2_500))  # an answer that was begun before
         (second,) = await rows.by_adapter(tx, keyring, [adapter.id])
         assert second.certificate_serials == ("c3", "a1"), "the adapter has the former one"
-        await rows.write(tx, delivered("c3", 2_600))
+        await phonehome.write(tx, delivered("c3", 2_600))
         (third,) = await rows.by_adapter(tx, keyring, [adapter.id])
         assert third.certificate_serials == ("c3",)

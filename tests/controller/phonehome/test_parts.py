@@ -13,8 +13,8 @@ from controller.phonehome import answers
 from controller.phonehome.gate import own_interval_s
 from controller.phonehome.pki import Pki
 from controller.phonehome.proof import shown
-from controller.store import adapters, boots, contractors
-from controller.store import phonehome as rows
+from controller.store import adapters, boots, contractors, phonehome
+from controller.store import identities as rows
 from controller.store.database import Database
 from controller.store.phonehome import Batch
 from drivers.arms.rules import MAX_PEM
@@ -133,18 +133,18 @@ async def test_a_batch_is_written_whole_and_claims_are_counted(database: Databas
             claims={(ID, "192.0.2.1", "wrong key"): [1, 2, 2], ("", "192.0.2.1", "cut"): [1, 1, 1]},
         )
         batch.boots.begin(adapter.id, trigger="power on boot", rs_ms=4)
-        await rows.write(tx, batch)
+        await phonehome.write(tx, batch)
         later = dataclasses.replace(batch, boots=boots.Noted())
         later.boots.step(adapter.id, ready_ms=6, shown="SN-1")
         later.boots.begin(adapter.id, trigger="retry is over", rs_ms=9)
         later.boots.step(adapter.id, ready_ms=10)
         later.boots.step(adapter.id, ready_ms=11)
-        await rows.write(tx, later)
+        await phonehome.write(tx, later)
     async with database.read() as tx:
-        contact = await rows.contact(tx, ALL, adapter.id)
+        contact = await phonehome.contact(tx, ALL, adapter.id)
         assert (contact.stage, contact.stage_ms, contact.tunnel_open) == (Contact.READY, 5, True)
         assert contact.refusal_count == 6
-        assert [(claim.claimed, claim.count) for claim in await rows.claims(tx)] == [(ID, 4), ("", 2)]
+        assert [(claim.claimed, claim.count) for claim in await phonehome.claims(tx)] == [(ID, 4), ("", 2)]
         found = await boots.page(tx, adapter.id)
         assert [(boot.trigger, boot.ready_ms, boot.shown) for boot in found] == [
             ("retry is over", 10, None),
@@ -152,13 +152,13 @@ async def test_a_batch_is_written_whole_and_claims_are_counted(database: Databas
         ]
         assert await boots.latest(tx, [adapter.id]) == {adapter.id: found[0]}
         with pytest.raises(NotFound):
-            await rows.contact(tx, ALL.of(adapter.contractor_id + 1), adapter.id)
+            await phonehome.contact(tx, ALL.of(adapter.contractor_id + 1), adapter.id)
 
 
 async def test_only_the_latest_claims_are_kept(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "MAX_CLAIMS", 5)
+    monkeypatch.setattr(phonehome, "MAX_CLAIMS", 5)
     async with database.write() as tx:
         for number in range(9):
-            await rows.write(tx, Batch(claims={(f"id {number}", "192.0.2.1", "unknown"): [number, number, 1]}))
+            await phonehome.write(tx, Batch(claims={(f"id {number}", "192.0.2.1", "unknown"): [number, number, 1]}))
     async with database.read() as tx:
-        assert [claim.claimed for claim in await rows.claims(tx)] == [f"id {number}" for number in range(4, 9)]
+        assert [claim.claimed for claim in await phonehome.claims(tx)] == [f"id {number}" for number in range(4, 9)]

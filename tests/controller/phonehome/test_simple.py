@@ -19,7 +19,7 @@ from controller.push.service import PushService
 from controller.push.texts import TextPlanner
 from controller.settings import ArmsSettings, PushMethod
 from controller.store import arms_keys, configs
-from controller.store import phonehome as rows
+from controller.store import identities as rows
 from controller.store.database import Database
 from drivers.arms.messages import Request, Response
 from drivers.arms.parameters import Command, CommandResults, MdCommand, ReadStorage, StoredConfigs

@@ -27,6 +27,7 @@ from drivers.simulator.ios_cli import IosDevice
 from drivers.simulator.ssh_device import digest
 from inventory.plans import Outcome, Phase, PushState
 from inventory.secrets import Secret
+from tests.configs import FORTIOS
 from tests.controller.push.leap import LeapClock
 from tests.controller.push.place import SERIAL, furnish
 from tests.controller.store.fleet import ALL
@@ -52,23 +53,6 @@ interface GigabitEthernet0/1
  ip address 198.51.100.1 255.255.255.0
 line vty 0 4
  login local
-end
-"""
-FORTI_CONFIG = """config system global
-    set hostname "kobe-fw-01"
-end
-config system interface
-    edit "mgmt"
-        set vdom "root"
-        set ip 192.0.2.2 255.255.255.0
-        set allowaccess ping ssh
-        set type physical
-    next
-end
-config firewall address
-    edit "office"
-        set subnet 198.51.100.0 255.255.255.0
-    next
 end
 """
 CHANGES: dict[Family, tuple[tuple[str, str], ...]] = {
@@ -163,7 +147,7 @@ async def device_of(family: Family, clock: DeviceClock) -> AsyncIterator[IosDevi
             hostname="kobe-fw-01",
             serial=SERIAL,
             model="FortiGate-60F",
-            config_text=FORTI_CONFIG,
+            config_text=FORTIOS,
             username="op",
             password=PASSWORD,
             management="mgmt",

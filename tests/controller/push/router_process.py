@@ -9,6 +9,7 @@ from typing import Final
 
 from drivers.simulator.forti_cli import FortiDevice
 from drivers.simulator.ios_cli import IosDevice
+from tests.configs import FORTIOS, IOS
 
 SERIAL, USER, PASSWORD = "FTX1840ALY0", "op", "correct horse 7"
 
@@ -33,20 +34,7 @@ ROUTER: Final = Box(
     "Cisco IOS",
     "osaka-edge-01",
     "GigabitEthernet0/0",
-    """version 15.2
-hostname osaka-edge-01
-archive
- path flash:before
- maximum 10
-interface GigabitEthernet0/0
- description uplink
- ip address 192.0.2.1 255.255.255.0
-interface GigabitEthernet0/1
- ip address 198.51.100.1 255.255.255.0
-line vty 0 4
- login local
-end
-""",
+    IOS,
     "interface GigabitEthernet0/1\n",
     " description to the warehouse\n",
     "description to the warehouse",
@@ -56,23 +44,7 @@ FIREWALL: Final = Box(
     "FortiGate",
     "kobe-fw-01",
     "mgmt",
-    """config system global
-    set hostname "kobe-fw-01"
-end
-config system interface
-    edit "mgmt"
-        set vdom "root"
-        set ip 192.0.2.2 255.255.255.0
-        set allowaccess ping ssh
-        set type physical
-    next
-end
-config firewall address
-    edit "office"
-        set subnet 198.51.100.0 255.255.255.0
-    next
-end
-""",
+    FORTIOS,
     "        set subnet 198.51.100.0 255.255.255.0\n    next\n",
     '    edit "warehouse"\n        set subnet 203.0.113.0 255.255.255.0\n    next\n',
     "set subnet 203.0.113.0",

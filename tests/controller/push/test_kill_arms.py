@@ -16,7 +16,7 @@ import pytest
 from controller.clock import SystemClock
 from controller.keyring import Keyring
 from controller.phonehome.pki import Pki
-from controller.store import adapters, checklist, configs, phonehome, pushes
+from controller.store import adapters, checklist, configs, identities, pushes
 from controller.store.database import Database
 from drivers.simulator.control import ask_control
 from inventory import onboarding
@@ -122,7 +122,7 @@ async def prepare(folder: Path, url: str | None = None) -> str:
             )
             for item in onboarding.required(adapter.device_class):
                 await checklist.tick(tx, ALL, BY, adapter.id, item)
-            ls_key = await phonehome.provision(
+            ls_key = await identities.provision(
                 tx, keyring, adapter.id, distribution_id=unit.distribution_id, at_ms=BY.at_ms
             )
         await fleet.assign(adapter, management=management)

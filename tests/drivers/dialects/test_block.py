@@ -8,6 +8,7 @@ from drivers.dialects import Node, Tree, dialect
 from drivers.dialects.diff import equal
 from drivers.dialects.remediation import prove
 from inventory.errors import ConfigSyntax
+from tests.configs import divided
 from tests.drivers.dialects.corpus import CORPUS, text_of
 
 pytestmark = pytest.mark.fast
@@ -284,31 +285,22 @@ def test_a_change_that_an_interface_does_not_take_is_not_proven() -> None:
     )
 
 
-DIVIDED = """config vdom
-edit root
-next
-edit kobe
-next
-end
-config global
-config system interface
+UNIT = """config system interface
     edit "port1"
         set vdom "kobe"
     next
 end
-end
-config vdom
-edit root
-config firewall address
+"""
+ROOT = """config firewall address
     edit "office"
         set subnet 192.0.2.0 255.255.255.0
     next
 end
-end
-config vdom
-edit kobe
-{}end
 """
+
+
+def with_kobe(part: str) -> str:
+    return divided(UNIT, root=ROOT, kobe=part)
 
 
 def remediation_of(base: str, intent: str) -> list[str]:
@@ -318,12 +310,12 @@ def remediation_of(base: str, intent: str) -> list[str]:
 
 
 def test_in_a_virtual_domain_an_interface_comes_before_its_user_and_goes_after_it() -> None:
-    base = DIVIDED.format("")
+    base = with_kobe("")
     vlan = (
         '        set vdom "kobe"\n    next\n    edit "vlan7"\n        set vdom "kobe"\n        set vlanid 7\n    next\n'
     )
     user = 'config router static\n    edit 1\n        set device "vlan7"\n    next\nend\n'
-    intent = DIVIDED.format(user).replace('        set vdom "kobe"\n    next\n', vlan)
+    intent = with_kobe(user).replace('        set vdom "kobe"\n    next\n', vlan)
     there, back = remediation_of(base, intent), remediation_of(intent, base)
     assert there.index("edit vlan7") < there.index("config router static")
     assert there[:3] == ["config global", "config system interface", "edit vlan7"]
@@ -332,10 +324,10 @@ def test_in_a_virtual_domain_an_interface_comes_before_its_user_and_goes_after_i
 
 
 def test_the_interface_of_a_domains_tunnel_is_made_and_removed_with_the_tunnel() -> None:
-    base = DIVIDED.format("")
+    base = with_kobe("")
     tunnel = 'config vpn ipsec phase1-interface\n    edit "osaka"\n        set interface "port1"\n    next\nend\n'
     inner = '    edit "osaka"\n        set vdom "kobe"\n        set type tunnel\n        set alias "far"\n    next\n'
-    intent = DIVIDED.format(tunnel).replace('set vdom "kobe"\n    next\n', f'set vdom "kobe"\n    next\n{inner}')
+    intent = with_kobe(tunnel).replace('set vdom "kobe"\n    next\n', f'set vdom "kobe"\n    next\n{inner}')
     there, back = remediation_of(base, intent), remediation_of(intent, base)
     assert there.index("config vpn ipsec phase1-interface") < there.index("config system interface")
     assert "set type tunnel" not in there
@@ -344,7 +336,7 @@ def test_the_interface_of_a_domains_tunnel_is_made_and_removed_with_the_tunnel()
 
 
 def test_a_domains_change_names_no_other_domain() -> None:
-    base = DIVIDED.format("config system dns\n    set primary 192.0.2.1\nend\n")
+    base = with_kobe("config system dns\n    set primary 192.0.2.1\nend\n")
     assert remediation_of(base, base.replace("192.0.2.1", "192.0.2.2")) == [
         "config vdom",
         "edit kobe",
