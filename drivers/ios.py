@@ -62,6 +62,8 @@ SHELL: Final = Shell(
 
 _BY_A_PLAN: Final = "Store the working config, make a plan (POST /plans), approve it, start it (POST /pushes)."
 _BY_HAND: Final = "It is not offered; do it by hand where you stand beside the device."
+# Append, redirect and tee, however short; what follows another filter is its expression, but for a file.
+_INTO_A_FILE: Final = r"[^|]*\|\s*[art]|.*\|\s*[art]\w*\s+\S+:"
 OPERATIONS: Final = LineOperations(
     ping=("ping {address} repeat {count}[ size {size}]",),
     ping6=("ping {address} repeat {count}[ size {size}]",),
@@ -69,7 +71,7 @@ OPERATIONS: Final = LineOperations(
     traceroute=("traceroute {address} probe {count} timeout 2 ttl 1 {max_hop}",),
     traceroute6=("traceroute {address} probe {count} timeout 2 ttl 1 {max_hop}",),
     status="show ip interface brief",
-    reads_status=re.compile(r"show\b(?!.*\|\s*(?:redirect|tee|append|red|app))"),
+    reads_status=re.compile(rf"(?i)show\b(?!{_INTO_A_FILE})"),
     clears_status=re.compile(r"clear (?:counters|arp-cache|logging)\b"),
     clearing=(Question(re.compile(r"\[confirm\]\s*$"), ""),),
     restart=Restart(
@@ -84,13 +86,11 @@ OPERATIONS: Final = LineOperations(
     ),
     refused=(
         Refused(re.compile(r"^conf(?:i(?:g(?:u(?:re?)?)?)?)?(?:\s|$)"), "enters the configuration mode", _BY_A_PLAN),
-        Refused(re.compile(r"^(?:copy|wr(?:i(?:te?)?)?)\b"), "copies or saves a configuration", _BY_A_PLAN),
-        Refused(re.compile(r"\|\s*(?:red|tee|app)"), "writes a file", "Leave the filter out and save the result here."),
+        Refused(re.compile(r"^(?:copy?|wr(?:i(?:te?)?)?)\b"), "copies or saves a configuration", _BY_A_PLAN),
+        Refused(re.compile(rf"^(?:{_INTO_A_FILE})"), "writes a file", "Leave the filter out and save the result here."),
         Refused(re.compile(r"^rel(?:o(?:ad?)?)?\b"), "restarts the device", "Ask for the operation `reboot`."),
         Refused(
-            re.compile(
-                r"^(?:era|del|form|squ|rename|mk|rm|archive|setup|auto|tcl|guest|event|lic|inst|req|issu|redun)"
-            ),
+            re.compile(r"^(?:er|del|fo|sq|rena|mk|rm|ar|setu|auto|tcl|gu|ev|li|ins|req|iss|red|soft|upg|hw)"),
             "changes what the device keeps",
             _BY_HAND,
         ),

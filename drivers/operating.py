@@ -23,11 +23,15 @@ _ALL_UNITS: Final = re.compile(rf"(\d+)\s+({'|'.join(_UNITS)})s?\b")
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Commands that are no operation: what they look like, why, and what to do instead."""
+    """Commands that are no operation: what they look like, in any case, why, and what to do instead."""
 
     looks: re.Pattern[str]
     reason: str
     next_step: str
+
+    def means(self, line: str) -> bool:
+        """Whether a line is such a command. Routers read theirs in capitals, too."""
+        return re.compile(self.looks.pattern, self.looks.flags | re.IGNORECASE).search(line) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +226,7 @@ def _permitted(driver: Driver, known: LineOperations, text: str) -> str:
     line = text.strip()
     _one_line(line)
     for one in known.refused:
-        if one.looks.search(line):
+        if one.means(line):
             raise RuleViolation(
                 f"the command is refused: it {one.reason}",
                 rule=RULE,

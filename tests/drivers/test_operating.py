@@ -108,6 +108,14 @@ async def test_a_question_after_an_arbitrary_command_is_never_agreed_to() -> Non
         assert device.log.count("cleared") == 1
 
 
+@pytest.mark.parametrize("command", ["WR", "cop run start", "Write Memory"])
+async def test_nothing_is_saved_by_a_command_that_a_router_reads_in_any_case_and_shortened(command: str) -> None:
+    async with unit("ios") as device:
+        with pytest.raises(RuleViolation, match="copies or saves"):
+            await asked(device, OperationKind.MD_COMMAND, Given(command=command))
+        assert device.log.count("saved") == 0
+
+
 @pytest.mark.parametrize("family", ["ios", "fortios"])
 async def test_a_reboot_is_sent_once_and_its_uptime_starts_anew(family: str) -> None:
     async with unit(family) as device:
@@ -145,7 +153,20 @@ async def test_a_reboot_is_sent_once_and_its_uptime_starts_anew(family: str) -> 
         ("ios", "show version\nconf t"),
         ("ios", "show ?"),
         ("ios", "tclsh"),
+        ("ios", "WR"),
+        ("ios", "Conf T"),
+        ("ios", "cop run start"),
+        ("ios", "arch config"),
+        ("ios", "sq flash:"),
+        ("ios", "upgrade rom-monitor file flash:x"),
+        ("ios", "hw-module subslot 0/1 reload"),
+        ("ios", "show version | r flash:x"),
+        ("ios", "show version | Redirect flash:x"),
+        ("ios", "show version |te flash:x"),
+        ("ios", "show version | a flash:x"),
         ("fortios", "config system global"),
+        ("fortios", "Config system global"),
+        ("fortios", "EXECUTE reboot"),
         ("fortios", "conf sys global"),
         ("fortios", "set hostname x"),
         ("fortios", "execute reboot"),
@@ -177,6 +198,8 @@ def test_a_command_that_would_change_the_configuration_is_refused_with_rule_and_
     [
         ("ios", "show running-config | include hostname"),
         ("ios", "show configuration lock"),
+        ("ios", "SHOW VERSION | include uptime"),
+        ("ios", "show ip route | include a|redist"),
         ("ios", "clear ip route *"),
         ("fortios", "diagnose sys top 1 20"),
         ("fortios", "execute ping 192.0.2.1"),
@@ -201,6 +224,13 @@ def test_what_a_family_cannot_do_is_refused_with_the_reason() -> None:
         commands_for(driver("ios"), OperationKind.DUMP_DEBUG, Parameters())
     with pytest.raises(NotEligible, match="over IPv6"):
         commands_for(driver("seil-ssh"), OperationKind.PING, Parameters(address="2001:db8::1", count=1))
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("text", ["show version | r flash:x", "show version | Tee flash:x", "show log |app flash:x"])
+def test_a_status_does_not_write_a_file_however_short_the_filter_is_written(text: str) -> None:
+    with pytest.raises(RuleViolation):
+        commands_for(driver("ios"), OperationKind.READ_STATUS, Parameters(items=(Item(0, text),)))
 
 
 @pytest.mark.fast
