@@ -6,10 +6,11 @@ from datetime import date, datetime, time
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from controller.api.auth import Operator, Viewer
 from controller.api.contracts import DayText, day_of
+from controller.api.instants import Instant
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.preconditions import IfMatch, tag
@@ -37,8 +38,8 @@ class NewWindow(Body):
         Literal["maintenance", "bulk"],
         Field(description="bulk: hours that are full on purpose, such as a nightly backup; never left out of p95."),
     ] = "maintenance"
-    start: AwareDatetime
-    end: AwareDatetime
+    start: Instant
+    end: Instant
     daily: Annotated[
         str | None,
         StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"),

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from controller import explaining
 from controller.api.auth import Operator, Viewer
+from controller.api.instants import Instant, begins_ms
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.schemas import Body, ExplanationView, Serial, instant
@@ -113,11 +114,7 @@ class NewOperation(Body):
     wait_s: Annotated[int, Field(ge=0, le=MAX_WAIT_S)] = Field(
         default=DEFAULT_WAIT_S, description="Seconds that it may wait for its turn and for contact."
     )
-    not_before: AwareDatetime | None = Field(default=None, description="Instant with offset; null: at once.")
-
-    def due_ms(self) -> int | None:
-        """From when on it may begin."""
-        return None if self.not_before is None else int(self.not_before.timestamp() * 1000)
+    not_before: Instant | None = Field(default=None, description="Instant with offset; null: at once.")
 
 
 class NewOperations(Body):
@@ -127,7 +124,7 @@ class NewOperations(Body):
     kind: KindName
     parameters: ParametersBody = ParametersBody()
     wait_s: Annotated[int, Field(ge=0, le=MAX_WAIT_S)] = DEFAULT_WAIT_S
-    not_before: AwareDatetime | None = None
+    not_before: Instant | None = None
 
     def each(self) -> list[NewOperation]:
         """One request for each adapter, in the order given, without repetitions."""
@@ -404,15 +401,16 @@ async def start_operations(body: NewOperations, request: Request, caller: Operat
 
 async def _make(tx: Tx, request: Request, caller: Operator, body: NewOperation) -> OperationView:
     adapter = await adapters.by_serial(tx, caller.scope, SerialNumber.parse(body.adapter))
+    by = acting(request, caller)
     made = await daemon_of(request).operations.create(
         tx,
         caller.scope,
-        acting(request, caller),
+        by,
         adapter,
         body.kind,
         body.parameters.given(),
         wait_s=body.wait_s,
-        not_before_ms=body.due_ms(),
+        not_before_ms=begins_ms(body.not_before, by.at_ms),
     )
     return OperationView.of(made)
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from controller.api.auth import Billing, Operator, Viewer
+from controller.api.instants import WrittenOut
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.schemas import NO_NUL, Body, ManagementKey, Name, instant
@@ -30,8 +31,10 @@ class NewOutage(Body):
     """A management is wholly unusable, or as good as."""
 
     management: ManagementKey
-    began: datetime = Field(description="With offset.")
-    known: datetime | None = Field(default=None, description="When the provider knew; mpc's 24 hours count from it.")
+    began: Annotated[datetime, WrittenOut] = Field(description="With offset.")
+    known: Annotated[datetime | None, WrittenOut] = Field(
+        default=None, description="When the provider knew; mpc's 24 hours count from it."
+    )
     reason: Reason = ""
 
 
@@ -39,7 +42,7 @@ class Learnt(Body):
     """What was learnt, or is corrected: one instant; null takes back what was recorded. The newest counts."""
 
     what: Literal["began", "known", "ended"]
-    at: datetime | None
+    at: Annotated[datetime | None, WrittenOut]
     reason: Name
 
 

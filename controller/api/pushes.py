@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from controller import explaining
 from controller.api.auth import Operator, Viewer
+from controller.api.instants import Instant, begins_ms
 from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.schemas import Body, EntryKey, ExplanationView, instant
@@ -25,7 +26,7 @@ class NewPush(Body):
     """Have an approved plan carried out, now or from an instant at most 31 days ahead."""
 
     plan: Annotated[int, Field(ge=1, le=2**31 - 1)]
-    not_before: AwareDatetime | None = None
+    not_before: Instant | None = None
 
 
 class PushView(BaseModel):
@@ -96,7 +97,7 @@ async def start_push(body: NewPush, request: Request, caller: Operator, once: On
     daemon = daemon_of(request)
 
     async def work() -> PushView:
-        not_before_ms = None if body.not_before is None else int(body.not_before.timestamp() * 1000)
+        not_before_ms = begins_ms(body.not_before, daemon.clock.now_ms())
         push_id = await daemon.pushes.start(caller.scope, body.plan, caller.actor, not_before_ms)
         return PushView.of(await daemon.pushes.status(caller.scope, push_id))
 

@@ -135,6 +135,13 @@ def test_a_reboot_is_sent_once_and_proven_by_a_new_login(line: Line) -> None:
     assert line.router.log.count("reload") == 1
 
 
+@pytest.mark.parametrize("wanted", ["20261201", 20261201, "1.5", "2025-12-01T02:00:00+09:00"])
+def test_a_reboot_for_a_day_that_is_written_wrongly_or_over_does_not_begin_at_once(line: Line, wanted: object) -> None:
+    body = {"adapter": line.serial, "kind": "reboot", "not_before": wanted}
+    assert refused(line.api.post("/operations", json=body), 422, "bad-input")["field"] == "not_before"
+    assert ok(line.api.get("/operations", params={"adapter": line.serial}))["items"] == []
+
+
 def test_a_reboot_that_did_not_reach_the_router_is_never_sent_twice(line: Line) -> None:
     line.router.throw(strike_at="reload", strike_when="before", strike_how="hang-up")
     told = line.asks("reboot")

@@ -66,6 +66,23 @@ def test_a_plan_that_cuts_us_off_says_where_and_waits_for_two_people(
     assert " shutdown\n" not in device.running_text()
 
 
+@pytest.mark.parametrize(
+    "wanted", ["20261201", 20261201, 1798761600.0, "2026-12-01", "2026-12-01T02:00:00", "2025-12-01T02:00:00+09:00"]
+)
+def test_a_push_for_a_day_that_is_written_wrongly_or_over_does_not_begin_at_once(
+    fleet: Fleet, place: tuple[str, IosDevice], wanted: object
+) -> None:
+    entry, device = place
+    write(fleet, entry, device.running_text().replace(" description uplink\n", " description uplink of Nara\n"))
+    made = ok(fleet.api.post("/plans", json={"entry": entry}))["id"]
+    ok(fleet.api.post(f"/plans/{made}/approve"))
+    problem = refused(fleet.api.post("/pushes", json={"plan": made, "not_before": wanted}), 422, "bad-input")
+    assert problem["field"] == "not_before"
+    assert ok(fleet.api.get("/pushes", params={"entry": entry}))["items"] == []
+    a_moment_ago = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()  # by a clock that is behind
+    ok(fleet.api.post("/pushes", json={"plan": made, "not_before": a_moment_ago}))
+
+
 def renamed(device: IosDevice, words: str) -> None:
     """Somebody changes the description of the second interface at the router itself."""
     second = next(node for node in device.running.children if node.text == "interface GigabitEthernet0/1")
