@@ -10,6 +10,7 @@ from typing import Final
 
 from inventory.catalogue import Service
 from inventory.errors import Conflict
+from inventory.people import same_person
 
 AUTHORED: Final[dict[Service, str]] = {"mpc": "MPC-18.1", "smfsx": "SMF-12.1"}
 """Every configuration has its author and approver."""
@@ -266,12 +267,12 @@ def doubts(proven: bool, management_path: tuple[Finding, ...], lasting: tuple[Fi
 def approval_refused(plan: Plan, actor: str) -> str:
     """Why `actor` may not give the next approval of a plan; empty if they may.
 
-    Nobody approves twice. Where two people are needed the first may be the author; the second is neither the author nor
-    who approved first.
+    Nobody approves twice, with another key of the same name neither. Where two people are needed the first may be the
+    author; the second is neither the author nor who approved first.
     """
-    if any(one.actor == actor for one in plan.approvals):
+    if any(same_person(one.actor, actor) for one in plan.approvals):
         return f"{actor} has approved plan {plan.id} already"
-    if plan.approvals_needed > 1 and plan.approvals and actor == plan.created_by:
+    if plan.approvals_needed > 1 and plan.approvals and same_person(actor, plan.created_by):
         return f"{actor} made plan {plan.id}, and its second approval is another person's"
     return ""
 

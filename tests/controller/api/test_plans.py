@@ -66,6 +66,41 @@ def test_a_plan_that_cuts_us_off_says_where_and_waits_for_two_people(
     assert " shutdown\n" not in device.running_text()
 
 
+def test_two_keys_of_one_person_are_not_two_people(house: House, fleet: Fleet, place: tuple[str, IosDevice]) -> None:
+    entry, device = place
+    name = f"Ann-{serial()}"
+    ann, other_key, bob = (
+        somebody(house, fleet, name),
+        somebody(house, fleet, name.lower()),
+        somebody(house, fleet, "bob"),
+    )
+    write(fleet, entry, device.running_text().replace(" description uplink\n", " description uplink\n shutdown\n"))
+    plan = f"/plans/{ok(ann.post('/plans', json={'entry': entry}))['id']}"
+    ok(ann.post(f"{plan}/approve"))
+    assert "has approved" in refused(other_key.post(f"{plan}/approve"), 409, "conflict")["detail"]
+    made = f"/plans/{ok(other_key.post('/plans', json={'entry': entry}))['id']}"
+    ok(bob.post(f"{made}/approve"))
+    problem = refused(ann.post(f"{made}/approve"), 409, "conflict")
+    assert "its second approval is another person's" in problem["detail"]
+
+
+def test_a_plan_that_has_its_approvals_takes_no_more_of_them(
+    house: House, fleet: Fleet, place: tuple[str, IosDevice]
+) -> None:
+    entry, device = place
+    write(fleet, entry, device.running_text().replace(" description uplink\n", " description uplink of Otsu\n"))
+    made = ok(fleet.api.post("/plans", json={"entry": entry}))["id"]
+    ok(fleet.api.post(f"/plans/{made}/approve"))
+    late = somebody(house, fleet, f"late-{serial()}")
+    problem = refused(late.post(f"/plans/{made}/approve"), 409, "conflict")
+    assert problem["detail"] == f"plan {made} has its approvals"
+    assert problem["next_step"] == "Start it."
+    push = ok(fleet.api.post("/pushes", json={"plan": made}))["id"]
+    until(lambda: ok(fleet.api.get(f"/pushes/{push}"))["outcome"], what="the end of the push")
+    assert f"push {push}" in refused(late.post(f"/plans/{made}/approve"), 409, "conflict")["next_step"]
+    assert len(ok(fleet.api.get(f"/plans/{made}"))["approvals"]) == 1
+
+
 @pytest.mark.parametrize(
     "wanted", ["20261201", 20261201, 1798761600.0, "2026-12-01", "2026-12-01T02:00:00", "2025-12-01T02:00:00+09:00"]
 )
