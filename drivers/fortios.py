@@ -86,6 +86,7 @@ OPERATIONS: Final = LineOperations(
     status="get system status",
     reads_status=re.compile(rf"{_SUDO}(?:get|show)\b"),
     clears_status=re.compile(r"(?:diagnose netlink interface clear|execute clear system arp table)\b"),
+    clears_such_as="execute clear system arp table",
     restart=Restart(
         command="execute reboot",
         questions=(Question(re.compile(r"Do you want to continue\? \(y/n\)\s*$"), "y", enter=False),),

@@ -73,6 +73,7 @@ OPERATIONS: Final = LineOperations(
     status="show ip interface brief",
     reads_status=re.compile(rf"(?i)show\b(?!{_INTO_A_FILE})"),
     clears_status=re.compile(r"clear (?:counters|arp-cache|logging)\b"),
+    clears_such_as="clear counters",
     clearing=(Question(re.compile(r"\[confirm\]\s*$"), ""),),
     restart=Restart(
         command="reload",

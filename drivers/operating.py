@@ -74,6 +74,8 @@ class LineOperations:
     """What is read when a status is asked for without words."""
     reads_status: re.Pattern[str] | None = None
     clears_status: re.Pattern[str] | None = None
+    clears_such_as: str = ""
+    """An example for who asked for something else."""
     clearing: tuple[Question, ...] = ()
     restart: Restart | None = None
     only: re.Pattern[str] | None = None
@@ -144,9 +146,10 @@ def commands_for(driver: Driver, kind: OperationKind, parameters: Parameters) ->
             return (_probing(driver, known.traceroute, known.traceroute6, parameters),)
         case OperationKind.READ_STATUS:
             words = [item.text.strip() or known.status for item in parameters.items]
-            return tuple((_fits(line, known.reads_status, kind),) for line in words)
+            return tuple((_fits(line, known.reads_status, kind, known.status),) for line in words)
         case OperationKind.CLEAR_STATUS:
-            return tuple((_fits(item.text.strip(), known.clears_status, kind),) for item in parameters.items)
+            words = [item.text.strip() for item in parameters.items]
+            return tuple((_fits(line, known.clears_status, kind, known.clears_such_as),) for line in words)
         case OperationKind.MD_COMMAND:
             return ((_permitted(driver, known, parameters.items[0].text),),)
         case OperationKind.REBOOT:
@@ -210,14 +213,14 @@ def _probing(driver: Driver, four: tuple[str, ...], six: tuple[str, ...], parame
     return tuple(line.format(**given) for line in lines if line)
 
 
-def _fits(line: str, looks: re.Pattern[str] | None, kind: OperationKind) -> str:
+def _fits(line: str, looks: re.Pattern[str] | None, kind: OperationKind, such_as: str) -> str:
     _one_line(line)
     if looks is None or not looks.match(line):
         raise RuleViolation(
             f"that is no {kind} of this family",
             rule=RULE,
             field="parameters.items",
-            next_step=f"Begin as in `{looks.pattern if looks else ''}`, or send it as an md-command.",
+            next_step=f"Ask for one such as `{such_as}`, or send it as an md-command.",
         )
     return line
 

@@ -227,6 +227,25 @@ def test_what_a_family_cannot_do_is_refused_with_the_reason() -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.parametrize(
+    ("family", "kind", "example"),
+    [
+        ("ios", OperationKind.READ_STATUS, "`show ip interface brief`"),
+        ("ios", OperationKind.CLEAR_STATUS, "`clear counters`"),
+        ("fortios", OperationKind.READ_STATUS, "`get system status`"),
+        ("fortios", OperationKind.CLEAR_STATUS, "`execute clear system arp table`"),
+        ("seil-ssh", OperationKind.READ_STATUS, "`show system`"),
+    ],
+)
+def test_who_asks_for_what_is_no_status_is_shown_one_as_it_is_typed(
+    family: str, kind: OperationKind, example: str
+) -> None:
+    with pytest.raises(RuleViolation) as refused:
+        commands_for(driver(family), kind, Parameters(items=(Item(0, "reload"),)))
+    assert example in refused.value.next_step
+
+
+@pytest.mark.fast
 @pytest.mark.parametrize("text", ["show version | r flash:x", "show version | Tee flash:x", "show log |app flash:x"])
 def test_a_status_does_not_write_a_file_however_short_the_filter_is_written(text: str) -> None:
     with pytest.raises(RuleViolation):
