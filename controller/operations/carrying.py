@@ -13,7 +13,7 @@ import structlog
 from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.operations.lines import LineAsker
-from controller.operations.masking import known_of, masked_result
+from controller.operations.masking import known_of, mask_texts, masked_result
 from controller.operations.pacing import protocol_s, real_s
 from controller.operations.settling import Settler
 from controller.push.reaching import FleetReach
@@ -191,6 +191,8 @@ class Carrier:
         if ended.state is OperationState.WAITING:
             return await self._back(operation, ended.said)
         said, kept = ended.said, None
+        if ended.state is not OperationState.DONE:
+            said = await self._masked(operation, said)  # it quotes what was typed, and the device's own words
         if ended.result is not None:
             kept, more = await self._kept(operation, ended.result)
             said += more
@@ -304,6 +306,13 @@ class Carrier:
                 await modules.report(tx, operation.adapter_id, listed, self._clock.now_ms())
         step = Change(state, said, self._clock.now_ms(), result_code=code, result=kept)
         return await self._step(operation, step)
+
+    async def _masked(self, operation: Operation, said: str) -> str:
+        async with self._database.read() as tx:
+            adapter = await adapters.get(tx, Scope.everything(), operation.adapter_id)
+            known = await known_of(tx, self._keyring, adapter, operation.entry_id)
+        (shown,) = await self._planner.run((*known.texts, said), mask_texts, known, (said,))
+        return shown
 
     async def _kept(self, operation: Operation, result: OperationResult) -> tuple[OperationResult | None, str]:
         """The result as it may be stored, or None and why it is not."""

@@ -46,7 +46,9 @@ log = structlog.get_logger(__name__)
 MAX_WAIT_S: Final = 86_400
 DEFAULT_WAIT_S: Final = 300
 MAX_OPEN: Final = 16
-"""Operations of one adapter that may wait or be under way; more are refused."""
+"""Operations of one adapter that may wait for their turn or be under way; more are refused."""
+MAX_LATER: Final = 500
+"""Operations of one adapter that may wait for their time; they keep nobody from asking now."""
 _TICK_S: Final = 5.0
 
 
@@ -113,11 +115,7 @@ class OperationService:
                 f"{adapter.serial} sits in no entry", next_step="Assign or promote it; only an entry has a push path."
             )
         await entitlement.require(tx, adapter.id)
-        if await operations.count_open(tx, adapter.id) >= MAX_OPEN:
-            raise Conflict(
-                f"{adapter.serial} has {MAX_OPEN} operations open",
-                next_step="Wait until some are over, or cancel them.",
-            )
+        await _require_room(tx, adapter, by.at_ms, later=not_before_ms is not None and not_before_ms > by.at_ms)
         known = await known_of(tx, self._keyring, adapter, seat.slot_id)
         new = NewOperation(
             adapter_id=adapter.id,
@@ -237,6 +235,20 @@ class OperationService:
         finally:
             self._tasks.pop(operation.id, None)
             self._adapters.discard(operation.adapter_id)
+
+
+async def _require_room(tx: Tx, adapter: Adapter, now_ms: int, *, later: bool) -> None:
+    waiting, scheduled = await operations.count_open(tx, adapter.id, now_ms)
+    if later and scheduled >= MAX_LATER:
+        raise Conflict(
+            f"{adapter.serial} has {MAX_LATER} operations scheduled",
+            next_step="Cancel some, or wait until their time has come.",
+        )
+    if not later and waiting >= MAX_OPEN:
+        raise Conflict(
+            f"{adapter.serial} has {MAX_OPEN} operations open",
+            next_step="Wait until some are over, or cancel them.",
+        )
 
 
 def _kind(text: str) -> OperationKind:

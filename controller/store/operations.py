@@ -191,10 +191,13 @@ async def orphaned(tx: Tx, node: str) -> list[Operation]:
     return [_operation(row) for row in await tx.execute(query)]
 
 
-async def count_open(tx: Tx, adapter_id: int) -> int:
-    """How many operations of an adapter are not over."""
-    query = select(func.count()).select_from(operations)
-    return await tx.scalar(query.where(operations.c.adapter_id == adapter_id, operations.c.finished_ms.is_(None))) or 0
+async def count_open(tx: Tx, adapter_id: int, now_ms: int) -> tuple[int, int]:
+    """How many operations of an adapter are not over: those that may begin by now, and those for later."""
+    later = func.coalesce(operations.c.due_ms, 0) > now_ms
+    of_adapter = (operations.c.adapter_id == adapter_id) & operations.c.finished_ms.is_(None)
+    counted = await tx.execute(select(func.count().filter(~later), func.count().filter(later)).where(of_adapter))
+    begun, scheduled = counted.one()
+    return begun, scheduled
 
 
 async def open_of(tx: Tx, adapter_ids: Collection[int]) -> dict[int, Operation]:

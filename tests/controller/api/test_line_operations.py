@@ -127,6 +127,29 @@ def test_what_would_change_the_configuration_is_refused_before_anything_is_sent(
     )
 
 
+def test_a_secret_that_was_typed_is_not_quoted_when_its_answer_is_lost(line: Line) -> None:
+    line.asks("read-storage")
+    entry = ok(line.api.get(f"/adapters/{line.serial}"))["place"]
+    text = line.router.running_text().replace("\nend\n", "\nsnmp-server community Planted-Comm-41 RO\nend\n")
+    ok(line.api.put(f"/entries/{entry}/configs/working", json={"modules": [{"text": text}]}))
+    typed = "send log Planted-Comm-41"
+    line.router.throw(strike_at=typed, strike_when="before", strike_how="hang-up")
+    told = line.asks("md-command", command=typed)
+    assert (told["outcome"], told["tries"]) == ("unknown", 1)
+    assert "‹masked›" in told["said"]
+    explained = ok(line.api.get(f"/operations/{told['id']}/explain"))
+    news = ok(line.api.get("/events", params={"adapter": line.serial, "limit": 200}))
+    assert "Planted-Comm-41" not in json.dumps([told, explained, news], ensure_ascii=False)
+
+
+def test_what_is_scheduled_for_weeks_keeps_nobody_from_asking_now(line: Line) -> None:
+    body = {"adapter": line.serial, "kind": "ping", "parameters": {"address": "192.0.2.9"}}
+    for day in range(1, 18):
+        later = (datetime.now(UTC) + timedelta(days=day)).isoformat()
+        ok(line.api.post("/operations", json=body | {"not_before": later}))
+    assert line.asks("ping", address="192.0.2.9")["outcome"] == "done"
+
+
 def test_a_reboot_is_sent_once_and_proven_by_a_new_login(line: Line) -> None:
     told = line.asks("reboot")
     assert (told["outcome"], told["tries"]) == ("done", 1)

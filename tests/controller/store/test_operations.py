@@ -206,7 +206,7 @@ async def test_lists_are_filtered_and_paged_newest_first(place: Place) -> None:
         assert [one.id for one in found] == [asked[1].id, asked[0].id]
         assert [one.id for one in await operations.find(tx, ALL, kind=OperationKind.DUMP_DEBUG)] == [other.id]
         assert [one.id for one in await operations.find(tx, ALL, state=SENDING)] == [asked[0].id]
-        assert await operations.count_open(tx, place.adapter_id) == 4
+        assert await operations.count_open(tx, place.adapter_id, BY.at_ms) == (4, 0)
         assert (await operations.open_of(tx, [place.adapter_id]))[place.adapter_id].id == asked[0].id
 
 
