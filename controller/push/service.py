@@ -56,6 +56,9 @@ _TICK_S: Final = 1.0
 """How often the outbox is looked through for what nobody tells it: a time that has come, work of another node."""
 _ROUNDS_APART_S: Final = 0.05
 """Rounds begin so far apart, so that pushes that end at the same time are followed by others in one transaction."""
+_BEGUN_A_ROUND: Final = 20
+"""New pushes of a round. Hundreds that log in at the same instant go on in step: either all devices wait for us, or we
+for all of them."""
 _RESUMED_AT_ONCE: Final = 1000
 """Pushes of a round that were begun before, by another process or by an attempt that has ended."""
 _SHORTEST_TICK_S: Final = 0.25
@@ -312,7 +315,7 @@ class PushService:
 
         async def find(tx: Tx) -> list[Push]:
             begun = await pushes.unfinished(tx, now_ms, _RESUMED_AT_ONCE, but=active, node_id=self._node_id)
-            free = self._policy.at_once - await pushes.holding(tx)
+            free = min(self._policy.at_once - await pushes.holding(tx), _BEGUN_A_ROUND)
             return begun + (await pushes.waiting(tx, now_ms, free, node_id=self._node_id) if free > 0 else [])
 
         due = [(push, await self._attempt_to_start(engine, push)) for push in await self._database.look(find)]
@@ -323,7 +326,10 @@ class PushService:
         async def claim(tx: Tx) -> list[tuple[Push, int]]:
             return await pushes.claim_all(tx, wanted, now_ms=now_ms, node_id=self._node_id)
 
-        await engine.start([(push.id, attempt) for push, attempt in await self._database.change(claim)])
+        claimed = await self._database.change(claim)
+        await engine.start([(push.id, attempt) for push, attempt in claimed])
+        if len(claimed) >= _BEGUN_A_ROUND:
+            self._wake.set()  # there may be more
 
     async def stop(self, *, deadline_s: float) -> bool:
         """See `Advance.stop`; call it before the engine is closed, after `run` is cancelled."""

@@ -85,6 +85,10 @@ class Dialogue:
         """At most the last 200 characters of the device, masked."""
         return self._mask(self._screen.last_words())
 
+    def rest(self) -> None:
+        """The conversation is over."""
+        self._patience.rest()
+
     async def begin(self, endpoint: Endpoint) -> None:
         """From an open channel to the first prompt: banners, in-channel login, forced questions.
 

@@ -35,6 +35,12 @@ class Patience:
         self._due_s = self._loop.time() + seconds
         return self
 
+    def rest(self) -> None:
+        """No limit follows: the loop need not keep the timer until it would strike."""
+        if self._timer is not None and self._task is None:
+            self._timer.cancel()
+            self._timer, self._timer_s = None, _NEVER
+
     def __enter__(self) -> None:
         assert self._task is None, "one limit at a time"
         task = asyncio.current_task()

@@ -183,6 +183,7 @@ class ShellSession:
         if not self._open:
             return
         self._open = False
+        self._dialogue.rest()
         try:
             async with asyncio.timeout(5.0):
                 await permitted()
@@ -193,6 +194,7 @@ class ShellSession:
     async def abort(self) -> None:
         """See `CliSession.abort`."""
         self._open = False
+        self._dialogue.rest()
         self._abort()
 
     def _lost(self, command: str, error: Exception, timeout_s: float) -> DeviceError:

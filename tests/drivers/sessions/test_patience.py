@@ -127,3 +127,16 @@ async def test_an_echo_that_nothing_follows_is_read_when_the_channel_ends() -> N
     stream.eof_received()
     async with asyncio.timeout(5):
         assert await reading == b"reload\r\n"
+
+
+async def test_a_conversation_that_is_over_leaves_nothing_with_the_loop() -> None:
+    patience = Patience()
+    with patience.within(10):
+        timer = patience._timer
+        patience.rest()
+        assert timer is not None
+        assert not timer.cancelled(), "a limit that somebody is waiting within stays"
+    patience.rest()
+    assert timer.cancelled()
+    with pytest.raises(TimeoutError):
+        await _in_vain(patience, 0.01)
