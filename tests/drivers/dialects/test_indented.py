@@ -253,3 +253,12 @@ def test_a_value_pushes_out_the_denial_of_another() -> None:
     proof = prove(dialect("indented"), "hostname osaka", "no hostname osaka\nhostname kobe")
     assert proof.proven, proof.reason
     assert proof.remediation == ("hostname kobe",)
+
+
+def test_a_router_that_takes_several_addresses_without_a_word_keeps_each() -> None:
+    base = "interface eth1\n ip address 192.0.2.1/24\n ip address 198.51.100.1/24\n"
+    assert change(base, "interface eth1\n ip address 192.0.2.1/24\n") == [
+        "interface eth1",
+        " no ip address 198.51.100.1/24",
+    ]
+    assert not equal(IOS, base, base.replace("192.0.2.1", "192.0.2.2"))
