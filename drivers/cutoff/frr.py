@@ -13,7 +13,7 @@ from typing import Final
 from drivers.cutoff.frr_model import FrrModel
 from drivers.cutoff.ios_model import way_in
 from drivers.cutoff.ios_referred import changed_behind, told_less_behind
-from drivers.cutoff.ios_routing import of_process, static_routes
+from drivers.cutoff.ios_routing import elsewhere, of_process, static_routes
 from drivers.cutoff.packets import EPHEMERAL, Address, Packet, Rule, address, candidates, passes
 from drivers.cutoff.way import Findings, Way, on_device
 from drivers.dialects.tree import Node, Tree
@@ -39,7 +39,7 @@ def judge(before: Tree, after: Tree, way: Way) -> Findings:
     names = _unnumbered(old, peers, named, way) or named
     tables = {old.interfaces[name].vrf for name in names} or {""}
     yield from _interfaces(old, new, way, names, peers)
-    yield from _elsewhere(old, new, way, names)
+    yield from elsewhere(old, new, way, names)
     yield from _tables(old, new, tables)
     yield from static_routes(old, new, way, names)
     yield from _protocols(old, new, names, tables, alone=alone)
@@ -104,29 +104,6 @@ def _used(model: FrrModel, name: str, way: Way) -> list[Address]:
         if own == way.address_ip or any(one.version == net.version and one in net for one in needed)
     ]
     return found or [own for own, _ in interface.networks]
-
-
-def _elsewhere(old: FrrModel, new: FrrModel, way: Way, names: Sequence[str]) -> Findings:
-    """Networks that come to stand on another interface than the one that answers to us leave by."""
-    hops = [address(route.via.split(" ")[0]) for name in names for route in old.defaults(old.interfaces[name].vrf)]
-    ours = [*candidates(old.let_in(), way.source_ip), *(hop for hop in hops if hop is not None)]
-    for vrf in sorted({old.interfaces[name].vrf for name in names}):
-        for one in ours:
-            was, now = _nearest(old, one, vrf), _nearest(new, one, vrf)
-            if now and now != was:
-                yield Finding(f"interface {now} / ip address", "puts the network that answers to us take elsewhere")
-
-
-def _nearest(model: FrrModel, one: Address, vrf: str) -> str:
-    """The interface whose narrowest network holds an address; empty if none does."""
-    held = [
-        (net.prefixlen, name)
-        for name, interface in model.interfaces.items()
-        if interface.vrf == vrf and not interface.down
-        for _, net in interface.networks
-        if net.version == one.version and one in net
-    ]
-    return max(held, key=lambda each: each[0])[1] if held else ""
 
 
 def _tables(old: FrrModel, new: FrrModel, tables: set[str]) -> Findings:

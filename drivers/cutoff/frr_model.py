@@ -14,7 +14,7 @@ from typing import Final
 from drivers.cutoff.ios_model import Interface, Model, Route
 from drivers.cutoff.packets import Address, Network, Rule, address, network, wildcard
 from drivers.dialects.indented_model import held_by
-from drivers.dialects.tree import Node, Tree
+from drivers.dialects.tree import Tree
 
 _ADDRESS: Final = re.compile(r"ipv?6? address (\S+/\d+)")
 _ROUTE: Final = re.compile(r"(?:ip|ipv6) route (\S+/\d+) (?:from \S+ )?(\S.*)")
@@ -131,11 +131,3 @@ def _matched(words: Sequence[str]) -> tuple[Network, ...] | None:
     else:
         found = network(words[0])
     return () if found is None else (found,)
-
-
-def lines_of(node: Node, above: str = "") -> Iterator[str]:
-    """Every statement from here down by its path."""
-    path = f"{above} / {node.text}" if above else node.text
-    yield path
-    for child in node.children:
-        yield from lines_of(child, path)

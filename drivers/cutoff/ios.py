@@ -9,13 +9,15 @@ from typing import Final
 from drivers.cutoff.ios_login import logins
 from drivers.cutoff.ios_model import Interface, Model, carriers, negated, way_in
 from drivers.cutoff.ios_referred import changed_behind
-from drivers.cutoff.ios_routing import routing_protocols, static_routes
+from drivers.cutoff.ios_routing import elsewhere, routing_protocols, static_routes
 from drivers.cutoff.packets import (
     ANYBODY,
     EPHEMERAL,
     Packet,
     Rule,
     candidates,
+    masked,
+    network,
     passes,
 )
 from drivers.cutoff.way import Findings, Way, on_device
@@ -55,6 +57,7 @@ _HARMS: Final = (
     (r"rate-limit input\b", "limits what comes in by our way"),
 )
 _DIALLED: Final = re.compile(r"(?:ppp|dialer|pppoe|tunnel|ip unnumbered|ip mtu|encapsulation)\b")
+_RENAMED: Final = re.compile(r"ip nat outside source static (?:(?:tcp|udp|network) )?(\S+)(?: \S+ (255\.\S+))?")
 _ANY_SERVICE: Final = re.compile(
     r"ip nat inside source static (?:(tcp|udp) )?(\S+)(?: (\d+))? (?:interface (\S+)|(\S+))(?: (\d+))?"
 )
@@ -67,9 +70,11 @@ def judge(before: Tree, after: Tree, way: Way) -> Findings:
     names = way_in(old, way)
     yield from _interfaces(old, new, names)
     yield from static_routes(old, new, way, names)
+    yield from elsewhere(old, new, way, names)
     yield from routing_protocols(old, new, names)
     yield from _filters(old, new, way, names)
     yield from _translations(old, new, way, names)
+    yield from _renamed_sources(old, new, way)
     yield from _encrypted(old, new, way, names)
     yield from logins(old, new, way, names)
     yield from _rest(old, new, names, before, after)
@@ -216,6 +221,20 @@ def _translations(old: Model, new: Model, way: Way, names: Sequence[str]) -> Fin
             yield Finding(node.text, "takes the port or address that we come to")
 
 
+def _renamed_sources(old: Model, new: Model, way: Way) -> Findings:
+    """Translations of who comes from outside: the router then knows us by another address, or not at all."""
+    us = way.source_ip
+    let_in = [net for rule in old.let_in() if rule.permits for net in rule.sources or ()]
+    for node in new.nodes:
+        found = _RENAMED.match(node.text)
+        outer = masked(found[1], found[2]) if found and found[2] else network(found[1]) if found else None
+        if outer is None or node.text in old.top:
+            continue
+        same = [net for net in let_in if net.version == outer.version]
+        if us in outer if us is not None else any(outer.overlaps(net) for net in same):
+            yield Finding(node.text, "gives our address another one, which is not let in or not answered")
+
+
 def _encrypted(old: Model, new: Model, way: Way, names: Sequence[str]) -> Findings:
     """Crypto maps whose list names our answers: they would leave by a tunnel."""
     to = way.source_ip or ANYBODY
@@ -284,8 +303,18 @@ def _rest(old: Model, new: Model, names: Sequence[str], before: Tree, after: Tre
     tables = {old.interfaces[name].vrf for name in names} - {""}
     for node in old.nodes:
         found = re.match(r"(?:ip vrf|vrf definition) (\S+)", node.text)
-        if found and found[1] in tables and node.text not in new.top:
+        if not found or found[1] not in tables:
+            continue
+        now = new.top.get(node.text)
+        if now is None:
             yield Finding(f"no {node.text}", "removes the routing table of an interface that we come through")
+            continue
+        left = {child.text for child in now.children}
+        for child in node.children:
+            if child.text.startswith("address-family ") and child.text not in left:
+                yield Finding(
+                    f"{node.text} / no {child.text}", "takes the addresses off an interface that we come through"
+                )
     for node in new.nodes:
         text = node.text
         was = old.top.get(text)

@@ -226,6 +226,12 @@ class Model:
                 return name
         return ""
 
+    def standing(self, vrf: str) -> Iterator[tuple[str, Network]]:
+        """Interfaces of a table that are up, each with its networks."""
+        for name, interface in self.interfaces.items():
+            if interface.vrf == vrf and not interface.down:
+                yield from ((name, net) for _, net in interface.networks)
+
     def spelled(self, name: str) -> str:
         """An interface as it is written in the text, whatever its case."""
         return next((known for known in self.interfaces if known.lower() == name.lower()), name)

@@ -8,7 +8,7 @@ from typing import Final
 
 from drivers.cutoff.ios_model import Model, Route
 from drivers.cutoff.ios_referred import changed_behind
-from drivers.cutoff.packets import Address, anybody, candidates
+from drivers.cutoff.packets import Address, address, anybody, candidates, displaced
 from drivers.cutoff.way import Findings, Way
 from drivers.dialects.tree import Node
 from inventory.plans import Finding
@@ -106,6 +106,15 @@ def _gateway(old: Model, new: Model) -> Findings:
         yield Finding("no ip routing", "stops all routing")
     if "ip routing" in old.top and "ip routing" not in new.top:
         yield Finding("no ip routing", "stops all routing")
+
+
+def elsewhere(old: Model, new: Model, way: Way, names: Sequence[str]) -> Findings:
+    """Networks of ours, or of the next hop to us, that come to stand on another interface."""
+    for vrf in sorted({old.interfaces[name].vrf for name in names}):
+        hops = (address(route.via.split(" ")[0]) for route in old.defaults(vrf))
+        ours = [*candidates(old.let_in(), way.source_ip), *(hop for hop in hops if hop is not None)]
+        for name in displaced(old.standing(vrf), new.standing(vrf), ours):
+            yield Finding(f"interface {name} / ip address", "has a network that answers to us then go to")
 
 
 def routing_protocols(old: Model, new: Model, names: Sequence[str]) -> Findings:
