@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import Final
 
 from drivers.cutoff.fortios_login import logins
 from drivers.cutoff.fortios_model import Model, Route, answers, carriers, domains_on_the_way, value, values, way_in
+from drivers.cutoff.fortios_ports import swallowed, switches
 from drivers.cutoff.packets import (
     ANYBODY,
     EPHEMERAL,
@@ -16,7 +17,9 @@ from drivers.cutoff.packets import (
     Network,
     Packet,
     Rule,
+    address,
     anybody,
+    displaced,
     masked,
     passes,
     somebody_in,
@@ -72,6 +75,8 @@ def _judge(old: Model, new: Model, way: Way) -> Findings:
     names = way_in(old, way)
     yield from _interfaces(old, new, names, way)
     yield from _routes(old, new, way)
+    yield from _elsewhere(old, new, way)
+    yield from _probes(old, new, names)
     yield from _dynamic(old, new)
     yield from _local_in(old, new, way, names)
     yield from _floods(old, new, names)
@@ -125,21 +130,8 @@ def _interfaces(old: Model, new: Model, names: Sequence[str], way: Way) -> Findi
             )
         yield from _secondary(place, was, now, way)
     yield from _zones(old, new, names)
-    yield from _switches(old, new, names)
-
-
-def _switches(old: Model, new: Model, names: Sequence[str]) -> Findings:
-    """Switches of ports that we come through and that lose one."""
-    for path, below in (("system virtual-switch", "port"), ("system switch-interface", "")):
-        for key, entry in old.entries(path).items():
-            left = new.entries(path).get(key)
-            was, now = _ports(entry, below), _ports(left, below) if left else set()
-            if key in names and not was <= now:
-                yield Finding(f"config {path} / edit {key}", "takes a port from the switch that we come through")
-
-
-def _ports(entry: Table, below: str) -> set[str]:
-    return set(entry.tables[below].entries) if below in entry.tables else set(values(entry, "member"))
+    yield from switches(old, new, names)
+    yield from swallowed(old, new, [*names, *below])
 
 
 def _secondary(place: str, was: Table, now: Table, way: Way) -> Findings:
@@ -227,6 +219,27 @@ def _moved(was: Sequence[Route], now: Sequence[Route], old: Model) -> Findings:
     for route in now:
         if was and route.hop not in hops:
             yield Finding(route.line, "sends answers to us elsewhere")
+
+
+def _elsewhere(old: Model, new: Model, way: Way) -> Findings:
+    """Networks of ours, or of the next hop to us, that come to stand on another interface."""
+    us = way.source_ip
+    hops = (address(route.gateway) for route in old.routes_to(us or ANYBODY))
+    ours = [us] if us is not None else [somebody_in(net) for net in trusted_nets(old)]
+    for name in displaced(old.standing(), new.standing(), [*ours, *(hop for hop in hops if hop is not None)]):
+        yield Finding(f"config system interface / edit {name} / set ip", "has a network that answers to us then go to")
+
+
+def _probes(old: Model, new: Model, names: Sequence[str]) -> Findings:
+    """Probes that take the routes of an interface of our way away while nobody answers them."""
+    path = "system link-monitor"
+    for key, entry in new.entries(path).items():
+        was = old.entries(path).get(key)
+        asked = ("server", "srcintf", "gateway-ip", "protocol", "port", "status", "update-static-route", "failtime")
+        same = was is not None and all(values(was, setting) == values(entry, setting) for setting in asked)
+        off = "disable" in (value(entry, "status"), value(entry, "update-static-route"))
+        if not same and not off and set(values(entry, "srcintf")) & {*names}:
+            yield Finding(f"config {path} / edit {key}", "takes our route away while what it asks is silent")
 
 
 def trusted_nets(model: Model) -> list[Network]:
@@ -398,7 +411,7 @@ def _translations(old: Model, new: Model, way: Way, names: Sequence[str]) -> Fin
         )
         if (
             same
-            or value(entry, "extip") not in (mine if over in {"", "any"} else {*mine, _OWN})
+            or not _takes(value(entry, "extip"), mine if over in {"", "any"} else {*mine, _OWN})
             or value(entry, "status") == "disable"
             or (over not in {*names, "any", ""})
         ):
@@ -411,6 +424,15 @@ def _translations(old: Model, new: Model, way: Way, names: Sequence[str]) -> Fin
     port = (settings.get("port") or ("0",))[0]
     if settings != former and port.isdigit() and int(port) in ports and former.get("port") != settings.get("port"):
         yield Finding(f"config vpn ssl settings / set port {port}", "takes the port that managing uses")
+
+
+def _takes(outer: str, mine: Collection[str]) -> bool:
+    """Whether an outer address, or a range of them, is or holds one of ours."""
+    low, high = (address(end) for end in (outer.partition("-")[0], outer.rpartition("-")[2]))
+    own = [one for one in map(address, mine) if one is not None]
+    if low is None or high is None or low.version != high.version:
+        return outer in mine
+    return any(low.version == one.version and int(low) <= int(one) <= int(high) for one in own)
 
 
 def _extports(text: str) -> Iterator[tuple[int, int]]:
