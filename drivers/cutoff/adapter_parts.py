@@ -10,7 +10,7 @@ from typing import Final
 from drivers.cutoff.adapter_model import Filter, Read
 from drivers.cutoff.packets import Network, Ports, Rule
 
-_NUMBERS: Final = {"6": "tcp", "17": "udp", "1": "icmp"}
+_NUMBERS: Final = {"6": "tcp", "17": "udp", "1": "icmp", "58": "ipv6-icmp", "icmp6": "ipv6-icmp", "icmpv6": "ipv6-icmp"}
 
 
 def a_filter(line: str, parts: Mapping[str, str], read: Read) -> Filter:
