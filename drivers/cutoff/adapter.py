@@ -19,6 +19,7 @@ from drivers.cutoff.packets import (
     decides,
     passes,
     somebody_in,
+    whole_number,
 )
 from drivers.cutoff.way import Findings, Way, on_device
 from inventory.plans import Finding
@@ -35,6 +36,7 @@ _CLOSES: Final = re.compile(r"encrypted-password|service disable|sshd disable|au
 _ANYTHING: Final = re.compile("")
 _ROOM: Final = {"mtu": 576, "tcp-mss": 500, "ipv4.tcp-mss": 500}
 """Octets below which nothing of use gets through."""
+_ROOMY: Final = 9_000
 _ANYBODY6: Final = IPv6Address("2001:218::1")
 _OWN6: Final = IPv6Address("2001:218::2")
 _HTTPS: Final = 443
@@ -80,7 +82,7 @@ def _interfaces(old: Model, new: Model, names: Sequence[str], below: Mapping[str
             one, other = was.get(key), now.get(key)
             if one is not None and other is not None and one.value == other.value:
                 continue
-            if other is not None and other.value.isdigit() and int(other.value) < _ROOM.get(key, 0):
+            if other is not None and whole_number(other.value, _ROOMY) < _ROOM.get(key, 0):
                 yield Finding(other.line, "leaves no room for our packets")
             if not _CARRIES.fullmatch(key.partition(" ")[0]):
                 continue

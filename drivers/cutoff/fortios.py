@@ -23,6 +23,7 @@ from drivers.cutoff.packets import (
     masked,
     passes,
     somebody_in,
+    whole_number,
 )
 from drivers.cutoff.way import MANAGING, Findings, Way, on_device
 from drivers.dialects.block_model import DOMAINS, GLOBAL, Table
@@ -118,7 +119,7 @@ def _interfaces(old: Model, new: Model, names: Sequence[str], way: Way) -> Findi
                 yield Finding(shown, "the link of an interface that we come through")
             elif setting in _HARMFUL and other[:1] == (_HARMFUL[setting],):
                 yield Finding(shown, "keeps our packets from an interface that we come through")
-            elif setting == "mtu" and other and other[0].isdigit() and int(other[0]) < 576:
+            elif setting == "mtu" and other and whole_number(other[0], 576) < 576:
                 yield Finding(shown, "leaves no room for our packets")
         lost = {"ssh", "https"} & (set(values(was, "allowaccess")) - set(values(now, "allowaccess")))
         wanted = {"ssh"} if way.path == "ssh" else {"https"} if way.path == "rest" else {"ssh", "https"}
@@ -306,7 +307,7 @@ def _floods(old: Model, new: Model, names: Sequence[str]) -> Findings:
             continue
         anomalies = entry.tables["anomaly"].entries if "anomaly" in entry.tables else {}
         for name, one in anomalies.items():
-            few = (value(one, "threshold") or "2000").isdigit() and int(value(one, "threshold") or 2000) < _FEW
+            few = whole_number(value(one, "threshold"), _FEW) < _FEW
             blocks = value(one, "status") == "enable" and value(one, "action") == "block"
             if few and blocks and name.startswith("tcp_") and {*names, "any"} & {*values(entry, "interface")}:
                 yield Finding(f"config {path} / edit {key} / edit {name}", "blocks a handful of connections, and ours")
@@ -315,8 +316,8 @@ def _floods(old: Model, new: Model, names: Sequence[str]) -> Findings:
 def ports_of(model: Model, way: Way) -> tuple[int, ...]:
     """TCP ports that managing uses."""
     settings = model.settings("system global")
-    ssh = int((settings.get("admin-ssh-port") or ("22",))[0])
-    https = int((settings.get("admin-sport") or ("443",))[0])
+    ssh = whole_number((settings.get("admin-ssh-port") or ("22",))[0], 22)
+    https = whole_number((settings.get("admin-sport") or ("443",))[0], 443)
     ssh = way.port if way.port and way.path != "rest" else ssh
     https = way.port if way.port and way.path == "rest" else https
     return {"ssh": (ssh,), "rest": (https,)}.get(way.path, (ssh, https))
@@ -422,7 +423,7 @@ def _translations(old: Model, new: Model, way: Way, names: Sequence[str]) -> Fin
             yield Finding(f"config firewall vip / edit {key}", "takes the address or port that we come to")
     settings, former = new.settings("vpn ssl settings"), old.settings("vpn ssl settings")
     port = (settings.get("port") or ("0",))[0]
-    if settings != former and port.isdigit() and int(port) in ports and former.get("port") != settings.get("port"):
+    if settings != former and whole_number(port) in ports and former.get("port") != settings.get("port"):
         yield Finding(f"config vpn ssl settings / set port {port}", "takes the port that managing uses")
 
 
@@ -439,7 +440,7 @@ def _extports(text: str) -> Iterator[tuple[int, int]]:
     for part in text.split(","):
         found = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
         if found:
-            yield int(found[1]), int(found[2] or found[1])
+            yield whole_number(found[1]), whole_number(found[2] or found[1])
 
 
 def _vdoms(old: Model, new: Model) -> Findings:

@@ -9,7 +9,7 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, summarize_address_range
 from typing import Final
 
-from drivers.cutoff.packets import ANYBODY, Address, Network, Ports, address, masked, network
+from drivers.cutoff.packets import ANYBODY, Address, Network, Ports, address, masked, network, whole_number
 from drivers.cutoff.way import MANAGING, UPWARDS, Way
 from drivers.dialects.block_model import DOMAINS, GLOBAL, Table, held_by
 from drivers.dialects.tree import Tree
@@ -115,7 +115,7 @@ class Model:
                 or value(entry, "sdwan-zone")
                 or ("virtual-wan-link" if value(entry, "sdwan") == "enable" else "")
             )
-            rank = (int(value(entry, "distance") or 10), int(value(entry, "priority") or 1))
+            rank = (whole_number(value(entry, "distance"), 10), whole_number(value(entry, "priority"), 1))
             # A route in a table that its interface is not in is of no use to what stands in ours.
             elsewhere = (value(entry, "vrf") or "0") != (value(self.interfaces.get(device), "vrf") or "0")
             if rank[0] >= UNREACHABLE or (elsewhere and "vrf" in entry.settings):
@@ -389,5 +389,5 @@ def _ranges(texts: Sequence[str]) -> list[tuple[int, int]]:
     for text in texts:
         one = re.match(r"(\d+)(?:-(\d+))?", text)
         if one:
-            found.append((int(one[1]), int(one[2] or one[1])))
+            found.append((whole_number(one[1]), whole_number(one[2] or one[1])))
     return found

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Final
 
 from drivers.cutoff.ios_model import Interface, Model, Route
-from drivers.cutoff.packets import Address, Network, Rule, address, network, wildcard
+from drivers.cutoff.packets import Address, Network, Rule, address, network, whole_number, wildcard
 from drivers.dialects.indented_model import held_by
 from drivers.dialects.tree import Tree
 
@@ -80,7 +80,7 @@ class FrrModel(Model):
             rule = _RULE.fullmatch(node.text)
             if rule:
                 seq = re.search(r" seq (\d+) ", node.text)
-                at = int(seq[1]) if seq else 10**9
+                at = whole_number(seq[1], 10**9) if seq else 10**9
                 made = Rule(node.text, rule[2] == "permit", sources=_matched(rule[3].split()))
                 found.setdefault(rule[1], []).append((at, made))
         return {name: [rule for _, rule in sorted(rules, key=lambda one: one[0])] for name, rules in found.items()}
@@ -106,7 +106,7 @@ def _route(text: str, inside: str) -> Route | None:
             said[word] = next(words, "")
         elif word != "onlink":
             bare.append(word)
-    distance = int(bare.pop()) if len(bare) > 1 and bare[-1].isdigit() else 1
+    distance = whole_number(bare.pop(), 1) if len(bare) > 1 and bare[-1].isdigit() else 1
     if "table" in said or not bare:
         return None
     exits = next((word for word in bare if address(word) is None), "")

@@ -23,6 +23,7 @@ ANYBODY: Final = IPv4Address("133.27.77.41")
 EPHEMERAL: Final = 50_123
 _WIDE: Final = 7
 _SOMEBODY: Final = 0x01_1B_4D_29
+_DIGITS: Final = 9
 _SPLIT: Final = 256
 """From so many addresses on a network is looked at in parts."""
 _TINY: Final = 8
@@ -129,6 +130,11 @@ def address(text: str) -> Address | None:
         return ip_address(text.partition("/")[0])
     except ValueError:
         return None
+
+
+def whole_number(text: str, otherwise: int = 0) -> int:
+    """A whole number of at most nine digits; `otherwise` for anything else that stands where one belongs."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else otherwise
 
 
 def masked(base: str, mask: str) -> Network | None:

@@ -9,6 +9,7 @@ from typing import Final
 from drivers.cutoff import adapter
 from drivers.cutoff.adapter_model import Forwarding, Model, Read, Route, Setting
 from drivers.cutoff.adapter_parts import a_filter, ports
+from drivers.cutoff.packets import whole_number
 from drivers.cutoff.way import Findings, Way
 from drivers.dialects.key_value import KEY_VALUE
 from drivers.dialects.tree import Tree
@@ -123,7 +124,7 @@ def _lists(pairs: Mapping[str, Setting]) -> _Lists:
 
 def _listed(lists: _Lists, head: str) -> list[tuple[str, dict[str, Setting]]]:
     """Entries of a list by their index, in its order."""
-    return sorted(lists.get(head, {}).items(), key=lambda one: int(one[0]))
+    return sorted(lists.get(head, {}).items(), key=lambda one: (whole_number(one[0], 10**9), one[0]))
 
 
 def _value(entry: Mapping[str, Setting], key: str) -> str:
@@ -139,7 +140,7 @@ def _route(model: Model, entry: Mapping[str, Setting], everywhere: str) -> None:
     if net is not None and leads is not None:
         line = f"{entry['destination'].line}, {leads.line}"
         watched = "on" if _value(entry, "keepalive.service") == "enable" else ""
-        model.routes.append(Route(line, net, leads.value, int(distance) if distance.isdigit() else 1, watched))
+        model.routes.append(Route(line, net, leads.value, whole_number(distance, 1), watched))
 
 
 def _snapt(model: Model, entry: Mapping[str, Setting]) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from drivers.cutoff import adapter
 from drivers.cutoff.adapter_model import Forwarding, Model, Read, Route, Setting
 from drivers.cutoff.adapter_parts import a_filter, ports
+from drivers.cutoff.packets import whole_number
 from drivers.cutoff.way import Findings, Way
 from drivers.dialects.statements import normal
 from drivers.dialects.tree import Tree
@@ -90,7 +91,7 @@ def _statement(model: Model, line: str, words: Sequence[str]) -> None:
             distance = rest[rest.index("distance") + 1] if "distance" in rest[:-1] else "1"
             if net is not None:
                 watched = "on" if "keepalive" in rest[:-1] and rest[rest.index("keepalive") + 1] == "on" else ""
-                model.routes.append(Route(line, net, gateway, int(distance) if distance.isdigit() else 1, watched))
+                model.routes.append(Route(line, net, gateway, whole_number(distance, 1), watched))
         case ["route6", "add", prefix, gateway, *_] if prefix in {"default", "::/0"}:
             model.routes.append(Route(line, _ALL6, gateway, 1))
         case ["route", "dynamic", *_]:

@@ -183,3 +183,23 @@ def test_a_router_whose_host_has_the_door_is_not_judged_by_its_lines() -> None:
     assert lists.findings(Way("ssh", "198.51.100.2", 2605, "203.0.113.4"))
     assert not lists.findings(Way("ssh", "198.51.100.2", 22, "203.0.113.4"))
     assert uplinks.findings(Way("ssh", "10.0.0.7", 22, "10.99.1.1"))
+
+
+NO_NUMBERS = {
+    "ios": "ip route 0.0.0.0 0.0.0.0 192.0.2.1 \u00b2\nline vty 0 {huge}\naccess-list {huge} permit any\n",
+    "fortios": "config router static\nedit 1\nset device x\nset distance ten\nnext\nend\n"
+    "config system global\nset admin-ssh-port {huge}\nset admin-sport any\nend\n",
+    "seil": "route add default 192.0.2.1 distance \u00b2\nfilter add A dstport {huge} action pass enable\n",
+    "recipe": "route.ipv4.{huge}.destination: default\nroute.ipv4.{huge}.gateway: a\n"
+    "route.ipv4.{huge}.distance: \u00b2\n",
+    "frr": "ip route 0.0.0.0/0 192.0.2.1 \u00b2\naccess-list A seq {huge} permit any\n",
+}
+
+
+@pytest.mark.parametrize("family", NO_NUMBERS)
+def test_what_is_no_number_where_one_belongs_stops_no_verdict(family: str) -> None:
+    odd = NO_NUMBERS[family].format(huge="9" * 5000)
+    text = ConfigText.single(odd)
+    other = ConfigText.single(cases(family, "ordinary")[0].base)
+    for one, two in ((text, other), (other, text)):
+        assert isinstance(plan.management_path(of_family(family), one, two, plan.UNKNOWN), tuple)
