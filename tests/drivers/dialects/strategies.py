@@ -136,11 +136,13 @@ _SETTING: Final = st.builds(
     _NAME,
     st.lists(_VALUE, min_size=1, max_size=3).map(" ".join),
 )
-_KEY: Final = st.sampled_from(["1", "2", "3", "4", "0", '"port1"', '"two words"', '"over\nlines"', '"a \\"b"', "''"])
+_KEY: Final = st.sampled_from(["1", "2", "3", "4", '"port1"', '"two words"', '"over\nlines"', '"a \\"b"', "''"])
 
 
 def _entry(body: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.builds("edit {}\n{}\nnext".format, _KEY, st.lists(body, max_size=4).map("\n".join))
+    return st.builds(
+        "edit {}\n{}\nnext".format, st.one_of(_KEY, st.just("0")), st.lists(body, max_size=4).map("\n".join)
+    )
 
 
 _EDITING: Final = st.one_of(
