@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from drivers.cutoff import Judge
     from drivers.device import CommandLineDevice
     from drivers.operating import LineOperations
 
@@ -146,8 +147,10 @@ class Driver:
     reading: Completeness | None = None
     modules: tuple[int, ...] = (0,)
     identity_commands: tuple[str, ...] = ()
+    judge: Judge | None = None
+    """The model of what carries our own management session; ours stand in `drivers.cutoff.FAMILIES`."""
     cuts_off: tuple[re.Pattern[str], ...] = ()
-    """Paths of statements that carry our own management session, for a family without a model in `drivers.cutoff`."""
+    """Paths of statements that carry that session, for a family without a model."""
     irreversible: tuple[tuple[re.Pattern[str], str], ...] = ()
     """Lines that the family's guard cannot take back, with the reason (devices-ios-fortios §A.3.3)."""
     kept: tuple[tuple[str, str], ...] = ()

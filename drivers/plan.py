@@ -140,8 +140,9 @@ def management_path(driver: Driver, base: ConfigText, intent: ConfigText, way: W
 def _management_path(driver: Driver, before: _Read, after: _Read, way: Way) -> tuple[Finding, ...]:
     dialect = dialect_of(driver)
     base, intent = before.config, after.config
-    if driver.family in cutoff.FAMILIES:
-        found = list(cutoff.findings(driver.family, before.tree, after.tree, way))
+    judge = driver.judge or cutoff.FAMILIES.get(driver.family)
+    if judge is not None:
+        found = list(cutoff.findings(judge, before.tree, after.tree, way))
     else:
         changed = _changed(before.form, after.form)
         found = [

@@ -16,9 +16,11 @@ from drivers.cutoff.way import Findings, Way
 from drivers.dialects import Tree
 from inventory.plans import Finding
 
-__all__ = ["FAMILIES", "Way", "findings"]
+__all__ = ["FAMILIES", "Judge", "Way", "findings"]
 
-FAMILIES: Final[Mapping[str, Callable[[Tree, Tree, Way], Findings]]] = {
+Judge = Callable[[Tree, Tree, Way], Findings]
+"""A model of what carries our session: findings between a configuration as it runs and as it would run."""
+FAMILIES: Final[Mapping[str, Judge]] = {
     "ios": ios.judge,
     "fortios": fortios.judge,
     "seil": seil.judge,
@@ -26,12 +28,9 @@ FAMILIES: Final[Mapping[str, Callable[[Tree, Tree, Way], Findings]]] = {
 }
 
 
-def findings(family: str, before: Tree, after: Tree, way: Way) -> tuple[Finding, ...]:
+def findings(judge: Judge, before: Tree, after: Tree, way: Way) -> tuple[Finding, ...]:
     """What of the change touches our way to the device, each line once, with the reason.
 
-    Both trees are as `parse` gave them. A family without a model of its own has no findings here.
+    Both trees are as `parse` gave them.
     """
-    judge = FAMILIES.get(family)
-    if judge is None:
-        return ()
     return tuple(dict.fromkeys(judge(before, after, way)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 from typing import Final
 
@@ -19,6 +19,7 @@ from drivers.cutoff.packets import (
     decides,
     passes,
     somebody_in,
+    whole_number,
 )
 from drivers.cutoff.way import Findings, Way, on_device
 from inventory.plans import Finding
@@ -33,7 +34,11 @@ _DIALS: Final = (
 )  # fmt: skip
 _CLOSES: Final = re.compile(r"encrypted-password|service disable|sshd disable|authentication (?:off|disable)|none$")
 _ANYTHING: Final = re.compile("")
+_ROOM: Final = {"mtu": 576, "tcp-mss": 500, "ipv4.tcp-mss": 500}
+"""Octets below which nothing of use gets through."""
+_ROOMY: Final = 9_000
 _ANYBODY6: Final = IPv6Address("2001:218::1")
+_OWN6: Final = IPv6Address("2001:218::2")
 _HTTPS: Final = 443
 _DNS: Final = 53
 
@@ -51,6 +56,7 @@ def judge(old: Model, new: Model, way: Way) -> Findings:
         yield from _routes(old, new, somebody)
     if any(name.startswith("tunnel") for name in names):
         yield from _routes(old, new, _ANYBODY6)
+        yield from _filters6(old, new, [*below])
     yield from _filters(old, new, names, way)
     yield from _forwardings(old, new, names, way)
     if way.path != "ssh":
@@ -76,7 +82,7 @@ def _interfaces(old: Model, new: Model, names: Sequence[str], below: Mapping[str
             one, other = was.get(key), now.get(key)
             if one is not None and other is not None and one.value == other.value:
                 continue
-            if key == "mtu" and other is not None and other.value.isdigit() and int(other.value) < 576:
+            if other is not None and whole_number(other.value, _ROOMY) < _ROOM.get(key, 0):
                 yield Finding(other.line, "leaves no room for our packets")
             if not _CARRIES.fullmatch(key.partition(" ")[0]):
                 continue
@@ -129,6 +135,17 @@ def _routes(old: Model, new: Model, to: Address) -> Findings:
             yield Finding(route.line, "takes over the route that we and our answers take")
         if not was and _sinks(route):
             yield Finding(route.line, "drops what goes to us")
+        if (
+            route.watched
+            and route.gateway in kept
+            and not any(one.watched for one in was)
+            and not _stands_by(new, route)
+        ):
+            yield Finding(route.line, "is given up while what it watches is silent, and nothing stands by")
+
+
+def _stands_by(model: Model, route: Route) -> bool:
+    return any(one.prefix == route.prefix and one.gateway != route.gateway for one in model.routes)
 
 
 def _sinks(route: Route) -> bool:
@@ -155,6 +172,17 @@ def _filters(old: Model, new: Model, names: Sequence[str], way: Way) -> Findings
             was, now = (_gets_through(m, name, talk) if whole else _begins(m, name, talk) for m in (old, new))
             if was and not now:
                 yield Finding(_blocking(new, name, talk) or _lost(old, new), f"stops {talk.what}")
+
+
+def _filters6(old: Model, new: Model, below: Sequence[str]) -> Findings:
+    """What a tunnel through IPv6 needs of the line below it: its own packets, and finding its neighbours."""
+    was, now = replace(old, filters=old.filters6), replace(new, filters=new.filters6)
+    for name in below:
+        for what, protocol in (("the tunnel through IPv6", "4"), ("the neighbours of IPv6", "ipv6-icmp")):
+            there = Packet(_OWN6, _ANYBODY6, protocol, 0, 0)
+            talk = _Talk(what, there, Packet(_ANYBODY6, _OWN6, protocol, 0, 0), incoming=False)
+            if _gets_through(was, name, talk) and not _gets_through(now, name, talk):
+                yield Finding(_blocking(now, name, talk) or _lost(was, now), f"stops {what}")
 
 
 def _talks(old: Model, name: str, own: Address, way: Way) -> Iterator[_Talk]:

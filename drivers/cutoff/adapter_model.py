@@ -25,12 +25,13 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A static route; `gateway` is an address, an interface, `dhcp` or `discard`."""
+    """A static route; `gateway` is an address, an interface, `dhcp` or `discard`, `watched` what must answer for it."""
 
     line: str
     prefix: Network
     gateway: str
     distance: int
+    watched: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Model:
     interfaces: dict[str, dict[str, Setting]] = field(default_factory=dict)
     routes: list[Route] = field(default_factory=list)
     filters: list[Filter] = field(default_factory=list)
+    filters6: list[Filter] = field(default_factory=list)
     forwardings: list[Forwarding] = field(default_factory=list)
     profiles: dict[str, dict[str, Setting]] = field(default_factory=dict)
     """Dial-up profiles of command text by name."""

@@ -8,9 +8,9 @@ from ipaddress import IPv4Address, IPv4Network, summarize_address_range
 from typing import Final
 
 from drivers.cutoff.adapter_model import Filter, Read
-from drivers.cutoff.packets import Network, Ports, Rule
+from drivers.cutoff.packets import Network, Ports, Rule, whole_number
 
-_NUMBERS: Final = {"6": "tcp", "17": "udp", "1": "icmp"}
+_NUMBERS: Final = {"6": "tcp", "17": "udp", "1": "icmp", "58": "ipv6-icmp", "icmp6": "ipv6-icmp", "icmpv6": "ipv6-icmp"}
 
 
 def a_filter(line: str, parts: Mapping[str, str], read: Read) -> Filter:
@@ -81,4 +81,4 @@ def ports(text: str) -> Ports | None:
     if text in {"", "any"}:
         return None
     found = (re.fullmatch(r"(\d+)(?:-(\d+))?", part) for part in text.split(","))
-    return tuple((int(one[1]), int(one[2] or one[1])) for one in found if one)
+    return tuple((whole_number(one[1]), whole_number(one[2] or one[1])) for one in found if one)

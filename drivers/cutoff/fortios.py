@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import Final
 
 from drivers.cutoff.fortios_login import logins
 from drivers.cutoff.fortios_model import Model, Route, answers, carriers, domains_on_the_way, value, values, way_in
+from drivers.cutoff.fortios_ports import swallowed, switches
 from drivers.cutoff.packets import (
     ANYBODY,
     EPHEMERAL,
@@ -16,10 +17,13 @@ from drivers.cutoff.packets import (
     Network,
     Packet,
     Rule,
+    address,
     anybody,
+    displaced,
     masked,
     passes,
     somebody_in,
+    whole_number,
 )
 from drivers.cutoff.way import MANAGING, Findings, Way, on_device
 from drivers.dialects.block_model import DOMAINS, GLOBAL, Table
@@ -72,6 +76,8 @@ def _judge(old: Model, new: Model, way: Way) -> Findings:
     names = way_in(old, way)
     yield from _interfaces(old, new, names, way)
     yield from _routes(old, new, way)
+    yield from _elsewhere(old, new, way)
+    yield from _probes(old, new, names)
     yield from _dynamic(old, new)
     yield from _local_in(old, new, way, names)
     yield from _floods(old, new, names)
@@ -113,7 +119,7 @@ def _interfaces(old: Model, new: Model, names: Sequence[str], way: Way) -> Findi
                 yield Finding(shown, "the link of an interface that we come through")
             elif setting in _HARMFUL and other[:1] == (_HARMFUL[setting],):
                 yield Finding(shown, "keeps our packets from an interface that we come through")
-            elif setting == "mtu" and other and other[0].isdigit() and int(other[0]) < 576:
+            elif setting == "mtu" and other and whole_number(other[0], 576) < 576:
                 yield Finding(shown, "leaves no room for our packets")
         lost = {"ssh", "https"} & (set(values(was, "allowaccess")) - set(values(now, "allowaccess")))
         wanted = {"ssh"} if way.path == "ssh" else {"https"} if way.path == "rest" else {"ssh", "https"}
@@ -125,21 +131,8 @@ def _interfaces(old: Model, new: Model, names: Sequence[str], way: Way) -> Findi
             )
         yield from _secondary(place, was, now, way)
     yield from _zones(old, new, names)
-    yield from _switches(old, new, names)
-
-
-def _switches(old: Model, new: Model, names: Sequence[str]) -> Findings:
-    """Switches of ports that we come through and that lose one."""
-    for path, below in (("system virtual-switch", "port"), ("system switch-interface", "")):
-        for key, entry in old.entries(path).items():
-            left = new.entries(path).get(key)
-            was, now = _ports(entry, below), _ports(left, below) if left else set()
-            if key in names and not was <= now:
-                yield Finding(f"config {path} / edit {key}", "takes a port from the switch that we come through")
-
-
-def _ports(entry: Table, below: str) -> set[str]:
-    return set(entry.tables[below].entries) if below in entry.tables else set(values(entry, "member"))
+    yield from switches(old, new, names)
+    yield from swallowed(old, new, [*names, *below])
 
 
 def _secondary(place: str, was: Table, now: Table, way: Way) -> Findings:
@@ -229,6 +222,27 @@ def _moved(was: Sequence[Route], now: Sequence[Route], old: Model) -> Findings:
             yield Finding(route.line, "sends answers to us elsewhere")
 
 
+def _elsewhere(old: Model, new: Model, way: Way) -> Findings:
+    """Networks of ours, or of the next hop to us, that come to stand on another interface."""
+    us = way.source_ip
+    hops = (address(route.gateway) for route in old.routes_to(us or ANYBODY))
+    ours = [us] if us is not None else [somebody_in(net) for net in trusted_nets(old)]
+    for name in displaced(old.standing(), new.standing(), [*ours, *(hop for hop in hops if hop is not None)]):
+        yield Finding(f"config system interface / edit {name} / set ip", "has a network that answers to us then go to")
+
+
+def _probes(old: Model, new: Model, names: Sequence[str]) -> Findings:
+    """Probes that take the routes of an interface of our way away while nobody answers them."""
+    path = "system link-monitor"
+    for key, entry in new.entries(path).items():
+        was = old.entries(path).get(key)
+        asked = ("server", "srcintf", "gateway-ip", "protocol", "port", "status", "update-static-route", "failtime")
+        same = was is not None and all(values(was, setting) == values(entry, setting) for setting in asked)
+        off = "disable" in (value(entry, "status"), value(entry, "update-static-route"))
+        if not same and not off and set(values(entry, "srcintf")) & {*names}:
+            yield Finding(f"config {path} / edit {key}", "takes our route away while what it asks is silent")
+
+
 def trusted_nets(model: Model) -> list[Network]:
     """Networks that administrators may come from."""
     found = []
@@ -293,7 +307,7 @@ def _floods(old: Model, new: Model, names: Sequence[str]) -> Findings:
             continue
         anomalies = entry.tables["anomaly"].entries if "anomaly" in entry.tables else {}
         for name, one in anomalies.items():
-            few = (value(one, "threshold") or "2000").isdigit() and int(value(one, "threshold") or 2000) < _FEW
+            few = whole_number(value(one, "threshold"), _FEW) < _FEW
             blocks = value(one, "status") == "enable" and value(one, "action") == "block"
             if few and blocks and name.startswith("tcp_") and {*names, "any"} & {*values(entry, "interface")}:
                 yield Finding(f"config {path} / edit {key} / edit {name}", "blocks a handful of connections, and ours")
@@ -302,8 +316,8 @@ def _floods(old: Model, new: Model, names: Sequence[str]) -> Findings:
 def ports_of(model: Model, way: Way) -> tuple[int, ...]:
     """TCP ports that managing uses."""
     settings = model.settings("system global")
-    ssh = int((settings.get("admin-ssh-port") or ("22",))[0])
-    https = int((settings.get("admin-sport") or ("443",))[0])
+    ssh = whole_number((settings.get("admin-ssh-port") or ("22",))[0], 22)
+    https = whole_number((settings.get("admin-sport") or ("443",))[0], 443)
     ssh = way.port if way.port and way.path != "rest" else ssh
     https = way.port if way.port and way.path == "rest" else https
     return {"ssh": (ssh,), "rest": (https,)}.get(way.path, (ssh, https))
@@ -398,7 +412,7 @@ def _translations(old: Model, new: Model, way: Way, names: Sequence[str]) -> Fin
         )
         if (
             same
-            or value(entry, "extip") not in (mine if over in {"", "any"} else {*mine, _OWN})
+            or not _takes(value(entry, "extip"), mine if over in {"", "any"} else {*mine, _OWN})
             or value(entry, "status") == "disable"
             or (over not in {*names, "any", ""})
         ):
@@ -409,15 +423,24 @@ def _translations(old: Model, new: Model, way: Way, names: Sequence[str]) -> Fin
             yield Finding(f"config firewall vip / edit {key}", "takes the address or port that we come to")
     settings, former = new.settings("vpn ssl settings"), old.settings("vpn ssl settings")
     port = (settings.get("port") or ("0",))[0]
-    if settings != former and port.isdigit() and int(port) in ports and former.get("port") != settings.get("port"):
+    if settings != former and whole_number(port) in ports and former.get("port") != settings.get("port"):
         yield Finding(f"config vpn ssl settings / set port {port}", "takes the port that managing uses")
+
+
+def _takes(outer: str, mine: Collection[str]) -> bool:
+    """Whether an outer address, or a range of them, is or holds one of ours."""
+    low, high = (address(end) for end in (outer.partition("-")[0], outer.rpartition("-")[2]))
+    own = [one for one in map(address, mine) if one is not None]
+    if low is None or high is None or low.version != high.version:
+        return outer in mine
+    return any(low.version == one.version and int(low) <= int(one) <= int(high) for one in own)
 
 
 def _extports(text: str) -> Iterator[tuple[int, int]]:
     for part in text.split(","):
         found = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
         if found:
-            yield int(found[1]), int(found[2] or found[1])
+            yield whole_number(found[1]), whole_number(found[2] or found[1])
 
 
 def _vdoms(old: Model, new: Model) -> Findings:

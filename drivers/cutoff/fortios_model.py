@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv4Address, summarize_address_range
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, summarize_address_range
 from typing import Final
 
-from drivers.cutoff.packets import ANYBODY, Address, Network, Ports, address, masked, network
+from drivers.cutoff.packets import ANYBODY, Address, Network, Ports, address, masked, network, whole_number
 from drivers.cutoff.way import MANAGING, UPWARDS, Way
 from drivers.dialects.block_model import DOMAINS, GLOBAL, Table, held_by
 from drivers.dialects.tree import Tree
@@ -23,6 +23,9 @@ _SERVICES: Final[dict[str, Ports]] = {
     "WEB ACCESS": ((80, 80), (443, 443)),
     "WEB MANAGEMENT": ((443, 443),),
 }
+_PREFIXES: Final = frozenset({"internet-service", "internet-service-custom"})
+"""Destinations of a static route that nobody can tell from the text."""
+_EVERYBODY: Final[tuple[Network, ...]] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 _EVERYTHING: Final = frozenset({"ALL", "ANY"})
 _DEPTH: Final = 6
 
@@ -105,20 +108,30 @@ class Model:
 
     def _routes(self) -> Iterator[Route]:
         for key, entry in self.entries("router static").items():
-            dst = values(entry, "dst") or ("0.0.0.0/0",)
-            prefix = masked(dst[0], dst[1]) if len(dst) > 1 else network(dst[0])
-            named = any(name in entry.settings for name in ("dstaddr", "internet-service", "internet-service-custom"))
-            if prefix is None or named or value(entry, "status") == "disable":
+            if not _PREFIXES.isdisjoint(entry.settings) or value(entry, "status") == "disable":
                 continue
             device = (
                 value(entry, "device")
                 or value(entry, "sdwan-zone")
                 or ("virtual-wan-link" if value(entry, "sdwan") == "enable" else "")
             )
-            rank = (int(value(entry, "distance") or 10), int(value(entry, "priority") or 1))
-            if rank[0] >= UNREACHABLE:
+            rank = (whole_number(value(entry, "distance"), 10), whole_number(value(entry, "priority"), 1))
+            # A route in a table that its interface is not in is of no use to what stands in ours.
+            elsewhere = (value(entry, "vrf") or "0") != (value(self.interfaces.get(device), "vrf") or "0")
+            if rank[0] >= UNREACHABLE or (elsewhere and "vrf" in entry.settings):
                 continue
-            yield Route(key, prefix, value(entry, "gateway"), device, rank, value(entry, "blackhole") == "enable")
+            for prefix in self._destinations(entry):
+                yield Route(key, prefix, value(entry, "gateway"), device, rank, value(entry, "blackhole") == "enable")
+
+    def _destinations(self, entry: Table) -> Sequence[Network]:
+        """What a static route leads to: a network, or those of an address object."""
+        named = values(entry, "dstaddr")
+        if named:
+            found = self.addresses(named)
+            return _EVERYBODY if found is None else found
+        dst = values(entry, "dst") or ("0.0.0.0/0",)
+        prefix = masked(dst[0], dst[1]) if len(dst) > 1 else network(dst[0])
+        return () if prefix is None else (prefix,)
 
     def routes_to(self, to: Address) -> list[Route]:
         """The static routes that a packet to an address would take."""
@@ -143,6 +156,12 @@ class Model:
                 found.append((own, net))
         return found
 
+    def standing(self) -> Iterator[tuple[str, Network]]:
+        """Interfaces that are up, each with its networks."""
+        for name, entry in self.interfaces.items():
+            if value(entry, "status") != "down":
+                yield from ((name, net) for _, net in self.networks(name))
+
     def holding(self, one: Address) -> str:
         """The interface whose network holds an address."""
         for name in self.interfaces:
@@ -159,6 +178,9 @@ class Model:
                 return None
             if name in groups and depth:
                 inner = self.addresses(values(groups[name], "member"), depth - 1)
+                if value(groups[name], "exclude") == "enable":
+                    gone = self.addresses(values(groups[name], "exclude-member"), depth - 1)
+                    inner = _without(_EVERYBODY if inner is None else inner, _EVERYBODY if gone is None else gone)
                 if inner is None:
                     return None
                 found += inner
@@ -331,6 +353,22 @@ def _looks_managed(model: Model, name: str) -> bool:
     return answers(entry) and bool(UPWARDS.search(said) or value(entry, "role") == "wan")
 
 
+def _without(nets: Sequence[Network], gone: Sequence[Network]) -> tuple[Network, ...]:
+    """Networks less others."""
+    left = list(nets)
+    for away in gone:
+        left = [piece for net in left for piece in _less(net, away)]
+    return tuple(left)
+
+
+def _less(net: Network, away: Network) -> Iterable[Network]:
+    if isinstance(net, IPv4Network) and isinstance(away, IPv4Network) and away.subnet_of(net):
+        return net.address_exclude(away)
+    if isinstance(net, IPv6Network) and isinstance(away, IPv6Network) and away.subnet_of(net):
+        return net.address_exclude(away)
+    return () if net.version == away.version and net.overlaps(away) else (net,)
+
+
 def _object(entry: Table) -> list[Network]:
     match value(entry, "type") or "ipmask":
         case "ipmask" | "subnet":
@@ -351,5 +389,5 @@ def _ranges(texts: Sequence[str]) -> list[tuple[int, int]]:
     for text in texts:
         one = re.match(r"(\d+)(?:-(\d+))?", text)
         if one:
-            found.append((int(one[1]), int(one[2] or one[1])))
+            found.append((whole_number(one[1]), whole_number(one[2] or one[1])))
     return found

@@ -7,16 +7,17 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from drivers.cutoff.ios_login import logins
-from drivers.cutoff.ios_model import Interface, Model, Route, carriers, negated, way_in
+from drivers.cutoff.ios_model import Interface, Model, carriers, negated, way_in
 from drivers.cutoff.ios_referred import changed_behind
+from drivers.cutoff.ios_routing import elsewhere, routing_protocols, static_routes
 from drivers.cutoff.packets import (
     ANYBODY,
     EPHEMERAL,
-    Address,
     Packet,
     Rule,
-    anybody,
     candidates,
+    masked,
+    network,
     passes,
 )
 from drivers.cutoff.way import Findings, Way, on_device
@@ -56,17 +57,7 @@ _HARMS: Final = (
     (r"rate-limit input\b", "limits what comes in by our way"),
 )
 _DIALLED: Final = re.compile(r"(?:ppp|dialer|pppoe|tunnel|ip unnumbered|ip mtu|encapsulation)\b")
-_ROUTING_DENIES: Final = re.compile(
-    r"passive-interface|shutdown|neighbor \S+ (?:shutdown|route-map \S+ in|prefix-list \S+ in|filter-list \S+ in"
-    r"|distribute-list \S+ in|password)|distribute-list .* in|area \S+ (?:authentication|stub|nssa)|maximum-paths 0"
-)
-_ROUTING_KEEPS: Final = re.compile(
-    r"(?:network|neighbor|address-family|area|redistribute|default-information|net|activate|router-id"
-    r"|no passive-interface|bgp router-id|version)\b"
-)
-_INTERFACE_ROUTING: Final = re.compile(
-    r"(?:ip ospf|ipv6 ospf|isis|ip router|ip authentication|ip hello-interval|ip rip|eigrp)\b"
-)
+_RENAMED: Final = re.compile(r"ip nat outside source static (?:(?:tcp|udp|network) )?(\S+)(?: \S+ (255\.\S+))?")
 _ANY_SERVICE: Final = re.compile(
     r"ip nat inside source static (?:(tcp|udp) )?(\S+)(?: (\d+))? (?:interface (\S+)|(\S+))(?: (\d+))?"
 )
@@ -78,10 +69,12 @@ def judge(before: Tree, after: Tree, way: Way) -> Findings:
     way = on_device(way, {own for one in old.interfaces.values() for own, _ in one.networks})
     names = way_in(old, way)
     yield from _interfaces(old, new, names)
-    yield from _routes(old, new, way, names)
-    yield from _dynamic(old, new, names)
+    yield from static_routes(old, new, way, names)
+    yield from elsewhere(old, new, way, names)
+    yield from routing_protocols(old, new, names)
     yield from _filters(old, new, way, names)
     yield from _translations(old, new, way, names)
+    yield from _renamed_sources(old, new, way)
     yield from _encrypted(old, new, way, names)
     yield from logins(old, new, way, names)
     yield from _rest(old, new, names, before, after)
@@ -169,126 +162,6 @@ def _vlan(old: Model, new: Model, ours: set[str]) -> Findings:
                 yield Finding(text, "filters the VLAN that we come through")
 
 
-def _routes(old: Model, new: Model, way: Way, names: Sequence[str]) -> Findings:
-    us = way.source_ip
-    known = bool(way.interface or way.address)
-    tables = {old.interfaces[name].vrf for name in names} | (set() if known else {""})
-    tracked: set[str] = set()
-    for vrf in sorted(tables):
-        if us is not None and any(route.prefix.prefixlen for route in old.routes_to(us, vrf)):
-            continue
-        if us is not None and old.holding(us, vrf):
-            continue
-        best, left = old.defaults(vrf), new.defaults(vrf)
-        tracked |= {route.track for route in best if route.track}
-        for route in best:
-            if not any(_same(route, other) for other in left):
-                yield Finding(
-                    f"no {route.line}" if route.line not in new.top else route.line,
-                    "the default route that answers to us take",
-                )
-        for route in left:
-            if best and not any(_same(route, other) for other in best):
-                yield Finding(route.line, "takes over the default route that answers to us take")
-            elif not best and old.interfaces and _null(route):
-                yield Finding(route.line, "drops answers to us")
-    yield from _specific(old, new, way, tables)
-    yield from _gateway(old, new)
-    for node in old.nodes:
-        found = re.match(r"(?:track|ip sla) (\d+)\b", node.text)
-        if found and tracked and new.top.get(node.text) != node:
-            depends = node.text.startswith("ip sla") or found[1] in tracked
-            if depends:
-                yield Finding(
-                    f"no {node.text}" if node.text not in new.top else node.text, "the default route depends on it"
-                )
-
-
-def _same(one: Route, other: Route) -> bool:
-    return (one.prefix, one.via, one.interface, one.track) == (other.prefix, other.via, other.interface, other.track)
-
-
-def _null(route: Route) -> bool:
-    return route.via.lower().startswith("null")
-
-
-def _specific(old: Model, new: Model, way: Way, tables: set[str]) -> Findings:
-    """More specific routes: for where we come from as far as it is known, and for anybody."""
-    us = way.source_ip
-    routed = [route.prefix for route in (*old.routes, *new.routes)]
-    everybody: list[Address] = [us] if us is not None else [*candidates(old.let_in(), None), *anybody(routed)]
-    for vrf in sorted(tables):
-        for somebody in everybody:
-            was, now = old.routes_to(somebody, vrf), new.routes_to(somebody, vrf)
-            for route in was:
-                if route.prefix.prefixlen and not any(_same(route, other) for other in now):
-                    yield Finding(f"no {route.line}", "the route that answers to us take")
-            for route in now:
-                if route.prefix.prefixlen and not any(_same(route, other) for other in was):
-                    yield Finding(route.line, "sends answers to us elsewhere")
-        if us is None and not old.defaults(vrf) and not any(one.asks for one in old.interfaces.values()):
-            left = {route.line for route in new.routes}
-            for route in old.routes:
-                if route.vrf == vrf and route.line not in left and not any(_same(route, one) for one in new.routes):
-                    yield Finding(
-                        f"no {route.line}", "without a default route it may be the one that answers to us take"
-                    )
-
-
-def _gateway(old: Model, new: Model) -> Findings:
-    gateways = [node.text for node in old.nodes if node.text.startswith(("ip default-gateway ", "ip default-network "))]
-    for line in gateways:
-        if line not in new.top:
-            yield Finding(f"no {line}", "the gateway that answers to us take")
-    if "ip routing" in new.top and "ip routing" not in old.top and gateways and not new.defaults(""):
-        yield Finding("ip routing", "from then on the default gateway is no longer used, and there is no default route")
-    if "no ip routing" in new.top and "no ip routing" not in old.top:
-        yield Finding("no ip routing", "stops all routing")
-    if "ip routing" in old.top and "ip routing" not in new.top:
-        yield Finding("no ip routing", "stops all routing")
-
-
-def _dynamic(old: Model, new: Model, names: Sequence[str]) -> Findings:
-    """Routing protocols: a whole one that goes, and the lines of one where no static route leads to us."""
-    alone = not old.defaults("") and not any(node.text.startswith("ip default-gateway") for node in old.nodes)
-    alone = alone and not any(one.asks for one in old.interfaces.values())
-    for node in old.nodes:
-        if not node.text.startswith(("router ", "ipv6 router ")):
-            continue
-        now = new.top.get(node.text)
-        if now is None:
-            yield Finding(f"no {node.text}", "the routing that answers to us may take")
-        elif alone:
-            yield from _process(node, now)
-            for name in changed_behind(old, new, node):
-                yield Finding(f"{node.text} / {name}", "decides which routes are taken, and answers to us take one")
-    if alone:
-        for name in names:
-            was, now_ = old.interfaces[name], new.interfaces.get(name)
-            for line in sorted(set(was.lines) ^ set(now_.lines if now_ else ())):
-                if _INTERFACE_ROUTING.match(line):
-                    yield Finding(
-                        f"interface {name} / {line}", "the routing protocol on an interface that we come through"
-                    )
-
-
-def _process(was: Node, now: Node) -> Findings:
-    before, after = dict(_paths(was)), dict(_paths(now))
-    for path in before:
-        if path not in after and _ROUTING_KEEPS.match(path.rsplit(" / ", 1)[-1]):
-            yield Finding(f"no {path}", "the routing that answers to us take")
-    for path in after:
-        if path not in before and _ROUTING_DENIES.match(path.rsplit(" / ", 1)[-1]):
-            yield Finding(path, "the routing that answers to us take")
-
-
-def _paths(node: Node, above: str = "") -> Iterator[tuple[str, Node]]:
-    path = f"{above} / {node.text}" if above else node.text
-    yield path, node
-    for child in node.children:
-        yield from _paths(child, path)
-
-
 def _filters(old: Model, new: Model, way: Way, names: Sequence[str]) -> Findings:
     """Access lists on the interfaces that our packets come in by, as they decide about our packets."""
     for name in names:
@@ -346,6 +219,20 @@ def _translations(old: Model, new: Model, way: Way, names: Sequence[str]) -> Fin
         wanted = port or inner
         if taken and (protocol is None or (protocol == "tcp" and wanted in {str(one) for one in way.ports})):
             yield Finding(node.text, "takes the port or address that we come to")
+
+
+def _renamed_sources(old: Model, new: Model, way: Way) -> Findings:
+    """Translations of who comes from outside: the router then knows us by another address, or not at all."""
+    us = way.source_ip
+    let_in = [net for rule in old.let_in() if rule.permits for net in rule.sources or ()]
+    for node in new.nodes:
+        found = _RENAMED.match(node.text)
+        outer = masked(found[1], found[2]) if found and found[2] else network(found[1]) if found else None
+        if outer is None or node.text in old.top:
+            continue
+        same = [net for net in let_in if net.version == outer.version]
+        if us in outer if us is not None else any(outer.overlaps(net) for net in same):
+            yield Finding(node.text, "gives our address another one, which is not let in or not answered")
 
 
 def _encrypted(old: Model, new: Model, way: Way, names: Sequence[str]) -> Findings:
@@ -416,8 +303,18 @@ def _rest(old: Model, new: Model, names: Sequence[str], before: Tree, after: Tre
     tables = {old.interfaces[name].vrf for name in names} - {""}
     for node in old.nodes:
         found = re.match(r"(?:ip vrf|vrf definition) (\S+)", node.text)
-        if found and found[1] in tables and node.text not in new.top:
+        if not found or found[1] not in tables:
+            continue
+        now = new.top.get(node.text)
+        if now is None:
             yield Finding(f"no {node.text}", "removes the routing table of an interface that we come through")
+            continue
+        left = {child.text for child in now.children}
+        for child in node.children:
+            if child.text.startswith("address-family ") and child.text not in left:
+                yield Finding(
+                    f"{node.text} / no {child.text}", "takes the addresses off an interface that we come through"
+                )
     for node in new.nodes:
         text = node.text
         was = old.top.get(text)

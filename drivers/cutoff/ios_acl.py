@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from drivers.cutoff.packets import Network, Ports, Rule, masked, network, wildcard
+from drivers.cutoff.packets import Network, Ports, Rule, masked, network, whole_number, wildcard
 from drivers.dialects.tree import Node
 
 _NUMBERED: Final = re.compile(r"(?:ip )?access-list (\d+) (permit|deny|remark)\b(.*)")
@@ -69,10 +69,10 @@ def _lines(nodes: Sequence[Node]) -> Iterator[tuple[str, _Line]]:
             continue
         numbered, named = _NUMBERED.match(node.text), _NAMED.match(node.text)
         if numbered and numbered[2] != "remark":
-            standard = int(numbered[1]) in _STANDARD
+            standard = whole_number(numbered[1]) in _STANDARD
             yield numbered[1], _Line(node.text, numbered[2], numbered[3], standard)
         elif named and not numbered:
-            standard = " standard " in f"{node.text} " or (named[1].isdigit() and int(named[1]) in _STANDARD)
+            standard = " standard " in f"{node.text} " or (whole_number(named[1]) in _STANDARD)
             for child in node.children:
                 found = _RULE.match(child.text)
                 if found:
@@ -144,7 +144,7 @@ def _ports(rest: list[str]) -> Ports | None:
     numbers: list[int] = []
     while rest and (rest[0].isdigit() or rest[0] in _PORTS):
         word = rest.pop(0)
-        numbers.append(_PORTS[word] if word in _PORTS else int(word))
+        numbers.append(_PORTS[word] if word in _PORTS else whole_number(word))
     if not numbers:  # a name that we do not know is no port of ours
         if rest:
             rest.pop(0)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from drivers.cutoff.ios_model import Model, negated
-from drivers.cutoff.packets import EPHEMERAL, Packet, candidates, passes
+from drivers.cutoff.packets import EPHEMERAL, Packet, candidates, passes, whole_number
 from drivers.cutoff.way import MANAGING, Findings, Way
 from inventory.plans import Finding
 
@@ -26,6 +26,7 @@ _LINE_KEEPS: Final = re.compile(r"(?:login|password|privilege level|transport in
 
 
 _HINDERS: Final = re.compile(r"autocommand|no exec$|access-class \S+ out|session-limit 0$")
+_LAST_LINE: Final = 4_095
 _LEAST_LOGIN_S: Final = 10
 """Seconds that a login may take; below that, one through a slow server of accounts would be cut off."""
 
@@ -75,7 +76,7 @@ def _door(number: int, was: tuple[str, ...], now: tuple[str, ...], old: Model, n
         if _LINE_KEEPS.match(line) and not line.startswith("transport input"):
             yield Finding(f"{place} / {line}", "how we log in")
         timeout = re.fullmatch(r"(?:exec|absolute)-timeout (\d+)(?: (\d+))?", line)
-        seconds = int(timeout[1]) * 60 + int(timeout[2] or 0) if timeout else 0
+        seconds = whole_number(timeout[1]) * 60 + whole_number(timeout[2] or "0") if timeout else 0
         if (timeout and 0 < seconds < 60) or _HINDERS.match(line):
             yield Finding(f"{place} / {line}", "ends or hinders our session")
     for form in ("access-class", "ipv6 access-class"):
@@ -124,7 +125,7 @@ def _doors(model: Model) -> dict[int, tuple[str, ...]]:
     for node in model.vty():
         found = _RANGE.match(node.text)
         if found:
-            for number in range(int(found[1]), int(found[2] or found[1]) + 1):
+            for number in range(whole_number(found[1]), min(whole_number(found[2] or found[1]), _LAST_LINE) + 1):
                 doors[number] = tuple(child.text for child in node.children)
     return doors
 
@@ -148,7 +149,7 @@ def _ssh(old: Model, new: Model) -> Findings:
         ):
             yield Finding(text, "decides whether the SSH server lets us in")
         within = re.fullmatch(r"ip ssh time-out (\d+)", text)
-        if within and int(within[1]) < _LEAST_LOGIN_S and text not in old.top:
+        if within and whole_number(within[1]) < _LEAST_LOGIN_S and text not in old.top:
             yield Finding(text, "leaves no time to log in")
     yield from _shut_after_failures(old, new)
 
@@ -195,7 +196,7 @@ def _users(model: Model) -> dict[str, tuple[str, ...]]:
 
 def _level(line: str) -> int:
     found = re.search(r"\bprivilege (\d+)", line)
-    return int(found[1]) if found else 1
+    return whole_number(found[1], 1) if found else 1
 
 
 def _authentication(old: Model, new: Model) -> Findings:

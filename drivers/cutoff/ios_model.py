@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Final
 
 from drivers.cutoff.ios_acl import AccessLists
-from drivers.cutoff.packets import Address, Network, Rule, address, masked, network, routed
+from drivers.cutoff.packets import Address, Network, Rule, address, masked, network, routed, whole_number
 from drivers.cutoff.way import MANAGING, UPWARDS, Way
 from drivers.dialects.indented_model import held_by
 from drivers.dialects.tree import Node, Tree
@@ -188,7 +188,7 @@ class Model:
             hops = rest[:2] if len(rest) > 1 and address(rest[1]) is not None else rest[:1]
             exits = next((hop for hop in hops if address(hop) is None), "")
             after = rest[len(hops) :]
-            distance = int(after[0]) if after and after[0].isdigit() else 1
+            distance = whole_number(after[0], 1) if after else 1
             track = after[after.index("track") + 1] if "track" in after[:-1] else ""
             yield Route(node.text, vrf or "", prefix, hops[-1], exits, distance, track)
 
@@ -225,6 +225,12 @@ class Model:
             ):
                 return name
         return ""
+
+    def standing(self, vrf: str) -> Iterator[tuple[str, Network]]:
+        """Interfaces of a table that are up, each with its networks."""
+        for name, interface in self.interfaces.items():
+            if interface.vrf == vrf and not interface.down:
+                yield from ((name, net) for _, net in interface.networks)
 
     def spelled(self, name: str) -> str:
         """An interface as it is written in the text, whatever its case."""
@@ -381,7 +387,7 @@ def _ranges(listed: str) -> tuple[tuple[int, int], ...]:
     if listed in {"all", "none"}:
         return ((1, 4094),) if listed == "all" else ()
     found = (_LIST.fullmatch(part) for part in listed.split(","))
-    return tuple((int(one[1]), int(one[2] or one[1])) for one in found if one)
+    return tuple((whole_number(one[1]), whole_number(one[2] or one[1])) for one in found if one)
 
 
 def negated(text: str) -> str:

@@ -18,8 +18,8 @@ _STANDS: Final[Mapping[str, re.Pattern[str]]] = {
     "route-map": re.compile(r"route-map (\S+) (?:permit|deny)\b"),
     "access-list": re.compile(r"(?:ip |ipv6 )?access-list (?:standard |extended )?(\S+)"),
     "prefix-list": re.compile(r"(?:ip|ipv6) prefix-list (\S+)"),
-    "as-path": re.compile(r"ip as-path access-list (\S+)"),
-    "community-list": re.compile(r"ip community-list (?:standard |expanded )?(\S+)"),
+    "as-path": re.compile(r"(?:ip|bgp) as-path access-list (\S+)"),
+    "community-list": re.compile(r"(?:ip|bgp) (?:large-|ext)?community-list (?:standard |expanded )?(\S+)"),
 }
 _REFERS: Final = (
     ("policy-map", re.compile(r"service-policy (?:type \S+ )?(?:input |output )?(\S+)$")),
@@ -35,15 +35,33 @@ _REFERS: Final = (
     ("route-map", re.compile(r"distribute-list route-map (\S+) in\b")),
     ("access-list", re.compile(r"(?:neighbor \S+ )?distribute-list (?!prefix |route-map )(\S+) in\b")),
     ("as-path", re.compile(r"neighbor \S+ filter-list (\S+) in$")),
+    ("route-map", re.compile(r"call (\S+)$")),
+    ("route-map", re.compile(r"(?:ip|ipv6) protocol \S+ route-map (\S+)$")),
 )
+_TOLD: Final = re.compile(r"neighbor \S+ route-map (\S+) out$")
 _SAYS: Final = re.compile(r"(?:\d+ )?(?:description|remark)\b|ip prefix-list \S+ description\b")
 """What decides nothing."""
 
 
 def changed_behind(old: Model, new: Model, node: Node) -> Iterator[str]:
     """Names of what the lines of a statement lead to, and that stands differently now."""
+    for one, was, now in _behind(old, new, list(_named(node))):
+        if was != now:
+            yield " ".join(one)
+
+
+def told_less_behind(old: Model, new: Model, node: Node) -> Iterator[str]:
+    """Names of what decides about the routes that neighbours hear of, and that lets fewer of them out now."""
+    told = [("route-map", found[1]) for each in node.walk() if (found := _TOLD.match(each.text))]
+    for one, was, now in _behind(old, new, told):
+        come = [each.text for each in now if each not in was]
+        if not all(each in now for each in was) or any(" deny" in text for text in come):
+            yield " ".join(one)
+
+
+def _behind(old: Model, new: Model, waiting: list[Named]) -> Iterator[tuple[Named, list[Node], list[Node]]]:
+    """Whatever these names lead to, as it stood and as it stands, each once."""
     seen: set[Named] = set()
-    waiting = list(_named(node))
     while waiting:
         one = waiting.pop(0)
         if one in seen:
@@ -51,8 +69,7 @@ def changed_behind(old: Model, new: Model, node: Node) -> Iterator[str]:
         seen.add(one)
         was, now = _standing(old, one), _standing(new, one)
         waiting += [further for each in was for further in _named(each)]
-        if [_deciding(each) for each in was] != [_deciding(each) for each in now]:
-            yield " ".join(one)
+        yield one, [_deciding(each) for each in was], [_deciding(each) for each in now]
 
 
 def _named(node: Node) -> Iterator[Named]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
@@ -23,6 +23,9 @@ ANYBODY: Final = IPv4Address("133.27.77.41")
 EPHEMERAL: Final = 50_123
 _WIDE: Final = 7
 _SOMEBODY: Final = 0x01_1B_4D_29
+_DIGITS: Final = 9
+_SPLIT: Final = 256
+"""From so many addresses on a network is looked at in parts."""
 _TINY: Final = 8
 """Up to so many addresses a rule means somebody in particular, who is hardly us."""
 
@@ -82,15 +85,20 @@ def passes(rules: Sequence[Rule], packet: Packet, *, otherwise: bool) -> bool:
 
 
 def candidates(before: Sequence[Rule], known: Address | None) -> tuple[Address, ...]:
-    """Where we may come from: our address if it is known, else one from each network that is let in today."""
+    """Where we may come from: our address if it is known, else one from each quarter of each network that is let in
+    today: a rule that is about half of one is about us as likely as not."""
     if known is not None:
         return (known,)
     let_in: list[Address] = []
     for rule in before:
         if rule.permits:
             for net in rule.sources or ():
-                let_in.append(somebody_in(net, before))
+                let_in += [somebody_in(part, before) for part in _quarters(net)]
     return tuple(dict.fromkeys([*let_in, ANYBODY]))
+
+
+def _quarters(net: Network) -> Iterable[Network]:
+    return net.subnets(2) if net.num_addresses >= _SPLIT and net.prefixlen > _WIDE else (net,)
 
 
 def somebody_in(net: Network, rules: Sequence[Rule] = ()) -> Address:
@@ -124,6 +132,11 @@ def address(text: str) -> Address | None:
         return None
 
 
+def whole_number(text: str, otherwise: int = 0) -> int:
+    """A whole number of at most nine digits; `otherwise` for anything else that stands where one belongs."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else otherwise
+
+
 def masked(base: str, mask: str) -> Network | None:
     """A network from an address and a net mask."""
     return network(f"{base}/{mask}")
@@ -141,6 +154,25 @@ def wildcard(base: str, bits: str) -> Network | None:
 def routed(prefixes: Iterable[Network], to: Address) -> int:
     """Length of the longest prefix that holds an address; -1 for none."""
     return max((net.prefixlen for net in prefixes if net.version == to.version and to in net), default=-1)
+
+
+def displaced(
+    before: Iterable[tuple[str, Network]], after: Iterable[tuple[str, Network]], ours: Iterable[Address]
+) -> Iterator[str]:
+    """Interfaces that come to hold one of our addresses in their network, narrower than whatever held it before.
+
+    Both are interfaces with their networks; a packet to an address of such a network goes no further way.
+    """
+    was, now = list(before), list(after)
+    for one in ours:
+        name = _nearest(now, one)
+        if name and name != _nearest(was, one):
+            yield name
+
+
+def _nearest(networks: Iterable[tuple[str, Network]], one: Address) -> str:
+    held = [(net.prefixlen, name) for name, net in networks if net.version == one.version and one in net]
+    return max(held, key=lambda each: each[0])[1] if held else ""
 
 
 def _within(one: Address, nets: tuple[Network, ...] | None) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 from drivers.cutoff import adapter
 from drivers.cutoff.adapter_model import Forwarding, Model, Read, Route, Setting
 from drivers.cutoff.adapter_parts import a_filter, ports
+from drivers.cutoff.packets import whole_number
 from drivers.cutoff.way import Findings, Way
 from drivers.dialects.key_value import KEY_VALUE
 from drivers.dialects.tree import Tree
@@ -57,10 +58,11 @@ def read(tree: Tree, known: Read) -> Model:
     for head in ("route.ipv4.", "route.ipv6."):
         for _, entry in _listed(lists, head):
             _route(model, entry, "0.0.0.0/0" if head == "route.ipv4." else "::/0")
-    for index, entry in _listed(lists, "filter.ipv4."):
-        parts = {ours: entry[theirs].value for theirs, ours in _FILTER.items() if theirs in entry}
-        line = entry.get("action", next(iter(entry.values()))).line
-        model.filters.append(a_filter(line if line else index, parts, known))
+    for head, filters in (("filter.ipv4.", model.filters), ("filter.ipv6.", model.filters6)):
+        for index, entry in _listed(lists, head):
+            parts = {ours: entry[theirs].value for theirs, ours in _FILTER.items() if theirs in entry}
+            line = entry.get("action", next(iter(entry.values()))).line
+            filters.append(a_filter(line if line else index, parts, known))
     for _, entry in _listed(lists, "nat.ipv4.snapt."):
         _snapt(model, entry)
     for kind, outside in (("static", "global"), ("dnat", "destination.address"), ("static", "external.address")):
@@ -71,6 +73,10 @@ def read(tree: Tree, known: Read) -> Model:
                 model.forwardings.append(
                     Forwarding(entry[outside].line, over, _value(entry, "protocol"), listen, entry[outside].value)
                 )
+    hops = {route.gateway for route in model.routes}
+    for key, setting in pairs.items():
+        if key.startswith("arp.") and setting.value in hops:
+            model.harmful[setting.line] = Setting("names another station as the gateway", setting.line)
     for _, entry in _listed(lists, "ipsec.security-policy."):
         far, near = _value(entry, "destination.address"), _value(entry, "source.address")
         if far in {"", "any", "0.0.0.0/0"} and not near.startswith(("10.", "192.168.", "172.")):
@@ -118,7 +124,7 @@ def _lists(pairs: Mapping[str, Setting]) -> _Lists:
 
 def _listed(lists: _Lists, head: str) -> list[tuple[str, dict[str, Setting]]]:
     """Entries of a list by their index, in its order."""
-    return sorted(lists.get(head, {}).items(), key=lambda one: int(one[0]))
+    return sorted(lists.get(head, {}).items(), key=lambda one: (whole_number(one[0], 10**9), one[0]))
 
 
 def _value(entry: Mapping[str, Setting], key: str) -> str:
@@ -133,7 +139,8 @@ def _route(model: Model, entry: Mapping[str, Setting], everywhere: str) -> None:
     leads = entry.get("gateway") or entry.get("router-advertisement-interface")
     if net is not None and leads is not None:
         line = f"{entry['destination'].line}, {leads.line}"
-        model.routes.append(Route(line, net, leads.value, int(distance) if distance.isdigit() else 1))
+        watched = "on" if _value(entry, "keepalive.service") == "enable" else ""
+        model.routes.append(Route(line, net, leads.value, whole_number(distance, 1), watched))
 
 
 def _snapt(model: Model, entry: Mapping[str, Setting]) -> None:

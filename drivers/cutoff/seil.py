@@ -10,6 +10,7 @@ from typing import Final
 from drivers.cutoff import adapter
 from drivers.cutoff.adapter_model import Forwarding, Model, Read, Route, Setting
 from drivers.cutoff.adapter_parts import a_filter, ports
+from drivers.cutoff.packets import whole_number
 from drivers.cutoff.way import Findings, Way
 from drivers.dialects.statements import normal
 from drivers.dialects.tree import Tree
@@ -39,9 +40,13 @@ def read(tree: Tree, known: Read) -> Model:
 
 
 def _standing(tree: Tree) -> list[tuple[str, tuple[str, ...]]]:
-    """Statements in their order, without those that a later `delete` takes away: a change may come as commands."""
+    """Statements in their order, without those that a later `delete` takes away, and with what a later `modify` makes
+    of them: a change may come as commands."""
     found: list[tuple[str, tuple[str, ...]]] = []
     for line, words in tree.once(normal):
+        if "modify" in words[1:4]:
+            found = [_modified(one, line, words) for one in found]
+            continue
         at = words.index("delete") if "delete" in words[1:4] else 0
         if not at:
             found.append((line, words))
@@ -49,6 +54,19 @@ def _standing(tree: Tree) -> list[tuple[str, tuple[str, ...]]]:
         gone = (*words[:at], "add", *words[at + 1 :])
         found = [one for one in found if not _is_of(one[1], gone)]
     return found
+
+
+def _modified(stands: tuple[str, tuple[str, ...]], line: str, words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """A statement after a `modify`; itself if that is about another."""
+    at = words.index("modify")
+    head = (*words[:at], "add", *words[at + 1 : at + 2])
+    if stands[1][: len(head)] != head:
+        return stands
+    fixed = len(head) + (words[0] in {"route", "route6"})  # a route names its gateway without a word before it
+    old, new = stands[1][fixed:], words[fixed:]
+    said = dict(zip(old[::2], old[1::2], strict=False)) | dict(zip(new[::2], new[1::2], strict=False))
+    last = old[-1:] if len(old) % 2 else ()
+    return line, (*head, *words[len(head) : fixed], *(word for pair in said.items() for word in pair), *last)
 
 
 def _is_of(words: Sequence[str], gone: Sequence[str]) -> bool:
@@ -72,13 +90,16 @@ def _statement(model: Model, line: str, words: Sequence[str]) -> None:
             net = model.read.network("0.0.0.0/0" if prefix == "default" else prefix)
             distance = rest[rest.index("distance") + 1] if "distance" in rest[:-1] else "1"
             if net is not None:
-                model.routes.append(Route(line, net, gateway, int(distance) if distance.isdigit() else 1))
+                watched = "on" if "keepalive" in rest[:-1] and rest[rest.index("keepalive") + 1] == "on" else ""
+                model.routes.append(Route(line, net, gateway, whole_number(distance, 1), watched))
         case ["route6", "add", prefix, gateway, *_] if prefix in {"default", "::/0"}:
             model.routes.append(Route(line, _ALL6, gateway, 1))
         case ["route", "dynamic", *_]:
             model.dynamic[line] = Setting(line, line)
         case ["filter", "add", _, *rest] if rest[-1:] != ["disable"] or rest[-2:-1] == ["state"]:
             model.filters.append(a_filter(line, dict(_filter_parts(rest)), model.read))
+        case ["filter6", "add", _, *rest] if rest[-1:] != ["disable"] or rest[-2:-1] == ["state"]:
+            model.filters6.append(a_filter(line, dict(_filter_parts(rest)), model.read))
         case ["nat", *rest]:
             _translation(model, rest, line)
         case ["resolver", "enable" | "disable" as switch]:

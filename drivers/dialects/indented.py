@@ -70,6 +70,18 @@ class Indented:
 
 _NO_STATEMENT: Final = re.compile(r"%|<|--\s*More\s*--|\^$")
 """What devices say between lines of a configuration, or in place of one: `% Invalid input detected at '^' marker.`"""
+_TYPED: Final = re.compile(
+    r"(?P<prompt>[\w.@/:+-]{1,63}+(?:\([\w.@/:+ -]{1,40}\))?[#>])"
+    r"|(?P<command>(?:do|show)[ ]|conf(?:igure)?[ ]+t(?:erminal)?\b|wr(?:ite)?(?:[ ]+mem(?:ory)?)?$|copy[ ]+run)"
+    r"|(?P<range>interface[ ]+range[ ])",
+    re.IGNORECASE,
+)
+"""What people paste along with a configuration, and what no device ever prints in one."""
+_TYPED_IS: Final = {
+    "prompt": "a prompt of a terminal; leave it out, with what was typed behind it",
+    "command": "this is typed at a terminal and stands in no configuration",
+    "range": "devices print each interface by itself; write a section for each",
+}
 
 
 def _write(node: Node, depth: int, lines: list[str]) -> None:
@@ -102,9 +114,10 @@ class _Reader:
                 self._at += 1
                 continue
             indent = len(line) - len(start)
-            if len(self._open) > MAX_DEPTH and indent > self._open[-1][0]:
+            depth = indent if line[:1] != "\t" and "\t" not in line[:indent] else len(line[:indent].expandtabs())
+            if len(self._open) > MAX_DEPTH and depth > self._open[-1][0]:
                 raise ConfigSyntax(f"nested deeper than {MAX_DEPTH} levels", line=self._at + 1, column=indent + 1)
-            self._place(indent, self._statement(start, indent))
+            self._place(depth, self._statement(start, indent))
         return Tree(self._root.freeze().children)
 
     def _place(self, indent: int, text: str) -> None:
@@ -126,6 +139,9 @@ class _Reader:
         if _NO_STATEMENT.match(text):
             reason = "no command begins so; it is an answer of a terminal, or a web page"
             raise ConfigSyntax(reason, line=self._at + 1, column=indent + 1)
+        typed = _TYPED.match(text) if not indent else None
+        if typed:
+            raise ConfigSyntax(_TYPED_IS[typed.lastgroup or ""], line=self._at + 1, column=1)
         if not _MAY_SPAN.match(start):
             self._at += 1
             return text

@@ -13,6 +13,7 @@ from drivers.dialects.indented_rules import (
     CLEARS_ADDRESSES,
     DELIMITED,
     HARDWARE,
+    OF_A_KERNEL,
     OPENS_SECTION,
     REMOVED_LAST,
     negation,
@@ -110,7 +111,7 @@ def _removal(parent: str, entry: Entry, wanted: dict[str, Entry]) -> Node | None
         return None if replaced else Node(f"default {target}")
     if parent or not HARDWARE.fullmatch(entry.text):
         return Node(negation(entry.text))
-    if entry.text.lower().startswith("interface "):
+    if entry.text.lower().startswith("interface ") and not OF_A_KERNEL.fullmatch(entry.text):
         return Node(f"default {entry.text}") if entry.below.entries else None
     inner = _change(entry.text, entry.below, Section(entry.text))
     return Node(entry.text, tuple(inner)) if inner else None

@@ -138,7 +138,7 @@ class Section:
                 self._remove(text[3:])
         elif text.startswith("no "):
             target = text[3:]
-            if not self._remove(target) and shown_when_absent(target):
+            if not self._remove(target) and not self.numbered and shown_when_absent(target):
                 self._state(text, None, ())
         elif text.startswith("default "):
             self._default(text[8:])

@@ -76,7 +76,8 @@ _BANNER: Final = re.compile(r"(banner \S+) +(\^C(?=.*\^C)|\S)", re.DOTALL)
 
 _UNSHOWN: Final = re.compile(
     r"description|ip address|hostname|banner \S+|username \S+|enable (?:secret|password)|password|crypto map"
-    r"|ip unnumbered|(?:ip )?vrf forwarding|router-id|rd|switchport trunk allowed vlan",
+    r"|ip unnumbered|(?:ip )?vrf forwarding|router-id|rd|switchport trunk allowed vlan"
+    r"|(?:(?:ip|ipv6) )?(?:access-list|prefix-list|as-path access-list|community-list|route) .*|route-map .*",
     re.IGNORECASE,
 )
 
@@ -146,7 +147,15 @@ CLEARS_ADDRESSES: Final = re.compile(r"(?:no )?(?:ip )?vrf forwarding ", re.IGNO
 ADDRESS: Final = re.compile(r"(?:ip|ipv6) address ", re.IGNORECASE)
 """A change of its VRF takes the addresses (`ADDRESS`) off an interface: they are entered again after it."""
 
+_OF_A_KERNEL: Final = (
+    r"(?-i:interface (?:lo|(?:eth|en[ospx]|swp|bond|br|dummy|veth|vlan|wg)\w*(?:\.\d+)?)(?: vrf \S+)?)"
+)
+OF_A_KERNEL: Final = re.compile(_OF_A_KERNEL)
+"""Interfaces with the names that Linux gives them. They are FRRouting's, which knows no `default interface` and removes
+none that is there: what stands below them goes line by line."""
+
 HARDWARE: Final = re.compile(
+    rf"{_OF_A_KERNEL}|"
     r"interface (?:[\w-]*Ethernet|\w*GigE|Serial|Cellular|ATM|Async|BRI|POS|Hssi|Dot11Radio|wlan-ap"
     r"|[\w-]*Engine|ISM|ucse|Hu|Te|Gi|Fa|Eth)[ ]?\d[\d/:]*|interface Vlan1"
     r"|line (?:con|aux|tty|vty) 0(?:(?:/\d+)*| \d+)",

@@ -28,7 +28,8 @@ _ONE_VALUE: Final = {
     "ip": (
         r"(ip (?:default-gateway|ssh version|mtu|unnumbered|tcp adjust-mss|vrf forwarding|policy route-map)) ",
         r"(ip domain[ -]name) \S+$",
-        r"(ip address)(?!.* secondary\b) ",
+        # With its length behind a slash it is FRRouting's, which keeps any number of them.
+        r"(ip address)(?!.* secondary\b| \S+/) ",
         r"(ip ospf (?:cost|priority|network|hello-interval|dead-interval)) ",
         r"(ip access-group) \S+ (in|out)$",
         r"(ip route (?:vrf \S+ )?\S+ \S+ \S+(?: \d+\.\d+\.\d+\.\d+)?)(?= |$)",

@@ -70,8 +70,9 @@ class Statements:
         return mask_common("\n".join([_masked(line) for line in text.split("\n")]))
 
 
-_NO_STATEMENT: Final = re.compile(r"[%<{}\[]|--\s*More")
-"""Answers of a terminal or of a web server: `% error`, `--More--`, `<html>`."""
+_NO_STATEMENT: Final = re.compile(r"[%<{}\[]|--\s*More|\.$|(?:show|save-to)\b")
+"""Answers of a terminal or of a web server (`% error`, `--More--`, `<html>`), and what is typed around a configuration:
+a lone dot ends a text that is loaded, and all behind it would be taken for commands."""
 
 
 def normal(tree: Tree) -> tuple[tuple[str, tuple[str, ...]], ...]:

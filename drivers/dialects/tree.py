@@ -13,6 +13,7 @@ MAX_DEPTH: Final = 64
 """Deepest nesting that any parser accepts; real configurations stay below ten."""
 
 _LINE_END: Final = re.compile(r"\r*\n|\r")
+_HALF: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 T = TypeVar("T")
 
 
@@ -77,12 +78,17 @@ class Growing:
 
 
 def config_lines(text: str) -> list[str]:
-    """As `text_lines`. Raises ConfigSyntax for an octet of nought, which no configuration has."""
+    """As `text_lines`. Raises ConfigSyntax for an octet of nought, which no configuration has, and for a surrogate that
+    stands for no octet, which cannot be sent."""
     lines = text_lines(text)
+    for at, line in enumerate(lines if not text.isascii() and _HALF.search(text) else (), start=1):
+        half = _HALF.search(line)
+        if half:
+            raise ConfigSyntax("half of a character, which no octets stand for", line=at, column=half.start() + 1)
     if "\0" in text:
-        line = next(at for at, one in enumerate(lines) if "\0" in one)
+        at = next(at for at, one in enumerate(lines) if "\0" in one)
         raise ConfigSyntax(
-            "an octet of nought, which no configuration has", line=line + 1, column=lines[line].index("\0") + 1
+            "an octet of nought, which no configuration has", line=at + 1, column=lines[at].index("\0") + 1
         )
     return lines
 

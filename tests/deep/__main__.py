@@ -117,7 +117,7 @@ def _cuts(chosen: Chosen, workers: int) -> int:
                 sys.stdout.flush()
     for (family, direction), found in sorted(outcomes.items()):
         told = ", ".join(f"{count} {name}" for name, count in sorted(found.items()))
-        sys.stdout.write(f"{family:<8} {direction:<7}{sum(found.values()):>6} cuts, all true: {told}\n")
+        sys.stdout.write(f"{family:<13}{direction:<7}{sum(found.values()):>6} cuts, all true: {told}\n")
     sys.stdout.write(f"{len(untrue)} untrue; {time.monotonic() - started:.0f} s\n")
     sys.stdout.flush()
     return len(untrue)

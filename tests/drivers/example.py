@@ -6,16 +6,28 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import invalidate_caches
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from drivers.driver import Driver
 from drivers.registry import GROUP, all_drivers
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "drivers.md"
 EXAMPLE: Final = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[0]
+
+
+@cache
+def example() -> Driver:
+    """The driver of the page, without a distribution around it."""
+    made: dict[str, object] = {"__name__": "kajitori_frr"}
+    exec(compile(EXAMPLE, str(PAGE), "exec"), made)  # our own page
+    found = made["DRIVER"]
+    assert isinstance(found, Driver)
+    return found
 
 
 @contextmanager

@@ -11,14 +11,21 @@ import pytest
 
 from drivers import plan
 from drivers.cutoff import Way
+from drivers.driver import Driver
 from drivers.registry import driver
 from inventory.plans import ConfigText, Finding
+from tests.drivers.example import example
 
 CORPUS = Path(__file__).parent.parent / "vectors" / "cutoff"
-FAMILIES = ("ios", "fortios", "seil", "recipe")
+FAMILIES = ("ios", "fortios", "seil", "recipe", "frr")
 LEAST_LETHAL = 60
 LEAST_ORDINARY = 200
 MOST_FLAGGED = 0.05
+
+
+def of_family(family: str) -> Driver:
+    """Ours, or the worked example of docs/drivers.md."""
+    return example() if family == "frr" else driver(family)
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,8 @@ class Case:
     @cached_property
     def intent(self) -> str:
         """The text after the change."""
-        dialect = plan.dialect_of(driver(self.family))
-        if driver(self.family).carrier != "arms":
+        dialect = plan.dialect_of(of_family(self.family))
+        if of_family(self.family).carrier != "arms":
             return dialect.render(dialect.apply(dialect.parse(self.base), self.lines))
         text = self.base.splitlines()
         at = len(text)
@@ -52,7 +59,7 @@ class Case:
     def findings(self, way: Way = plan.UNKNOWN) -> tuple[Finding, ...]:
         """The verdict."""
         one, other = ConfigText.single(self.base), ConfigText.single(self.intent)
-        return plan.management_path(driver(self.family), one, other, way)
+        return plan.management_path(of_family(self.family), one, other, way)
 
 
 @cache
@@ -167,3 +174,32 @@ def test_behind_a_unit_that_is_managed_by_its_api_both_doors_count() -> None:
     case = next(one for one in cases("fortios", "lethal") if one.title == "managing on another port")
     assert case.findings(Way("", "198.51.100.10", 22))
     assert not case.findings(Way("ssh", "198.51.100.10", 22))
+
+
+def test_a_router_whose_host_has_the_door_is_not_judged_by_its_lines() -> None:
+    """Who comes by the host's SSH server does not meet `line vty`; a loopback hangs on all uplinks together."""
+    lethal = {case.title: case for case in cases("frr", "lethal")}
+    lists, uplinks = lethal["a deny before the permit"], lethal["both uplinks shut"]
+    assert lists.findings(Way("ssh", "198.51.100.2", 2605, "203.0.113.4"))
+    assert not lists.findings(Way("ssh", "198.51.100.2", 22, "203.0.113.4"))
+    assert uplinks.findings(Way("ssh", "10.0.0.7", 22, "10.99.1.1"))
+
+
+NO_NUMBERS = {
+    "ios": "ip route 0.0.0.0 0.0.0.0 192.0.2.1 \u00b2\nline vty 0 {huge}\naccess-list {huge} permit any\n",
+    "fortios": "config router static\nedit 1\nset device x\nset distance ten\nnext\nend\n"
+    "config system global\nset admin-ssh-port {huge}\nset admin-sport any\nend\n",
+    "seil": "route add default 192.0.2.1 distance \u00b2\nfilter add A dstport {huge} action pass enable\n",
+    "recipe": "route.ipv4.{huge}.destination: default\nroute.ipv4.{huge}.gateway: a\n"
+    "route.ipv4.{huge}.distance: \u00b2\n",
+    "frr": "ip route 0.0.0.0/0 192.0.2.1 \u00b2\naccess-list A seq {huge} permit any\n",
+}
+
+
+@pytest.mark.parametrize("family", NO_NUMBERS)
+def test_what_is_no_number_where_one_belongs_stops_no_verdict(family: str) -> None:
+    odd = NO_NUMBERS[family].format(huge="9" * 5000)
+    text = ConfigText.single(odd)
+    other = ConfigText.single(cases(family, "ordinary")[0].base)
+    for one, two in ((text, other), (other, text)):
+        assert isinstance(plan.management_path(of_family(family), one, two, plan.UNKNOWN), tuple)

@@ -24,7 +24,7 @@ from drivers.simulator.forti_cli import FortiDevice
 from drivers.simulator.ios_cli import IosDevice
 from inventory.plans import ConfigText, JournalRow, Plan, Push, PushState
 from inventory.secrets import Secret
-from tests.configs import FORTIOS, divided
+from tests.configs import FORTIOS
 from tests.controller.push.cutting import IOS_CONFIG, DeviceClock
 from tests.controller.push.place import SERIAL, furnish
 from tests.controller.store.fleet import ALL
@@ -43,9 +43,6 @@ OFFICE = "        set subnet 198.51.100.0 255.255.255.0\n    next\n"
 WAREHOUSE = f'{OFFICE}    edit "warehouse"\n        set subnet 203.0.113.0 255.255.255.0\n    next\n'
 ORDINARY = {"ios": ((LOCATION, DESCRIBED), (LINES, ROUTED)), "fortios": ((OFFICE, WAREHOUSE),)}
 """A change that nothing speaks against, per family."""
-UNIT, _, REST = FORTIOS.partition("config firewall")
-DIVIDED = divided(UNIT, root="", kobe=f"config firewall{REST}")
-"""The same FortiGate with virtual domains."""
 
 
 def router(clock: DeviceClock, config: str = IOS_CONFIG, *, enable: str | None = None, pace: float = 1.0) -> IosDevice:

@@ -18,8 +18,8 @@ from drivers.sessions.contract import Endpoint, Limits
 from inventory.errors import AuthenticationFailed, DeviceError, IdentityMismatch, NotOnboarded, Unreachable
 from inventory.plans import PushState
 from inventory.secrets import Secret
-from tests.controller.push.cutting import DeviceClock
-from tests.faults.bench import DIVIDED, LIMITS, PASSWORD, SHORT, USER, Bench, firewall, router
+from tests.controller.push.cutting import DIVIDED, DeviceClock
+from tests.faults.bench import LIMITS, PASSWORD, SHORT, USER, Bench, firewall, router
 from tests.faults.conftest import Make
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from drivers.fortios import domains_in
 from inventory.plans import Outcome, PushState
 from tests.configs import FORTIOS
-from tests.controller.push.cutting import DeviceClock
-from tests.faults.bench import DIVIDED, OFFICE, SHORT, WAREHOUSE, Bench, firewall
+from tests.controller.push.cutting import DIVIDED, DeviceClock
+from tests.faults.bench import OFFICE, SHORT, WAREHOUSE, Bench, firewall
 from tests.faults.conftest import Make
 
 POLICIES = """config firewall policy

@@ -27,14 +27,15 @@ from drivers.simulator.ios_cli import IosDevice
 from drivers.simulator.ssh_device import digest
 from inventory.plans import Outcome, Phase, PushState
 from inventory.secrets import Secret
-from tests.configs import FORTIOS
+from tests.configs import FORTIOS, divided
 from tests.controller.push.leap import LeapClock
 from tests.controller.push.place import SERIAL, furnish
 from tests.controller.store.fleet import ALL
 
-Family = Literal["ios", "fortios"]
+Family = Literal["ios", "fortios", "fortios-vdom"]
+"""What a push goes to; `fortios-vdom` is a FortiGate with virtual domains."""
 Direction = Literal["output", "input"]
-FAMILIES: tuple[Family, ...] = ("ios", "fortios")
+FAMILIES: tuple[Family, ...] = ("ios", "fortios", "fortios-vdom")
 DIRECTIONS: tuple[Direction, ...] = ("output", "input")
 
 PASSWORD = "correct horse 7"
@@ -55,6 +56,10 @@ line vty 0 4
  login local
 end
 """
+UNIT, _, REST = FORTIOS.partition("config firewall")
+DIVIDED = divided(UNIT, root="", kobe=f"config firewall{REST}")
+"""The same FortiGate with virtual domains."""
+CONFIGS: dict[Family, str] = {"ios": IOS_CONFIG, "fortios": FORTIOS, "fortios-vdom": DIVIDED}
 CHANGES: dict[Family, tuple[tuple[str, str], ...]] = {
     "ios": (
         ("interface GigabitEthernet0/1\n", "interface GigabitEthernet0/1\n description to the warehouse\n"),
@@ -68,8 +73,25 @@ CHANGES: dict[Family, tuple[tuple[str, str], ...]] = {
             '    edit "yard"\n        set subnet 203.0.114.0 255.255.255.0\n    next\n',
         ),
     ),
+    "fortios-vdom": (
+        (
+            '    set hostname "kobe-fw-01"\n',
+            '    set hostname "kobe-fw-01"\n    set alias "of the warehouse"\n',
+        ),
+        (
+            "edit root\nend\n",
+            'edit root\nconfig firewall address\n    edit "yard"\n'
+            "        set subnet 203.0.114.0 255.255.255.0\n    next\nend\nend\n",
+        ),
+        (
+            "        set subnet 198.51.100.0 255.255.255.0\n    next\n",
+            "        set subnet 198.51.100.0 255.255.255.0\n    next\n"
+            '    edit "warehouse"\n        set subnet 203.0.113.0 255.255.255.0\n    next\n',
+        ),
+    ),
 }
-"""What the wanted config has instead of what: several statements, so that a cut may leave a part of them."""
+"""What the wanted config has instead of what: several statements, so that a cut may leave a part of them; of a unit
+with virtual domains in `config global` and in two domains."""
 
 
 class DeviceClock(LeapClock):
@@ -136,7 +158,7 @@ async def device_of(family: Family, clock: DeviceClock) -> AsyncIterator[IosDevi
             hostname="osaka-edge-01",
             serial=SERIAL,
             model="ISR4331",
-            config_text=IOS_CONFIG,
+            config_text=CONFIGS[family],
             username="op",
             password=PASSWORD,
             management="GigabitEthernet0/0",
@@ -147,7 +169,7 @@ async def device_of(family: Family, clock: DeviceClock) -> AsyncIterator[IosDevi
             hostname="kobe-fw-01",
             serial=SERIAL,
             model="FortiGate-60F",
-            config_text=FORTIOS,
+            config_text=CONFIGS[family],
             username="op",
             password=PASSWORD,
             management="mgmt",

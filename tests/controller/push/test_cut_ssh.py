@@ -15,9 +15,8 @@ import pytest
 from inventory.plans import Outcome
 from tests.controller.push import cutting
 from tests.controller.push.cutting import Direction, Family, Started
-from tests.faults.bench import DIVIDED
 
-SAMPLE = 6
+SAMPLE: dict[Family, int] = {"ios": 6, "fortios": 6, "fortios-vdom": 3}
 SEED = 20261122
 
 
@@ -34,16 +33,7 @@ def started(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 async def test_a_push_that_is_cut_ends_in_what_the_device_holds(
     started: dict[Family, Started], tmp_path: Path, family: Family, direction: Direction
 ) -> None:
-    await cut_all_along(started[family], tmp_path, direction, SAMPLE)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("direction", cutting.DIRECTIONS)
-async def test_so_does_one_to_a_unit_with_virtual_domains(
-    sqlite_template: Path, tmp_path: Path, direction: Direction, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cutting, "FORTI_CONFIG", DIVIDED)
-    await cut_all_along(await cutting.prepare("fortios", sqlite_template, tmp_path), tmp_path, direction, 3)
+    await cut_all_along(started[family], tmp_path, direction, SAMPLE[family])
 
 
 async def cut_all_along(started: Started, tmp_path: Path, direction: Direction, sample: int) -> None:

@@ -10,6 +10,7 @@ WORD: Final = st.sampled_from(["a", "b", "c", "10", "up", "x-1", "é", "192.0.2.
 _LEAF: Final = st.builds(" ".join, st.lists(WORD, min_size=1, max_size=3))
 _NEGATED: Final = st.builds("no {}".format, _LEAF)
 
+_VLANS: Final = st.sampled_from(["1", "1-3", "2,4,6-9", "3-5,9", "1-4094", "4094", "7,7"])
 _IN_INTERFACE: Final = st.one_of(
     st.sampled_from(
         [
@@ -25,18 +26,33 @@ _IN_INTERFACE: Final = st.one_of(
             "ip access-group IN out",
             "ip access-group OUT in",
             "switchport mode access",
+            "default shutdown",
+            "no description",
+            "no switchport trunk allowed vlan",
+            "ip address 192.0.2.1/24",
+            "ip address 198.51.100.1/24",
         ]
     ),
+    st.builds("switchport trunk allowed vlan {}{}".format, st.sampled_from(["", "", "add ", "remove "]), _VLANS),
+    st.builds("{}ip helper-address 192.0.2.{}".format, st.sampled_from(["", "", "no "]), st.integers(1, 3)),
     st.builds("ip address 192.0.2.{} 255.255.255.0".format, st.integers(1, 3)),
     st.builds("ip address 198.51.100.{} 255.255.255.0 secondary".format, st.integers(1, 3)),
     st.builds("description {}".format, _LEAF),
 )
-_ACL_ENTRY: Final = st.builds(
-    "{}{} ip host 192.0.2.{} any".format,
-    st.sampled_from(["", "", "10 ", "20 ", "30 "]),
-    st.sampled_from(["permit", "deny"]),
-    st.integers(1, 4),
+_ACL_ENTRY: Final = st.one_of(
+    st.builds(
+        "{}{} ip host 192.0.2.{} any".format,
+        st.sampled_from(["", "", "10 ", "20 ", "30 ", "no "]),
+        st.sampled_from(["permit", "deny"]),
+        st.integers(1, 4),
+    ),
+    st.builds(
+        "{}remark {}".format, st.sampled_from(["", "10 ", "15 "]), st.sampled_from(["a", "a  b", "10 permit", "--"])
+    ),
+    st.sampled_from(["no 10", "no 20", "no remark a", "evaluate R"]),
 )
+_ACTION: Final = st.sampled_from(["permit", "deny"])
+_MARK: Final = st.sampled_from(["^C", "\x03", "#", "~", "%", "@"])
 _TOP: Final = st.one_of(
     _LEAF,
     _NEGATED,
@@ -47,6 +63,25 @@ _TOP: Final = st.one_of(
         "ip prefix-list P {}permit 192.0.2.{}/32".format, st.sampled_from(["", "seq 5 ", "seq 20 "]), st.integers(1, 3)
     ),
     st.builds("ip nat inside source static 10.0.0.{0} 192.0.2.{0}".format, st.integers(1, 4)),
+    st.builds("access-list {} {} host 192.0.2.{}".format, st.integers(1, 2), _ACTION, st.integers(1, 4)),
+    st.builds("access-list {} remark {}".format, st.integers(1, 2), _LEAF),
+    st.builds("ip community-list {} {} {}".format, st.sampled_from(["1", "standard C"]), _ACTION, st.integers(1, 3)),
+    st.builds("ip as-path access-list 1 {} _{}_".format, _ACTION, st.integers(1, 3)),
+    st.builds("ipv6 prefix-list P {}deny 2001:db8::/{}".format, st.sampled_from(["", "seq 5 "]), st.integers(32, 34)),
+    st.builds("ip prefix-list {} description {}".format, st.sampled_from(["P", "Q"]), _LEAF),
+    st.builds("ip route 0.0.0.0 0.0.0.0 Dialer1 {}".format, st.sampled_from(["", "250", "name a", "track 1"])),
+    st.builds("ip route vrf {} 0.0.0.0 0.0.0.0 192.0.2.{} 9".format, st.sampled_from(["A", "B"]), st.integers(1, 2)),
+    st.builds("banner {} {mark}{}\n {}{mark}".format, st.sampled_from(["motd", "exec"]), WORD, _LEAF, mark=_MARK),
+    st.builds("no access-list {}".format, st.integers(1, 2)),
+    st.sampled_from(
+        [
+            "no ip prefix-list P",
+            "no hostname",
+            "default ip http server",
+            "no banner motd",
+            "no ip access-list extended IN",
+        ]
+    ),
     st.builds("username {} secret 5 {}".format, WORD, WORD),
     st.builds("enable secret 9 {}".format, WORD),
     st.builds("banner motd ^C{}\n  {}\n^C".format, WORD, _LEAF),
@@ -75,6 +110,9 @@ INDENTED: Final = st.lists(
         _section(st.sampled_from(["interface Loopback0", "interface Vlan10"]), _IN_INTERFACE),
         _section(st.sampled_from(["ip access-list extended IN", "ip access-list extended OUT"]), _ACL_ENTRY),
         _section(
+            st.sampled_from(["aaa group server tacacs+ G"]), st.builds("server name {}".format, st.integers(1, 3))
+        ),
+        _section(
             st.sampled_from(["policy-map QOS"]),
             st.sampled_from(["class A\n  police 1", "class B", "class C\n  police 2"]),
         ),
@@ -84,19 +122,27 @@ INDENTED: Final = st.lists(
     max_size=8,
 ).map("\n".join)
 
-_VALUE: Final = st.sampled_from(["enable", "10", '"two words"', '"a \\"quote\\""', "'single'", '"over\nlines"', '""'])
+_VALUE: Final = st.sampled_from(
+    [
+        "enable", "10", '"two words"', '"a \\"quote\\""', "'single'", '"over\nlines"', '""',
+        "two\\ words", '"next\nend\n# no comment"', "'a \"b'", '"\\\\"', "ENC",
+        '"-----BEGIN ENCRYPTED KEY-----\nx"', "1", '"port1"',
+    ]
+)  # fmt: skip
 _NAME: Final = st.sampled_from(["status", "member", "comment", "srcaddr", "uuid", "psksecret"])
 _SETTING: Final = st.builds(
     "{} {} {}".format,
-    st.sampled_from(["set", "set", "set", "append"]),
+    st.sampled_from(["set", "set", "set", "append", "select", "unselect"]),
     _NAME,
     st.lists(_VALUE, min_size=1, max_size=3).map(" ".join),
 )
-_KEY: Final = st.sampled_from(["1", "2", "3", "4", '"port1"', '"two words"'])
+_KEY: Final = st.sampled_from(["1", "2", "3", "4", '"port1"', '"two words"', '"over\nlines"', '"a \\"b"', "''"])
 
 
 def _entry(body: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.builds("edit {}\n{}\nnext".format, _KEY, st.lists(body, max_size=4).map("\n".join))
+    return st.builds(
+        "edit {}\n{}\nnext".format, st.one_of(_KEY, st.just("0")), st.lists(body, max_size=4).map("\n".join)
+    )
 
 
 _EDITING: Final = st.one_of(

@@ -180,3 +180,13 @@ def test_half_a_statement_is_refused_and_not_passed_over(half: str) -> None:
     with pytest.raises(ConfigSyntax) as refused:
         dialect("block").parse(f"config firewall policy\n    edit 1\n    next\n    {half}\nend")
     assert (refused.value.line, refused.value.column) == (4, 5)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_half_of_a_character_is_refused_where_it_stands_and_any_octet_is_taken(name: str) -> None:
+    text = WHOLE[name].format("").replace("x", "x\ud800y", 1)
+    with pytest.raises(ConfigSyntax, match="half of a character") as refused:
+        dialect(name).parse(text)
+    before = text[: text.index("\ud800")]
+    assert (refused.value.line, refused.value.column) == (before.count("\n") + 1, len(before.split("\n")[-1]) + 1)
+    assert dialect(name).parse(text.replace("\ud800", "\udc80\udcff")).count()

@@ -253,3 +253,62 @@ def test_a_value_pushes_out_the_denial_of_another() -> None:
     proof = prove(dialect("indented"), "hostname osaka", "no hostname osaka\nhostname kobe")
     assert proof.proven, proof.reason
     assert proof.remediation == ("hostname kobe",)
+
+
+def test_a_router_that_takes_several_addresses_without_a_word_keeps_each() -> None:
+    base = "interface eth1\n ip address 192.0.2.1/24\n ip address 198.51.100.1/24\n"
+    assert change(base, "interface eth1\n ip address 192.0.2.1/24\n") == [
+        "interface eth1",
+        " no ip address 198.51.100.1/24",
+    ]
+    assert not equal(IOS, base, base.replace("192.0.2.1", "192.0.2.2"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [
+        ("osaka-edge-01#", "a prompt"),
+        ("osaka-edge-01#show running-config", "a prompt"),
+        ("osaka-edge-01(config-if)#shutdown", "a prompt"),
+        ("osaka>enable", "a prompt"),
+        ("show running-config", "typed at a terminal"),
+        ("do write memory", "typed at a terminal"),
+        ("conf t", "typed at a terminal"),
+        ("wr", "typed at a terminal"),
+        ("copy run start", "typed at a terminal"),
+        ("interface range GigabitEthernet0/1 - 2", "each interface by itself"),
+    ],
+)
+def test_what_was_pasted_along_with_a_configuration_is_refused_where_it_stands(typed: str, reason: str) -> None:
+    with pytest.raises(ConfigSyntax, match=reason) as refusal:
+        IOS.parse(f"version 15.2\nhostname a\n{typed}\ninterface Loopback0\n description show#this>\n")
+    assert (refusal.value.line, refusal.value.column) == (3, 1)
+
+
+def test_a_tab_among_blanks_is_as_deep_as_it_looks() -> None:
+    text = "router bgp 65000\n  address-family ipv4\n{}neighbor 192.0.2.1 activate\n"
+    assert IOS.parse(text.format("\t")) == IOS.parse(text.format("    "))
+    assert IOS.parse("interface Loopback0\n\tdescription x\n") == IOS.parse("interface Loopback0\n description x\n")
+
+
+@pytest.mark.parametrize("name", ["eth0", "swp49", "ens3.30", "lo", "eth0 vrf mgmt"])
+def test_an_interface_of_a_linux_kernel_is_emptied_line_by_line(name: str) -> None:
+    """FRRouting knows no `default interface`, and removes no interface that is there."""
+    text = f"hostname a\ninterface {name}\n ip address 192.0.2.1/24\n shutdown\n"
+    proof = prove(IOS, text, "hostname a\n")
+    assert proof.proven, proof.reason
+    assert list(proof.remediation) == [f"interface {name}", " no shutdown", " no ip address 192.0.2.1/24", " exit"]
+
+
+@pytest.mark.parametrize(
+    ("base", "intent"),
+    [
+        ("ip prefix-list P seq 5 permit 192.0.2.1/32", "no ip prefix-list P\nhostname a"),
+        ("access-list 1 permit 192.0.2.1", "no access-list 1\nhostname a"),
+        ("hostname a", "ip access-list extended IN\n permit ip any any\n remark a\n no 10\n no 10"),
+    ],
+)
+def test_a_list_that_is_said_not_to_be_there_leaves_no_trace(base: str, intent: str) -> None:
+    for old, new in ((base, intent), (intent, base)):
+        proof = prove(IOS, old, new)
+        assert proof.proven, proof.reason

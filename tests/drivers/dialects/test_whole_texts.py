@@ -117,3 +117,11 @@ def test_an_empty_whole_text_is_never_proven(d: object) -> None:
     spoken = LEGACY if d is LEGACY else RECIPE
     text = "hostname a" if d is LEGACY else "hostname: a"
     assert prove(spoken, text, "").reason == "the whole text is empty"
+
+
+@pytest.mark.parametrize("typed", [".", "  .", "show config", "save-to flashrom"])
+def test_what_is_typed_around_a_loaded_text_is_no_part_of_it(typed: str) -> None:
+    """A lone dot would end the text on the device, and what stands behind it would be taken for commands."""
+    with pytest.raises(ConfigSyntax, match="no statement begins so") as refusal:
+        dialect("statements").parse(f"hostname a\n{typed}\nsshd enable\n")
+    assert refusal.value.line == 2
