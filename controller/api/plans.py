@@ -18,7 +18,6 @@ from controller.api.state import daemon_of, number
 from controller.store import entries, plans, slots
 from controller.store.scope import Scope
 from controller.store.seats import SlotRef
-from inventory.errors import Conflict
 from inventory.plans import Finding, Plan, PlanStanding
 
 if TYPE_CHECKING:
@@ -230,22 +229,10 @@ async def approve(plan_id: Number, request: Request, caller: Operator, once: Onc
     daemon = daemon_of(request)
 
     async def work() -> PlanView:
-        await _require_wanted(daemon, caller.scope, plan_id)
         approved = await daemon.pushes.approve(caller.scope, plan_id, caller.actor)
         return await _view(daemon, caller.scope, approved)
 
     return await once.carry_out(work, status=200)
-
-
-async def _require_wanted(daemon: Daemon, scope: Scope, plan_id: int) -> None:
-    """Raises Conflict when a plan has the approvals that it needs: more of them would only look like a part in it."""
-    async with daemon.db.read() as tx:
-        found = await plans.get(tx, scope, plan_id)
-        push = (await plans.started(tx, [plan_id])).get(plan_id)
-    ((stands, _),) = await daemon.pushes.standings(scope, [found])
-    if stands in (PlanStanding.APPROVED, PlanStanding.STARTED):
-        done = "Start it." if push is None else f"Look at push {push}, which carries it out."
-        raise Conflict(f"plan {plan_id} has its approvals", next_step=done)
 
 
 async def _reachable(daemon: Daemon, scope: Scope, entry_id: int) -> None:

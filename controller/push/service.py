@@ -52,6 +52,8 @@ DAY_MS: Final = 86_400_000
 LONGEST_AHEAD_MS: Final = 31 * DAY_MS
 AHEAD_RULE: Final = "schedule.one-month"
 _ANEW: Final = "Have it recomputed: it is never forced."
+_APPROVED: Final = "plan {} has its approvals"
+"""More of them would only look like a part in it."""
 _TICK_S: Final = 1.0
 """How often the outbox is looked through for what nobody tells it: a time that has come, work of another node."""
 _ROUNDS_APART_S: Final = 0.05
@@ -207,10 +209,15 @@ class PushService:
 
         async def approve(tx: Tx) -> Plan:
             plan = await plans.get(tx, scope, plan_id)
+            push = (await plans.started(tx, [plan_id])).get(plan_id)
+            if push is not None:
+                raise Conflict(_APPROVED.format(plan_id), next_step=f"Look at push {push}, which carries it out.")
             _require_valid(plan, by.at_ms)
             moved = await _moved(tx, plan)
             if moved:
                 raise StalePlan(moved, next_step=_ANEW)
+            if len(plan.approvals) >= plan.approvals_needed:
+                raise Conflict(_APPROVED.format(plan_id), next_step="Start it.")
             refused = approval_refused(plan, actor)
             if refused:
                 raise Conflict(

@@ -47,7 +47,7 @@ from tests.controller.push.daemon_process import NoLink
 MODELS: Final = {"ios": "Cisco IOS", "fortios": "FortiGate"}
 FLOOR_AT_ONCE: Final = 100
 _NO_CAP: Final = Most(devices=4000, logins=4000, logins_per_s=10_000)
-"""As `sessions.logins` and `sessions.logins_per_s` are set where devices bear it: nobody beside us has a cap either. The
+"""As `sessions.logins` and `sessions.logins_per_s` are set where devices bear it: nobody beside us has a cap. The
 default of 150 logins a second is no more than 75 pushes a second."""
 _Thing = TypeVar("_Thing")
 _Made = TypeVar("_Made")
