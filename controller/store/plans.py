@@ -57,6 +57,9 @@ _APPROVALS: Final = direct(
     .where(plan_approvals.c.plan_id == bindparam("of_plan"))
     .order_by(plan_approvals.c.id)
 )
+_STARTED: Final = direct(
+    select(pushes.c.plan_id, pushes.c.id).where(pushes.c.plan_id.in_(bindparam("of_plans", expanding=True)))
+)
 _INSERT: Final = direct(insert(plans).returning(plans.c.id))
 _APPROVE: Final = direct(insert(plan_approvals))
 
@@ -185,7 +188,7 @@ async def started(tx: Tx, plan_ids: Collection[int]) -> dict[int, int]:
     """Pushes by the plan that they carry out."""
     found: dict[int, int] = {}
     for some in in_parts(plan_ids):
-        rows = await tx.execute(select(pushes.c.plan_id, pushes.c.id).where(pushes.c.plan_id.in_(some)))
+        rows = await tx.execute(_STARTED, {"of_plans": list(some)})
         found |= {row.plan_id: row.id for row in rows}
     return found
 
