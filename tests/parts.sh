@@ -1,6 +1,6 @@
 #!/bin/sh
 # What the tests talk to: PostgreSQL, net-snmp's snmpd, FRRouting behind OpenSSH, iperf3 over a limited line, Prometheus with
-# promtool; and Pango, which lays out reports as PDF.
+# promtool; Pango and HarfBuzz, which lay out reports as PDF; and Chromium, which looks at the pages.
 # As root on Debian or Ubuntu they are installed. Otherwise what is missing is listed, and the tests that need it are
 # skipped with the reason. With CI=true a missing part is a failure.
 set -eu
@@ -9,6 +9,9 @@ ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/n
 command -v snmpd >/dev/null || [ -x /usr/sbin/snmpd ] || missing="$missing snmpd"
 command -v promtool >/dev/null || missing="$missing prometheus"
 ldconfig -p 2>/dev/null | grep -q libpangoft2-1.0.so.0 || missing="$missing libpango-1.0-0 libpangoft2-1.0-0"
+ldconfig -p 2>/dev/null | grep -q libharfbuzz-subset.so.0 || missing="$missing libharfbuzz-subset0"
+command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
+	missing="$missing chromium"
 # FRRouting and sshd are run by root only, so nobody else needs them.
 if [ "$(id -u)" = 0 ]; then
 	[ -x /usr/lib/frr/zebra ] || missing="$missing frr frr-pythontools"
