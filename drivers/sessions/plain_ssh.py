@@ -268,7 +268,15 @@ async def connect(
         connection.abort()
         await connection.wait_closed()
         raise
+    _forget_login(connection, alike)
     return connection
+
+
+def _forget_login(connection: asyncssh.SSHClientConnection, alike: asyncssh.SSHClientConnectionOptions) -> None:
+    """Let go of what only a login needs, a sixth of what a connection holds; a later change of keys brings its own."""
+    connection._options = alike
+    connection._client_kexinit = connection._server_kexinit = b""
+    connection._server_sig_algs = set()
 
 
 def _in_cbc(connection: asyncssh.SSHClientConnection) -> bool:
