@@ -12,6 +12,7 @@ from typing import Final
 
 import uvloop
 
+from controller.main import settle_heap
 from drivers.simulator.faults import Faults
 from drivers.simulator.forti_cli import FortiDevice
 from drivers.simulator.ios_cli import IosDevice
@@ -142,6 +143,7 @@ async def _serve(pipe: Connection, count: int, families: tuple[str, ...]) -> Non
                 devices = [_MAKERS[families[number % len(families)]][0](number) for number in range(count)]
                 for device in devices:
                     await device.start()
+                settle_heap()  # a collector that looks through the fleet again and again would slow everybody's answers
                 pipe.send([_unit(device) for device in devices])
             case "changed":
                 pipe.send(

@@ -28,7 +28,7 @@ async def measure(
     mixed: int,
     rounds: int,
     threads: Sequence[int] = THREADS,
-    at_once: int = 300,
+    at_once: int = 350,
 ) -> list[Figure]:
     """`count` IOS devices against both baselines, then `mixed` devices of several families against the floor."""
     client, _ = cores()
