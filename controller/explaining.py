@@ -279,8 +279,11 @@ def plan(found: Plan, standing: PlanStanding, moved: str) -> Explanation:
     )
 
 
-def push(found: Push, journal: Sequence[JournalRow], moved: str = "") -> Explanation:
-    """Explanation of a push from its journal; `moved` is what has changed under its plan while it waits."""
+def push(found: Push, journal: Sequence[JournalRow], moved: str = "", guard: str = "") -> Explanation:
+    """Explanation of a push from its journal; `moved` is what has changed under its plan while it waits, `guard` the
+    guard of the device, `none` without one. Without the journal a push under way is taken to have only begun its state.
+    """
+    under_way = found.finished_ms is None
     facts = tuple(
         Fact(
             row.at_ms,
@@ -298,6 +301,9 @@ def push(found: Push, journal: Sequence[JournalRow], moved: str = "") -> Explana
         found.state,
         since_ms=since_ms,
         plan=f"plan {found.plan_id}",
+        begun=under_way and (not journal or journal[-1].phase is Phase.INTENTION),
+        guarded=guard != "none",
+        stopped_by=(found.cancelled_by or "") if under_way else "",
         reason=reason,
         moved=moved,
         journal=facts,

@@ -20,16 +20,36 @@ _PUSH: Final = {
     PushState.VERIFIED: ("read the device back: it runs what was wanted", "Wait for the next step."),
     PushState.CONFIRMED: ("told the device to keep the change", "Wait for the next step."),
     PushState.SAVED: ("saved the change; it survives a reboot", "Wait for the last record."),
-    PushState.DONE: ("is done: verified, saved and read back", "Nothing to do."),
+    PushState.DONE: ("is done", "Nothing to do."),
     PushState.REVERTING: ("is taking the change back", "Wait; the device returns to its former config."),
     PushState.REVERTED: ("was taken back: the device runs its former config", _AGAIN),
-    PushState.RECONCILE: ("lost contact; the device is being read before anything else is sent", "Wait; send nothing."),
+    PushState.RECONCILE: ("is reading the device before anything else is sent", "Wait; send nothing."),
     PushState.QUARANTINED: (
-        "ended in doubt: the device runs neither the former nor the new config",
-        "Look at both diffs and decide; nothing is written automatically any more.",
+        "ended in doubt and is left to a person; nothing more is written by itself",
+        "Read the reason and the differences, then decide: a new plan leads to the wanted config, one back before this"
+        " push to the former.",
     ),
     PushState.NOT_DONE: ("was not carried out; the device was not touched", _AGAIN),
 }
+_BEGUN: Final = {
+    PushState.BASELINED: "is reading the device to compare it with the plan's base; it is untouched",
+    PushState.ARMED: "is arming the device's own way back",
+    PushState.APPLIED: "is ending the change at the device",
+    PushState.REACHABLE: "has sent the change and waits for the device on a new connection",
+    PushState.VERIFIED: "is reading the device back",
+    PushState.CONFIRMED: "is telling the device to keep the change",
+    PushState.SAVED: "is saving the change",
+    PushState.DONE: "has saved the change and reads the device once more",
+}
+"""States that were begun and not yet reached, where `_PUSH` tells what was reached."""
+_UNGUARDED: Final = {
+    PushState.ARMED: ("is about to send the change, which this device does not take back by itself", "Wait."),
+    PushState.APPLYING: (
+        "is sending the change",
+        "Wait; this device takes nothing back by itself: if contact is lost it is read first.",
+    ),
+}
+_STOPS: Final = "Wait: before the device is told to keep the change it is taken back, else a reading decides."
 
 
 _PLAN: Final = {
@@ -63,14 +83,23 @@ def explain_push(
     *,
     since_ms: int,
     plan: str = "its plan",
+    begun: bool = False,
+    guarded: bool = True,
+    stopped_by: str = "",
     reason: str = "",
     moved: str = "",
     journal: tuple[Fact, ...] = (),
 ) -> Explanation:
-    """State of a push in words. `reason` is why it left the straight way; `moved` what has changed under its `plan`
-    while it waits; `journal` its journal as facts."""
-    said, then = _PUSH[state]
+    """State of a push in words. `begun`: the state was begun and is not reached yet; `guarded`: the device takes an
+    unconfirmed change back by itself; `stopped_by`: who has asked a push that is under way to stop. `reason` is why it
+    left the straight way, or what was said last; `moved` what has changed under its `plan` while it waits; `journal`
+    its journal as facts."""
+    said, then = _PUSH[state] if guarded else _UNGUARDED.get(state, _PUSH[state])
+    if begun and (guarded or state not in _UNGUARDED):
+        said = _BEGUN.get(state, said)
     then = then.format(plan=plan)
+    if stopped_by:
+        said, then = f"{said}; {stopped_by} has asked it to stop", _STOPS
     if state is PushState.PLANNED and moved:
         said, then = f"waits and would send nothing: {moved}", f"Cancel it, and have {plan} recomputed."
     summary = f"{key} {said}" + (f": {reason}" if reason else "")

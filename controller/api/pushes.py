@@ -15,7 +15,7 @@ from controller.api.mutation import Once
 from controller.api.paging import Page, Window, page, window
 from controller.api.schemas import Body, EntryKey, ExplanationView, instant
 from controller.api.state import daemon_of, number
-from controller.store import pushes
+from controller.store import plans, pushes
 from inventory.plans import JournalRow, Push
 
 router = APIRouter(tags=["pushes"])
@@ -136,7 +136,9 @@ async def explain_push(push_id: Number, request: Request, caller: Viewer) -> Exp
     daemon = daemon_of(request)
     push = await daemon.pushes.status(caller.scope, push_id)
     journal = await daemon.pushes.journal(caller.scope, push_id)
-    return ExplanationView.of(explaining.push(push, journal, await daemon.pushes.moved(push)))
+    async with daemon.db.read() as tx:
+        guard = (await plans.get(tx, caller.scope, push.plan_id)).guard
+    return ExplanationView.of(explaining.push(push, journal, await daemon.pushes.moved(push), guard))
 
 
 @router.post("/pushes/{push_id}/cancel", response_model=PushView)

@@ -125,7 +125,9 @@ async def push(push_id: Number, request: Request, caller: Reader) -> HTMLRespons
     daemon = daemon_of(request)
     found = await daemon.pushes.status(caller.scope, push_id)
     journal = await daemon.pushes.journal(caller.scope, push_id)
-    told = explaining.push(found, journal, await daemon.pushes.moved(found))
+    async with daemon.db.read() as tx:
+        guard = (await plans.get(tx, caller.scope, found.plan_id)).guard
+    told = explaining.push(found, journal, await daemon.pushes.moved(found), guard)
     return rendered("explained.html", told=told, about="", plan=found.plan_id)
 
 
@@ -137,8 +139,11 @@ async def plan(plan_id: Number, request: Request, caller: Reader) -> HTMLRespons
         found = await plans.get(tx, caller.scope, plan_id)
         started = (await plans.started(tx, [plan_id])).get(plan_id)
     ((standing, moved),) = await daemon.pushes.standings(caller.scope, [found])
-    journal = [] if started is None else await daemon.pushes.journal(caller.scope, started)
-    carried = None if started is None else explaining.push(await daemon.pushes.status(caller.scope, started), journal)
+    carried, journal = None, []
+    if started is not None:
+        journal = await daemon.pushes.journal(caller.scope, started)
+        status = await daemon.pushes.status(caller.scope, started)
+        carried = explaining.push(status, journal, await daemon.pushes.moved(status), found.guard)
     return rendered(
         "plan.html",
         plan=found,

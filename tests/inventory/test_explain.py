@@ -189,6 +189,38 @@ def test_every_state_of_a_push_is_explained_and_reads_differently() -> None:
     assert len(seen) == len(PushState)
 
 
+def test_what_a_push_has_only_begun_is_not_said_to_be_done() -> None:
+    reached = {state: explain_push("push 7", state, since_ms=NOW_MS).summary for state in PushState}
+    for state in (PushState.ARMED, PushState.VERIFIED, PushState.CONFIRMED, PushState.SAVED, PushState.DONE):
+        begun = explain_push("push 7", state, since_ms=NOW_MS, begun=True)
+        complete(begun)
+        assert begun.summary not in reached.values()
+    saving = explain_push("push 7", PushState.SAVED, since_ms=NOW_MS, begun=True, reason="`configure confirm` accepted")
+    assert saving.summary == "push 7 is saving the change: `configure confirm` accepted"
+
+
+def test_a_push_that_could_not_be_saved_is_not_said_to_run_something_else() -> None:
+    reason = "the device runs the change, not saved: flash is full"
+    told = explain_push("push 7", PushState.QUARANTINED, since_ms=NOW_MS, reason=reason)
+    assert "neither" not in told.summary
+    assert reason in told.summary
+    assert "back before this push" in told.next_action
+
+
+def test_nobody_is_told_to_rely_on_a_guard_that_the_device_does_not_have() -> None:
+    for state in (PushState.ARMED, PushState.APPLYING):
+        told = explain_push("push 7", state, since_ms=NOW_MS, begun=state is PushState.APPLYING, guarded=False)
+        complete(told)
+        assert "undoes by itself" not in told.next_action
+        assert "own way back" not in told.summary
+
+
+def test_a_push_that_was_asked_to_stop_says_by_whom() -> None:
+    told = explain_push("push 7", PushState.APPLYING, since_ms=NOW_MS, begun=True, stopped_by="ann")
+    assert told.summary == "push 7 is sending the change; ann has asked it to stop"
+    assert "taken back" in told.next_action
+
+
 def test_every_standing_of_a_plan_is_explained_and_reads_differently() -> None:
     seen = set()
     for standing in PlanStanding:
