@@ -33,6 +33,11 @@ class Dialect(Protocol):
         """One of `NAMES`."""
         ...
 
+    @property
+    def whole_text(self) -> bool:
+        """Whether the unit of change is the whole text: there is then something to send also where nothing differs."""
+        ...
+
     def parse(self, text: str) -> Tree:
         """The statements of `text`; nothing is lost but blank lines and lone comment marks.
 

@@ -40,6 +40,7 @@ class Block:
     """Dialect `block`. `config X` and `edit K` are sections; `next` and `end` are not statements but their closing."""
 
     name = "block"
+    whole_text = False
 
     def parse(self, text: str) -> Tree:
         """Refuses unbalanced sections, open quotes, unknown keywords. `end` closes an `edit` without `next` too."""

@@ -31,6 +31,7 @@ class Indented:
     """Dialect `indented`. A comment belongs to the section its indentation names and never closes one."""
 
     name = "indented"
+    whole_text = False
 
     def parse(self, text: str) -> Tree:
         """Sections by depth of indentation. Refuses an open banner, an open certificate, nesting beyond MAX_DEPTH."""

@@ -30,6 +30,7 @@ class KeyValue:
     """Dialect `key-value`. Lines that begin with `#` are comments, kept but never sent."""
 
     name = "key-value"
+    whole_text = True
 
     def parse(self, text: str) -> Tree:
         """Refuses a line that is not `key: value`, an open quote, a key with two values, and CR as a line end."""

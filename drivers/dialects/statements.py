@@ -26,6 +26,7 @@ class Statements:
     """Dialect `statements`. A flat list; lines that begin with `!` or `#` are comments, kept but never sent."""
 
     name = "statements"
+    whole_text = True
 
     def parse(self, text: str) -> Tree:
         """Refuses an open quote."""

@@ -115,6 +115,24 @@ def test_each_family_is_asked_now_and_later_with_many_and_alone(fleet: Fleet, st
             assert f"> {READS[model]}" in piece["words"]
 
 
+def test_a_seil_over_ssh_that_runs_what_is_wanted_gets_no_plan_and_is_not_said_to_guard_itself(
+    fleet: Fleet, standing: dict[str, CliDevice]
+) -> None:
+    unit = standing["SEIL BPV4"]
+    entry = seat(fleet, "SEIL BPV4", unit)
+    write(fleet, entry, SEIL)
+    assert "runs what is wanted" in refused(fleet.api.post("/plans", json={"entry": entry}), 409, "conflict")["detail"]
+    write(fleet, entry, SEIL.replace("kobe", "nara"))
+    made = ok(fleet.api.post("/plans", json={"entry": entry}))
+    ok(fleet.api.post(f"/plans/{made['id']}/approve"))
+    unit.throw(strike_at="load-from stdin", strike_how="silence")
+    push = ok(fleet.api.post("/pushes", json={"plan": made["id"]}))["id"]
+    until(lambda: ok(fleet.api.get(f"/pushes/{push}"))["state"] == "applying", what="the change on its way")
+    told = ok(fleet.api.get(f"/pushes/{push}/explain"))
+    assert "is sending the change" in told["summary"]
+    assert "takes nothing back by itself" in told["next_action"]
+
+
 def test_a_family_that_cannot_is_refused_for_itself_alone(fleet: Fleet, standing: dict[str, CliDevice]) -> None:
     for model in ("FortiGate", "SEIL BPV4"):
         seat(fleet, model, standing[model])
