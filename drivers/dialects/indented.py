@@ -11,7 +11,7 @@ from typing import Final
 
 from drivers.dialects.indented_canonical import canonical
 from drivers.dialects.indented_change import apply, remediate
-from drivers.dialects.indented_rules import DELIMITED, NOT_REVERTIBLE, OPENS_BLOCK, STAYS
+from drivers.dialects.indented_rules import DELIMITED, HASHED, NOT_REVERTIBLE, OPENS_BLOCK, STAYS
 from drivers.dialects.indented_secrets import redact
 from drivers.dialects.secrets import sendable
 from drivers.dialects.tree import MAX_DEPTH, Growing, Node, Tree, config_lines
@@ -59,7 +59,7 @@ class Indented:
     def caveat(self, base: Tree, lines: Sequence[str]) -> str:
         """Lines that a rollback does not bring back, or that survive it (§A.3.3), and hardware that had to go."""
         for line in lines:
-            for pattern, reason in ((NOT_REVERTIBLE, "not revertible"), (STAYS, "hardware stays, and what it shows")):
+            for pattern, reason in _CAVEATS:
                 if pattern.match(line.lstrip(_BLANKS)):
                     return f"{reason}: {redact(line.partition(chr(10))[0]).strip(_BLANKS)!r}"
         return ""
@@ -69,6 +69,11 @@ class Indented:
         return redact(text)
 
 
+_CAVEATS: Final = (
+    (NOT_REVERTIBLE, "not revertible"),
+    (STAYS, "hardware stays, and what it shows"),
+    (HASHED, "the device shows a hash of it, so it would be taken back; write the hash itself"),
+)
 _NO_STATEMENT: Final = re.compile(r"%|<|--\s*More\s*--|\^$")
 """What devices say between lines of a configuration, or in place of one: `% Invalid input detected at '^' marker.`"""
 _TYPED: Final = re.compile(

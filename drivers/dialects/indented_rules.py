@@ -190,5 +190,10 @@ NOT_REVERTIBLE: Final = re.compile(
 )
 """What a rollback does not bring back, or what survives it (§A.3.3)."""
 
+HASHED: Final = re.compile(
+    r"(?:enable|username \S+(?: privilege \d+)?) secret (?:level \d+ )?(?:0 )?(?!\d+ )\S+$", re.IGNORECASE
+)
+"""A secret in clear that the device keeps as a hash: what it shows afterwards is never the text that was sent."""
+
 STAYS: Final = re.compile(r"default interface ", re.IGNORECASE)
 """Sent for hardware that the intent does not name: what the device shows of it then, release and model decide."""

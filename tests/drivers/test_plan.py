@@ -72,6 +72,34 @@ def test_nothing_to_do_is_an_empty_plan() -> None:
     assert computed.proven
 
 
+def test_a_whole_text_that_the_device_holds_already_is_not_sent_again() -> None:
+    held = ios('hostname "kobe"\nsshd enable\n')
+    respelled = ios("! as in the list of Monday\nhostname kobe\nsshd enable\n")
+    computed = compute(driver("seil-ssh"), held, respelled)
+    assert (computed.remediation, computed.rollback, computed.diff_shown) == ((), (), "")
+    assert compute(driver("seil-ssh"), held, ios("hostname nara\nsshd enable\n")).remediation
+
+
+@pytest.mark.parametrize(
+    "line", ["username ann secret 0 Pl7c61f0", "username ann privilege 15 secret Pl7c61f0", "enable secret Pl7c61f0"]
+)
+def test_a_secret_that_the_device_keeps_as_a_hash_is_no_proven_change_in_clear(line: str) -> None:
+    computed = compute(
+        IOS, ios(BASE), changed("interface GigabitEthernet0/0\n", f"{line}\ninterface GigabitEthernet0/0\n")
+    )
+    assert not computed.proven
+    assert computed.proof.startswith("the device shows a hash of it, so it would be taken back; write the hash itself")
+    assert "Pl7c61f0" not in computed.proof
+
+
+@pytest.mark.parametrize(
+    "line", ["username ann secret 9 $9$abcdefghijklmn$opq", "enable secret 5 $1$abcd$opqrst", "username ann password x"]
+)
+def test_a_hash_and_a_password_that_can_be_compared_are_proven(line: str) -> None:
+    added = changed("interface GigabitEthernet0/0\n", f"{line}\ninterface GigabitEthernet0/0\n")
+    assert compute(IOS, ios(BASE), added).proven
+
+
 @pytest.mark.parametrize(
     ("before", "after", "named"),
     [
