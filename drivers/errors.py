@@ -22,6 +22,7 @@ class NegotiationFailed(Unreachable):
     """Client and device share no key exchange, cipher, MAC or host key algorithm, or do not speak SSH 2."""
 
     code = "negotiation-failed"
+    usual_next_step = "Give the device software that speaks SSH 2, or reach it over telnet if your policy permits it."
 
 
 class DeviceBusy(Unreachable):

@@ -182,6 +182,8 @@ class DeviceError(FleetError):
 
     code = "device-error"
     http_status = 424
+    usual_next_step: ClassVar[str] = "Look at the device; then try again."
+    """Said where whoever raises knows nothing better."""
 
     def __init__(
         self,
@@ -194,7 +196,7 @@ class DeviceError(FleetError):
     ) -> None:
         super().__init__(
             message,
-            next_step=next_step,
+            next_step=next_step or self.usual_next_step,
             facts={k: v for k, v in (("serial_number", serial), ("step", step), ("last_words", last_words)) if v},
         )
         self.serial = serial
@@ -207,12 +209,14 @@ class Unreachable(DeviceError):
     """No session could be had: refused, reset, or silent before authentication. Retry with back-off."""
 
     code = "unreachable"
+    usual_next_step = "Check power, line, address and port of the device; then try again."
 
 
 class AuthenticationFailed(DeviceError):
     """The device refused the credential. Not retried: devices lock accounts out."""
 
     code = "authentication-failed"
+    usual_next_step = "Correct the credential; it is not tried again by itself."
 
 
 class IdentityMismatch(DeviceError):
@@ -231,6 +235,7 @@ class Truncated(DeviceError):
     """A reading without its end mark. Discard it and read again; it is never stored."""
 
     code = "truncated"
+    usual_next_step = "Try again: what was read was discarded."
 
 
 class ProtocolViolation(DeviceError):
@@ -251,15 +256,18 @@ class CommandRejected(DeviceError):
     """The device refused a line; `facts["line"]` is its number in what was sent, counted from 1."""
 
     code = "command-rejected"
+    usual_next_step = "Read what the device said to that line; correct it, or plan anew."
 
 
 class RolledBack(DeviceError):
     """The device is back on its former configuration; the message says why."""
 
     code = "rolled-back"
+    usual_next_step = "It runs its former configuration; read the reason before you try again."
 
 
 class OutcomeUnknown(DeviceError):
     """Contact was lost after something was sent. Read the device back before anything else is sent."""
 
     code = "outcome-unknown"
+    usual_next_step = "Read the device back before anything else is sent."
