@@ -60,6 +60,7 @@ KindName = Literal[
     "pull-config",
     "check-transaction",
     "configure",
+    "update-module",
 ]
 
 
@@ -105,7 +106,8 @@ class ParametersBody(Body):
 class NewOperation(Body):
     """Ask an adapter for something, now or from an instant at most 31 days ahead.
 
-    `configure`, and a command that would change the configuration, are refused: a change goes through a plan.
+    `configure`, and a command that would change the configuration, are refused: a change goes through a plan. So is
+    `update-module`: versions are wanted of a place.
     """
 
     adapter: Serial = Field(description="Serial number, in any spelling.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from controller.api.state import acting, daemon_of, number
 from controller.store import configs, entries, modules, occupancy, startups
 from controller.store.database import Tx
 from controller.store.scope import Scope
-from inventory.errors import NotFound
+from inventory.errors import Conflict, NotFound
 from inventory.modules import INFO_AT_MOST, MAX_ID, MOST, Reported, Wanted, WantedModule, differences
 from inventory.startups import Trial
 
@@ -124,10 +125,22 @@ async def change_modules(
     entry_id = number(key, "E")
     wanted = [WantedModule(one.id, one.version, one.info) for one in body.modules]
     async with daemon_of(request).db.write() as tx:
+        await _require_modules(tx, caller.scope, entry_id, wanted)
         await modules.want(tx, caller.scope, acting(request, caller), entry_id, wanted, if_version=seen)
         view = await _modules(tx, caller.scope, entry_id)
     tag(response, view.version)
     return view
+
+
+async def _require_modules(tx: Tx, scope: Scope, entry_id: int, wanted: Sequence[WantedModule]) -> None:
+    """Raises Conflict where the adapter of the place would never hear of them, NotFound out of scope."""
+    await entries.get(tx, scope, entry_id)
+    sitting = (await occupancy.occupants(tx, "entry", [entry_id])).get(entry_id)
+    if wanted and sitting is not None and sitting.path != "arms":
+        raise Conflict(
+            f"{sitting.serial} is reached over SSH, and nothing is fetched over SSH",
+            next_step="Give it its firmware at the device itself; only adapters that phone home fetch module versions.",
+        )
 
 
 async def _modules(tx: Tx, scope: Scope, entry_id: int) -> ModulesView:

@@ -252,6 +252,12 @@ async def _require_room(tx: Tx, adapter: Adapter, now_ms: int, *, later: bool) -
 
 
 def _kind(text: str) -> OperationKind:
+    if text == "update-module":
+        raise BadInput(
+            "module versions are wanted of a place, whoever sits there, and no operation on an adapter",
+            field="kind",
+            next_step="Say which by PUT /entries/KEY/modules (`entry modules`); a pull-config makes it hear of them.",
+        )
     if text == "configure":
         raise BadInput(
             "a configuration is not changed by an operation: it would be sent unproven and unguarded",

@@ -52,6 +52,15 @@ def test_both_texts_and_their_difference_are_shown_masked_when_a_config_was_give
     assert "hostname: bad" in shown
 
 
+def test_no_module_version_is_wanted_where_nobody_would_hear_of_it(fleet: Fleet) -> None:
+    serial = fleet.register(fleet.ssh(place={"management": fleet.management(entries=1)}))["serial_number"]
+    path = f"/entries/{ok(fleet.api.get(f'/adapters/{serial}'))['place']}/modules"
+    body = {"modules": [{"id": 0, "version": "5.66.0-0"}]}
+    problem = refused(fleet.api.put(path, json=body, headers={"If-Match": "*"}), 409, "conflict")
+    assert "over SSH" in problem["detail"]
+    ok(fleet.api.put(path, json={"modules": []}, headers={"If-Match": "*"}))
+
+
 def test_wanted_module_versions_are_set_with_what_was_seen_and_shown(house: House, fleet: Fleet) -> None:
     _, entry = placed(fleet)
     path = f"/entries/{entry}/modules"

@@ -133,6 +133,13 @@ def test_a_configure_is_referred_to_a_plan(phone: Phone) -> None:
     assert "POST /plans" in refused(answer, 422, "bad-input")["next_step"]
 
 
+def test_an_update_of_modules_is_referred_to_the_place(phone: Phone) -> None:
+    answer = phone.api.post("/operations", json={"adapter": phone.serial, "kind": "update-module"})
+    problem = refused(answer, 422, "bad-input")
+    assert "PUT /entries/KEY/modules" in problem["next_step"]
+    assert "pull-config" in problem["next_step"]
+
+
 def test_who_sits_nowhere_is_refused_over_either_path(phone: Phone, fleet: Fleet) -> None:
     ssh = fleet.register(fleet.ssh())["serial_number"]
     loose = fleet.register(fleet.arms())["serial_number"]
