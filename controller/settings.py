@@ -380,7 +380,7 @@ def load(file: Path | None, environment: Mapping[str, str]) -> Settings:
         raise BadInput(
             f"setting {key}: {first['msg']}",
             field=key,
-            next_step="Correct the value; docs/settings.md lists each setting with its range.",
+            next_step="Correct the value; docs/settings.md lists each setting.",
         ) from None
 
 

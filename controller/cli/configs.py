@@ -58,6 +58,8 @@ def register(app: typer.Typer) -> None:
             return
         for line in found["lines"]:
             out.print(line, markup=False, soft_wrap=True)
+        if not found["lines"]:
+            out.print("(nothing differs)", markup=False)
 
     @group.command("release")
     def release(key: Entry, url: Url = HERE, key_file: KeyFile = ADMIN_KEY, as_json: AsJson = False) -> None:
