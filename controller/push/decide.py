@@ -21,6 +21,8 @@ _REVERTS: Final = 3
 _CONFIRMS: Final = 3
 _READ_BACKS: Final = 2
 _REFUSALS: Final = 2
+LEFT: Final = "the adapter that the plan was made for has left the place"
+"""A promotion, a release or another assignment: nothing of the push is for whoever sits there now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def decide(journal: Sequence[JournalRow], facts: Facts) -> Action:
 def _untouched(journal: Sequence[JournalRow], facts: Facts) -> Action:
     last = journal[-1]
     if not facts.same_place:
-        return End(PushState.NOT_DONE, "the place has a new adapter")
+        return End(PushState.NOT_DONE, LEFT)
     if facts.cancelled_by:
         return End(PushState.NOT_DONE, f"cancelled by {facts.cancelled_by} before anything was sent")
     if facts.stopped:
@@ -154,7 +156,7 @@ def _reconciled(journal: Sequence[JournalRow], facts: Facts) -> Action:
     reverts = _intended(journal, PushState.REVERTING)
     match last.verdict:
         case Verdict.FOUND_BASE:
-            return End(PushState.REVERTED, _why(journal))
+            return End(PushState.REVERTED, _why(journal, facts))
         case Verdict.FOUND_INTENT_GUARDED if not _unwanted(journal, facts) and _confirms_left(journal):
             return Enter(next(state for state in facts.order if state in (PushState.VERIFIED, PushState.CONFIRMED)))
         case Verdict.FOUND_INTENT if not reverts:
@@ -168,7 +170,7 @@ def _reconciled(journal: Sequence[JournalRow], facts: Facts) -> Action:
                 return Revert()
             return End(PushState.QUARANTINED, f"the device did not go back after {reverts} attempts")
         case _:
-            return End(PushState.QUARANTINED, f"the device is neither as before nor as wanted; {_why(journal)}")
+            return End(PushState.QUARANTINED, f"the device is neither as before nor as wanted; {_why(journal, facts)}")
 
 
 def _unreached(journal: Sequence[JournalRow], facts: Facts) -> Action:
@@ -180,7 +182,7 @@ def _unreached(journal: Sequence[JournalRow], facts: Facts) -> Action:
     if facts.cancelled_by:
         return End(PushState.QUARANTINED, f"left to a person by {facts.cancelled_by}; {journal[-1].said}")
     if not facts.same_place and losses > len(_EARLY_WAITS_S):
-        return End(PushState.QUARANTINED, f"the place has a new adapter and the former one is gone; {journal[-1].said}")
+        return End(PushState.QUARANTINED, f"{LEFT} and is not reached; {journal[-1].said}")
     wait_s = _RECONCILE_WAITS_S[min(losses, len(_RECONCILE_WAITS_S)) - 1]
     return Reconcile(_spread(wait_s, facts.push_id, losses))
 
@@ -210,13 +212,22 @@ def _intended(journal: Sequence[JournalRow], state: PushState) -> int:
     return sum(row.state is state and row.phase is Phase.INTENTION for row in journal)
 
 
-def _why(journal: Sequence[JournalRow]) -> str:
+def _why(journal: Sequence[JournalRow], facts: Facts) -> str:
     """The first thing that went wrong once the device was touched, for the person who reads the end."""
     first = next(index for index, row in enumerate(journal) if row.state in TOUCHED)
     for row in journal[first:]:
         if row.verdict in (Verdict.FAILED, Verdict.LOST, Verdict.REFUSED) and row.said:
             return f"{row.state}: {row.said}"
-    return "contact was lost while the change was under way"
+    return _not_wanted(facts) or "contact was lost while the change was under way"
+
+
+def _not_wanted(facts: Facts) -> str:
+    """Why a change that nothing went wrong with is taken back; empty where it is still wanted."""
+    if not facts.same_place:
+        return LEFT
+    if facts.cancelled_by:
+        return f"cancelled by {facts.cancelled_by}"
+    return f"stopped by the contract: {facts.stopped}" if facts.stopped else ""
 
 
 def _next(order: tuple[PushState, ...], state: PushState) -> PushState:

@@ -39,5 +39,6 @@ def failed(error: FleetError) -> Outcome:
             verdict = Verdict.LOST
         case _:
             verdict = Verdict.FAILED
-    detail = error.facts.get("difference")
-    return Outcome(verdict, error.message, detail if isinstance(detail, str) else "")
+    difference, sent = error.facts.get("difference"), error.facts.get("sent")
+    refused = f"the line that was refused:\n{sent}" if isinstance(sent, str) and sent else ""
+    return Outcome(verdict, error.message, difference if isinstance(difference, str) else refused)

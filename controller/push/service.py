@@ -16,7 +16,7 @@ from controller.engine.port import Engine, Run
 from controller.keyring import Keyring
 from controller.push.advance import Advance
 from controller.push.afar import Afar
-from controller.push.decide import touched
+from controller.push.decide import LEFT, touched
 from controller.push.planning import Planner
 from controller.push.reach import Reach
 from controller.push.surroundings import rarity, way_to
@@ -27,7 +27,7 @@ from controller.store.scope import By, Scope
 from drivers.push import Device
 from drivers.sessions.permission import NotPermittedError
 from inventory.calendar import tokyo_day
-from inventory.errors import BadInput, Conflict, NotFound, StalePlan
+from inventory.errors import BadInput, Conflict, NotFound, OutcomeUnknown, StalePlan, Unreachable
 from inventory.plans import (
     Approval,
     BlastRadius,
@@ -51,7 +51,9 @@ log: Final = logging.getLogger(__name__)
 DAY_MS: Final = 86_400_000
 LONGEST_AHEAD_MS: Final = 31 * DAY_MS
 AHEAD_RULE: Final = "schedule.one-month"
+_READ_AGAIN: Final = "Look at its contact, then ask for the plan again: nothing was changed."
 _ANEW: Final = "Have it recomputed: it is never forced."
+_ANSWERED: Final = "the adapter is given the whole text at once, and takes back itself what fails"
 _APPROVED: Final = "plan {} has its approvals"
 """More of them would only look like a part in it."""
 _TICK_S: Final = 1.0
@@ -194,8 +196,11 @@ class PushService:
         found = []
         async with self._database.read() as tx:
             started = await plans.started(tx, [one.id for one in wanted])
+            waiting = await pushes.not_begun(tx, started.values())
             for plan in wanted:
-                moved = await _moved(tx, plan)
+                # What a push has begun with, it has found as planned; what it changed itself is no news.
+                begun = plan.id in started and started[plan.id] not in waiting
+                moved = "" if begun else await _moved(tx, plan)
                 found.append((standing(plan, now_ms=now_ms, started=plan.id in started, moved=moved), moved))
         return found
 
@@ -273,8 +278,9 @@ class PushService:
             confirmed = any(row.state is PushState.CONFIRMED for row in rows)
             answered = plan.guard == "client rollback" and touched(rows)
             if (confirmed or answered) and push.state is not PushState.RECONCILE:
+                why = "the device was told to keep the change" if confirmed else _ANSWERED
                 raise Conflict(
-                    f"push {push_id} can no longer be stopped: {push.state}",
+                    f"push {push_id} can no longer be stopped: {push.state}; {why}",
                     next_step="Let it end; then make a plan back.",
                 )
             await pushes.ask_to_stop(tx, push, By(actor, self._clock.now_ms()))
@@ -484,19 +490,24 @@ async def _read(device: Device) -> ConfigText:
     try:
         await device.identify()
         return await device.read()
+    except OutcomeUnknown as lost:
+        # Over a tunnel a lost answer leaves open what was done; here nothing was asked for but a reading.
+        raise Unreachable(
+            f"{lost.message}; it was only read", serial=lost.serial, step=lost.step, next_step=_READ_AGAIN
+        ) from lost
     finally:
         await device.close()
 
 
 def _require_valid(plan: Plan, now_ms: int) -> None:
     if now_ms > plan.valid_until_ms:
-        raise StalePlan(f"plan {plan.id} is no longer valid", next_step="Make a new plan.")
+        raise StalePlan(f"plan {plan.id} is no longer valid", next_step=_ANEW)
 
 
 async def _moved(tx: Tx, plan: Plan) -> str:
     """What has changed since a plan was made, so that it must be made anew; empty if nothing is known to have."""
     if await pushes.seat(tx, plan.entry_id) != pushes.Seat(plan.generation, plan.adapter_id):
-        return "the place has a new adapter"
+        return LEFT
     truth = await configs.latest(tx, Scope.everything(), plan.entry_id, "truth")
     if truth is not None and truth.digest != plan.base_digest:
         return "the device has changed since the plan was made"

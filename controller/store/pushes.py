@@ -54,6 +54,13 @@ _PLACED: Final = direct(
     .outerjoin(placements, and_(placements.c.entry_id == entries.c.id, placements.c.to_ms.is_(None)))
     .where(pushes.c.id.in_(bindparam("of_pushes", expanding=True)))
 )
+_NOT_BEGUN: Final = direct(
+    select(pushes.c.id).where(
+        pushes.c.id.in_(bindparam("of_pushes", expanding=True)),
+        pushes.c.state == PushState.PLANNED.value,
+        pushes.c.finished_ms.is_(None),
+    )
+)
 _ROWS: Final = direct(select(push_journal).where(_OF_PUSHES).order_by(push_journal.c.push_id, push_journal.c.seq))
 _LAST_ROWS: Final = direct(
     select(push_journal.c.push_id, func.max(push_journal.c.seq)).where(_OF_PUSHES).group_by(push_journal.c.push_id)
@@ -137,6 +144,14 @@ async def create(tx: Tx, plan: Plan, by: By, *, due_ms: int) -> int:
     facts = {"plan": plan.id, "due_ms": due_ms}
     await _record(tx, "push.start", by, push_id, plan.entry_id, plan.adapter_id, facts)
     return push_id
+
+
+async def not_begun(tx: Tx, push_ids: Collection[int]) -> set[int]:
+    """Those of these pushes that wait for their time or their turn: nothing of them was begun."""
+    found: set[int] = set()
+    for some in in_parts(push_ids):
+        found |= set((await tx.execute(_NOT_BEGUN, {"of_pushes": list(some)})).scalars())
+    return found
 
 
 async def get(tx: Tx, scope: Scope, push_id: int) -> Push:

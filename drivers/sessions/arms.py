@@ -187,6 +187,8 @@ class ArmsDevice:
                 return await self._confirm(self._transaction(job))
             case PushState.VERIFIED:
                 return await self._verify(job)
+            case PushState.SAVED:
+                return Step("the text is the startup config of the place: its next pull gets it")
             case PushState.REVERTING:
                 return await self.revert(job)
             case _:

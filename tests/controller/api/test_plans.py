@@ -219,6 +219,8 @@ def test_a_line_that_is_refused_stands_in_the_transcript_with_what_was_said_to_i
     push = ok(fleet.api.post("/pushes", json={"plan": made["id"]}))["id"]
     ended = until(lambda: ok(fleet.api.get(f"/pushes/{push}"))["outcome"], what="the end of the push")
     assert ended == "not-done"
+    journal = ok(fleet.api.get(f"/pushes/{push}/journal"))
+    assert journal[-1]["detail"] == "the line that was refused:\nip http timeout-policy idle 60"
     pieces = ok(fleet.api.get(f"/pushes/{push}/transcripts"))
     said = next(one["words"] for one in pieces if one["state"] == "applying")
     assert "% Invalid input" in said[said.index("> ip http timeout-policy") :]

@@ -105,7 +105,7 @@ def test_an_unreachable_device_is_tried_three_times_then_nothing_was_sent() -> N
 
 def test_a_place_with_a_new_adapter_gets_nothing_of_the_push() -> None:
     end = decide(up_to(PushState.BASELINED), facts(same_place=False))
-    assert end == End(PushState.NOT_DONE, "the place has a new adapter")
+    assert end == End(PushState.NOT_DONE, "the adapter that the plan was made for has left the place")
     assert decide(up_to(PushState.APPLIED), facts(same_place=False)) == Revert()
 
 
@@ -114,6 +114,27 @@ def test_cancelling_takes_back_what_is_not_confirmed_and_nothing_else() -> None:
     assert decide(up_to(PushState.APPLIED), facts(by="ann")) == Revert()
     assert decide(up_to(PushState.CONFIRMED), facts(by="ann")) == Enter(PushState.SAVED)
     assert decide(up_to(PushState.APPLIED, arms=True), facts("client rollback", by="ann")) == Enter(PushState.REACHABLE)
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (facts(by="ann"), "cancelled by ann"),
+        (facts(same_place=False), "the adapter that the plan was made for has left the place"),
+        (replace(facts(), stopped="unpaid"), "stopped by the contract: unpaid"),
+        (facts(), "contact was lost while the change was under way"),
+    ],
+)
+def test_what_was_taken_back_on_purpose_is_not_said_to_have_lost_its_contact(now: Facts, said: str) -> None:
+    back = [(PushState.REVERTING, Verdict.OK), (PushState.RECONCILE, Verdict.FOUND_BASE)]
+    straight = [(state, Verdict.OK) for state in SSH_ORDER[1 : SSH_ORDER.index(PushState.APPLIED)]]
+    assert decide(journal(*straight, *back), now) == End(PushState.REVERTED, said)
+
+
+def test_what_went_wrong_first_is_the_reason_also_where_somebody_cancelled_afterwards() -> None:
+    straight = [(state, Verdict.OK) for state in SSH_ORDER[1 : SSH_ORDER.index(PushState.APPLYING)]]
+    rows = journal(*straight, (PushState.APPLYING, Verdict.FAILED), (PushState.RECONCILE, Verdict.FOUND_BASE))
+    assert decide(rows, facts(by="ann")) == End(PushState.REVERTED, "applying: applying said")
 
 
 @given(data=st.data(), guard=st.sampled_from(GUARDS))

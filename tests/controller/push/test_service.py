@@ -22,9 +22,9 @@ from drivers.cutoff import Way
 from drivers.push import Device, PushJob, Step
 from drivers.sessions.contract import Endpoint
 from inventory.calendar import tokyo_day
-from inventory.errors import BadInput, Conflict, NotFound, StalePlan
+from inventory.errors import BadInput, Conflict, NotFound, StalePlan, Unreachable
 from inventory.links import Capacity, CapacityKind, LinkRole
-from inventory.plans import BlastRadius, Outcome, PushState, Rarity
+from inventory.plans import BlastRadius, Outcome, PlanStanding, PushState, Rarity
 from inventory.secrets import Secret
 from tests.controller.push.house import ALL, House
 from tests.controller.push.leap import LeapClock, WallClock
@@ -276,9 +276,10 @@ async def test_a_promotion_ends_queued_pushes_of_the_former_adapter(house: House
     await house.service.approve(ALL, plan.id, "bob")
     await promote(house.database)
     push = await house.carry_out(push_id)
-    assert (push.state, push.said) == (PushState.NOT_DONE, "the place has a new adapter")
+    assert push.state is PushState.NOT_DONE
+    assert push.said == "the adapter that the plan was made for has left the place"
     assert push.outcome is Outcome.NOT_DONE
-    with pytest.raises(StalePlan, match="new adapter"):
+    with pytest.raises(StalePlan, match="has left the place"):
         await house.service.start(ALL, plan.id, "ann")
     assert house.program.log == []
 
@@ -288,7 +289,10 @@ async def test_a_promotion_in_the_middle_takes_the_change_back_and_startup_stays
     await house.until(push_id, PushState.APPLIED)
     await promote(house.database)
     push = await house.carry_out(push_id)
-    assert push.state is PushState.REVERTED
+    assert (push.state, push.said) == (
+        PushState.REVERTED,
+        "the adapter that the plan was made for has left the place",
+    )
     assert house.program.running == BASE
     assert await house.config("startup") is None
 
@@ -308,7 +312,7 @@ async def test_cancelled_in_time_the_device_is_as_before(house: House) -> None:
     await house.until(push_id, PushState.APPLIED)
     assert (await house.service.cancel(ALL, push_id, "bob")).cancelled_by == "bob"
     push = await house.carry_out(push_id)
-    assert push.state is PushState.REVERTED
+    assert (push.state, push.said) == (PushState.REVERTED, "cancelled by bob")
     assert house.program.log == ["change", "reverted"]
     with pytest.raises(Conflict, match="is over"):
         await house.service.cancel(ALL, push_id, "bob")
@@ -317,8 +321,24 @@ async def test_cancelled_in_time_the_device_is_as_before(house: House) -> None:
 async def test_cancelled_too_late_it_is_refused(house: House) -> None:
     push_id = await house.start()
     await house.until(push_id, PushState.CONFIRMED)
-    with pytest.raises(Conflict, match="can no longer be stopped"):
+    with pytest.raises(Conflict, match="can no longer be stopped: confirmed; the device was told to keep the change"):
         await house.service.cancel(ALL, push_id, "bob")
+
+
+async def test_a_plan_that_was_carried_out_is_not_said_to_have_lost_its_device_to_somebody(house: House) -> None:
+    push_id = await house.start()
+    async with house.database.read() as tx:
+        plan = await plans.get(tx, ALL, 1)
+    assert (await house.carry_out(push_id)).state is PushState.DONE
+    ((standing, moved),) = await house.service.standings(ALL, [plan])
+    assert (standing, moved) == (PlanStanding.STARTED, "")
+
+
+async def test_a_device_that_falls_silent_while_it_is_read_for_a_plan_leaves_nothing_in_doubt(house: House) -> None:
+    house.program.faults[2] = "lose before"
+    with pytest.raises(Unreachable, match="it was only read") as lost:
+        await house.plan()
+    assert "nothing was changed" in lost.value.next_step
 
 
 async def test_a_plan_back_leads_to_the_config_before(house: House) -> None:
