@@ -50,6 +50,7 @@ _UNGUARDED: Final = {
     ),
 }
 _STOPS: Final = "Wait: before the device is told to keep the change it is taken back, else a reading decides."
+_STOPS_EARLY: Final = "Wait: it ends before anything is sent."
 
 
 _PLAN: Final = {
@@ -99,7 +100,8 @@ def explain_push(
         said = _BEGUN.get(state, said)
     then = then.format(plan=plan)
     if stopped_by:
-        said, then = f"{said}; {stopped_by} has asked it to stop", _STOPS
+        early = state in (PushState.PLANNED, PushState.PREFLIGHT, PushState.BASELINED)
+        said, then = f"{said}; {stopped_by} has asked it to stop", _STOPS_EARLY if early else _STOPS
     if state is PushState.PLANNED and moved:
         said, then = f"waits and would send nothing: {moved}", f"Cancel it, and have {plan} recomputed."
     summary = f"{key} {said}" + (f": {reason}" if reason else "")

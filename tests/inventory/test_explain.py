@@ -219,6 +219,8 @@ def test_a_push_that_was_asked_to_stop_says_by_whom() -> None:
     told = explain_push("push 7", PushState.APPLYING, since_ms=NOW_MS, begun=True, stopped_by="ann")
     assert told.summary == "push 7 is sending the change; ann has asked it to stop"
     assert "taken back" in told.next_action
+    early = explain_push("push 7", PushState.PLANNED, since_ms=NOW_MS, begun=True, stopped_by="ann")
+    assert early.next_action == "Wait: it ends before anything is sent."
 
 
 def test_every_standing_of_a_plan_is_explained_and_reads_differently() -> None:
