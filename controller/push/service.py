@@ -426,7 +426,7 @@ class PushService:
         async def store(tx: Tx) -> Plan | None:
             reading = NewVersion(entry_id, "truth", base, computed.base_digest, actor, "read for a plan", now_ms)
             await configs.put_all(tx, self._keyring, [reading])
-            if is_nothing:
+            if is_nothing and await _kept(tx, device, entry_id, computed.intent_digest):
                 return None
             spare = await blast.has_ready_standby(tx, entry_id, now_ms)
             contracted_bps = await blast.contracted_bps(tx, entry_id, tokyo_day(now_ms))
@@ -502,6 +502,17 @@ async def _read(device: Device) -> ConfigText:
 def _require_valid(plan: Plan, now_ms: int) -> None:
     if now_ms > plan.valid_until_ms:
         raise StalePlan(f"plan {plan.id} is no longer valid", next_step=_ANEW)
+
+
+async def _kept(tx: Tx, device: Device, entry_id: int, digest: str) -> bool:
+    """Whether what a device runs is also what it was last proven to keep. It is not where a save has failed, or where
+    somebody typed it in: a plan without a difference then has it verified and saved."""
+    kind: configs.Kind = "startup" if device.guard == "client rollback" else "running"
+    recorded = await configs.latest(tx, Scope.everything(), entry_id, kind)
+    if recorded is not None:
+        return recorded.digest == digest
+    last = await pushes.find(tx, Scope.everything(), entry_id=entry_id, limit=1)
+    return not last or last[0].state is not PushState.QUARANTINED
 
 
 async def _moved(tx: Tx, plan: Plan) -> str:

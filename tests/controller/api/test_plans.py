@@ -165,6 +165,35 @@ def test_a_scheduled_push_whose_router_was_changed_meanwhile_sends_nothing_and_l
     assert "- description changed once more" in anew.stdout, "the new plan shows that the change of another is undone"
 
 
+def test_a_router_that_could_not_save_gets_a_plan_without_a_difference_and_then_saves(
+    house: House, fleet: Fleet, place: tuple[str, IosDevice]
+) -> None:
+    entry, device = place
+    wanted = device.running_text().replace(" description uplink\n", " description uplink of Uji\n")
+
+    def pushed() -> str:
+        made = ok(fleet.api.post("/plans", json={"entry": entry}))
+        ok(fleet.api.post(f"/plans/{made['id']}/approve"))
+        push = ok(fleet.api.post("/pushes", json={"plan": made["id"]}))["id"]
+        return str(until(lambda: ok(fleet.api.get(f"/pushes/{push}"))["outcome"], what="the end of the push"))
+
+    write(fleet, entry, wanted)
+    device.throw(save="failed")
+    assert pushed() == "unknown"
+    assert "description uplink of Uji" in device.running_text()
+    assert "description uplink of Uji" not in device.saved_text()
+    device.throw(save="ok")
+    assert pushed() == "done", "what runs is what is wanted, and it was not saved"
+    assert "description uplink of Uji" in device.saved_text()
+    problem = refused(fleet.api.post("/plans", json={"entry": entry}), 409, "conflict")
+    assert "runs what is wanted already" in problem["detail"]
+
+    renamed(device, "typed in at the router")
+    write(fleet, entry, device.running_text())
+    assert pushed() == "done", "and what somebody typed in, and did not save, is saved where it is wanted"
+    assert "typed in at the router" in device.saved_text()
+
+
 def test_a_plan_is_recomputed_to_the_same_config(fleet: Fleet, place: tuple[str, IosDevice]) -> None:
     entry, device = place
     before = device.running_text()
