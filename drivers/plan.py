@@ -91,13 +91,10 @@ def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNK
     else:
         proof = prove_trees(dialect, (before.tree, before.form), (after.tree, after.form))
         forth, back, unproven = proof.remediation, proof.rollback, proof.reason
-    base_digest, intent_digest = _digest(driver, before), _digest(driver, after)
-    if dialect.whole_text and base_digest == intent_digest:
-        forth, back = (), ()  # the device holds all of it already
     differing = lines_between(dialect, before.form, after.form)
     return Computed(
-        base_digest=base_digest,
-        intent_digest=intent_digest,
+        base_digest=_digest(driver, before),
+        intent_digest=_digest(driver, after),
         remediation=forth,
         rollback=back,
         proven=not unproven,
@@ -108,6 +105,7 @@ def compute(driver: Driver, base: ConfigText, intent: ConfigText, way: Way = UNK
         remediation_shown=_shown(dialect, forth),
         rollback_shown=_shown(dialect, back),
         diff_shapes=shapes.numbers(differing),
+        whole_text=dialect.whole_text,
     )
 
 

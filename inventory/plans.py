@@ -197,6 +197,14 @@ class Computed:
     rollback_shown: tuple[str, ...]
     diff_shapes: tuple[int | None, ...] = ()
     """For each line of the difference the number of its shape; None where nothing comes or goes."""
+    whole_text: bool = False
+    """Whether the lines are the whole text, so that there are some also where nothing differs."""
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the device runs what is wanted. A secret that only the device can compare (FortiOS `ENC`) shows in
+        the lines to send and not in the digest."""
+        return self.base_digest == self.intent_digest and (self.whole_text or not self.remediation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -418,15 +418,12 @@ class PushService:
         way = way_to(device, endpoint, self._policy.source)
         computed = await self._planner.compute(device.family, base, intent, way)
         now_ms = self._clock.now_ms()
-        # A secret that only the device can compare (FortiOS `ENC`) shows in the lines to send and not in the digest.
-        lines_matter = device.guard != "client rollback" and bool(computed.remediation)
-        is_nothing = computed.base_digest == computed.intent_digest and not lines_matter
         two = self._policy.four_eyes_unproven and doubts(computed.proven, computed.management_path, computed.lasting)
 
         async def store(tx: Tx) -> Plan | None:
             reading = NewVersion(entry_id, "truth", base, computed.base_digest, actor, "read for a plan", now_ms)
             await configs.put_all(tx, self._keyring, [reading])
-            if is_nothing and await _kept(tx, device, entry_id, computed.intent_digest):
+            if computed.is_nothing and await _kept(tx, device, entry_id, computed.intent_digest):
                 return None
             spare = await blast.has_ready_standby(tx, entry_id, now_ms)
             contracted_bps = await blast.contracted_bps(tx, entry_id, tokyo_day(now_ms))

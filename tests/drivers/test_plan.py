@@ -72,12 +72,14 @@ def test_nothing_to_do_is_an_empty_plan() -> None:
     assert computed.proven
 
 
-def test_a_whole_text_that_the_device_holds_already_is_not_sent_again() -> None:
+def test_a_whole_text_that_the_device_holds_already_is_nothing_to_do() -> None:
     held = ios('hostname "kobe"\nsshd enable\n')
     respelled = ios("! as in the list of Monday\nhostname kobe\nsshd enable\n")
     computed = compute(driver("seil-ssh"), held, respelled)
-    assert (computed.remediation, computed.rollback, computed.diff_shown) == ((), (), "")
-    assert compute(driver("seil-ssh"), held, ios("hostname nara\nsshd enable\n")).remediation
+    assert (computed.is_nothing, computed.diff_shown) == (True, "")
+    assert computed.remediation == ("hostname kobe", "sshd enable"), "what is sent, if it is sent, is shown"
+    assert not compute(driver("seil-ssh"), held, ios("hostname nara\nsshd enable\n")).is_nothing
+    assert compute(IOS, ios(BASE), ios(BASE)).is_nothing
 
 
 @pytest.mark.parametrize(
