@@ -496,7 +496,7 @@ ARRANGED: Mapping[str, Callable[[Seeded], Arranged]] = {
     "read_startup": released,
     "read_modules": lambda s: Arranged({"key": s.entry}),
     "change_modules": lambda s: Arranged(
-        {"key": s.entry}, {"modules": [{"id": 0, "version": "5.66.0-0"}]}, headers=ANY
+        {"key": alone(s)[0]}, {"modules": [{"id": 0, "version": "5.66.0-0"}]}, headers=ANY
     ),
     "list_configs": lambda s: Arranged({"key": s.entry}, query={"kind": "working"}),
     "read_config": lambda s: Arranged({"version_id": write(s.fleet, s.entry, s.draft)}),
