@@ -60,7 +60,7 @@ _TICK_S: Final = 1.0
 """How often the outbox is looked through for what nobody tells it: a time that has come, work of another node."""
 _ROUNDS_APART_S: Final = 0.05
 """Rounds begin so far apart, so that pushes that end at the same time are followed by others in one transaction."""
-_BEGUN_A_ROUND: Final = 20
+_BEGUN_A_ROUND: Final = 40
 """New pushes of a round. Hundreds that log in at the same instant go on in step: either all devices wait for us, or we
 for all of them."""
 _RESUMED_AT_ONCE: Final = 1000
