@@ -1,8 +1,8 @@
 """The engine port carried out by DBOS Transact (MIT part), see ADR on durable execution.
 
 One workflow, `push-<id>-<attempt>`, calls `advance` until the push is finished; attempts that start together share one,
-`pushes-<…>`, because each costs as much as a third of what a push stores. Its file holds only that; it runs on the loop
-from which it was opened, beside the tunnels. No admin server, no telemetry, no connection but to the database.
+`pushes-<…>`. Its file holds only that; it runs on the loop from which it was opened, beside the tunnels. No admin
+server, no telemetry, no connection but to the database.
 """
 
 from __future__ import annotations

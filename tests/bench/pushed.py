@@ -17,48 +17,18 @@ from drivers.simulator.faults import Faults
 from drivers.simulator.forti_cli import FortiDevice
 from drivers.simulator.ios_cli import IosDevice
 from tests.bench.load import allow_files
+from tests.configs import FORTIOS, IOS
 
 USER, PASSWORD = "op", "correct horse 7"
 ANSWER_S: Final = 0.05
 """How long a device thinks before each answer."""
 
-_IOS: Final = """version 15.2
-hostname {name}
-archive
- path flash:before
- maximum 10
-interface GigabitEthernet0/0
- description uplink
- ip address 192.0.2.1 255.255.255.0
-interface GigabitEthernet0/1
- ip address 198.51.100.1 255.255.255.0
-line vty 0 4
- login local
-end
-"""
 IOS_LINES: Final = (
     "interface GigabitEthernet0/1",
     "description to the warehouse",
     *(f"ntp server 198.51.100.{number}" for number in range(11, 19)),
 )
 """The ten lines, as a person types them."""
-_FORTIOS: Final = """config system global
-    set hostname "{name}"
-end
-config system interface
-    edit "mgmt"
-        set vdom "root"
-        set ip 192.0.2.2 255.255.255.0
-        set allowaccess ping ssh
-        set type physical
-    next
-end
-config firewall address
-    edit "office"
-        set subnet 198.51.100.0 255.255.255.0
-    next
-end
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +48,7 @@ def _ios(number: int) -> IosDevice:
         hostname=name,
         serial=f"FTX{number:04}ALY0",
         model="ISR4331",
-        config_text=_IOS.format(name=name),
+        config_text=IOS.replace("osaka-edge-01", name),
         username=USER,
         password=PASSWORD,
         management="GigabitEthernet0/0",
@@ -92,7 +62,7 @@ def _fortios(number: int) -> FortiDevice:
         hostname=name,
         serial=f"FGT60F{number:010}",
         model="FortiGate-60F",
-        config_text=_FORTIOS.format(name=name),
+        config_text=FORTIOS.replace("kobe-fw-01", name),
         username=USER,
         password=PASSWORD,
         management="mgmt",
