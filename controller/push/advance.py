@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -26,15 +26,15 @@ from controller.push.reconcile import Compared, guard_left_s, observe
 from controller.store import entitlement, plans, pushes
 from controller.store.configs import NewVersion
 from controller.store.database import Database, Tx
-from controller.store.scope import Scope
+from controller.store.plans import Course
 from controller.store.transcripts import new_words
 from controller.together import Together
-from drivers.push import Device, Guard, PushJob
+from drivers.push import Device, PushJob
 from drivers.sessions.permission import PERMIT, Permit, permitted
 from drivers.sessions.transcript import Words
 from inventory.entitlement import Stop
 from inventory.errors import CommandRejected, FleetError, NotFound
-from inventory.plans import JournalRow, Phase, Plan, Push, PushState, Verdict
+from inventory.plans import JournalRow, Phase, Push, PushState, Verdict
 
 log: Final = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ _TELLING: Final = frozenset({PushState.APPLYING, PushState.DONE, PushState.RECON
 little, and before a process that dies could take much of it along."""
 _LOOK_S: Final = 5.0
 """How often a push that waits looks whether its adapter has come to another node."""
-_READS_APART_S: Final = 0.03
+_READS_APART_S: Final = 0.015
 """Many pushes that go on at the same time are read together; one alone never waits."""
 
 
@@ -52,11 +52,10 @@ _READS_APART_S: Final = 0.03
 class _Contact:
     """The device of a push as this process holds it. `held`: in unbroken contact since the last journal row.
 
-    Plan and job never change, so they are read once.
+    `course` never changes but for what the device names in the journal, so it is read once.
     """
 
-    plan: Plan
-    job: PushJob
+    course: Course
     rows: list[JournalRow]
     """The journal as it was when a transition began, and what this process has written since."""
     device: Device | None = None
@@ -64,17 +63,38 @@ class _Contact:
     words: Words = field(default_factory=Words)
     """What was typed and said since the last piece of the transcript that was stored."""
 
+    @property
+    def job(self) -> PushJob:
+        """What the driver needs."""
+        return self.course.job
+
     def learn(self, rows: list[JournalRow]) -> None:
         """The journal is this now; a transaction that the device has named in it is part of the job."""
         self.rows = rows
         named = [row.transaction_id for row in rows if row.transaction_id is not None]
         if named and named[-1] != self.job.transaction_id:
-            self.job = replace(self.job, transaction_id=named[-1])
+            self.course = replace(self.course, job=replace(self.job, transaction_id=named[-1]))
 
     async def drop(self) -> None:
         device, self.device, self.held = self.device, None, False
         if device is not None:
             await device.close()
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Who advances a push now, and whether somebody has nudged it since the transition began."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    asked: int = 0
+    """How many want to advance it."""
+    nudged: bool = False
+    waits: asyncio.Event | None = None
+
+    def nudge(self) -> None:
+        self.nudged = True
+        if self.waits is not None:
+            self.waits.set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +108,17 @@ class _Push:
     contact: _Contact
 
     @property
-    def plan(self) -> Plan:
-        return self.contact.plan
+    def course(self) -> Course:
+        return self.contact.course
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What a transition begins with. `begun`: plan and job, where this process has nothing of the push yet."""
+    """What a transition begins with. `course` only where this process has nothing of the push yet."""
 
     standing: pushes.Standing
     stop: Stop | None
-    begun: tuple[Plan, PushJob] | None
+    course: Course | None
 
 
 class Advance:
@@ -126,8 +146,7 @@ class Advance:
         self._journal = Journal(database, keyring)
         self._standings = Together(self._read_standings, apart_s=_READS_APART_S)
         self._contacts: dict[int, _Contact] = {}
-        self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._nudges: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
+        self._turns: defaultdict[int, _Turn] = defaultdict(_Turn)
         self._acting = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -150,7 +169,7 @@ class Advance:
     async def _advance(self, push_id: int, *, on: bool) -> bool:
         if self._permit is not None:
             PERMIT.set(self._permit)
-        async with self._turns[push_id]:
+        async with self._turn(push_id):
             try:
                 done = await self._transition(push_id, on=on)
             except BaseException:
@@ -161,9 +180,22 @@ class Advance:
                 await self._forget(push_id)
         return done
 
+    @contextlib.asynccontextmanager
+    async def _turn(self, push_id: int) -> AsyncIterator[None]:
+        turn = self._turns[push_id]
+        turn.asked += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.asked -= 1
+            if not turn.asked:
+                del self._turns[push_id]
+
     def nudge(self, push_id: int) -> None:
         """Cut a wait of a push short, because something about it has changed."""
-        self._nudges[push_id].set()
+        if push_id in self._turns:
+            self._turns[push_id].nudge()
 
     async def stop(self, *, deadline_s: float) -> bool:
         """Begin no new transition, and wait until those under way have journalled their outcome.
@@ -179,7 +211,7 @@ class Advance:
 
     async def _transition(self, push_id: int, *, on: bool) -> bool:
         await self._unless_stopping()
-        self._nudges[push_id].clear()
+        self._turns[push_id].nudged = False
         current = await self._load(push_id)
         if finished(current.rows):
             return True
@@ -249,8 +281,8 @@ class Advance:
             raise NotFound(f"no push {push_id}", next_step="List the pushes of the entry.")
         push, rows = found.standing.push, found.standing.rows
         if contact is None:
-            assert found.begun is not None
-            contact = self._contacts[push_id] = _Contact(*found.begun, rows)
+            assert found.course is not None
+            contact = self._contacts[push_id] = _Contact(found.course, rows)
         contact.learn(rows)
         same_place = found.standing.seat == pushes.Seat(push.generation, push.adapter_id)
         return _Push(push, rows, same_place, None if found.stop is None else str(found.stop), contact)
@@ -262,25 +294,19 @@ class Advance:
         async def read(tx: Tx) -> dict[int, _Read]:
             found = await pushes.standing(tx, push_ids, known)
             stops = await entitlement.stops(tx, {one.push.adapter_id for one in found.values()})
+            plan_of = {push_id: one.push.plan_id for push_id, one in found.items() if push_id in begun}
+            courses = await plans.courses(tx, self._keyring, plan_of)
             return {
-                push_id: _Read(
-                    one,
-                    stops.get(one.push.adapter_id),
-                    await self._read_plan(tx, one.push) if push_id in begun else None,
-                )
+                push_id: _Read(one, stops.get(one.push.adapter_id), courses.get(push_id))
                 for push_id, one in found.items()
             }
 
         return await self._database.look(read)
 
-    async def _read_plan(self, tx: Tx, push: Push) -> tuple[Plan, PushJob]:
-        plan = await plans.get(tx, Scope.everything(), push.plan_id)
-        return plan, await plans.job(tx, self._keyring, push.plan_id, push.id)
-
     def _facts(self, current: _Push) -> Facts:
         return Facts(
             push_id=current.push.id,
-            guard=_guard(current.plan),
+            guard=current.course.guard,
             held=current.contact.held,
             same_place=current.same_place,
             cancelled_by=current.push.cancelled_by,
@@ -289,11 +315,11 @@ class Advance:
 
     def _guard_wait_s(self, current: _Push, action: Reconcile) -> float:
         """How long to stay silent first, where the family may not be read while its guard runs."""
-        if current.plan.read_during_guard and not action.after_guard:
+        if current.course.read_during_guard and not action.after_guard:
             return 0.0
         return guard_left_s(
             current.rows,
-            _guard(current.plan),
+            current.course.guard,
             current.contact.job,
             now_ms=self._clock.now_ms(),
             pace=self._clock.pace,
@@ -330,7 +356,7 @@ class Advance:
             await self._connect(current)
         assert contact.device is not None
         step = await contact.device.enter(state, contact.job)
-        reading = (contact.job.base, current.plan.base_digest) if state is PushState.BASELINED else None
+        reading = (contact.job.base, current.course.base_digest) if state is PushState.BASELINED else None
         return Outcome(Verdict.OK, step.said, transaction_id=step.transaction_id, reading=reading)
 
     async def _connect(self, current: _Push) -> Device:
@@ -344,8 +370,8 @@ class Advance:
         contact = current.contact
         await contact.drop()
         contact.device = await self._reach.device_for(current.push.adapter_id, contact.words)
-        plan = current.plan
-        compared = Compared(plan.family, plan.base_digest, plan.intent_digest)
+        course = current.course
+        compared = Compared(course.family, course.base_digest, course.intent_digest)
         found = await observe(
             contact.device, contact.job, compared, current.rows, planner=self._planner, clock=self._clock
         )
@@ -361,11 +387,11 @@ class Advance:
         except CommandRejected as error:
             # It was not read, which is not the same as showing something else.
             return Outcome(Verdict.LOST, error.message)
-        plan = current.plan
-        digest = await self._planner.digest(plan.family, reading)
-        if digest == plan.intent_digest:
+        course = current.course
+        digest = await self._planner.digest(course.family, reading)
+        if digest == course.intent_digest:
             return Outcome(Verdict.OK, "verified, saved and read back", reading=(reading, digest))
-        difference = await self._planner.difference(plan.family, contact.job.intent, reading)
+        difference = await self._planner.difference(course.family, contact.job.intent, reading)
         return Outcome(
             Verdict.FAILED,
             "it was saved, and the device shows something else now",
@@ -408,7 +434,7 @@ class Advance:
         release = None
         if row.state is PushState.SAVED and row.verdict is Verdict.OK:
             seat = pushes.Seat(push.generation, push.adapter_id)
-            intent, digest = current.contact.job.intent, current.plan.intent_digest
+            intent, digest = current.contact.job.intent, current.course.intent_digest
             release = Release(push.entry_id, seat, intent, digest, push.started_by, f"push {push.id}")
         follow = self._follow(current) if on and current.contact.held and not self._stopping else None
         telling = row.state in _TELLING or row.verdict is not Verdict.OK
@@ -418,7 +444,7 @@ class Advance:
         return written
 
     def _follow(self, current: _Push) -> Follow:
-        rows, guard = current.contact.rows, _guard(current.plan)
+        rows, guard = current.contact.rows, current.course.guard
 
         def follow(row: JournalRow, moment: Moment) -> JournalRow | None:
             facts = Facts(
@@ -457,12 +483,17 @@ class Advance:
         """Wait, or return True early when somebody nudges the push."""
         if seconds <= 0:
             return False
-        nudged = asyncio.ensure_future(self._nudges[push_id].wait())
+        turn = self._turns[push_id]
+        if turn.nudged:
+            return True
+        turn.waits = asyncio.Event()
+        nudged = asyncio.ensure_future(turn.waits.wait())
         waited = asyncio.ensure_future(self._clock.wait(seconds))
         try:
             await asyncio.wait((nudged, waited), return_when=asyncio.FIRST_COMPLETED)
             return nudged.done()
         finally:
+            turn.waits = None
             for task in (nudged, waited):
                 task.cancel()
             await asyncio.gather(nudged, waited, return_exceptions=True)
@@ -485,7 +516,6 @@ class Advance:
 
     async def _forget(self, push_id: int) -> None:
         contact = self._contacts.pop(push_id, None)
-        self._nudges.pop(push_id, None)
         if contact is not None:
             await contact.drop()
 
@@ -493,16 +523,6 @@ class Advance:
 def _known(current: _Push, *written: JournalRow) -> None:
     """Rows that are durable need not be read again."""
     current.contact.learn([*current.contact.rows, *written])
-
-
-def _guard(plan: Plan) -> Guard:
-    for guard in _GUARDS:
-        if guard == plan.guard:
-            return guard
-    raise ValueError(f"plan {plan.id} has an unknown guard {plan.guard}")
-
-
-_GUARDS: Final[tuple[Guard, ...]] = ("revert timer", "cfg-save revert", "client rollback", "none")
 
 
 def _state_of(action: Enter | Reconcile | Revert) -> PushState:

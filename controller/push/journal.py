@@ -18,7 +18,7 @@ from controller.store.startups import Proof
 from controller.store.transcripts import NewWords
 from inventory.plans import ConfigText, JournalRow, Push, Verdict
 
-APART_S: Final = 0.03
+APART_S: Final = 0.015
 """Commits begin so far apart while more than one row waits; one alone never waits."""
 _RELEASED: Final[tuple[Kind, ...]] = ("running", "startup")
 

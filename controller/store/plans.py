@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from controller.store.scope import By, Scope
 from controller.store.tables.base import to_json
 from controller.store.tables.inventory import adapters
 from controller.store.tables.push import plan_approvals, plans, pushes
-from drivers.push import PushJob
+from drivers.push import Guard, PushJob
 from inventory.errors import Conflict, NotFound
 from inventory.plans import Approval, BlastRadius, Computed, ConfigText, Finding, Plan, Rarity
 
@@ -47,10 +47,23 @@ _FACTS: Final[tuple[ColumnElement[Any], ...]] = (
 _ONE: Final = direct(
     select(*_FACTS).join(adapters, adapters.c.id == plans.c.adapter_id).where(plans.c.id == bindparam("of_plan"))
 )
-_JOB: Final = direct(
-    select(plans, adapters.c.serial_shown)
+_COURSES: Final = direct(
+    select(
+        plans.c.id,
+        plans.c.entry_id,
+        plans.c.adapter_id,
+        adapters.c.serial_shown,
+        plans.c.family,
+        plans.c.created_ms,
+        plans.c.base_digest,
+        plans.c.intent_digest,
+        plans.c.guard,
+        plans.c.guard_s,
+        plans.c.read_during_guard,
+        plans.c.job_sealed,
+    )
     .join(adapters, adapters.c.id == plans.c.adapter_id)
-    .where(plans.c.id == bindparam("of_plan"))
+    .where(plans.c.id.in_(bindparam("of_plans", expanding=True)))
 )
 _APPROVALS: Final = direct(
     select(plan_approvals.c.actor, plan_approvals.c.at_ms)
@@ -62,6 +75,7 @@ _STARTED: Final = direct(
 )
 _INSERT: Final = direct(insert(plans).returning(plans.c.id))
 _APPROVE: Final = direct(insert(plan_approvals))
+_GUARDS: Final[tuple[Guard, ...]] = ("revert timer", "cfg-save revert", "client rollback", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +99,18 @@ class NewPlan:
     read_during_guard: bool
     expected_s: int
     approvals_needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What of a plan its push goes by: nothing that is only shown. It holds secrets, and never changes."""
+
+    family: str
+    base_digest: str
+    intent_digest: str
+    guard: Guard
+    read_during_guard: bool
+    job: PushJob
 
 
 async def create(tx: Tx, keyring: Keyring, new: NewPlan) -> int:
@@ -163,20 +189,18 @@ async def of_entry(
     return [_plan(row, await _approvals(tx, row["id"])) for row in found.mappings().all()]
 
 
+async def courses(tx: Tx, keyring: Keyring, plan_of: Mapping[int, int]) -> dict[int, Course]:
+    """What pushes go by: given the plans of pushes by their ids, the courses by the same ids."""
+    found: dict[int, RowMapping] = {}
+    for some in in_parts(set(plan_of.values())):
+        rows = await tx.execute(_COURSES, {"of_plans": list(some)})
+        found |= {row["id"]: row for row in rows.mappings()}
+    return {push_id: _course(keyring, found[plan_id], push_id) for push_id, plan_id in plan_of.items()}
+
+
 async def job(tx: Tx, keyring: Keyring, plan_id: int, push_id: int) -> PushJob:
     """What the driver needs to carry out a plan as push `push_id`; it holds secrets."""
-    row = (await tx.execute(_JOB, {"of_plan": plan_id})).mappings().one()
-    context = _context(row["entry_id"], row["adapter_id"], row["created_ms"], row["intent_digest"])
-    stored = json.loads(keyring.unseal(row["job_sealed"], context=context).reveal())
-    return PushJob(
-        push_id=str(push_id),
-        serial=row["serial_shown"],
-        base=unpack(stored["base"]),
-        intent=unpack(stored["intent"]),
-        remediation=tuple(stored["remediation"]),
-        rollback=tuple(stored["rollback"]),
-        guard_s=row["guard_s"],
-    )
+    return (await courses(tx, keyring, {push_id: plan_id}))[push_id].job
 
 
 async def intent(tx: Tx, keyring: Keyring, plan_id: int) -> ConfigText:
@@ -217,6 +241,35 @@ async def _approvals(tx: Tx, plan_id: int) -> tuple[Approval, ...]:
 
 def _context(entry_id: int, adapter_id: int, created_ms: int, intent_digest: str) -> str:
     return f"plans/{entry_id}/{adapter_id}/{created_ms}/{intent_digest}"
+
+
+def _course(keyring: Keyring, row: RowMapping, push_id: int) -> Course:
+    context = _context(row["entry_id"], row["adapter_id"], row["created_ms"], row["intent_digest"])
+    stored = json.loads(keyring.unseal(row["job_sealed"], context=context).reveal())
+    job = PushJob(
+        push_id=str(push_id),
+        serial=row["serial_shown"],
+        base=unpack(stored["base"]),
+        intent=unpack(stored["intent"]),
+        remediation=tuple(stored["remediation"]),
+        rollback=tuple(stored["rollback"]),
+        guard_s=row["guard_s"],
+    )
+    return Course(
+        family=row["family"],
+        base_digest=row["base_digest"],
+        intent_digest=row["intent_digest"],
+        guard=_guard(row["id"], row["guard"]),
+        read_during_guard=bool(row["read_during_guard"]),
+        job=job,
+    )
+
+
+def _guard(plan_id: int, stored: str) -> Guard:
+    for guard in _GUARDS:
+        if guard == stored:
+            return guard
+    raise ValueError(f"plan {plan_id} has an unknown guard {stored}")
 
 
 def _findings(stored: str | Sequence[Sequence[str]]) -> tuple[Finding, ...]:

@@ -77,6 +77,19 @@ async def test_what_happens_while_a_state_is_entered_counts_before_the_next(
     assert "confirmed" not in house.program.log
 
 
+async def test_a_daemon_that_has_carried_out_pushes_holds_nothing_of_them(house: House) -> None:
+    """Nor of those that somebody asked to stop when they were over; in years it would be all of its memory."""
+    for number in range(2):
+        house.program.running = house.program.saved = BASE
+        push_id = await house.start()
+        if number:
+            await house.service.cancel(ALL, push_id, "bob")
+        assert (await house.carry_out(push_id)).finished_ms is not None
+        house.service._advance.nudge(push_id)
+    advance = house.service._advance
+    assert not advance._turns and not advance._contacts
+
+
 async def test_state_by_state_or_in_one_go_the_journal_is_the_same(house: House) -> None:
     def shown(rows: list[JournalRow]) -> list[tuple[object, ...]]:
         return [(row.seq, row.attempt, row.state, row.phase, row.verdict, row.said) for row in rows]
