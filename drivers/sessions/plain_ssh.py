@@ -18,12 +18,13 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 import asyncssh
 from asyncssh.encryption import Encryption, GCMEncryption
 from asyncssh.logging import SSHLogger
 from asyncssh.packet import SSHPacketLogger
+from asyncssh.public_key import SSHX509Certificate
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -54,17 +55,46 @@ class _Silent(SSHLogger):
 
 
 _SILENT: Final = _Silent()
+_NO_ALGORITHMS: Final[set[bytes]] = set()
+_NO_KEYS: Final[set[asyncssh.SSHKey]] = set()
+_NO_CERTIFICATES: Final[set[SSHX509Certificate]] = set()
+
+
+class _Over(asyncio.Event):
+    """Set once, when all is over; it makes room for whoever waits only when somebody does."""
+
+    def __init__(self) -> None:
+        self._is_over = False
+        self._told: asyncio.Future[None] | None = None
+
+    def is_set(self) -> bool:
+        return self._is_over
+
+    def set(self) -> None:
+        self._is_over = True
+        if self._told is not None and not self._told.done():
+            self._told.set_result(None)
+
+    async def wait(self) -> Literal[True]:
+        if not self._is_over:
+            if self._told is None:
+                self._told = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._told)
+        return True
 
 
 class _Keys:
     """One direction's AES-GCM, with the library's own count of its packets: both ways go on from the same."""
 
-    __slots__ = ("_cipher", "aes", "encryption")
+    __slots__ = ("_cipher", "encryption")
 
     def __init__(self, encryption: GCMEncryption) -> None:
         self.encryption = encryption
         self._cipher = encryption._cipher
-        self.aes = AESGCM(self._cipher._key)
+
+    def aes(self) -> AESGCM:
+        """The cipher, made anew: it holds 2 KB, and a packet would gain less than a microsecond by a lasting one."""
+        return AESGCM(self._cipher._key)
 
     @property
     def nonce(self) -> bytes:
@@ -104,13 +134,14 @@ class _PlainClient(asyncssh.SSHClientConnection):
         """Give the channels what is theirs; what is left begins with a packet that the library must look at."""
         at, least = 0, 4 + _TAG_OCTETS
         self._reset_keepalive_timer()
+        aes = keys.aes()
         while len(octets) - at > least:
             header = octets[at : at + 4]
             end = at + least + int.from_bytes(header, "big")
             if end > len(octets):
                 break
             try:
-                packet = keys.aes.decrypt(keys.nonce, octets[at + 4 : end], header)
+                packet = aes.decrypt(keys.nonce, octets[at + 4 : end], header)
             except InvalidTag:
                 break
             channel = self._channels.get(int.from_bytes(packet[2:6], "big"))
@@ -147,7 +178,7 @@ class _PlainClient(asyncssh.SSHClientConnection):
             padding += self._send_blocksize
         packet = b"".join((bytes((padding,)), payload, os.urandom(padding)))
         header = len(packet).to_bytes(4, "big")
-        self._send(header + keys.aes.encrypt(keys.nonce, packet, header))
+        self._send(header + keys.aes().encrypt(keys.nonce, packet, header))
         keys.step()
         self._send_seq = (self._send_seq + 1) & _SEQUENCE
         self._rekey_bytes_sent += len(packet)
@@ -235,6 +266,8 @@ def make_plain(connection: asyncssh.SSHClientConnection) -> None:
 def make_plain_channel(channel: asyncssh.SSHClientChannel[bytes]) -> None:
     """To be called when the channel is made, before its first octets."""
     channel.__class__ = _PlainChannel
+    channel._close_event = _Over()
+    channel.__dict__ = dict(channel.__dict__)  # half the room: the library's was made to grow
     connection = channel.get_connection()
     if isinstance(connection, _PlainClient):
         connection.is_short = True
@@ -273,10 +306,19 @@ async def connect(
 
 
 def _forget_login(connection: asyncssh.SSHClientConnection, alike: asyncssh.SSHClientConnectionOptions) -> None:
-    """Let go of what only a login needs, a sixth of what a connection holds; a later change of keys brings its own."""
+    """Let go of what only a login needs, a quarter of what a connection holds; a later change of keys brings its own.
+
+    Each of its empty sets is as large as a set of four; nobody adds to them after the login.
+    """
     connection._options = alike
     connection._client_kexinit = connection._server_kexinit = b""
-    connection._server_sig_algs = set()
+    connection._server_sig_algs = _NO_ALGORITHMS
+    if not (connection._trusted_host_keys or connection._trusted_ca_keys or connection._revoked_host_keys):
+        connection._trusted_host_keys = connection._trusted_ca_keys = connection._revoked_host_keys = _NO_KEYS
+    if not connection._x509_revoked_certs:
+        connection._x509_revoked_certs = _NO_CERTIFICATES
+    if not connection._close_event.is_set():
+        connection._close_event = _Over()
 
 
 def _in_cbc(connection: asyncssh.SSHClientConnection) -> bool:

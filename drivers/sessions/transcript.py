@@ -11,9 +11,9 @@ from inventory.secrets import MASK, Secret
 Direction = Literal[">", "<"]
 Transcript = Callable[[Direction, str], None]
 Redact = Callable[[str], str]
-_HARMLESS: Final[dict[Redact, set[str]]] = {}
-"""Short texts in which a family's patterns have found nothing: a fleet is told the same lines and gives the same
-answers."""
+_HARMLESS: Final[dict[Redact, dict[str, str]]] = {}
+"""Short texts in which a family's patterns have found nothing, each with itself, to be held once: a fleet is told the
+same lines and gives the same answers."""
 _SHORT: Final = 200
 _MOST_HARMLESS: Final = 2000
 
@@ -65,13 +65,14 @@ class Words:
         self._longest = longest
         self._room = self._most = most
         self._kept: list[str] = []
+        """Directions and texts in turns: most texts are the same for many devices, and are held once."""
 
     def __call__(self, direction: Direction, text: str) -> None:
         """Keep what was typed or said."""
         if self._room < 0:
             return
         self._room -= len(text)
-        self._kept.append(f"{direction} {text}" if self._room >= 0 else "… more was said, and is not kept")
+        self._kept += (direction, text) if self._room >= 0 else ("…", "more was said, and is not kept")
 
     def brief(self, text: str) -> str:
         """What is kept of a text; to be asked before it is masked, which costs more the longer it is."""
@@ -80,7 +81,7 @@ class Words:
     def take(self) -> str:
         """What was kept since the last time, in its order."""
         kept, self._kept, self._room = self._kept, [], self._most
-        return "\n".join(kept)
+        return "\n".join(f"{direction} {text}" for direction, text in zip(kept[::2], kept[1::2], strict=True))
 
 
 def brief(transcript: Transcript, text: str) -> str:
@@ -97,7 +98,7 @@ class Mask:
         self._redact = redact
         self._redacted = ("", "")
         """The text that was redacted last, and what came of it: a line is learnt from and then shown."""
-        self._harmless = _HARMLESS.setdefault(redact, set())
+        self._harmless = _HARMLESS.setdefault(redact, {})
 
     def learn(self, text: str) -> None:
         """Mask from now on, wherever it stands, what the patterns find in `text`.
@@ -119,12 +120,13 @@ class Mask:
 
     def _placed(self, text: str) -> str:
         """`text` with every secret replaced that its place gives away."""
-        if text in self._harmless:
-            return text
+        harmless = self._harmless.get(text)
+        if harmless is not None:
+            return harmless
         if text != self._redacted[0]:
             self._redacted = text, self._redact(text)
             if self._redacted[1] == text and len(text) <= _SHORT:
                 if len(self._harmless) >= _MOST_HARMLESS:
                     self._harmless.clear()
-                self._harmless.add(text)
+                self._harmless[text] = text
         return self._redacted[1]

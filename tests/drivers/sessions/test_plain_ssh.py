@@ -119,6 +119,26 @@ async def test_a_closed_connection_is_gone_before_the_collector_comes() -> None:
         gc.enable()
 
 
+async def test_whoever_waits_for_the_end_of_a_connection_learns_of_it_and_one_who_gave_up_spoils_it_for_nobody() -> None:
+    async def greet(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        await process.stdin.read()
+
+    async with peer(greet) as endpoint, asyncio.timeout(10):
+        connection, _ = await dial(endpoint, Limits())
+        channel, _ = await connection.create_session(ChannelStream, term_type="vt100", encoding=None)
+        impatient = asyncio.create_task(connection.wait_closed())
+        others = [asyncio.create_task(thing.wait_closed()) for thing in (connection, channel, connection)]
+        await asyncio.sleep(0)  # they wait now
+        impatient.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await impatient
+        assert not connection.is_closed() and not any(task.done() for task in others)
+        connection.abort()
+        await asyncio.gather(*others)
+        assert connection.is_closed()
+        await connection.wait_closed()
+
+
 async def test_what_nobody_reads_stays_with_the_device_and_comes_whole_afterwards() -> None:
     said = bytes(range(256)) * 40_000
     stuck = asyncio.Event()
