@@ -28,7 +28,7 @@ async def measure(
     mixed: int,
     rounds: int,
     threads: Sequence[int] = THREADS,
-    at_once: int = 350,
+    at_once: int = 600,
 ) -> list[Figure]:
     """`count` IOS devices against both baselines, then `mixed` devices of several families against the floor."""
     client, _ = cores()
@@ -59,7 +59,8 @@ async def _in_turns(
     rounds: int,
 ) -> dict[str, Took]:
     """Medians of each side."""
-    fleet = Child(pushed.main, count, families, cores()[1])
+    size = count + pushers.WARM_UP
+    fleet = Child(pushed.main, size, families, cores()[1])
     await fleet.hear()
     took: dict[str, list[Took]] = {name: [] for name in sides}
     for _ in range(rounds):
@@ -71,8 +72,8 @@ async def _in_turns(
                 took[name].append(await client.tell("go"))
                 await client.end()
             saved, running = await fleet.tell("changed")
-            expected = {"ours": (count, count), FLOOR: (0, 0)}.get(name, (0, count))
-            assert (saved, running) == expected, f"{name}: {saved} saved and {running} running of {count}"
+            expected = {"ours": (size, size), FLOOR: (0, 0)}.get(name, (0, size))
+            assert (saved, running) == expected, f"{name}: {saved} saved and {running} running of {size}"
     await fleet.end()
     return {name: _median(runs) for name, runs in took.items()}
 
