@@ -87,7 +87,8 @@ async def test_a_daemon_that_has_carried_out_pushes_holds_nothing_of_them(house:
         assert (await house.carry_out(push_id)).finished_ms is not None
         house.service._advance.nudge(push_id)
     advance = house.service._advance
-    assert not advance._turns and not advance._contacts
+    assert not advance._turns
+    assert not advance._contacts
 
 
 async def test_state_by_state_or_in_one_go_the_journal_is_the_same(house: House) -> None:
