@@ -185,7 +185,7 @@ from elsewhere are flagged (MPC-10.1, SMF-9.1); empty: the check is off."""
 class PushSettings(_Section):
     """Pushes (architecture §4)."""
 
-    at_once: Annotated[int, Field(ge=1, le=400)] = 32
+    at_once: Annotated[int, Field(ge=1, le=1000)] = 32
     """Pushes under way at the same time."""
     guard_s: Annotated[int, Field(ge=60, le=7200)] = 120
     """Time after which a device undoes an unconfirmed change by itself; IOS counts whole minutes."""
@@ -216,6 +216,8 @@ class SessionSettings(_Section):
     """Logins a second to devices whose endpoints name the same AAA domain."""
     domain_pause_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
     """Seconds for which an AAA domain is left alone after two of its devices have refused us in a row."""
+    sa_over_ssh: bool = False
+    """Whether an SA-W2 or SA-W2L may be registered on path ssh, to be read; its maker says that it has no login."""
 
     def most(self) -> Most:
         """The same, for the gate that sessions come in by."""

@@ -1,4 +1,7 @@
-"""SEIL/X4, CA10 and x86 Ayame on their command line: read, never written (devices-seil §4.1, §12)."""
+"""SEIL/X4, CA10 and x86 Ayame on their command line: read, never written (devices-seil §4.1, §12).
+
+SA-W2 and SA-W2L only where an operator says that a unit has one (§2.6).
+"""
 
 from __future__ import annotations
 

@@ -55,6 +55,8 @@ class Model:
     lines: tuple[CatalogueLine, ...]
     spoken: Dialect | None = None
     """Language of its configuration text, where its family does not tell."""
+    doubtful_paths: tuple[Path, ...] = ()
+    """Ways that its maker says it has not (devices-seil §2.6): closed unless an operator opens them."""
 
     @property
     def dialect(self) -> Dialect:
@@ -89,8 +91,12 @@ def _smfsx(key: str, name: str, modules: tuple[int, ...], *lines: CatalogueLine)
     return Model(key, (("smfsx", name),), "seil", modules, _SEIL_PATHS, lines)
 
 
-def _recipe(key: str, name: str, paths: tuple[Path, ...], *classes: DeviceClass) -> Model:
-    return Model(key, (("mpc", name),), "recipe", (0,), paths, _mpc(*classes))
+def _recipe(key: str, name: str, *classes: DeviceClass) -> Model:
+    return Model(key, (("mpc", name),), "recipe", (0,), _SEIL_PATHS, _mpc(*classes))
+
+
+def _sa(key: str, name: str) -> Model:
+    return Model(key, (("mpc", name),), "recipe", (0,), ("arms",), _mpc("I"), doubtful_paths=("ssh",))
 
 
 MODELS: Final[tuple[Model, ...]] = (
@@ -102,11 +108,11 @@ MODELS: Final[tuple[Model, ...]] = (
         _SEIL_PATHS,
         (*_mpc("I"), _RENTAL, _FIREWALL),
     ),
-    _recipe("seil-x4", "SEIL/X4", _SEIL_PATHS, "I", "III"),
-    _recipe("sa-w2", "SA-W2", ("arms",), "I"),
-    _recipe("sa-w2l", "SA-W2L", ("arms",), "I"),
-    _recipe("seil-ca10", "SEIL CA10", _SEIL_PATHS, "I", "III"),
-    _recipe("seil-x86-ayame", "SEIL/x86 Ayame", _SEIL_PATHS, "II"),
+    _recipe("seil-x4", "SEIL/X4", "I", "III"),
+    _sa("sa-w2", "SA-W2"),
+    _sa("sa-w2l", "SA-W2L"),
+    _recipe("seil-ca10", "SEIL CA10", "I", "III"),
+    _recipe("seil-x86-ayame", "SEIL/x86 Ayame", "II"),
     Model("cisco-ios", (("mpc", "Cisco IOS"),), "ios", (), ("ssh",), _mpc("III")),
     Model("fortigate", (("mpc", "FortiGate"),), "fortios", (), ("ssh",), _mpc("III")),
     _smfsx("seil-neu-2fe-plus", "SEIL/neu 2FE Plus", (0,), _RENTAL),

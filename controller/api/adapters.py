@@ -73,6 +73,7 @@ async def register(body: NewAdapter, request: Request, caller: Operator, once: O
             rented=body.rented,
             endpoint=None if body.endpoint is None else endpoint_of(body.endpoint),
             keyring=daemon.keyring,
+            doubtful_paths=daemon.settings.sessions.sa_over_ssh,
         )
         ls_key = await daemon.provision(tx, made) if made.path == "arms" else None
         place = await _seat(tx, caller.scope, by, made, body.place) if body.place else None

@@ -51,11 +51,12 @@ async def register(
     rented: bool | None = None,
     endpoint: Endpoint | None = None,
     keyring: Keyring | None = None,
+    doubtful_paths: bool = False,
 ) -> Adapter:
     """Register an adapter by its serial number: it is then delivered, with that item of its checklist ticked.
 
     `path` defaults to the model's usual one. `arms` needs a Distribution ID, `ssh` an endpoint (and the key ring to
-    seal its password).
+    seal its password). `doubtful_paths`: those of `Model.doubtful_paths` are open too.
 
     Raises BadInput for a malformed value, NotEligible for a model that the service and class do not offer (MPC-2,
     SMF-A1), SerialTaken for a serial number or Distribution ID that was registered before, for ever and across both
@@ -65,7 +66,7 @@ async def register(
     number = SerialNumber.parse(serial)
     kind = catalogue.model(model)
     _require_offered(service, device_class, kind)
-    way = _require_path(kind, path, distribution_id, endpoint)
+    way = _require_path(kind, path, distribution_id, endpoint, doubtful=doubtful_paths)
     held = lives.holding(service, device_class, kind, rented=rented)
     identity = lives.parse_distribution_id(distribution_id) if distribution_id else None
     adapter_id = await insert_new(
@@ -313,13 +314,16 @@ def _require_offered(service: Service, device_class: DeviceClass | None, model: 
         )
 
 
-def _require_path(model: Model, path: Path | None, distribution_id: str | None, endpoint: Endpoint | None) -> Path:
+def _require_path(
+    model: Model, path: Path | None, distribution_id: str | None, endpoint: Endpoint | None, *, doubtful: bool
+) -> Path:
     way = path or model.paths[0]
-    if way not in model.paths:
+    if way not in (model.paths + model.doubtful_paths if doubtful else model.paths):
+        may = " If a unit does answer there, the setting sessions.sa_over_ssh opens it, to read."
         raise BadInput(
             f"{model.names[0][1]} is reached by {' or '.join(model.paths)}, not by {way}",
             field="path",
-            next_step=f"Use {model.paths[0]}.",
+            next_step=f"Use {model.paths[0]}.{may if way in model.doubtful_paths else ''}",
         )
     if way == "arms" and not distribution_id:
         raise BadInput(

@@ -33,10 +33,11 @@ from controller.main import settle_heap
 from controller.push.reaching import FleetReach
 from controller.push.service import Policy, PushService
 from controller.push.texts import TextPlanner
+from controller.settings import PushSettings, SessionSettings
 from controller.store import adapters, configs, contractors, counts, migrate, slots
 from controller.store.database import Database
 from controller.store.scope import By, Scope
-from drivers.sessions.admission import Most, limit_here
+from drivers.sessions.admission import limit_here
 from drivers.sessions.contract import Endpoint
 from drivers.sessions.permission import PERMIT
 from inventory.plans import ConfigText, Outcome
@@ -49,10 +50,10 @@ MODELS: Final = {"ios": "Cisco IOS", "fortios": "FortiGate"}
 FLOOR_AT_ONCE: Final = 100
 WARM_UP: Final = 5
 """Devices that are changed before it counts."""
-_CAP: Final = Most(devices=4000, logins=150, logins_per_s=10_000)
-"""As `sessions.logins` and `sessions.logins_per_s` are set where devices bear it: nobody beside us has a cap. The
-default of 150 logins a second is no more than 75 pushes a second. So many logins at once keep the processor busy; more
-of them would only let more pushes hold two sessions at the same time."""
+_SESSIONS: Final = SessionSettings(devices=4000, logins=150, logins_per_s=10_000)
+"""For devices that bear it: nobody beside us has a cap. The default of 150 logins a second is no more than 75 pushes a
+second. So many logins at once keep the processor busy; more of them would only let more pushes hold two sessions at the
+same time."""
 _Thing = TypeVar("_Thing")
 _Made = TypeVar("_Made")
 
@@ -119,7 +120,7 @@ def ours(
 
 
 async def _ours(pipe: Connection, folder: Path, units: list[Unit], at_once: int, profile: str | None) -> None:
-    limit_here(_CAP)
+    limit_here(_SESSIONS.most())
     clock = SystemClock(1.0)
     keyring = Keyring.open(folder / "master.key")
     url = f"sqlite:///{folder / 'kajitori.db'}"
@@ -137,7 +138,7 @@ async def _ours(pipe: Connection, folder: Path, units: list[Unit], at_once: int,
             clock=clock,
             reach=FleetReach(database, keyring, clock, NoLink()),
             planner=TextPlanner(),
-            policy=Policy(at_once=at_once, source="192.0.2.9"),
+            policy=Policy(at_once=PushSettings(at_once=at_once).at_once, source="192.0.2.9"),
             lease=lease,
         )
         ended: asyncio.Queue[int] = asyncio.Queue()

@@ -8,8 +8,10 @@ import sqlalchemy as sa
 from controller.keyring import Keyring
 from controller.store import adapters, checklist, endpoints
 from controller.store.scope import Scope
+from drivers.devices import on_a_line
 from drivers.sessions.contract import Endpoint, Hop, Rest
-from inventory.adapters import Life, LifeEvent, SerialNumber
+from inventory import catalogue
+from inventory.adapters import Adapter, Life, LifeEvent, SerialNumber
 from inventory.errors import BadInput, Conflict, NotEligible, NotFound, SerialTaken, StaleVersion
 from inventory.secrets import Secret
 from tests.controller.store.fleet import ALL, BY, DAY_MS, Fleet, distribution_id, later
@@ -131,6 +133,35 @@ async def test_what_a_path_needs_is_asked_for(fleet: Fleet) -> None:
                     path=path,  # type: ignore[arg-type]  # literals
                 )
         assert refused.value.field == field
+
+
+@pytest.mark.parametrize("model", ["SA-W2", "SA-W2L"])
+async def test_an_sa_is_reached_over_ssh_only_where_an_operator_has_opened_that(fleet: Fleet, model: str) -> None:
+    north = await fleet.contractor()
+
+    async def register(*, opened: bool) -> Adapter:
+        async with fleet.database.write() as tx:
+            return await adapters.register(
+                tx,
+                ALL,
+                BY,
+                serial="AB-1",
+                contractor_id=north.id,
+                service="mpc",
+                device_class="I",
+                model=model,
+                path="ssh",
+                endpoint=Endpoint("192.0.2.7", 22, "admin", Secret("correct horse")),
+                keyring=fleet.keyring,
+                doubtful_paths=opened,
+            )
+
+    with pytest.raises(BadInput, match="is reached by arms, not by ssh") as refused:
+        await register(opened=False)
+    assert "sessions.sa_over_ssh" in refused.value.next_step
+    made = await register(opened=True)
+    assert made.path == "ssh"
+    assert on_a_line(catalogue.model(model).family).family == "recipe-ssh", "it is read, never written"
 
 
 async def test_an_adapter_is_found_in_any_spelling_and_by_its_owner_only(fleet: Fleet) -> None:
