@@ -39,6 +39,8 @@ STORIES: Final = (
 )
 STORY_S: Final = 1800
 """Longest time of a story: with all of its cases, on a machine that is shared, two minutes do not do."""
+WORKERS: Final = 3 * (os.cpu_count() or 1)
+"""A worker waits for most of its time."""
 SLICE: Final = 40
 """Cuts that a process makes before the next ones are dealt out."""
 
@@ -82,7 +84,7 @@ def main() -> int:
     options.add_argument("--every", type=int, default=1, help="cut after every n-th byte only")
     options.add_argument("--from", dest="first", type=int, default=0, help="begin after this many bytes")
     options.add_argument("--direction", choices=cutting.DIRECTIONS, help="output is what the device sends; else both")
-    options.add_argument("--workers", type=int, default=2)
+    options.add_argument("--workers", type=int, default=WORKERS)
     only = options.add_mutually_exclusive_group()
     only.add_argument("--cuts-only", action="store_true", help="leave out the kills and cancellations")
     only.add_argument("--kills-only", action="store_true", help="leave out the cuts")
