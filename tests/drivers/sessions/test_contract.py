@@ -14,6 +14,7 @@ from drivers.errors import DeviceBusy
 from drivers.ios import DRIVER
 from drivers.sessions.contract import CliSession, Endpoint, Limits
 from drivers.simulator.ios_cli import IosDevice
+from drivers.simulator.ssh_device import AUTH_METHODS
 from inventory.errors import AuthenticationFailed, DeviceError, IdentityMismatch, OutcomeUnknown, Truncated, Unreachable
 from inventory.secrets import Secret
 from tests.drivers.sessions.carriers import Opener
@@ -70,6 +71,23 @@ def shown_credentials(device: IosDevice) -> list[str]:
     return [login.method for login in device.logins]
 
 
+def r1(
+    *, auth_methods: tuple[str, ...] = AUTH_METHODS, enable_password: str | None = None, session_limit: int = 5
+) -> IosDevice:
+    """A router that differs from others in one thing."""
+    return IosDevice(
+        hostname="r1",
+        serial="FTX1",
+        model="ISR4331",
+        config_text=CONFIG,
+        username="op",
+        password=PASSWORD,
+        auth_methods=auth_methods,
+        enable_password=enable_password,
+        session_limit=session_limit,
+    )
+
+
 async def test_a_session_says_what_the_device_says_and_nothing_else(login: Login, device: IosDevice) -> None:
     session = await login()
 
@@ -115,30 +133,14 @@ async def test_a_wrong_password_is_shown_once(login: Login, device: IosDevice) -
 
 @pytest.mark.parametrize("method", ["password", "keyboard-interactive"])
 async def test_either_way_of_asking_for_the_password_is_answered(opener: Opener, method: str) -> None:
-    async with IosDevice(
-        hostname="r1",
-        serial="FTX1",
-        model="ISR4331",
-        config_text=CONFIG,
-        username="op",
-        password=PASSWORD,
-        auth_methods=(method,),
-    ) as device:
+    async with r1(auth_methods=(method,)) as device:
         session = await opener(DRIVER, Endpoint("127.0.0.1", device.port, "op", Secret(PASSWORD)), SHORT)
         assert shown_credentials(device) == [method]
         await session.close()
 
 
 async def test_the_enable_password_is_given_where_it_is_needed(opener: Opener) -> None:
-    async with IosDevice(
-        hostname="r1",
-        serial="FTX1",
-        model="ISR4331",
-        config_text=CONFIG,
-        username="op",
-        password=PASSWORD,
-        enable_password=ENABLE,
-    ) as device:
+    async with r1(enable_password=ENABLE) as device:
         endpoint = Endpoint("127.0.0.1", device.port, "op", Secret(PASSWORD), Secret(ENABLE))
         session = await opener(DRIVER, endpoint, SHORT)
         assert session.privileged
@@ -146,15 +148,7 @@ async def test_the_enable_password_is_given_where_it_is_needed(opener: Opener) -
 
 
 async def test_a_wrong_enable_password_is_tried_once_and_fails_fast(opener: Opener) -> None:
-    async with IosDevice(
-        hostname="r1",
-        serial="FTX1",
-        model="ISR4331",
-        config_text=CONFIG,
-        username="op",
-        password=PASSWORD,
-        enable_password=ENABLE,
-    ) as device:
+    async with r1(enable_password=ENABLE) as device:
         endpoint = Endpoint("127.0.0.1", device.port, "op", Secret(PASSWORD), Secret("wrong"))
         with pytest.raises(AuthenticationFailed) as refused:
             await opener(DRIVER, endpoint, SHORT)
@@ -340,15 +334,7 @@ async def test_nothing_secret_is_in_the_transcript(device: IosDevice, opener: Op
 
 
 async def test_ten_sessions_at_once_keep_apart(opener: Opener) -> None:
-    async with IosDevice(
-        hostname="r1",
-        serial="FTX1",
-        model="ISR4331",
-        config_text=CONFIG,
-        username="op",
-        password=PASSWORD,
-        session_limit=10,
-    ) as device:
+    async with r1(session_limit=10) as device:
         endpoint = Endpoint("127.0.0.1", device.port, "op", Secret(PASSWORD))
         sessions = await asyncio.gather(*(opener(DRIVER, endpoint, SHORT) for _ in range(10)))
         said = await asyncio.gather(*(session.command("show inventory", timeout_s=10) for session in sessions))
