@@ -168,7 +168,8 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
     place = seat.slot_id if seat is not None and seat.slot_kind == "entry" else 0
     trial = known.trials.get(place) if adapter.path == "arms" else None
     boot = known.boots.get(adapter.id)
-    loop = next((one for one in known.incidents.get(adapter.id, ()) if one.kind is IncidentKind.CLIENT_LOOP), None)
+    standing = {one.kind: one for one in known.incidents.get(adapter.id, ())}
+    loop, doubt = standing.get(IncidentKind.CLIENT_LOOP), standing.get(IncidentKind.QUARANTINED_PUSH)
     reported = known.reported.get(adapter.id)
     unlike = ""
     if reported is not None:
@@ -203,6 +204,8 @@ def _facts(known: _Known, adapter: Adapter, pace: float) -> AdapterFacts:
         fell_back=trial is not None and trial.standing == "given-up",
         modules=unlike or None,
         modules_at_ms=None if reported is None else reported.at_ms,
+        doubt=None if doubt is None else f"{doubt.title} (incident {doubt.id})",
+        doubt_at_ms=None if doubt is None else doubt.last_ms,
         operation=None if asked is None else explainwork.operation_words(_key(asked), asked.state),
         operation_at_ms=None if asked is None else asked.sent_ms or asked.created_ms,
         push_endpoint=None if arms is None else arms.push_endpoint,

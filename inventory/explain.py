@@ -146,6 +146,9 @@ class AdapterFacts:
     modules: str | None = None
     """Wanted module versions that it does not run."""
     modules_at_ms: int | None = None
+    doubt: str | None = None
+    """The push that ended in doubt about it, and its incident, in words."""
+    doubt_at_ms: int | None = None
     operation: str | None = None
     """The operation that it has, or that waits for it, in words."""
     operation_at_ms: int | None = None
@@ -284,6 +287,8 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         chain.append(Fact(facts.trial_at_ms or now_ms, facts.trial, "startup trials"))
     if facts.modules:
         chain.append(Fact(facts.modules_at_ms or now_ms, facts.modules, "module list"))
+    if facts.doubt:
+        chain.append(Fact(facts.doubt_at_ms or now_ms, facts.doubt, "push journal"))
     if facts.operation:
         chain.append(Fact(facts.operation_at_ms or now_ms, facts.operation, "operations"))
     if facts.quarantine:
@@ -300,6 +305,8 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         summary += f"; {facts.life.replace('-', ' ')}"
     if facts.operation:
         summary += f"; {facts.operation}"
+    if facts.doubt:
+        summary += f"; {facts.doubt}"
     for label, detail in (
         ("missing", ", ".join(facts.missing)),
         ("suspended", facts.suspended),
@@ -386,6 +393,8 @@ def _next_action(facts: AdapterFacts, word: str) -> str:
     _, contact_then = _contact(facts)
     if contact_then:
         return contact_then
+    if facts.seat is Seat.ENTRY and facts.doubt and facts.config is not ConfigState.PUSHING:
+        return "Read the push that ended in doubt (`kajitori push explain`) and its incident; then decide."
     if facts.seat is Seat.ENTRY and _CONFIG[facts.config][1]:
         return _CONFIG[facts.config][1]
     if facts.modules:

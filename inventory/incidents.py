@@ -22,6 +22,7 @@ class IncidentKind(StrEnum):
     CERTIFICATE = "certificate"
     MODULE = "module"
     ABROAD = "abroad"
+    QUARANTINED_PUSH = "quarantined-push"
 
     @property
     def sentence(self) -> str:
@@ -63,6 +64,11 @@ _WORDS: Final[Mapping[IncidentKind, tuple[str, str]]] = {
         "An adapter that may not be used outside Japan phones home from an address that is elsewhere.",
         "Ask the contractor where it is: there is no consent to use outside Japan (MPC-10.1, SMF-9.1). "
         "An address is a hint only; close the incident when it is at home.",
+    ),
+    IncidentKind.QUARANTINED_PUSH: (
+        "A push ended in doubt: what the adapter runs, or keeps over a restart, is not known; nothing more is sent.",
+        "Read why (`kajitori push explain`). A new plan leads to the wanted config, one back before the push to the "
+        "former; if you have looked and it is in order as it is, close the incident.",
     ),
 }
 

@@ -20,7 +20,7 @@ from controller.push.decide import LEFT, touched
 from controller.push.planning import Planner
 from controller.push.reach import Reach
 from controller.push.surroundings import rarity, way_to
-from controller.store import blast, configs, endpoints, entitlement, plans, pushes
+from controller.store import blast, configs, endpoints, entitlement, plans, pushes, quarantines
 from controller.store.configs import NewVersion
 from controller.store.database import Database, Tx
 from controller.store.scope import By, Scope
@@ -414,6 +414,7 @@ class PushService:
             place = await self._database.look(lambda tx: _place(tx, entry_id))
         seat, adapter_id, endpoint = place
         device = await self._reach.device_for(adapter_id)
+        began_ms = self._clock.now_ms()
         base = await self._truth(device, adapter_id, entry_id)
         way = way_to(device, endpoint, self._policy.source)
         computed = await self._planner.compute(device.family, base, intent, way)
@@ -423,6 +424,7 @@ class PushService:
         async def store(tx: Tx) -> Plan | None:
             reading = NewVersion(entry_id, "truth", base, computed.base_digest, actor, "read for a plan", now_ms)
             await configs.put_all(tx, self._keyring, [reading])
+            await quarantines.was_read(tx, By(actor, now_ms), adapter_id, computed.base_digest, began_ms=began_ms)
             if computed.is_nothing and await _kept(tx, device, entry_id, computed.intent_digest):
                 return None
             spare = await blast.has_ready_standby(tx, entry_id, now_ms)

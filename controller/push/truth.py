@@ -15,9 +15,9 @@ from controller.clock import Clock
 from controller.keyring import Keyring
 from controller.push.planning import Planner
 from controller.push.reach import Reach
-from controller.store import configs, entitlement, pushes, reading_requests, truths
+from controller.store import configs, entitlement, pushes, quarantines, reading_requests, truths
 from controller.store.database import Database
-from controller.store.scope import Scope
+from controller.store.scope import By, Scope
 from controller.store.truths import Unread
 from inventory.errors import ConfigSyntax, Conflict, DeviceError, FleetError
 
@@ -134,6 +134,7 @@ class TruthReader:
     async def _store(self, place: Unread) -> bool:
         """Read the place; whether what was read is its truth."""
         device = await self._reach.device_for(place.adapter_id)
+        began_ms = self._clock.now_ms()
         try:
             await device.identify()
             found = await device.read()
@@ -144,6 +145,7 @@ class TruthReader:
             seat = await pushes.seat(tx, place.entry_id)
             if seat.adapter_id != place.adapter_id or await pushes.holder(tx, place.adapter_id) is not None:
                 return False  # it moved, or a push began: this reading is no longer the place's truth
+            by = By("daemon", self._clock.now_ms())
             await configs.put(
                 tx,
                 Scope.everything(),
@@ -152,8 +154,9 @@ class TruthReader:
                 kind="truth",
                 config=found,
                 digest=digest,
-                author="daemon",
+                author=by.actor,
                 reason="read after contact",
-                at_ms=self._clock.now_ms(),
+                at_ms=by.at_ms,
             )
+            await quarantines.was_read(tx, by, place.adapter_id, digest, began_ms=began_ms)
         return True

@@ -27,24 +27,16 @@ from inventory.incidents import Incident, IncidentKind, IncidentState, NewIncide
 async def note(tx: Tx, by: By, new: NewIncident) -> Incident:
     """Open an incident, or add to the open one of the same kind and cause: it is counted, and title and facts are the
     newest. The unique index decides, so two who find it at once open one."""
-    thing, place = await _owners(tx, new)
+    (found,) = await note_all(tx, [(by, new)])
+    return found
+
+
+async def note_all(tx: Tx, new: Sequence[tuple[By, NewIncident]]) -> list[Incident]:
+    """As `note`, of many that differ in kind or cause, in any order; two statements whatever the number."""
+    if not new:
+        return []
     made = upsert(tx, incidents)
-    statement = made.values(
-        kind=new.kind.value,
-        cause=new.cause,
-        title=new.title,
-        state="open",
-        opened_ms=by.at_ms,
-        last_ms=by.at_ms,
-        count=1,
-        thing_contractor_id=thing,
-        place_contractor_id=place,
-        adapter_id=new.adapter_id,
-        entry_id=new.entry_id,
-        management_id=new.management_id,
-        facts=to_json(dict(new.facts)),
-        version=1,
-    ).on_conflict_do_update(
+    statement = made.values([_values(by, one) for by, one in new]).on_conflict_do_update(
         index_elements=["kind", "cause"],
         index_where=OPEN,
         set_={
@@ -55,9 +47,12 @@ async def note(tx: Tx, by: By, new: NewIncident) -> Incident:
             "version": incidents.c.version + 1,
         },
     )
-    found = _incident((await tx.execute(statement.returning(incidents))).one())
-    if found.count == 1:
-        await events.record(tx, _event("incident.opened", by, found, {"title": found.title}))
+    found = [_incident(row) for row in await tx.execute(statement.returning(incidents))]
+    by_cause = {(one.kind, one.cause): by for by, one in new}
+    opened = [one for one in found if one.count == 1]
+    await events.record_all(
+        tx, [_event("incident.opened", by_cause[one.kind, one.cause], one, {"title": one.title}) for one in opened]
+    )
     return found
 
 
@@ -76,6 +71,39 @@ async def settle(tx: Tx, by: By, kind: IncidentKind, cause: str, why: str) -> In
     found = _incident(row)
     await events.record(tx, _event("incident.closed", by, found, {"why": why, "actor": by.actor}))
     return found
+
+
+async def settle_all(tx: Tx, ends: Mapping[int, tuple[By, str]]) -> None:
+    """As `settle`, of many by their numbers, each with who and why; three statements whatever the number. Those that
+    are closed already are left alone."""
+    if not ends:
+        return
+    still_open = select(incidents).where(incidents.c.id.in_(sorted(ends)), incidents.c.closed_ms.is_(None))
+    found = [_incident(row) for row in await tx.execute(still_open.order_by(incidents.c.id).with_for_update())]
+    if not found:
+        return
+    await tx.execute(_CLOSE, [_end(one.id, *ends[one.id]) for one in found])
+    told = ((one, *ends[one.id]) for one in found)
+    await events.record_all(
+        tx, [_event("incident.closed", by, one, {"why": why, "actor": by.actor}) for one, by, why in told]
+    )
+
+
+_CLOSE: Final = (
+    update(incidents)
+    .where(incidents.c.id == bindparam("of_incident"))
+    .values(
+        state="closed",
+        closed_ms=bindparam("new_ms"),
+        closed_by=bindparam("new_actor"),
+        closed_why=bindparam("new_why"),
+        version=incidents.c.version + 1,
+    )
+)
+
+
+def _end(incident_id: int, by: By, why: str) -> dict[str, object]:
+    return {"of_incident": incident_id, "new_ms": by.at_ms, "new_actor": by.actor, "new_why": why}
 
 
 async def acknowledge(
@@ -108,15 +136,13 @@ async def get(tx: Tx, scope: Scope, incident_id: int) -> Incident:
     return _incident(row)
 
 
-async def open_one(tx: Tx, kind: IncidentKind, cause: str) -> Incident | None:
-    """The open incident of this kind and cause; for the daemon itself."""
-    row = (
-        await tx.execute(
-            select(incidents).where(
-                incidents.c.kind == kind.value, incidents.c.cause == cause, incidents.c.closed_ms.is_(None)
-            )
-        )
-    ).one_or_none()
+async def open_one(tx: Tx, kind: IncidentKind, cause: str, *, lock: bool = False) -> Incident | None:
+    """The open incident of this kind and cause; for the daemon itself. With `lock` nobody else adds to it or closes it
+    until the transaction ends."""
+    query = select(incidents).where(
+        incidents.c.kind == kind.value, incidents.c.cause == cause, incidents.c.closed_ms.is_(None)
+    )
+    row = (await tx.execute(query.with_for_update() if lock else query)).one_or_none()
     return None if row is None else _incident(row)
 
 
@@ -227,17 +253,32 @@ def _visible(scope: Scope) -> Select[Any]:
     )
 
 
-async def _owners(tx: Tx, new: NewIncident) -> tuple[int | None, int | None]:
-    """Contractor of the thing and of the place."""
+def _values(by: By, new: NewIncident) -> dict[str, object]:
+    """A new row; its owners are those of the thing and of the place, as they are now."""
     thing = place = None
     if new.adapter_id is not None:
-        thing = await tx.scalar(select(adapters.c.contractor_id).where(adapters.c.id == new.adapter_id))
-    management = new.management_id
-    if management is None and new.entry_id is not None:
-        management = await tx.scalar(select(entries.c.management_id).where(entries.c.id == new.entry_id))
-    if management is not None:
-        place = await tx.scalar(select(managements.c.contractor_id).where(managements.c.id == management))
-    return thing, place
+        thing = select(adapters.c.contractor_id).where(adapters.c.id == new.adapter_id).scalar_subquery()
+    if new.management_id is not None:
+        place = select(managements.c.contractor_id).where(managements.c.id == new.management_id).scalar_subquery()
+    elif new.entry_id is not None:
+        of_entry = select(entries.c.management_id).where(entries.c.id == new.entry_id).scalar_subquery()
+        place = select(managements.c.contractor_id).where(managements.c.id == of_entry).scalar_subquery()
+    return {
+        "kind": new.kind.value,
+        "cause": new.cause,
+        "title": new.title,
+        "state": "open",
+        "opened_ms": by.at_ms,
+        "last_ms": by.at_ms,
+        "count": 1,
+        "thing_contractor_id": thing,
+        "place_contractor_id": place,
+        "adapter_id": new.adapter_id,
+        "entry_id": new.entry_id,
+        "management_id": new.management_id,
+        "facts": to_json(dict(new.facts)),
+        "version": 1,
+    }
 
 
 def _event(kind: str, by: By, found: Incident, more: Mapping[str, object]) -> NewEvent:

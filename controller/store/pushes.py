@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from controller.store import audit, configs, events
+from controller.store import audit, configs, events, quarantines
 from controller.store.configs import entry_in_scope
 from controller.store.database import Tx
 from controller.store.direct import direct
@@ -37,6 +37,7 @@ from controller.store.events import NewEvent
 from controller.store.rows import in_parts
 from controller.store.scope import By, Scope
 from controller.store.tables.base import AnyRow
+from controller.store.tables.incidents import incidents
 from controller.store.tables.inventory import adapters, entries, placements
 from controller.store.tables.operations import operations
 from controller.store.tables.push import device_locks, push_journal, pushes
@@ -47,7 +48,11 @@ from inventory.plans import FINAL, JournalRow, Phase, Plan, Push, PushState, Ver
 
 _FACTS: Final[tuple[Column[Any], ...]] = tuple(column for column in pushes.c if column.name != "outcome")
 _OF_PUSHES: Final = push_journal.c.push_id.in_(bindparam("of_pushes", expanding=True))
-_SOME: Final = direct(select(*_FACTS).where(pushes.c.id.in_(bindparam("of_pushes", expanding=True))))
+_SOME: Final = direct(
+    select(*_FACTS, incidents.c.id.label("open_incident"))
+    .outerjoin(incidents, quarantines.OF_PUSH)
+    .where(pushes.c.id.in_(bindparam("of_pushes", expanding=True)))
+)
 _PLACED: Final = direct(
     select(*_FACTS, entries.c.generation.label("present_generation"), placements.c.adapter_id.label("occupant"))
     .join(entries, entries.c.id == pushes.c.entry_id)
@@ -299,7 +304,7 @@ async def append_all(tx: Tx, rows: Sequence[tuple[int, JournalRow]]) -> None:
 
 
 async def _finish(tx: Tx, lasts: Mapping[int, JournalRow]) -> None:
-    """These pushes are over: their devices are free."""
+    """These pushes are over: their devices are free, and what is in doubt is an incident."""
     if not lasts:
         return
     outcomes = {push_id: ended.value for push_id, row in lasts.items() if (ended := outcome(row.state))}
@@ -314,7 +319,8 @@ async def _finish(tx: Tx, lasts: Mapping[int, JournalRow]) -> None:
         for push_id, row in lasts.items()
     ]
     await tx.execute(_END, changes)
-    whole = [push for some in in_parts(lasts) for push in await _found(tx, some)]
+    found = await _found(tx, lasts)
+    whole = [push for push, _ in found]
     owners = await configs.owners(tx, {push.entry_id for push in whole})
     news = []
     for push in whole:
@@ -326,6 +332,7 @@ async def _finish(tx: Tx, lasts: Mapping[int, JournalRow]) -> None:
         )
         _audit(tx, kind, By(push.started_by, row.at_ms), push.id, push.entry_id, owners.get(push.entry_id), facts)
     await events.record_all(tx, news)
+    await quarantines.ended(tx, whole, lasts, {push.id: number for push, number in found if number is not None})
     await tx.execute(_FREE, [{"of_push": push_id} for push_id in lasts])
 
 
@@ -513,8 +520,15 @@ def _audit(
     audit.record(tx, by, kind, f"E-{entry_id}", contractor_id=owner, after={"push": push_id, **facts})
 
 
-async def _found(tx: Tx, push_ids: Sequence[int]) -> list[Push]:
-    return [_push(row) for row in (await tx.execute(_SOME, {"of_pushes": list(push_ids)})).mappings()]
+async def _found(tx: Tx, push_ids: Collection[int]) -> list[tuple[Push, int | None]]:
+    """Pushes, each with the open incident about its adapter that an earlier one has left."""
+    found: list[tuple[Push, int | None]] = []
+    for some in in_parts(push_ids):
+        for row in (await tx.execute(_SOME, {"of_pushes": some})).mappings():
+            facts = dict(row)
+            number = facts.pop("open_incident")
+            found.append((_push(facts), number))
+    return found
 
 
 def _push(row: RowMapping | Mapping[str, Any]) -> Push:

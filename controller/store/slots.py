@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from controller.store import adapters, audit, entries, events, managements, seats
+from controller.store import adapters, audit, entries, events, managements, quarantines, seats
 from controller.store.database import Tx
 from controller.store.events import NewEvent
 from controller.store.rows import not_found, require_version
@@ -234,7 +234,8 @@ async def _tell(
     left: SlotRef | None = None,
     to: SlotRef | None = None,
 ) -> None:
-    """Event and audit of one adapter's move."""
+    """Event and audit of one adapter's move, and what it settles: after the entries, which whoever ends a push locks
+    first too."""
     facts = {
         "serial_number": adapter.serial.shown,
         "from": left.key if left else None,
@@ -262,3 +263,5 @@ async def _tell(
         before={"slot": facts["from"]},
         after={"slot": facts["to"], "management": management.key},
     )
+    if left is not None and left.kind == "entry":
+        await quarantines.left(tx, by, adapter.id, left.id)

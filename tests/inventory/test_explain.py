@@ -75,6 +75,8 @@ def reachable() -> Iterator[AdapterFacts]:
             marks.append({"trial": "startup version 7 failed its connection check once", "trial_at_ms": NOW_MS})
             marks.append({"trial": "startup version 7 failed its connection check once", "fell_back": True})
             marks.append({"modules": "module 0 wants 5.66.0-0 and runs 5.40.0-0", "modules_at_ms": NOW_MS})
+        if seat is Seat.ENTRY:
+            marks.append({"doubt": "push 7 to E-1 ended in doubt: it is neither (incident 4)", "doubt_at_ms": NOW_MS})
         for mark in marks:
             yield AdapterFacts(
                 serial="X1-0001",
@@ -291,3 +293,13 @@ def test_a_unit_that_comes_with_a_wrong_key_is_not_looked_for_at_its_power_plug(
     assert "401: the key is wrong" in told.summary
     assert "Power it on" not in told.next_action
     assert "Location Server key" in told.next_action
+
+
+def test_an_adapter_that_a_push_left_in_doubt_says_so_before_its_config_is_spoken_of() -> None:
+    doubted = [one for one in reachable() if one.doubt and one.contact is Contact.READY and one.life == "in-service"]
+    assert {one.config for one in doubted} == set(ConfigState)
+    for facts in doubted:
+        told = explain_adapter(facts, NOW_MS)
+        assert "push 7 to E-1 ended in doubt: it is neither (incident 4)" in told.summary
+        followed = facts.config is ConfigState.PUSHING
+        assert told.next_action.startswith("Follow the push" if followed else "Read the push that ended in doubt")

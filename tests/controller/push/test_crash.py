@@ -14,9 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.keyring import KEY_BYTES, Keyring
+from controller.store import incidents
 from drivers.push import Guard
+from inventory.incidents import IncidentKind
 from inventory.plans import ARMS_ORDER, SSH_ORDER, Outcome, Phase, Push, PushState
-from tests.controller.push.house import House
+from tests.controller.push.house import ALL, House
 from tests.controller.push.leap import LeapClock
 from tests.controller.push.program import BASE, INTENT, FaultKind, Killed, Program
 
@@ -70,7 +72,11 @@ async def house(started: Started, guard: Guard) -> AsyncIterator[House]:
 
 
 async def true_state(house: House, push: Push) -> None:
-    """The word of the journal against the device's own record, now and after every guard has had its time."""
+    """The word of the journal against the device's own record, now and after every guard has had its time; and what
+    is left to a person has called one."""
+    async with house.database.read() as tx:
+        called = [one.facts["push"] for one in await incidents.page(tx, ALL, kind=IncidentKind.QUARANTINED_PUSH)]
+    assert called == ([push.id] if push.outcome is Outcome.UNKNOWN else [])
     program = house.program
     assert program.changes <= 1, program.log
     assert program.violations == []
