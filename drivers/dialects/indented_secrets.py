@@ -22,12 +22,13 @@ _MASKED: Final = rf"\g<1>{MASK}"
 _RULES: Final = (
     # A password may hold blanks, so all to the end of the line is taken.
     _after(
-        r"password|secret|passphrase|passcode|key-string|(?:pre-)?shared-(?:key|secret)(?:[ \t]+(?:local|remote))?"
-        r"|auth(?:entication)?-key|server-key|area-password|domain-password|private-key|api-key|(?:id)?token|wpa-psk|psk|pac"
-        rf"|pre-share{_B}key|sap{_B}pmk|static-wep-key{_B}encryption{_B}\d+|authentication{_B}mode{_B}hmac-\S+",
+        rf"(?:pre-)?shared-(?:key|secret)(?:{_B}(?:local|remote))?|(?:\w+-)*(?:password|secret|passphrase)"
+        rf"(?!{_B}encryption{_B}aes\b)|passcode|key-string|auth(?:entication)?-key|server-key|private-key|api-key"
+        rf"|(?:id)?token|wpa-psk|psk|pac|tcp-md5-auth|pre-share{_B}key|sap{_B}pmk|static-wep-key{_B}encryption{_B}\d+"
+        rf"|hash-algo{_B}\S+{_B}key|mab{_B}request{_B}format{_B}attribute{_B}2|authentication{_B}mode{_B}hmac-\S+",
         _TO_END,
     ),
-    _after(rf"message-digest-key{_B}\d+{_B}\S+|password-encrypt|authentication{_B}text", _TO_END),
+    _after(rf"message-digest-key{_B}\d+{_B}\S+|password-encrypt|authentication{_B}(?:text|string)", _TO_END),
     # `key 1` of a key chain is a number; anything longer may be the key of a server.
     _after(
         rf"(?:[+-][ \t]*)?(?:no{_B})?key(?!{_B}(?:chain|config-key)\b|{_B}\d{{1,2}}[ \t]*$)", _TO_END, start=r"^[ \t]*"
@@ -38,7 +39,7 @@ _RULES: Final = (
     # Whatever the command: what is encoded as type 7 at the end of a line, or hashed.
     re.compile(r"([ \t]7[ \t]+)\d\d(?:[0-9A-F]{2}){3,}(?=[ \t]*\r?$)", re.IGNORECASE | re.MULTILINE),
     re.compile(r"([ \t])\$(?:1|5|6|8|9|14|2[aby])\$[^ \t\r\n]+"),
-    _after(r"(?<!set )(?<!match )community", _ONE_WORD),
+    _after(r"(?<!set )(?<!match )(?<!bgp )(?:snmp-)?community", _ONE_WORD),
     _after(rf"auth{_B}(?:md5|sha-2{_B}\d+|sha(?!-2{_B})(?:-?\d+)?)", _ONE_WORD),
     # The phrase that opens or closes a private key in PEM, and a variable whose name says that it is one.
     _after(rf"crypto{_B}(?:key|pki){_B}(?:im|ex)port{_B}.*?\bpem{_B}(?:terminal|url{_B}\S+)(?:{_B}3?des)?", _TO_END),
@@ -46,8 +47,8 @@ _RULES: Final = (
     _after(rf"priv{_B}(?:des|3des|aes{_B}(?:128|192|256)|aes(?!{_B}(?:128|192|256)\b))", _ONE_WORD),
     _after(rf"(?:nhrp|(?:standby|vrrp|glbp)(?:{_B}\d+)?){_B}authentication(?!{_B}(?:md5|text)\b)", _ONE_WORD),
     _after(
-        rf"snmp-server{_B}host{_B}\S+(?:{_B}vrf{_B}\S+)?(?:{_B}(?:traps|informs))?"
-        rf"(?:{_B}version{_B}(?:1|2c|3{_B}(?:noauth|auth|priv)))?",
+        rf"snmp-server{_B}host{_B}\S+(?:{_B}vrf{_B}\S+)?(?:{_B}(?:traps?|informs?))?"
+        rf"(?:{_B}version{_B}(?:v?1|v?2c|v?3{_B}(?:noauth|auth|priv)))?",
         _ONE_WORD,
     ),
 )
@@ -60,7 +61,8 @@ _KEY_OF_PEER: Final = re.compile(
     rf"({_B}key(?!{_B}(?:chain|generate|pubkey-chain|config-key)\b){_B}{_TYPE}){_TO_END}", re.IGNORECASE
 )
 _WORDS: Final = re.compile(
-    r"pass|secret|key|pem |environment|token|psk|pac|pmk|hmac|auth|encryption|spi|community|priv|snmp|\$| 7 |\t7|7\t"
+    r"pass|secret|key|mab |pem |environment|token|psk|pac|pmk|hmac|auth|encryption|spi|community|priv|snmp|\$"
+    r"| 7 |\t7|7\t"
 )
 """Most lines hold none of these, and so nothing that the rules look for."""
 
