@@ -123,7 +123,8 @@ class _Reader:
             depth = indent if line[:1] != "\t" and "\t" not in line[:indent] else len(line[:indent].expandtabs())
             if len(self._open) > MAX_DEPTH and depth > self._open[-1][0]:
                 raise ConfigSyntax(f"nested deeper than {MAX_DEPTH} levels", line=self._at + 1, column=indent + 1)
-            self._place(depth, self._statement(start, indent))
+            at_top = len(self._open) < 2 or self._open[1][0] >= depth
+            self._place(depth, self._statement(start, indent, at_top=at_top))
         return Tree(self._root.freeze().children)
 
     def _place(self, indent: int, text: str) -> None:
@@ -139,15 +140,15 @@ class _Reader:
         self._open[-1][1].children.append(node)
         self._open.append((indent, node))
 
-    def _statement(self, start: str, indent: int) -> str:
+    def _statement(self, start: str, indent: int, *, at_top: bool) -> str:
         """The whole statement that begins at the present line; steps over it."""
         text = start.rstrip(_BLANKS)
         if _NO_STATEMENT.match(text):
             reason = "no command begins so; it is an answer of a terminal, or a web page"
             raise ConfigSyntax(reason, line=self._at + 1, column=indent + 1)
-        typed = _TYPED.match(text) if not indent else None
+        typed = _TYPED.match(text) if at_top else None
         if typed:
-            raise ConfigSyntax(_TYPED_IS[typed.lastgroup or ""], line=self._at + 1, column=1)
+            raise ConfigSyntax(_TYPED_IS[typed.lastgroup or ""], line=self._at + 1, column=indent + 1)
         if not _MAY_SPAN.match(start):
             self._at += 1
             return text

@@ -312,3 +312,9 @@ def test_a_list_that_is_said_not_to_be_there_leaves_no_trace(base: str, intent: 
     for old, new in ((base, intent), (intent, base)):
         proof = prove(IOS, old, new)
         assert proof.proven, proof.reason
+
+
+def test_a_command_typed_at_a_terminal_is_refused_also_where_all_is_indented() -> None:
+    with pytest.raises(ConfigSyntax, match="typed at a terminal") as refusal:
+        IOS.parse("  hostname a\n  show running-config\n")
+    assert (refusal.value.line, refusal.value.column) == (2, 3)
