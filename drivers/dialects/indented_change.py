@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from string import ascii_letters, digits
 from typing import Final
 
@@ -13,10 +14,11 @@ from drivers.dialects.indented_rules import (
     CLEARS_ADDRESSES,
     DELIMITED,
     HARDWARE,
+    NEIGHBOUR,
     OF_A_KERNEL,
-    OPENS_SECTION,
     REMOVED_LAST,
     negation,
+    opens_section,
     removed_as_one,
 )
 from drivers.dialects.tree import Node, Tree
@@ -41,15 +43,15 @@ def remediate(base: Tree, intent: Tree) -> tuple[str, ...]:
     """
     lines: list[str] = []
     for command in _change("", base.once(held_by), intent.once(held_by)):
-        _print(command, 0, lines)
+        _print(command, "", 0, lines)
     return tuple(lines)
 
 
-def _print(node: Node, depth: int, lines: list[str]) -> None:
+def _print(node: Node, parent: str, depth: int, lines: list[str]) -> None:
     lines.extend(" " * depth + piece for piece in in_pieces(_sendable(node.text)))
     for child in node.children:
-        _print(child, depth + 1, lines)
-    if not node.text.startswith(("no ", "default ")) and (node.children or OPENS_SECTION.match(node.text)):
+        _print(child, node.text, depth + 1, lines)
+    if not node.text.startswith(("no ", "default ")) and (node.children or opens_section(parent, node.text)):
         lines.append(" " * (depth + 1) + "exit")
 
 
@@ -86,16 +88,30 @@ def _change(parent: str, base: Section, intent: Section) -> list[Node]:
         again.update(each for each in wanted if each in held and each.startswith(target))
     # A primary address cannot be removed while secondary ones are there.
     first.sort(key=lambda node: not node.text.endswith(" secondary"))
+    gone = _neighbours(first) - _neighbours(entry.node() for entry in wanted.values())
+    early: list[Node] = []
     forward: list[Node] = []
     for key, entry in wanted.items():
         if key not in held or key in again:
             forward.append(entry.node())
-        elif (held[key].inner or entry.inner) and (changes := _change(entry.text, held[key].below, entry.below)):
-            forward.append(Node(entry.text, tuple(changes)))
+        elif held[key].inner or entry.inner:
+            changes = _change(entry.text, held[key].below, entry.below)
+            leaving = [node for node in changes if gone and not gone.isdisjoint(_neighbours([node]))]
+            early += _inside(entry, leaving)
+            forward += _inside(entry, [node for node in changes if node not in leaving] if leaving else changes)
     if any(CLEARS_ADDRESSES.match(node.text) for node in (*first, *forward)):
         addresses = (entry.node() for entry in wanted.values() if ADDRESS.match(entry.text))
         forward += [node for node in addresses if node not in forward]
-    return [*first, *forward, *last]
+    return [*early, *first, *forward, *last]
+
+
+def _inside(section: Entry, nodes: list[Node]) -> list[Node]:
+    return [Node(section.text, tuple(nodes))] if nodes else []
+
+
+def _neighbours(nodes: Iterable[Node]) -> set[str]:
+    """Names of the neighbours that lines are about."""
+    return {found[1] for node in nodes if (found := NEIGHBOUR.match(node.text))}
 
 
 def _kind_and_name(key: str) -> tuple[str, str]:

@@ -175,13 +175,30 @@ DELIMITED: Final = re.compile(
 )
 """Commands that are followed by `delimiter text delimiter`, the text over any number of lines."""
 
-OPENS_SECTION: Final = re.compile(
-    r"(?:interface|router|vrf definition|ip vrf|line|address-family|(?:ip|ipv6) access-list|route-map|class-map"
-    r"|policy-map|class|object-group|key chain|vlan|controller|archive|aaa group server"
-    r"|crypto (?:map|isakmp policy|ikev2|pki trustpoint)) ?",
+_OPENS: Final = re.compile(
+    r"(?:interface|router|vrf definition|ip vrf|line|route-map|class-map|policy-map|object-group|key chain|vlan(?= \d)"
+    r"|ip access-list (?:standard|extended)|ipv6 access-list(?! log)|controller|aaa group server|crypto map \S+(?= \d)"
+    r"|crypto (?:isakmp policy|ikev2 (?:proposal|policy|profile|keyring)|pki trustpoint)) |archive$",
     re.IGNORECASE,
 )
-"""Commands that change the mode even when nothing follows in it."""
+_OPENS_INSIDE: Final = re.compile(r"address-family |interface \S+$", re.IGNORECASE)
+
+
+def opens_section(parent: str, text: str) -> bool:
+    """Whether a command below `parent` (empty at the top) changes the mode even when nothing follows in it.
+
+    Others begin like one and change none: `router-id`, `crypto map M` of an interface, `ip vrf forwarding`.
+    """
+    if parent.lower().startswith("policy-map ") and text.lower().startswith("class "):
+        return True
+    return bool((_OPENS_INSIDE if parent else _OPENS).match(text))
+
+
+NEIGHBOUR: Final = re.compile(r"(?:(?:no|default) )?neighbor (\S+) ", re.IGNORECASE)
+"""A line of a router's neighbour, which goes with all its lines in the address families when its first line goes."""
+
+NAMES_ITS_VALUE: Final = re.compile(r"(?:(?:ip|ipv6) (?:address|route)|(?:ip )?vrf forwarding) ", re.IGNORECASE)
+"""Commands whose `no` form is refused where another value is set; that of the others takes any value back."""
 
 NOT_REVERTIBLE: Final = re.compile(
     r"(?:no )?(?:crypto key (?:generate|import|zeroize)|crypto pki certificate|certificate |license |reload"

@@ -318,3 +318,32 @@ def test_a_command_typed_at_a_terminal_is_refused_also_where_all_is_indented() -
     with pytest.raises(ConfigSyntax, match="typed at a terminal") as refusal:
         IOS.parse("  hostname a\n  show running-config\n")
     assert (refusal.value.line, refusal.value.column) == (2, 3)
+
+
+def test_what_only_begins_like_a_section_is_not_left_by_exit() -> None:
+    """Pasted by hand, or typed at a shell without modes, an `exit` too many leaves the section around."""
+    inside = "interface Tunnel0\n ip vrf forwarding B\n crypto map M\n mtu 1400\n"
+    others = "router ospf 1\n router-id 192.0.2.1\n network 192.0.2.0 0.0.0.255 area 0\n"
+    alone = "vlan internal allocation policy ascending\nip access-list log-update threshold 10\n"
+    more = "crypto ikev2 nat keepalive 20\ncrypto map M local-address Loopback0\ncontroller E1 0/0/0\n linecode hdb3\n"
+    sent = prove(IOS, "hostname a", f"hostname a\n{inside}{others}{alone}{more}").remediation
+    assert [line for line in sent if line.strip() == "exit"] == [" exit"] * 3
+    for section in ("crypto map M 10 ipsec-isakmp", "ip vrf B", "vlan 10", "ip access-list standard L", "archive"):
+        assert prove(IOS, "hostname a", f"hostname a\n{section}").remediation == (section, " exit")
+
+
+def test_a_neighbour_leaves_its_address_families_before_it_goes() -> None:
+    """Without its `remote-as` a router knows it no more: `% Specify remote-as or peer-group commands first`."""
+    kept = "neighbor 192.0.2.9 remote-as 65009"
+    gone = " neighbor 192.0.2.1 remote-as 65001\n neighbor 192.0.2.1 description osaka\n"
+    inside = "  neighbor 192.0.2.1 activate\n  no neighbor 192.0.2.1 send-community both\n"
+    family = " address-family ipv4\n{}  neighbor 192.0.2.9 activate\n"
+    intent = f"router bgp 65000\n {kept}\n{family.format('')}"
+    assert change(f"router bgp 65000\n {kept}\n{gone}{family.format(inside)}", intent) == [
+        "router bgp 65000",
+        " address-family ipv4",
+        "  default neighbor 192.0.2.1 send-community both",
+        "  no neighbor 192.0.2.1 activate",
+        " no neighbor 192.0.2.1 description osaka",
+        " no neighbor 192.0.2.1 remote-as 65001",
+    ]
