@@ -88,7 +88,8 @@ def _change(parent: str, base: Section, intent: Section) -> list[Node]:
         again.update(each for each in wanted if each in held and each.startswith(target))
     # A primary address cannot be removed while secondary ones are there.
     first.sort(key=lambda node: not node.text.endswith(" secondary"))
-    gone = _neighbours(first) - _neighbours(entry.node() for entry in wanted.values())
+    gone = _neighbours(node.text for node in first)
+    gone -= _neighbours(wanted) if gone else set()
     early: list[Node] = []
     forward: list[Node] = []
     for key, entry in wanted.items():
@@ -96,7 +97,7 @@ def _change(parent: str, base: Section, intent: Section) -> list[Node]:
             forward.append(entry.node())
         elif held[key].inner or entry.inner:
             changes = _change(entry.text, held[key].below, entry.below)
-            leaving = [node for node in changes if gone and not gone.isdisjoint(_neighbours([node]))]
+            leaving = [node for node in changes if gone and not gone.isdisjoint(_neighbours([node.text]))]
             early += _inside(entry, leaving)
             forward += _inside(entry, [node for node in changes if node not in leaving] if leaving else changes)
     if any(CLEARS_ADDRESSES.match(node.text) for node in (*first, *forward)):
@@ -109,9 +110,9 @@ def _inside(section: Entry, nodes: list[Node]) -> list[Node]:
     return [Node(section.text, tuple(nodes))] if nodes else []
 
 
-def _neighbours(nodes: Iterable[Node]) -> set[str]:
+def _neighbours(lines: Iterable[str]) -> set[str]:
     """Names of the neighbours that lines are about."""
-    return {found[1] for node in nodes if (found := NEIGHBOUR.match(node.text))}
+    return {found[1] for line in lines if (found := NEIGHBOUR.match(line))}
 
 
 def _kind_and_name(key: str) -> tuple[str, str]:

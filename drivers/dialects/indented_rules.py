@@ -23,7 +23,8 @@ _VOLATILE_STARTS: Final = frozenset("!eBbCcUuLlTtVvNnE")
 _IN_INTERFACE: Final = re.compile(r"no[ \t]+shutdown|no[ \t]+ip[ \t]+address", re.IGNORECASE)
 _INTERFACE: Final = re.compile(r"interface\s", re.IGNORECASE)
 _FREE_TEXT: Final = re.compile(
-    r"(?:description|remark|\d+ remark|banner|menu|macro|certificate|snmp-server (?:location|contact)"
+    r"(?:no )?(?:description|remark|\d+ remark|banner|menu|macro|certificate|snmp-server (?:location|contact)"
+    r"|aaa authentication (?:banner|fail-message)|ip (?:admission|auth-proxy) auth-proxy-banner"
     r"|.*(?:password|secret|key|alias|cli command))\s",
     re.IGNORECASE,
 )
@@ -40,12 +41,17 @@ def volatile(parent: str, text: str) -> bool:
     return first in "nN" and bool(_IN_INTERFACE.fullmatch(text) and _INTERFACE.match(parent))
 
 
+def plain(text: str) -> str:
+    """A statement with one blank between its words, as devices print most; free text keeps its own."""
+    if ("  " in text or "\t" in text) and "\n" not in text and not _FREE_TEXT.match(text):
+        return _BLANKS.sub(" ", text)
+    return text
+
+
 def comparable_text(text: str) -> str:
-    """The spelling in which two statements are the same: blanks, delimiters, certificates and reversible secrets."""
-    if "\n" in text or text.startswith(("banner ", "certificate ", "key-string")):
+    """The spelling in which two `plain` statements are the same: delimiters, certificates and reversible secrets."""
+    if "\n" in text or text.startswith(_MAY_BE_BLOCKS):
         return _comparable_block(text)
-    if ("  " in text or "\t" in text) and not _FREE_TEXT.match(text):
-        text = _BLANKS.sub(" ", text)
     return comparable(text)
 
 
@@ -55,11 +61,13 @@ def _comparable_block(text: str) -> str:
     if newline and head.startswith(("certificate ", "key-string")):
         digits = "".join(body.split()).removesuffix("quit").removesuffix("exit").upper()
         return f"{head} ‹{hashlib.sha256(digits.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}›"
-    banner = _BANNER.match(text)
-    if banner:
-        said = text[banner.end() :].partition(banner[2])[0]
+    opener = DELIMITED.match(text)
+    if opener:
+        rest = text[opener.end() :]
+        given = "^C" if rest.count("^C") > 1 and rest.startswith("^C") else rest[:1]
+        said = rest.removeprefix(given).partition(given)[0]
         mark = next((mark for mark in ("^C", "\x03") if mark not in said), None)
-        return text if mark is None else f"{banner[1]} {mark}{said}{mark}"
+        return text if mark is None else f"{opener[0].rstrip(' ')} {mark}{said}{mark}"
     if newline:
         return text
     # What could open a block is marked as having none, or lines sorted behind it might be taken for one.
@@ -71,7 +79,16 @@ OPENS_BLOCK: Final = re.compile(r"certificate[ ]+(?!\S*:|.*[ ]nvram:)\S.*(?<!›
 """Commands that may be followed by lines of hexadecimal digits."""
 
 _BLANKS: Final = re.compile(r"[ \t]+")
-_BANNER: Final = re.compile(r"(banner \S+) +(\^C(?=.*\^C)|\S)", re.DOTALL)
+_MAY_BE_BLOCKS: Final = (
+    "banner ",
+    "certificate ",
+    "key-string",
+    "aaa authentication ",
+    "menu ",
+    "ip admission ",
+    "ip auth-proxy ",
+)
+"""How every statement begins that may span lines, as long as it stands on one."""
 
 
 _UNSHOWN: Final = re.compile(
@@ -88,7 +105,10 @@ def shown_when_absent(target: str) -> bool:
 
 
 _NEGATED_BY_HEAD: Final = re.compile(
-    r"banner \S+|username \S+|enable (?:secret|password)|macro name \S+|switchport trunk allowed vlan", re.IGNORECASE
+    r"banner \S+|username \S+|enable (?:secret|password)|macro name \S+|switchport trunk allowed vlan"
+    r"|menu \S+ (?:title|prompt)|aaa authentication (?:banner|fail-message)"
+    r"|ip (?:admission|auth-proxy) auth-proxy-banner (?:http|ftp|telnet)",
+    re.IGNORECASE,
 )
 
 

@@ -17,7 +17,11 @@ _ONE_VALUE: Final = {
         r"(logging source-interface) \S+( vrf \S+)?$",
     ),
     "snmp-server": (r"(snmp-server (?:location|contact|chassis-id|trap-source)) ",),
-    "aaa": (r"(aaa (?:authentication|authorization|accounting) \S+(?: \d+)? \S+) ",),
+    "aaa": (
+        r"(aaa authentication (?:banner|fail-message)) ",
+        r"(aaa (?:authentication|authorization|accounting) \S+(?: \d+)? \S+) ",
+    ),
+    "menu": (r"(menu \S+ (?:title|prompt)) ",),
     "description mtu bandwidth speed duplex encapsulation load-interval rd default-metric router-id": (r"(\S+) ",),
     "delay": (r"(delay(?: (?:up|down))?) ",),
     "ipv6": (

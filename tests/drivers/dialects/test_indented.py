@@ -347,3 +347,14 @@ def test_a_neighbour_leaves_its_address_families_before_it_goes() -> None:
         " no neighbor 192.0.2.1 description osaka",
         " no neighbor 192.0.2.1 remote-as 65001",
     ]
+
+
+@pytest.mark.parametrize(
+    "command", ["aaa authentication banner", "aaa authentication fail-message", "menu M title", "banner login"]
+)
+def test_a_text_of_any_command_is_compared_without_its_delimiter_and_removed_by_its_name(command: str) -> None:
+    text = f"hostname a\n{command} ^CNo entry\nwithout leave^C\n"
+    assert equal(IOS, text, text.replace("^C", "#"))
+    assert change("hostname a", text) == [f"{command} #No entry\nwithout leave#"]
+    assert change(text, "hostname a") == [f"no {command}"]
+    assert change(text, text.replace("entry", "way")) == [f"{command} #No way\nwithout leave#"]
