@@ -14,11 +14,13 @@ from typing import Final
 from drivers.dialects.indented_lists import with_vlans
 from drivers.dialects.indented_rules import (
     HARDWARE,
+    NAMES_ITS_VALUE,
     NO_BLOCK,
     comparable_text,
     group_of,
     numbered,
     ordered,
+    plain,
     removed_as_one,
     shown_when_absent,
     volatile,
@@ -132,7 +134,7 @@ class Section:
 
     def enter(self, node: Node) -> None:
         """What the device does with one line and the lines below it."""
-        text = node.text
+        text = plain(node.text)
         if volatile(self.parent, text):
             if self.parent and text.startswith("no "):
                 self._remove(text[3:])
@@ -257,17 +259,17 @@ class Section:
             number = int(target)
         key = comparable_text(text)
         group = None if self.parent else group_of(f"{target} ")
-        if group is not None and removed_as_one(group):
-            gone = list(self._lists.get(group, ()))
+        if group is not None and removed_as_one(group) and self._lists.get(group):
+            gone = list(self._lists[group])
         elif key in self.entries:
             gone = [key]
         else:
-            gone = self._what_begins_with(key, target.lower(), number)
+            gone = self._what_begins_with(key, target, number)
         for each in gone:
             self._drop(each)
         return bool(gone)
 
-    def _what_begins_with(self, key: str, slot: str, number: int | None) -> list[str]:
+    def _what_begins_with(self, key: str, target: str, number: int | None) -> list[str]:
         start = key.removesuffix(NO_BLOCK).rstrip(" ")
         starts = (f"{start} ", f"{start}\n")
         if self._heads is None:
@@ -277,8 +279,12 @@ class Section:
                     self._heads.setdefault(head, {})[k] = None
         words = _WORD.findall(start, 0, _LONG)
         found = {k: None for k in self._heads.get(" ".join(words[:2]), ()) if k.startswith(starts)}
-        also = (self.slots.get(slot), None if number is None else self._numbers.get(number))
-        return [*found, *(k for k in also if k is not None and k not in found)]
+        also = (self.slots.get(target.lower()), None if number is None else self._numbers.get(number))
+        gone = [*found, *(k for k in also if k is not None and k not in found)]
+        if not gone and not NAMES_ITS_VALUE.match(target):
+            other = self.slots.get(slot_of(target) or "")
+            return [] if other is None else [other]
+        return gone
 
     def _default(self, target: str) -> None:
         if not self.parent and HARDWARE.fullmatch(target):

@@ -358,3 +358,35 @@ def test_a_text_of_any_command_is_compared_without_its_delimiter_and_removed_by_
     assert change("hostname a", text) == [f"{command} #No entry\nwithout leave#"]
     assert change(text, "hostname a") == [f"no {command}"]
     assert change(text, text.replace("entry", "way")) == [f"{command} #No way\nwithout leave#"]
+
+
+def test_a_setting_that_is_called_like_a_list_goes() -> None:
+    assert change("access-list dynamic-extended\nhostname a", "hostname a") == ["no access-list dynamic-extended"]
+
+
+def test_blanks_between_words_are_no_other_command() -> None:
+    typed = "ip  prefix-list P permit 192.0.2.0/24\nip\tprefix-list  P deny any\naccess-list  10 permit any\n"
+    plain = " ".join(typed.replace("\n", " \n").replace("\t", " ").split(" ")).replace("  ", " ").replace(" \n", "\n")
+    assert equal(IOS, typed, plain)
+    assert IOS.canonical(IOS.parse(IOS.render(IOS.canonical(IOS.parse(typed))))) == IOS.canonical(IOS.parse(typed))
+    assert change(
+        "interface Vlan1\n ip address 192.0.2.1 255.255.255.0", "interface Vlan1\n ip  address 192.0.2.2 /24"
+    ) == [
+        "interface Vlan1",
+        " ip address 192.0.2.2 /24",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("held", "denied"),
+    [
+        ("interface Vlan1\n {}switchport access vlan {}", ("20", "30")),
+        ("{}username taro password {}", ("a", "b")),
+        ("interface Vlan1\n {}service-policy input {}", ("A", "B")),
+    ],
+)
+def test_a_value_that_is_denied_by_another_is_gone_and_stays_so(held: str, denied: tuple[str, str]) -> None:
+    head = held.partition("\n")[0] + "\n" if "\n" in held else ""
+    text = f"{held.format('', denied[0])}\n{held.removeprefix(head).format('no ', denied[1])}\nhostname a\n"
+    form = IOS.canonical(IOS.parse(text))
+    assert IOS.canonical(IOS.parse(IOS.render(form))) == form
