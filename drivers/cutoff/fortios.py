@@ -42,6 +42,7 @@ _LINKS: Final = frozenset({"speed", "mediatype", "forward-error-correction"})
 _HARMFUL: Final = {
     "defaultgw": "disable",
     "security-mode": "captive-portal",
+    "ips-sniffer-mode": "enable",
     "switch-controller-access-vlan": "enable",
     "explicit-web-proxy": "",
     "port-security": "enable",

@@ -8,6 +8,7 @@ from typing import Final
 
 from drivers.cutoff.ios_login import logins
 from drivers.cutoff.ios_model import Interface, Model, carriers, negated, way_in
+from drivers.cutoff.ios_policing import policed
 from drivers.cutoff.ios_referred import changed_behind
 from drivers.cutoff.ios_routing import elsewhere, routing_protocols, static_routes
 from drivers.cutoff.packets import (
@@ -76,6 +77,7 @@ def judge(before: Tree, after: Tree, way: Way) -> Findings:
     yield from _translations(old, new, way, names)
     yield from _renamed_sources(old, new, way)
     yield from _encrypted(old, new, way, names)
+    yield from policed(old, new, way, names)
     yield from logins(old, new, way, names)
     yield from _rest(old, new, names, before, after)
     yield from _behind(old, new, names)
