@@ -116,6 +116,9 @@ def _dialled(old: Model, new: Model, names: Sequence[str]) -> Findings:
         connect = _value(now, "auto-connect")
         if connect != _value(was, "auto-connect") and connect in {"none", "ondemand", "vrrp"}:
             yield Finding(now["auto-connect"].line, "the dial-up that we come through is no longer always up")
+        room = _value(now, "tcp-mss")
+        if room != _value(was, "tcp-mss") and whole_number(room, _ROOMY) < _ROOM["tcp-mss"]:
+            yield Finding(now["tcp-mss"].line, "leaves no room for our packets")
 
 
 def _value(profile: Mapping[str, Setting], key: str) -> str:
