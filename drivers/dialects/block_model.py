@@ -87,6 +87,8 @@ class Table:
     _form: tuple[Node, ...] | None = field(default=None, compare=False)
     _given: int | None = field(default=None, compare=False)
     """The highest number, where the last entry got the one after it; None when it has to be looked for."""
+    _named: int = field(default=0, compare=False)
+    """The highest number that the statements being entered name themselves."""
 
     @classmethod
     def of(cls, nodes: Sequence[Node]) -> Table:
@@ -116,6 +118,7 @@ class Table:
         if nodes and nodes[-1].text == "abort":
             return
         moves: list[list[str]] = []
+        self._named = _highest_named(nodes)
         for node in nodes:
             raw = words(node.text)
             if raw[:1] == ["move"]:
@@ -190,13 +193,14 @@ class Table:
         return found
 
     def _free_key(self, key: str) -> str:
-        """`edit 0` means the next free number."""
+        """`edit 0` means the next free number; none that the same text gives to another entry further below."""
         if key != "0":
             self._given = None
             return key
         if self._given is None:
-            numbers = [int(k) for k in self.entries if k.isascii() and k.isdecimal() and len(k) < 20]
+            numbers = [int(k) for k in self.entries if _is_number(k)]
             self._given = max(numbers, default=0)
+            self._given = max(self._given, self._named)
         self._given += 1
         return str(self._given)
 
@@ -296,3 +300,15 @@ class Table:
 def held_by(tree: Tree) -> Table:
     """The state after a configuration was entered into an empty device; for `Tree.once`."""
     return Table.of(tree.nodes)
+
+
+def _is_number(key: str) -> bool:
+    return key.isascii() and key.isdecimal() and len(key) < 20
+
+
+def _highest_named(nodes: Sequence[Node]) -> int:
+    """The highest number that an entry is given, if any entry takes the next free one; else 0."""
+    if not any(node.text == "edit 0" for node in nodes):
+        return 0
+    keys = (value(node.text[5:].strip()) for node in nodes if node.text.startswith("edit "))
+    return max((int(key) for key in keys if _is_number(key)), default=0)

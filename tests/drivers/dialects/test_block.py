@@ -346,3 +346,18 @@ def test_a_domains_change_names_no_other_domain() -> None:
         "next",
         "end",
     ]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_entry_of_the_next_free_number_is_never_another_one_of_the_same_text(first: bool) -> None:
+    free = 'edit 0\nset dst 192.0.2.0/24\nset comment "new"\nnext\n'
+    known = "edit 1\nset dst 198.51.100.0/24\nnext\n"
+    base = f"config router static\n{known}end\n"
+    intent = f"config router static\n{free + known if first else known + free}end\n"
+
+    assert change(base, intent) == [
+        "config router static",
+        "edit 2",
+        "set dst 192.0.2.0/24",
+        'set comment "new"',
+    ]
