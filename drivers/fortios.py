@@ -22,7 +22,14 @@ from drivers.operating import LineOperations, Refused, Restart
 from drivers.push import Guard, Identity, PushJob, Step
 from drivers.sessions.contract import CliSession
 from drivers.sessions.rest import STATUS, RestSession
-from inventory.errors import CommandRejected, OutcomeUnknown, Truncated, Unreachable
+from inventory.errors import (
+    AuthenticationFailed,
+    CommandRejected,
+    OutcomeUnknown,
+    ProtocolViolation,
+    Truncated,
+    Unreachable,
+)
 from inventory.plans import ConfigText, PushState
 
 SHELL: Final = Shell(
@@ -239,7 +246,7 @@ class FortiGate(CommandLineDevice):
             return await super()._meet()
         try:
             identity = await self._ask_rest(self._rest())
-        except (NotOffered, Unreachable):
+        except (NotOffered, Unreachable, Truncated, ProtocolViolation):
             return await super()._meet()
         return identity if self._endpoint.host_key is not None else await super()._meet()
 
@@ -249,10 +256,15 @@ class FortiGate(CommandLineDevice):
         session = self._rest()
         try:
             await self._ask_rest(session)
-            text = await session.backup()
-        except (CommandRejected, Unreachable):
+            return self._checked(without_guard(self._complete(await session.backup())))
+        except (CommandRejected, Unreachable, Truncated, ProtocolViolation):
             return await super()._read()
-        return self._checked(without_guard(self._complete(text)))
+        except AuthenticationFailed:
+            if self._session is None:
+                raise
+            # The command line has let us in: what is under way there is brought to its end, and no token shown again.
+            self._endpoint = replace(self._endpoint, rest=None)
+            return await super()._read()
 
     def _rest(self) -> RestSession:
         return RestSession(self._endpoint, self._limits, redact=self._dialect.redact, transcript=self.transcript)

@@ -29,6 +29,7 @@ from controller.store.database import Database, Tx
 from controller.store.plans import Course
 from controller.store.transcripts import new_words
 from controller.together import Together
+from drivers.errors import LockedOut
 from drivers.push import Device, PushJob
 from drivers.sessions.permission import PERMIT, Permit, permitted
 from drivers.sessions.transcript import Words
@@ -372,9 +373,14 @@ class Advance:
         contact.device = await self._reach.device_for(current.push.adapter_id, contact.words)
         course = current.course
         compared = Compared(course.family, course.base_digest, course.intent_digest)
-        found = await observe(
-            contact.device, contact.job, compared, current.rows, planner=self._planner, clock=self._clock
-        )
+        try:
+            found = await observe(
+                contact.device, contact.job, compared, current.rows, planner=self._planner, clock=self._clock
+            )
+        except LockedOut as error:
+            return Outcome(
+                Verdict.LOST, error.message
+            )  # for a while, in which nothing is sent: no credential is at stake
         return Outcome(found.verdict, found.verdict.value, found.differences, reading=(found.reading, found.digest))
 
     async def _read_back(self, current: _Push) -> Outcome:

@@ -121,7 +121,8 @@ class FortiRest:
         if path == "/api/v2/monitor/system/config/backup":
             if method != self.backup_verb:
                 return 405, "application/json", json.dumps({"http_status": 405, "status": "error"})
-            return 200, "application/octet-stream", self._backup()
+            whole = self._backup()
+            return 200, "application/octet-stream", whole.rpartition("end")[0] if self.answer == "cut" else whole
         if path.startswith("/api/v2/cmdb/") and method == "PUT":
             return self._put(path.removeprefix("/api/v2/cmdb/").replace("/", " ", 1), body)
         return 404, "application/json", json.dumps({"http_status": 404, "status": "error"})

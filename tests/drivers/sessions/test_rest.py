@@ -310,3 +310,40 @@ def test_releases_from_6_to_8_are_recognised(line: str, version: str) -> None:
     found = identity(f"Version: {line}\nSerial-Number: {SERIAL}\nHostname: fgt\n")
 
     assert (found.version, found.serial) == (version, SERIAL)
+
+
+@pytest.mark.parametrize("answer", ["page", 401, 429])
+async def test_an_api_that_fails_in_the_middle_of_a_push_leaves_the_reading_to_the_command_line(
+    unit: FortiDevice, api: FortiRest, answer: str | int
+) -> None:
+    fortigate = device(unit, api)
+    await fortigate.identify()
+    await fortigate.ask("get system status", timeout_s=5.0)
+
+    known = len(api.requests)
+    api.answer = answer
+
+    for _ in range(3):
+        assert 'edit "port1"' in (await fortigate.read()).text()
+    assert len(api.requests) - known == (3 if answer == "page" else 1)
+    await fortigate.close()
+
+
+async def test_a_web_page_in_place_of_an_api_leaves_everything_to_the_command_line(
+    unit: FortiDevice, api: FortiRest
+) -> None:
+    api.answer = "page"
+
+    fortigate = device(unit, api)
+    assert (await fortigate.identify()).serial == SERIAL
+    assert 'edit "port1"' in (await fortigate.read()).text()
+    await fortigate.close()
+
+
+async def test_a_backup_that_ends_early_is_read_over_the_command_line(unit: FortiDevice, api: FortiRest) -> None:
+    api.answer = "cut"
+
+    fortigate = device(unit, api)
+    assert 'edit "port1"' in (await fortigate.read()).text()
+    await fortigate.close()
+    assert len(unit.logins) == 1
