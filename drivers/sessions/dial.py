@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -269,7 +270,17 @@ def _explain_connection(error: BaseException, endpoint: Endpoint, caller: Caller
             f"{where} accepted the connection but did not finish the {caller.phase} within {limit:g} s.",
             step=caller.phase,
         )
-    if caller.phase == "handshake" and isinstance(error, ConnectionResetError | asyncssh.ConnectionLost):
+    cut = caller.phase == "handshake" and isinstance(error, ConnectionResetError | asyncssh.ConnectionLost)
+    if cut and caller.greeted:
+        # Its list of algorithms may be lost with the connection, so that only one side knows what was the matter.
+        return NegotiationFailed(
+            f"{where} greeted us and closed the connection in the key exchange; it may know no algorithm of profile "
+            f"{endpoint.profile}, or have no terminal line left.",
+            step="handshake",
+            next_step="Try again; if it stays so, allow the device the profile `compat` or `legacy`, if your policy "
+            "permits it.",
+        )
+    if cut:
         return DeviceBusy(
             f"{where} closed the connection before the key exchange; all its terminal lines may be in use.",
             step="handshake",
