@@ -78,6 +78,7 @@ _LEGACY: Final = _COMPAT.plus(
 )
 PROFILES: Final[dict[SshProfile, Algorithms]] = {"modern": _MODERN, "compat": _COMPAT, "legacy": _LEGACY}
 
+_NEW_PASSWORD: Final = re.compile(r"(?i)\b(?:new|retype|re-enter|change)\b.*passw")
 _BY_KEY_TYPE: Final = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
 
 
@@ -163,6 +164,9 @@ class Caller(asyncssh.SSHClient):
         """Answer one prompt that asks for a password; anything more is a second factor."""
         if not prompts:
             return []
+        if any(_NEW_PASSWORD.search(prompt) for prompt, _ in prompts):
+            self.change_asked = True
+            return None
         if len(prompts) > 1 or "pass" not in prompts[0][0].lower():
             self.second_factor = True
             return None

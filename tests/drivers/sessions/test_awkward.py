@@ -278,3 +278,15 @@ async def test_every_fortigate_prompt_is_known(prompt: str) -> None:
         assert await session.command("get system status", timeout_s=10) == "Serial-Number: FGT1"
         assert session.privileged is ("$" not in prompt)
         await session.abort()
+
+
+async def test_a_new_password_that_is_asked_for_in_the_login_is_left_to_onboarding() -> None:
+    async def script(far: Far) -> None:
+        await far.serve("r1#", {})
+
+    async with device(script, ("New password: ",)) as (endpoint, shells, doors):
+        with pytest.raises(NotOnboarded, match="asks for a new password"):
+            await log_in(endpoint)
+
+    assert doors[0].answers == []
+    assert shells == []
