@@ -283,6 +283,8 @@ class Dialogue:
                 await self._answer(Question(self._shell.user_asked, endpoint.username))
             elif self._shell.password_asked is not None and self._shell.password_asked.search(line):
                 if password_given:
+            if self._wants_credential(line) and await self._more_within(SETTLE_S):
+                continue  # it was the beginning of a line of a banner
                     raise self._refused_in_channel(endpoint)
                 password_given = True
                 self._transcript(">", MASK)
@@ -305,6 +307,10 @@ class Dialogue:
             last_words=self.last_words(),
             next_step="Correct the credential; it is not tried again by itself.",
         )
+
+    def _wants_credential(self, line: str) -> bool:
+        asks = (self._shell.user_asked, self._shell.password_asked)
+        return any(pattern is not None and pattern.search(line) for pattern in asks)
 
     def _ended_at_login(self, endpoint: Endpoint) -> DeviceError:
         where = f"{endpoint.host} port {endpoint.port}"

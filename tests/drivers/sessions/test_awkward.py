@@ -280,6 +280,22 @@ async def test_every_fortigate_prompt_is_known(prompt: str) -> None:
         await session.abort()
 
 
+@pytest.mark.parametrize("asked", ["Enter your Password:", "Username:"])
+async def test_a_banner_that_comes_in_pieces_is_given_no_credential(ios: Driver, asked: str) -> None:
+    async def script(far: Far) -> None:
+        far.say(f"\r\n{asked}")
+        await asyncio.sleep(0.02)  # the rest of the line comes in another packet
+        far.say(" is what you will be asked for elsewhere\r\n")
+        await far.serve("r1#", {})
+
+    async with device(script) as (endpoint, shells, _):
+        session = await log_in(endpoint, ios)
+        await session.close()
+
+    assert "correct horse" not in shells[0].heard
+    assert "op" not in shells[0].heard
+
+
 async def test_a_new_password_that_is_asked_for_in_the_login_is_left_to_onboarding() -> None:
     async def script(far: Far) -> None:
         await far.serve("r1#", {})
