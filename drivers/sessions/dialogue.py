@@ -128,16 +128,23 @@ class Dialogue:
             )
 
     async def send(
-        self, line: str, *, timeout_s: float, secret_answer: Question | None = None, command: bool = True
+        self,
+        line: str,
+        *,
+        timeout_s: float,
+        secret_answer: Question | None = None,
+        command: bool = True,
+        before: tuple[str, ...] = (),
     ) -> str:
         """Send one line and read to the next prompt; returns what was said, without echo and prompt.
 
-        `command` False: the line stands inside a text that the device takes in as it is, such as a banner.
+        `command` False: the line stands inside a text that the device takes in as it is, such as a banner. `before`:
+        the lines of that text which were sent already.
 
         Raises TimeoutError, ConnectionEnded, OutputTooLong, UnknownQuestion (after refusing the question).
         """
         self._keep(">", line)
-        await self._type(line, command=command)
+        await self._type(line, command=command, before=before)
         unknown = await self._to_prompt(timeout_s, secret_answer)
         said = self._screen.output(self.prompt_line)
         self._keep("<", said)
@@ -156,7 +163,8 @@ class Dialogue:
             self._keep(">", line)
             command = number == 0 or self._shell.quoted
             await self._write((self._literal(line) if command else line) + "\n")
-        return await self.send(lines[-1], timeout_s=timeout_s, command=len(lines) == 1 or self._shell.quoted)
+        command = len(lines) == 1 or self._shell.quoted
+        return await self.send(lines[-1], timeout_s=timeout_s, command=command, before=tuple(lines[:-1]))
 
     def _literal(self, line: str) -> str:
         """The keys to type for a command: a `?` of its text must not ask for help."""
@@ -168,10 +176,10 @@ class Dialogue:
         if self._transcript is not nowhere:
             self._transcript(direction, self._mask(brief(self._transcript, text)))
 
-    async def _type(self, line: str, *, command: bool) -> None:
+    async def _type(self, line: str, *, command: bool, before: tuple[str, ...]) -> None:
         if self._prompt is None:
             raise ConnectionEnded("no prompt was ever seen")
-        self._screen.expect(line, asking=not self._shell.is_read(line))
+        self._screen.expect(line, asking=not self._shell.is_read(line), before=before)
         typed = (self._literal(line) if command else line) + "\n"
         await self._write(typed)
         self._echo = f"{line}\r\n".encode("utf-8", "surrogateescape") if line else b""
@@ -275,6 +283,8 @@ class Dialogue:
                     next_step="Onboard the device first; a push changes no password.",
                 )
             asked = next((q for q in greeting if q.asks.search(line)), None)
+            if self._wants_credential(line) and await self._more_within(SETTLE_S):
+                continue  # it was the beginning of a line of a banner
             if asked is not None:
                 greeting.remove(asked)
                 await self._answer(asked)
@@ -283,8 +293,6 @@ class Dialogue:
                 await self._answer(Question(self._shell.user_asked, endpoint.username))
             elif self._shell.password_asked is not None and self._shell.password_asked.search(line):
                 if password_given:
-            if self._wants_credential(line) and await self._more_within(SETTLE_S):
-                continue  # it was the beginning of a line of a banner
                     raise self._refused_in_channel(endpoint)
                 password_given = True
                 self._transcript(">", MASK)
@@ -300,6 +308,10 @@ class Dialogue:
             elif ending.kind != "doubtful prompt":
                 await self._more()
 
+    def _wants_credential(self, line: str) -> bool:
+        asks = (self._shell.user_asked, self._shell.password_asked)
+        return any(pattern is not None and pattern.search(line) for pattern in asks)
+
     def _refused_in_channel(self, endpoint: Endpoint) -> AuthenticationFailed:
         return AuthenticationFailed(
             f"{endpoint.host} port {endpoint.port} asked for the password again inside the session.",
@@ -307,10 +319,6 @@ class Dialogue:
             last_words=self.last_words(),
             next_step="Correct the credential; it is not tried again by itself.",
         )
-
-    def _wants_credential(self, line: str) -> bool:
-        asks = (self._shell.user_asked, self._shell.password_asked)
-        return any(pattern is not None and pattern.search(line) for pattern in asks)
 
     def _ended_at_login(self, endpoint: Endpoint) -> DeviceError:
         where = f"{endpoint.host} port {endpoint.port}"

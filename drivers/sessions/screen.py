@@ -97,6 +97,7 @@ class Screen:
         self._head = ""
         self._tail = ""
         self._typed = ""
+        self._before: tuple[str, ...] = ()
         self._sure: tuple[Prompt, Ending] | None = None
         """The prompt that was last beyond doubt, and for whom: most lines end in the same one as the line before."""
         self._echoed = True
@@ -104,8 +105,9 @@ class Screen:
         self.octets = 0
         """Octets received since the last `expect`."""
 
-    def expect(self, echo: str, *, asking: bool = True) -> None:
-        """Forget what was shown; the next output begins with the echo of `echo` (may be empty).
+    def expect(self, echo: str, *, asking: bool = True, before: tuple[str, ...] = ()) -> None:
+        """Forget what was shown; the next output begins with the echo of `echo` (may be empty), which follows those of
+        the lines `before`.
 
         With `asking` False nothing is taken for a question: what a reading shows may look like one.
         """
@@ -113,6 +115,7 @@ class Screen:
         self._pieces.clear()
         self._head = self._tail = ""
         self._typed = echo
+        self._before = before
         self._echoed = not echo.strip()
         self.octets = 0
 
@@ -215,11 +218,20 @@ class Screen:
     def _without_echo(self, text: str) -> str:
         if self._typed and text.startswith(f"{self._typed}\n"):
             return text[len(self._typed) + 1 :]
+        for line in self._before:
+            text = self._behind(text, squeezed(line)) or text
         echo = squeezed(self._typed)
         if not echo:
             return text
+        behind = self._behind(text, echo)
+        if behind is not None:
+            return behind
+        return "" if squeezed(text).endswith(echo) else text
+
+    def _behind(self, text: str, echo: str) -> str | None:
+        """What follows the first line that ends with an echo, however it was wrapped; None where there is none."""
         end = -1
         while 0 <= (end := text.find("\n", end + 1)) <= TAIL + 2 * len(self._typed):
             if squeezed(text[:end]).endswith(echo):
                 return text[end + 1 :]
-        return "" if squeezed(text).endswith(echo) else text
+        return None

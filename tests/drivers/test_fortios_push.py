@@ -306,3 +306,13 @@ async def test_long_text_in_quotes_arrives_in_one_piece(reach: Reach, unit: Fort
     await device.enter(PushState.APPLYING, job)
 
     assert "one\ntwo # \nthree" in unit.running_text()
+
+
+async def test_what_a_text_in_quotes_says_is_no_refusal(reach: Reach, unit: FortiDevice) -> None:
+    device = reach()
+    words = 'one \\"\n duplicate of \\"old\\"\n it already exists\npermission denied\n'
+    job = await job_for(device, ("config firewall address", 'edit "office"', f'set comment "{words}"', "next", "end"))
+
+    await device.enter(PushState.APPLYING, job)
+
+    assert "it already exists\npermission denied" in unit.running_text()
