@@ -90,6 +90,8 @@ class Shell:
     texts: tuple[Text, ...] = ()
     quoted: bool = False
     """Whether a line with an open quotation mark goes on in the next line (FortiOS)."""
+    renames: re.Pattern[str] | None = None
+    """Lines after which the prompt shows another host name."""
     literal: str = ""
     """Key after which the terminal takes `?` and TAB for text, where they ask for help or complete a word."""
     leave: tuple[str, ...] = ("exit",)

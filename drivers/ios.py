@@ -28,6 +28,7 @@ _NOISE: Final = re.compile(
 SHELL: Final = Shell(
     prompt=re.compile(r"(?P<host>[\w.\-@/:+]{1,63})(?P<mode>\([\w.\-@/:+ ]{1,40}\))?(?P<end>[>#])\s*"),
     privileged="#",
+    renames=re.compile(r"^\s*(?:no )?(?:hostname|prompt)\b"),
     literal="\x16",
     pager=re.compile(r"\s*--\s?More\s?--\s*$"),
     reads=re.compile(r"^(?:show|dir|terminal|more|verify|ping|traceroute|enable)\b"),

@@ -164,13 +164,17 @@ class Screen:
         return last if last.isprintable() and "\x1b" not in self._tail else plain(self._tail).rpartition("\n")[2]
 
     def _prompt_under_noise(self, learned: Prompt | None) -> str | None:
-        """A prompt that is followed by nothing but log messages: the device does not print it again."""
-        if self._shell.noise is None or learned is None or not self._echoed or not self._may_hide_one():
+        """A prompt that is followed by nothing but log messages: the device does not print it again.
+
+        Of another host than `learned` only at the beginning, and where the line that was typed gives a new name.
+        """
+        if self._shell.noise is None or not self._echoed or not self._may_hide_one():
             return None
+        anyone = learned is None or (self._shell.renames is not None and self._shell.renames.match(self._typed))
         for line in reversed(plain(self._tail).split("\n")):
             prompt = Prompt.read(self._shell, line)
             if prompt is not None:
-                return line if prompt.is_same_device(learned) else None
+                return line if anyone or (learned is not None and prompt.is_same_device(learned)) else None
             if line.strip() and not self._shell.noise.search(line):
                 return None
         return None

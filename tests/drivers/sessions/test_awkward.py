@@ -19,6 +19,7 @@ from drivers.sessions.contract import CliSession, Endpoint, Limits
 from inventory.errors import AuthenticationFailed, NotOnboarded
 from inventory.secrets import Secret
 
+LOG = "*Nov 23 05:00:00.001: %LINK-3-UPDOWN: Interface GigabitEthernet0/2, changed state to down"
 Script = Callable[["Far"], Awaitable[None]]
 LIMITS = Limits(
     connect_s=5.0, handshake_s=5.0, authentication_s=5.0, prompt_s=5.0, command_s=5.0, read_config_s=5.0, line_s=5.0
@@ -296,6 +297,18 @@ async def test_a_banner_that_comes_in_pieces_is_given_no_credential(ios: Driver,
     assert "op" not in shells[0].heard
 
 
+async def test_a_log_message_behind_the_first_prompt_is_no_obstacle(ios: Driver) -> None:
+    async def script(far: Far) -> None:
+        far.say(f"\r\nr1#\r\n{LOG}\r\n")
+        await far.line()
+        await far.serve("r1#", {"show clock": "05:00:00.001 UTC\r\n"})
+
+    async with device(script) as (endpoint, _, _):
+        session = await log_in(endpoint, ios)
+        assert await session.command("show clock", timeout_s=5.0) == "05:00:00.001 UTC"
+        await session.close()
+
+
 async def test_a_new_password_that_is_asked_for_in_the_login_is_left_to_onboarding() -> None:
     async def script(far: Far) -> None:
         await far.serve("r1#", {})
@@ -306,3 +319,21 @@ async def test_a_new_password_that_is_asked_for_in_the_login_is_left_to_onboardi
 
     assert doors[0].answers == []
     assert shells == []
+
+
+async def test_a_log_message_behind_a_new_host_name_hides_no_prompt(ios: Driver) -> None:
+    async def script(far: Far) -> None:
+        far.say("r1#")
+        while (typed := await far.line()) != "hostname nagoya-9":
+            far.say("r1(config)#" if typed == "configure terminal" or len(far.heard) > 4 else "r1#")
+        far.say(f"nagoya-9(config)#\r\n{LOG}\r\n")
+        await far.line()
+        await far.serve("nagoya-9(config)#", {})
+
+    async with device(script) as (endpoint, _, _):
+        session = await log_in(endpoint, ios)
+        await session.command("configure terminal", timeout_s=5.0)
+        results = await session.lines(("hostname nagoya-9", "no ip http server"), timeout_s=5.0)
+        await session.abort()
+
+    assert [result.failed for result in results] == [False, False]
