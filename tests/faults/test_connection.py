@@ -168,7 +168,7 @@ async def test_16_enable_may_ask_in_other_words_or_not_at_all_and_is_tried_once(
     clock = DeviceClock()
     made = await bench_of(router(clock, enable="open sesame"), clock)
     made.enable = "open sesame"
-    for words in ("", "Password: ", "TACACS passcode: "):
+    for words in ("", "Password: ", "TACACS passcode: ", "Password for op: "):
         made.device.throw(enable_prompt=words)
         assert (await made.reach().identify()).serial is not None
     made.device.throw(enable_prompt="Password: ")
