@@ -18,7 +18,7 @@ from inventory.plans import PushState
 
 _PASSWORD: Final = re.compile(r"(?i)(?:password|passcode)\s*:\s*$")
 _NOISE: Final = re.compile(
-    r"^(?:[*.]?(?:\d+: )?\S.*)?%[A-Z][A-Z0-9_]*(?:-[A-Z0-9_]+)?-[0-7]-[A-Z0-9_]+:"
+    r"^(?:\S.*: )?%[A-Z][A-Z0-9_]*(?:-[A-Z0-9_]+)?-[0-7]-[A-Z0-9_]+:"
     r"|^\*\*\*"
     r"|^(?:Load for five secs|Time source is)"
     r"|^Rollback Confirmed Change: Rollback will begin"

@@ -63,6 +63,15 @@ async def test_30_a_new_host_name_in_the_change_is_followed(ios: Bench) -> None:
     assert ios.device.current_hostname() == "nagoya-9"
 
 
+async def test_a_line_that_speaks_of_log_messages_is_a_line(bench_of: Make) -> None:
+    clock = DeviceClock()
+    alias = "alias exec up show logging | include %SYS-5-RESTART: System\n"
+    made = await bench_of(router(clock, IOS_CONFIG.replace("line vty", f"{alias}line vty")), clock)
+    assert alias in (await made.reach().read()).text()
+    assert (await made.pushed()).state is PushState.DONE
+    assert alias in made.device.saved_text()
+
+
 async def test_31_log_messages_fall_into_every_answer(ios: Bench) -> None:
     whole = await ios.reach().read()
     ios.device.throw(stray_line=LOG)
