@@ -242,7 +242,8 @@ class CiscoIos(CommandLineDevice):
     async def _arm(self, session: CliSession, job: PushJob) -> Step:
         minutes = revert_minutes(job.guard_s)
         said = await session.command(f"configure terminal revert timer {minutes}", timeout_s=self._limits.save_s)
-        if not session.mode:
+        if not session.mode or self.driver.command_line.refused(said) is not None:
+            await self._refused_line(session)
             raise CommandRejected(
                 f"The revert timer could not be started: {said.strip()[-200:]}",
                 serial=self._serial,

@@ -169,6 +169,9 @@ def _reconciled(journal: Sequence[JournalRow], facts: Facts) -> Action:
             if reverts < _REVERTS:
                 return Revert()
             return End(PushState.QUARANTINED, f"the device did not go back after {reverts} attempts")
+        case Verdict.FOUND_NEITHER if not _intended(journal, PushState.APPLYING):
+            why = _why(journal, facts).rstrip(".")
+            return End(PushState.NOT_DONE, f"{why}; none of its lines was sent, and another has changed the device")
         case _:
             return End(PushState.QUARANTINED, f"the device is neither as before nor as wanted; {_why(journal, facts)}")
 

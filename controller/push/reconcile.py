@@ -48,13 +48,15 @@ class Finding:
 def guard_may_run(journal: Sequence[JournalRow], guard: Guard) -> bool:
     """Whether the device's guard was armed, as far as we know, and not confirmed.
 
-    A client that rolls back by itself begins with the change: one that refused it has nothing to roll back.
+    A client that rolls back by itself begins with the change: one that refused it has nothing to roll back. A revert
+    timer that was refused does not run; one that runs all the same is another's.
     """
     if guard == "none":
         return False
     first = PushState.APPLYING if guard == "client rollback" else PushState.ARMED
     armed = any(row.state is first for row in journal)
-    if guard == "client rollback" and any(row.state is first and row.verdict is Verdict.FAILED for row in journal):
+    # A FortiGate that refused to arm may have done half of it.
+    if guard != "cfg-save revert" and any(row.state is first and row.verdict is Verdict.FAILED for row in journal):
         return False
     confirmed = any(row.state is PushState.CONFIRMED and row.verdict is Verdict.OK for row in journal)
     return armed and not confirmed
@@ -72,6 +74,10 @@ def guard_left_s(journal: Sequence[JournalRow], guard: Guard, job: PushJob, *, n
     return max(0.0, job.guard_s + GUARD_MARGIN_S - passed_s)
 
 
+def _refused_to_arm(journal: Sequence[JournalRow]) -> bool:
+    return any(row.state is PushState.ARMED and row.verdict is Verdict.FAILED for row in journal)
+
+
 def _heard(row: JournalRow) -> bool:
     return row.state is PushState.RECONCILE and row.phase is Phase.OUTCOME and row.verdict is not Verdict.LOST
 
@@ -85,7 +91,8 @@ async def observe(
     reading other than the base counts only when the next one, `SETTLE_S` later, is the same.
     """
     await device.identify()
-    pending = bool(await device.guard_pending(job))
+    ours = device.guard != "revert timer" or not _refused_to_arm(journal)
+    pending = ours and bool(await device.guard_pending(job))
     finding = await _compare(await device.read(), pending, job, compared, planner)
     if not guard_may_run(journal, device.guard):
         return finding

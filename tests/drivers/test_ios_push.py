@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import pytest
 
 from drivers.device import CommandLineDevice
+from drivers.driver import Driver
 from drivers.push import PushJob
-from drivers.sessions.contract import Limits
+from drivers.sessions.contract import CliSession, Endpoint, Limits
 from drivers.simulator.ios_cli import IosDevice
 from inventory.errors import (
     CommandRejected,
@@ -379,3 +380,42 @@ async def test_a_slow_device_is_pushed_to_all_the_same(reach: Reach, router: Ios
     await enter(device, job, *SENDING)
 
     assert router.saved_text() == router.running_text()
+
+
+def overheard(device: CommandLineDevice, heard: Callable[[str], str], said: Callable[[str, str], str]) -> None:
+    """Let a device hear other commands than ours, and say other words than its own."""
+    connect = device._connect
+
+    async def connected(driver: Driver, endpoint: Endpoint) -> CliSession:
+        session = await connect(driver, endpoint)
+        spoken = session.command
+
+        async def between(command: str, *, timeout_s: float) -> str:
+            return said(command, await spoken(heard(command), timeout_s=timeout_s))
+
+        session.command = between  # type: ignore[method-assign]
+        return session
+
+    device._connect = connected
+
+
+async def test_a_timer_that_was_refused_is_not_called_running_although_the_mode_was_entered(
+    reach: Reach, router: IosDevice
+) -> None:
+    device = reach()
+    job = await job_for(device)
+    await device.close()
+    full = "%Error writing flash:before-1 (No space left on device)\n"
+    arming = "configure terminal revert timer"
+    overheard(
+        device,
+        lambda line: "configure terminal" if line.startswith(arming) else line,
+        lambda line, said: full + said if line.startswith(arming) else said,
+    )
+
+    with pytest.raises(CommandRejected, match=r"could not be started.*No space left"):
+        await enter(device, job, *up_to(PushState.ARMED))
+
+    session = await device._open()
+    assert session.mode == ""
+    assert router.log.count("armed") == router.log.count("line") == 0

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from drivers.simulator.ios_cli import IosDevice
+from drivers.simulator.ios_tree import IosNode
 from inventory.plans import Outcome, Phase, PushState
 from tests.controller.push.cutting import IOS_CONFIG, DeviceClock
 from tests.deep.depth import sample
@@ -259,3 +261,34 @@ async def test_90_a_task_that_is_cancelled_in_any_state_leaves_the_journal_and_t
     assert push.outcome in holds
     assert holds[push.outcome]
     assert len(ios.sent()) == len(set(ios.sent()))
+
+
+async def test_a_timer_that_another_starts_just_before_ours_is_left_alone(ios: Bench) -> None:
+    await ios.started()
+    await ios.advance_while(lambda row: row.state is not PushState.BASELINED or row.phase is Phase.INTENTION)
+    device = ios.device
+    assert isinstance(device, IosDevice)
+    device.arm(10, "bob")
+
+    push = await ios.ended()
+
+    assert push.outcome is Outcome.NOT_DONE
+    assert "could not be started" in push.said
+    assert device.timer is not None
+    assert device.log.count("reverted") == device.log.count("line") == 0
+
+
+async def test_a_change_of_another_just_before_ours_is_neither_taken_back_nor_called_unknown(ios: Bench) -> None:
+    await ios.started()
+    await ios.advance_while(lambda row: row.state is not PushState.BASELINED or row.phase is Phase.INTENTION)
+    device = ios.device
+    assert isinstance(device, IosDevice)
+    device.arm(10, "bob")
+    device.running.children.append(IosNode("ip route 192.0.2.128 255.255.255.128 198.51.100.9"))
+
+    push = await ios.ended()
+
+    assert (push.state, push.outcome) == (PushState.NOT_DONE, Outcome.NOT_DONE)
+    assert "none of its lines was sent" in push.said
+    assert device.timer is not None
+    assert device.log.count("reverted") == device.log.count("line") == 0
