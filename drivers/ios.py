@@ -305,7 +305,8 @@ class CiscoIos(CommandLineDevice):
 
     async def _confirm(self, session: CliSession, job: PushJob) -> Step:
         said = await session.command("configure confirm", timeout_s=self._limits.save_s)
-        refusal = self.driver.command_line.refused(said)
+        nothing = _NOTHING_PENDING.search(said)
+        refusal = nothing[0] if nothing else self.driver.command_line.refused(said)
         if refusal is None:
             return Step("`configure confirm` accepted")
         found = await self.read()

@@ -419,3 +419,16 @@ async def test_a_timer_that_was_refused_is_not_called_running_although_the_mode_
     session = await device._open()
     assert session.mode == ""
     assert router.log.count("armed") == router.log.count("line") == 0
+
+
+async def test_a_confirmation_without_a_pending_change_is_none_whatever_sign_it_begins_with(
+    reach: Reach, router: IosDevice
+) -> None:
+    device = reach()
+    overheard(device, lambda line: line, lambda _line, said: said.replace("%No Rollback", "No Rollback"))
+    job = await job_for(device, guard_s=60)
+    await enter(device, job, *up_to(PushState.APPLIED))
+    await router.wait_for("reverted")
+
+    with pytest.raises(RolledBack):
+        await device.enter(PushState.CONFIRMED, job)
