@@ -227,7 +227,9 @@ class CommandLineDevice(ABC):
         return Step(f"{len(results)} statements sent, none refused")
 
     def _rejected(self, result: LineResult, of: int) -> CommandRejected:
-        words = self._dialect.redact(result.said).strip()[-200:]
+        noise = self.driver.command_line.noise
+        lines = [line for line in result.said.splitlines() if noise is None or not noise.search(line.strip())]
+        words = self._dialect.redact("\n".join(lines)).strip()[-200:]
         error = CommandRejected(
             f"Line {result.number} of {of} was refused: {words}",
             serial=self._serial,

@@ -180,9 +180,11 @@ class CiscoIos(CommandLineDevice):
             await session.command("end", timeout_s=self._limits.command_s)
         if not await self._timer_runs(session):
             return await self._must_be_base(job, "no revert timer is pending")
-        await session.command("configure revert now", timeout_s=_REVERT_S)
+        said = await session.command("configure revert now", timeout_s=_REVERT_S)
+        refusal = self.driver.command_line.refused(said)
         await self.close()
-        return await self._must_be_base(job, "`configure revert now` was carried out")
+        how = "carried out" if refusal is None else f"refused: {self._dialect.redact(refusal)}"
+        return await self._must_be_base(job, f"`configure revert now` was {how}")
 
     async def _ask_identity(self, session: CliSession) -> Identity:
         """One question only where its answer shows the number on record, and what else is asked for, already."""
@@ -286,7 +288,17 @@ class CiscoIos(CommandLineDevice):
         if node.text == "exit":
             return number + 1  # a plan writes it for people; the way back is taken below, wherever the device is
         mode = session.mode
-        result = (await session.lines((node.text,), timeout_s=self._limits.line_s))[-1]
+        try:
+            result = (await session.lines((node.text,), timeout_s=self._limits.line_s))[-1]
+        except OutcomeUnknown as error:
+            # To the session each statement is a first line; a person looks for it in the change.
+            raise OutcomeUnknown(
+                error.message.replace("`line 1`", f"Line {number + 1} of {of}"),
+                serial=self._serial,
+                step=PushState.APPLYING.value,
+                last_words=error.last_words,
+                next_step=error.next_step,
+            ) from error
         if result.failed:
             await self._refused_line(session)
             raise self._rejected(replace(result, number=number + 1), of)
@@ -345,10 +357,13 @@ class CiscoIos(CommandLineDevice):
 
     async def _must_be_saved(self, session: CliSession, job: PushJob) -> None:
         said = await session.command("show startup-config", timeout_s=self._limits.read_config_s)
-        if not self._same(self._checked(self._complete(said)), job.intent):
-            raise CommandRejected(
+        found = self._checked(self._complete(said))
+        if not self._same(found, job.intent):
+            error = CommandRejected(
                 "The device said that it saved, and its startup configuration is not the intent.",
                 serial=self._serial,
                 step=PushState.SAVED.value,
                 next_step="Look at the startup configuration by hand.",
             )
+            error.facts["difference"] = self._difference(job.intent, found)
+            raise error

@@ -432,3 +432,58 @@ async def test_a_confirmation_without_a_pending_change_is_none_whatever_sign_it_
 
     with pytest.raises(RolledBack):
         await device.enter(PushState.CONFIRMED, job)
+
+
+async def test_a_line_that_is_lost_is_told_by_its_number_in_the_change(reach: Reach, router: IosDevice) -> None:
+    device = reach(SHORT)
+    job = await job_for(device)
+    await enter(device, job, *up_to(PushState.ARMED))
+    router.throw(strike_at="description to the warehouse")
+
+    with pytest.raises(OutcomeUnknown, match=r"^Line 2 of 3 was sent"):
+        await device.enter(PushState.APPLYING, job)
+
+
+async def test_a_refusal_is_told_without_the_log_messages_around_it(reach: Reach, router: IosDevice) -> None:
+    device = reach()
+    job = await job_for(device, ("interface GigabitEthernet0/1", " no such thing"))
+    await enter(device, job, *up_to(PushState.ARMED))
+    log = "*Nov 23 05:00:00.001: %SYS-5-CONFIG_I: Configured from console by bob on vty1 (192.0.2.9)"
+    router.throw(stray_line=log)
+
+    with pytest.raises(CommandRejected, match="Invalid input") as refused:
+        await device.enter(PushState.APPLYING, job)
+
+    assert "SYS-5-CONFIG_I" not in refused.value.message
+
+
+async def test_a_startup_configuration_that_differs_is_shown(reach: Reach, router: IosDevice) -> None:
+    device = reach()
+    overheard(
+        device,
+        lambda line: line,
+        lambda line, said: said.replace("login local", "login") if line == "show startup-config" else said,
+    )
+    job = await job_for(device)
+    await enter(device, job, *up_to(PushState.CONFIRMED))
+
+    with pytest.raises(CommandRejected, match="is not the intent") as differs:
+        await device.enter(PushState.SAVED, job)
+
+    assert "- login local" in str(differs.value.facts["difference"])
+
+
+async def test_a_way_back_that_the_device_refuses_is_not_said_to_be_carried_out(
+    reach: Reach, router: IosDevice
+) -> None:
+    device = reach()
+    overheard(
+        device,
+        lambda line: "show clock" if line == "configure revert now" else line,
+        lambda line, said: "%Rollback aborted after 5 passes\n" if line == "configure revert now" else said,
+    )
+    job = await job_for(device)
+    await enter(device, job, *up_to(PushState.APPLIED))
+
+    with pytest.raises(OutcomeUnknown, match="refused: %Rollback aborted after 5 passes"):
+        await device.revert(job)
