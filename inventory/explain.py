@@ -271,7 +271,8 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
     chain += facts.boot
     chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, said, _source(facts)))
     if facts.refusal:
-        chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, f"last refusal: {facts.refusal}", _source(facts)))
+        told = f"{'last attempt' if _unanswered(facts) else 'last refusal'}: {facts.refusal}"
+        chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, told, _source(facts)))
     if facts.push_endpoint is not None:
         said_path = f"it is dialled for pushes at {facts.push_endpoint} (https-simple)"
         chain.append(Fact(facts.contact_at_ms or facts.life_at_ms, said_path, _source(facts)))
@@ -311,7 +312,7 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         ("missing", ", ".join(facts.missing)),
         ("suspended", facts.suspended),
         ("not entitled", facts.unentitled and str(facts.unentitled)),
-        ("refused", facts.refusal),
+        ("not reached" if _unanswered(facts) else "refused", facts.refusal),
         ("quarantined", facts.quarantine),
         ("looping", facts.loop),
         ("fell back" if facts.fell_back else "startup", facts.trial),
@@ -328,6 +329,11 @@ def explain_adapter(facts: AdapterFacts, now_ms: int) -> Explanation:
         facts=tuple(sorted(chain, key=lambda fact: fact.at_ms)),
         next_action=_next_action(facts, word),
     )
+
+
+def _unanswered(facts: AdapterFacts) -> bool:
+    """Whether it did not answer when it was called, which says nothing about a credential."""
+    return facts.path == "ssh" and facts.contact in (Contact.NEVER_SEEN, Contact.SILENT)
 
 
 def _contracts(facts: AdapterFacts) -> list[Fact]:

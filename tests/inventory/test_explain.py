@@ -303,3 +303,13 @@ def test_an_adapter_that_a_push_left_in_doubt_says_so_before_its_config_is_spoke
         assert "push 7 to E-1 ended in doubt: it is neither (incident 4)" in told.summary
         followed = facts.config is ConfigState.PUSHING
         assert told.next_action.startswith("Follow the push" if followed else "Read the push that ended in doubt")
+
+
+@pytest.mark.parametrize("contact", [Contact.NEVER_SEEN, Contact.SILENT])
+def test_a_device_that_did_not_answer_is_not_said_to_have_refused_us(contact: Contact) -> None:
+    nobody = "192.0.2.9 port 22 did not accept a TCP connection within 10 s."
+    known = next(f for f in reachable() if f.path == "ssh" and f.contact is contact)
+    told = explain_adapter(replace(known, refusal=nobody), NOW_MS)
+    assert f"not reached: {nobody}" in told.summary
+    assert "refus" not in told.summary
+    assert [fact.text for fact in told.facts if nobody in fact.text] == [f"last attempt: {nobody}"]
