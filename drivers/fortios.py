@@ -32,6 +32,7 @@ from inventory.errors import (
 )
 from inventory.plans import ConfigText, PushState
 
+_ACCEPT: Final = Question(re.compile(r"\(Press 'a' to accept\):?\s*$"), "a", enter=False)
 SHELL: Final = Shell(
     prompt=re.compile(r"(?:\(\w\) )?(?P<host>[-\w.~]+(?:\(\w+\))?)(?P<mode> \([-\w. /:]+\))? ?(?P<end>[#$>]) ?"),
     privileged="#",
@@ -63,7 +64,7 @@ SHELL: Final = Shell(
     ),
     any_question=re.compile(r"\(y/n\)\s*$"),
     refusal="n",
-    greeting=(Question(re.compile(r"\(Press 'a' to accept\):?\s*$"), "a", enter=False),),
+    greeting=(_ACCEPT, _ACCEPT),  # one banner before the login, and one behind it
     onboarding=re.compile(r"(?i)forced to change your password|please input a new password"),
     busy=re.compile(r"(?i)maximum .*(?:sessions|logins)|too many (?:sessions|logins)|session limit"),
     quoted=True,

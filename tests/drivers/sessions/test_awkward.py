@@ -337,3 +337,18 @@ async def test_a_log_message_behind_a_new_host_name_hides_no_prompt(ios: Driver)
         await session.abort()
 
     assert [result.failed for result in results] == [False, False]
+
+
+async def test_a_banner_before_the_login_and_one_behind_it_are_both_accepted() -> None:
+    async def script(far: Far) -> None:
+        for banner in ("Authorised use only", "Welcome # "):
+            far.say(f"{banner}\r\n(Press 'a' to accept):")
+            await far.key()
+            far.say("\r\n")
+        await far.serve("fw-01 # ", {})
+
+    async with device(script) as (endpoint, shells, _):
+        session = await log_in(endpoint, FORTIOS)
+        await session.abort()
+
+    assert shells[0].heard[:2] == ["a", "a"]
