@@ -25,6 +25,7 @@ from inventory.errors import (
     DeviceError,
     IdentityMismatch,
     OutcomeUnknown,
+    ProtocolViolation,
     StalePlan,
     Truncated,
     Unreachable,
@@ -320,9 +321,15 @@ class CommandLineDevice(ABC):
     async def _compare(self, identity: Identity) -> None:
         if self._serial is not None and not self._is_ours(identity):
             await self.close()
+            if identity.serial is None and identity.distribution_id is None:
+                raise ProtocolViolation(
+                    f"{self._endpoint.host} port {self._endpoint.port} did not say who it is.",
+                    reason="no-serial-number",
+                    next_step="Look what the account may ask the device; nothing was changed on it.",
+                )
             raise IdentityMismatch(
-                f"{self._endpoint.host} port {self._endpoint.port} says it is {identity.serial or 'nameless'}, "
-                f"and the record says {self._serial}.",
+                f"{self._endpoint.host} port {self._endpoint.port} says it is "
+                f"{identity.serial or identity.distribution_id}, and the record says {self._serial}.",
                 serial=self._serial,
                 step="identify",
                 next_step="Find out which device answers there; nothing was changed on it.",

@@ -17,6 +17,7 @@ from inventory.errors import (
     Conflict,
     IdentityMismatch,
     OutcomeUnknown,
+    ProtocolViolation,
     RolledBack,
     StalePlan,
     Truncated,
@@ -487,3 +488,12 @@ async def test_a_way_back_that_the_device_refuses_is_not_said_to_be_carried_out(
 
     with pytest.raises(OutcomeUnknown, match="refused: %Rollback aborted after 5 passes"):
         await device.revert(job)
+
+
+async def test_a_device_that_does_not_say_who_it_is_is_not_taken_for_another(reach: Reach, router: IosDevice) -> None:
+    router.throw(unauthorised=("show version", "show inventory"))
+
+    with pytest.raises(ProtocolViolation, match="did not say who it is"):
+        await reach().identify()
+
+    assert router.log.count("line") == 0
