@@ -13,7 +13,7 @@ from drivers.driver import Completeness, Driver, Enable, Question, Shell, Text
 from drivers.operating import LineOperations, Refused, Restart
 from drivers.push import Guard, Identity, PushJob, Step
 from drivers.sessions.contract import CliSession
-from inventory.errors import CommandRejected, OutcomeUnknown, RolledBack
+from inventory.errors import CommandRejected, OutcomeUnknown, RolledBack, Truncated
 from inventory.plans import PushState
 
 _PASSWORD: Final = re.compile(r"(?i)(?:password|passcode)\s*:\s*$")
@@ -357,7 +357,19 @@ class CiscoIos(CommandLineDevice):
 
     async def _must_be_saved(self, session: CliSession, job: PushJob) -> None:
         said = await session.command("show startup-config", timeout_s=self._limits.read_config_s)
-        found = self._checked(self._complete(said))
+        try:
+            found = self._checked(self._complete(said))
+        except Truncated as cut:
+            # Asked only of what is no configuration: the text of a banner may look like a refusal.
+            refusal = self.driver.command_line.refused(said)
+            if refusal is None:
+                raise
+            raise CommandRejected(
+                f"The device said that it saved, and its startup configuration may not be read: {refusal}",
+                serial=self._serial,
+                step=PushState.SAVED.value,
+                next_step="Allow `show startup-config`, or look at it by hand.",
+            ) from cut
         if not self._same(found, job.intent):
             error = CommandRejected(
                 "The device said that it saved, and its startup configuration is not the intent.",

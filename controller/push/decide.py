@@ -21,6 +21,7 @@ _REVERTS: Final = 3
 _CONFIRMS: Final = 3
 _READ_BACKS: Final = 2
 _REFUSALS: Final = 2
+_UNSAVED: Final = "the device runs the change, not saved as far as was seen"
 LEFT: Final = "the adapter that the plan was made for has left the place"
 """A promotion, a release or another assignment: nothing of the push is for whoever sits there now."""
 
@@ -131,7 +132,7 @@ def _held(journal: Sequence[JournalRow], facts: Facts) -> Action:
     if last.state is PushState.REVERTING:
         return Reconcile()
     if last.state is PushState.SAVED:
-        return End(PushState.QUARANTINED, f"the device runs the change, not saved: {last.said}")
+        return End(PushState.QUARANTINED, f"{_UNSAVED}: {last.said}")
     may_revert = facts.guard != "client rollback" and not _intended(journal, PushState.CONFIRMED)
     if last.verdict is Verdict.FAILED:
         # A refused ARMED changed nothing; a reading proves it more cheaply than a revert.
@@ -162,7 +163,7 @@ def _reconciled(journal: Sequence[JournalRow], facts: Facts) -> Action:
         case Verdict.FOUND_INTENT if not reverts:
             if _intended(journal, PushState.SAVED) < _SAVES:
                 return Enter(PushState.SAVED)
-            return End(PushState.QUARANTINED, "the device runs the change and could not save it")
+            return End(PushState.QUARANTINED, f"{_UNSAVED}: {_last_said(journal, PushState.SAVED)}")
         case Verdict.FOUND_INTENT if reverts < _REVERTS:
             return Revert()
         case Verdict.FOUND_INTENT_GUARDED | Verdict.FOUND_BASE_GUARDED | Verdict.FOUND_NEITHER_GUARDED:
@@ -209,6 +210,10 @@ def _unwanted(journal: Sequence[JournalRow], facts: Facts) -> bool:
 
 def _confirms_left(journal: Sequence[JournalRow]) -> bool:
     return _intended(journal, PushState.CONFIRMED) < _CONFIRMS
+
+
+def _last_said(journal: Sequence[JournalRow], state: PushState) -> str:
+    return next((row.said for row in reversed(journal) if row.state is state and row.said), "no answer came")
 
 
 def _intended(journal: Sequence[JournalRow], state: PushState) -> int:

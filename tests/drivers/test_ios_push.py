@@ -497,3 +497,15 @@ async def test_a_device_that_does_not_say_who_it_is_is_not_taken_for_another(rea
         await reach().identify()
 
     assert router.log.count("line") == 0
+
+
+async def test_a_startup_configuration_that_may_not_be_read_is_not_called_another(
+    reach: Reach, router: IosDevice
+) -> None:
+    device = reach()
+    job = await job_for(device)
+    await enter(device, job, *up_to(PushState.CONFIRMED))
+    router.throw(unauthorised=("show startup-config",))
+
+    with pytest.raises(CommandRejected, match=r"said that it saved.*may not be read.*authorization failed"):
+        await device.enter(PushState.SAVED, job)

@@ -174,3 +174,21 @@ def test_a_contract_that_stops_ends_what_was_not_sent_takes_back_what_is_guarded
     assert decide(up_to(PushState.CONFIRMED), stopped) == Enter(PushState.SAVED)
     lost = journal((PushState.APPLYING, Verdict.LOST), (PushState.RECONCILE, Verdict.LOST))
     assert isinstance(decide(lost, replace(stopped, held=False)), Reconcile)
+
+
+def test_a_save_that_was_never_seen_is_told_with_what_was_seen() -> None:
+    lost = [(PushState.SAVED, Verdict.LOST), (PushState.RECONCILE, Verdict.FOUND_INTENT)]
+    before = [(state, Verdict.OK) for state in SSH_ORDER[1 : SSH_ORDER.index(PushState.SAVED)]]
+    action = decide(journal(*before, *lost * 3), facts())
+    assert isinstance(action, End)
+    assert action.state is PushState.QUARANTINED
+    assert "saved said" in action.said
+
+
+def test_a_timer_that_was_refused_leaves_the_device_to_whoever_changed_it() -> None:
+    before = [(state, Verdict.OK) for state in SSH_ORDER[1 : SSH_ORDER.index(PushState.ARMED)]]
+    steps = [*before, (PushState.ARMED, Verdict.FAILED), (PushState.RECONCILE, Verdict.FOUND_NEITHER)]
+    action = decide(journal(*steps), facts())
+    assert isinstance(action, End)
+    assert action.state is PushState.NOT_DONE
+    assert "armed said" in action.said
