@@ -59,7 +59,9 @@ class ContactBook:
                 return known, await pushes.holder(tx, adapter.id) is not None
 
             known, held = await self._database.look(read)
-            if not held:  # a device that a push is changing may well be away for a while
+            # A device that a push is changing may well be away for a while. That it refuses us is noted: when the push
+            # is over, nobody else may show it the same credential again.
+            if not held or _refused_its_credential(said):
                 await self._missed(adapter, known, said)
 
     def _is_fresh(self, contact: ssh.SshContact | None) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from controller.keyring import Keyring
 from controller.push.contacts import ContactBook
-from controller.store import adapters, endpoints, ssh
+from controller.store import adapters, endpoints, pushes, ssh
 from controller.store.database import Database
 from controller.store.ssh import SshContact
 from drivers import devices
@@ -13,9 +14,11 @@ from drivers.sessions.contract import Endpoint
 from inventory.adapters import Adapter
 from inventory.errors import AuthenticationFailed, DeviceError, Unreachable
 from inventory.explain import Contact
+from inventory.plans import JournalRow, Phase, PushState, Verdict
 from inventory.secrets import Secret
 from tests.clock import ManualClock
 from tests.controller.store.fleet import ALL, BY, Fleet
+from tests.controller.store.test_operations import Place
 
 NEW = Endpoint("127.0.0.1", 22, "admin", Secret("battery staple"))
 
@@ -80,3 +83,35 @@ async def test_a_refusal_that_comes_after_the_correction_says_nothing_of_the_new
     await told.corrected()
     await told.fails(AuthenticationFailed("refused", step="authentication"), before)
     assert ((await told.contact()).stage, await told.suspect()) == (Contact.NEVER_SEEN, None)
+
+
+async def test_a_credential_that_is_refused_in_a_push_is_left_alone_when_the_push_is_over(
+    fleet: Fleet, database: Database, keyring: Keyring
+) -> None:
+    place = await Place(database, keyring).furnish()
+    push = await place.push()
+    async with database.write() as tx:
+        assert await pushes.claim(tx, push, attempt=1, now_ms=BY.at_ms)
+        told = Told(fleet, database, await adapters.get(tx, ALL, push.adapter_id))
+
+    await told.fails(AuthenticationFailed("refused", step="authentication"))
+    assert await told.suspect() is None, "the push has to know how the device stands"
+
+    async with database.write() as tx:
+        await pushes.append(tx, push.id, JournalRow(2, 1, PushState.QUARANTINED, Phase.OUTCOME, BY.at_ms, Verdict.OK))
+    assert await told.suspect() == "refused"
+
+
+async def test_a_device_that_is_away_in_a_push_is_not_called_silent(
+    fleet: Fleet, database: Database, keyring: Keyring
+) -> None:
+    place = await Place(database, keyring).furnish()
+    push = await place.push()
+    async with database.write() as tx:
+        assert await pushes.claim(tx, push, attempt=1, now_ms=BY.at_ms)
+        told = Told(fleet, database, await adapters.get(tx, ALL, push.adapter_id))
+
+    await told.fails(Unreachable("did not answer"))
+
+    async with database.read() as tx:
+        assert await ssh.contacts(tx, [push.adapter_id]) == {}
