@@ -98,7 +98,7 @@ def decide(journal: Sequence[JournalRow], facts: Facts) -> Action:
     if last.state is PushState.RECONCILE and last.phase is Phase.OUTCOME:
         return _reconciled(journal, facts)
     if not facts.held or last.phase is Phase.INTENTION:
-        return Reconcile()
+        return Reconcile(after_guard=last.verdict is Verdict.REFUSED)
     return _held(journal, facts)
 
 

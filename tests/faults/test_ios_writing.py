@@ -292,3 +292,20 @@ async def test_a_change_of_another_just_before_ours_is_neither_taken_back_nor_ca
     assert "none of its lines was sent" in push.said
     assert device.timer is not None
     assert device.log.count("reverted") == device.log.count("line") == 0
+
+
+async def test_a_credential_that_the_change_broke_is_tried_again_only_when_the_device_has_gone_back(ios: Bench) -> None:
+    await ios.started()
+    await ios.advance_while(lambda row: row.state is not PushState.APPLIED or row.phase is Phase.INTENTION)
+    known = len(ios.device.logins)
+    ios.device.throw(refuse_logins=True)
+    wait = ios.clock.wait
+
+    async def until_the_guard_has_fired(seconds: float) -> None:
+        await wait(seconds)
+        ios.device.throw(refuse_logins=ios.device.pending_undo() is not None)
+
+    ios.clock.wait = until_the_guard_has_fired  # type: ignore[method-assign]
+
+    await went_back(ios)
+    assert [login.accepted for login in ios.device.logins[known:]].count(False) == 1

@@ -192,3 +192,8 @@ def test_a_timer_that_was_refused_leaves_the_device_to_whoever_changed_it() -> N
     assert isinstance(action, End)
     assert action.state is PushState.NOT_DONE
     assert "armed said" in action.said
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_credential_that_is_refused_behind_the_change_is_shown_again_only_after_the_guard(held: bool) -> None:
+    assert decide(up_to(PushState.REACHABLE, Verdict.REFUSED), facts(held=held)) == Reconcile(after_guard=True)
