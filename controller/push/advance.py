@@ -378,9 +378,8 @@ class Advance:
                 contact.device, contact.job, compared, current.rows, planner=self._planner, clock=self._clock
             )
         except LockedOut as error:
-            return Outcome(
-                Verdict.LOST, error.message
-            )  # for a while, in which nothing is sent: no credential is at stake
+            # For a while, in which nothing is sent: no credential is at stake.
+            return Outcome(Verdict.LOST, error.message)
         return Outcome(found.verdict, found.verdict.value, found.differences, reading=(found.reading, found.digest))
 
     async def _read_back(self, current: _Push) -> Outcome:
