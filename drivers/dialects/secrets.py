@@ -13,11 +13,12 @@ from inventory.secrets import MASK
 _PEM: Final = re.compile(
     r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----).*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL | re.IGNORECASE
 )
-_USERINFO: Final = re.compile(r"(://)[^\s/@\"']+(?=@)")
+_USERINFO: Final = re.compile(r"(://)(?:[^\s/@\"']+(?=@)|[^\s/@\"':\[\]]+:(?!\d*(?:[^\w.~!$&*+=%-]|\Z))[^\s/@\"']+)")
+"""What stands before the `@` of an address; also of one that was cut before it, where what follows `:` is no port."""
 
 
 def mask_common(text: str) -> str:
-    """Mask bodies of private keys (to the end of the text when cut) and what stands before `@` in an address."""
+    """Mask bodies of private keys (to the end of the text when cut) and who logs in at an address."""
     if "-----" in text:
         text = _PEM.sub(rf"\g<1>{MASK}\g<2>", text)
     return _USERINFO.sub(rf"\g<1>{MASK}", text) if "://" in text else text
