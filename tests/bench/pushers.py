@@ -50,7 +50,7 @@ MODELS: Final = {"ios": "Cisco IOS", "fortios": "FortiGate"}
 FLOOR_AT_ONCE: Final = 100
 WARM_UP: Final = 5
 """Devices that are changed before it counts."""
-_SESSIONS: Final = SessionSettings(devices=4000, logins=150, logins_per_s=10_000)
+_SESSIONS: Final = SessionSettings(devices=4000, logins=120, logins_per_s=10_000)
 """For devices that bear it: nobody beside us has a cap. The default of 150 logins a second is no more than 75 pushes a
 second. So many logins at once keep the processor busy; more of them would only let more pushes hold two sessions at the
 same time."""
