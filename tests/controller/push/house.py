@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from controller.keyring import Keyring
 from controller.push.service import Policy, PushService
 from controller.store import configs
@@ -83,3 +86,15 @@ class House:
         async with self.database.read() as tx:
             found = await configs.latest_text(tx, ALL, self.keyring, ENTRY_ID, kind)
         return None if found is None else found.text()
+
+
+@asynccontextmanager
+async def furnished(url: str, keyring: Keyring, program: Program) -> AsyncIterator[House]:
+    """A house with a plan to make in it, until the story is over."""
+    made = House(url, keyring, program)
+    await made.open()
+    try:
+        await made.furnish()
+        yield made
+    finally:
+        await made.close()

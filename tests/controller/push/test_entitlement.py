@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from controller.keyring import Keyring
 from controller.store import managements
 from controller.store.scope import By
 from inventory.errors import RuleViolation
 from inventory.plans import Outcome, PushState
 from tests.controller.push.house import ALL, House
-from tests.controller.push.leap import LeapClock
 from tests.controller.push.place import ENTRY_ID
-from tests.controller.push.program import BASE, Program
-
-
-@pytest.fixture
-async def house(database_url: str, keyring: Keyring) -> AsyncIterator[House]:
-    made = House(database_url, keyring, Program(LeapClock()))
-    await made.open()
-    try:
-        await made.furnish()
-        yield made
-    finally:
-        await made.close()
+from tests.controller.push.program import BASE
 
 
 async def suspend(house: House) -> None:

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from controller.keyring import Keyring
 from drivers.push import Device, PushJob, Step
 from inventory.plans import JournalRow, Outcome, PushState
 from tests.controller.push.house import ALL, House
-from tests.controller.push.leap import LeapClock
 from tests.controller.push.place import promote
-from tests.controller.push.program import BASE, FakeDevice, Program
+from tests.controller.push.program import BASE, FakeDevice
 from tests.controller.push.test_entitlement import suspend
 
 Deed = Callable[[House, int], Awaitable[object]]
-
-
-@pytest.fixture
-async def house(database_url: str, keyring: Keyring) -> AsyncIterator[House]:
-    made = House(database_url, keyring, Program(LeapClock()))
-    await made.open()
-    try:
-        await made.furnish()
-        yield made
-    finally:
-        await made.close()
 
 
 async def cancelled(house: House, push_id: int) -> None:

@@ -19,7 +19,7 @@ from controller.store.tables.push import plans as plan_rows
 from controller.store.tables.push import pushes as push_rows
 from inventory.incidents import Incident, IncidentKind, NewIncident
 from inventory.plans import ConfigText, ConfigVersion, JournalRow, Phase, Push, PushState, Verdict
-from tests.controller.push.house import ALL, House
+from tests.controller.push.house import ALL, House, furnished
 from tests.controller.push.leap import LeapClock
 from tests.controller.push.place import ADAPTER_ID, ENTRY_ID, SERIAL, STANDBY_ID, work
 from tests.controller.push.program import BASE, INTENT, FakePlanner, FakeReach, Program
@@ -32,26 +32,10 @@ NEITHER = "hostname tokyo\nmtu 576\n"
 
 
 @pytest.fixture
-async def house(database_url: str, keyring: Keyring) -> AsyncIterator[House]:
-    made = House(database_url, keyring, Program(LeapClock()))
-    await made.open()
-    try:
-        await made.furnish()
-        yield made
-    finally:
-        await made.close()
-
-
-@pytest.fixture
 async def house_of_many(postgres_url: str, keyring: Keyring) -> AsyncIterator[House]:
     """As `house`, where several write at a time."""
-    made = House(postgres_url, keyring, Program(LeapClock()))
-    await made.open()
-    try:
-        await made.furnish()
+    async with furnished(postgres_url, keyring, Program(LeapClock())) as made:
         yield made
-    finally:
-        await made.close()
 
 
 async def in_doubt(house: House, found: str = NEITHER) -> Push:

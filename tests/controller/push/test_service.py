@@ -26,7 +26,7 @@ from inventory.errors import BadInput, Conflict, NotFound, StalePlan, Unreachabl
 from inventory.links import Capacity, CapacityKind, LinkRole
 from inventory.plans import BlastRadius, Outcome, PlanStanding, PushState, Rarity
 from inventory.secrets import Secret
-from tests.controller.push.house import ALL, House
+from tests.controller.push.house import ALL, House, furnished
 from tests.controller.push.leap import LeapClock, WallClock
 from tests.controller.push.place import ADAPTER_ID, ENTRY_ID, SERIAL, STANDBY_ID, promote, work
 from tests.controller.push.program import BASE, INTENT, FakeDevice, FakePlanner, Killed, Program
@@ -34,26 +34,10 @@ from tests.controller.waiting import until
 
 
 @pytest.fixture
-async def house(database_url: str, keyring: Keyring) -> AsyncIterator[House]:
-    made = House(database_url, keyring, Program(LeapClock()))
-    await made.open()
-    try:
-        await made.furnish()
-        yield made
-    finally:
-        await made.close()
-
-
-@pytest.fixture
 async def house_in_time(database_url: str, keyring: Keyring) -> AsyncIterator[House]:
     """As `house`, on the wall clock."""
-    made = House(database_url, keyring, Program(WallClock()))
-    await made.open()
-    try:
-        await made.furnish()
+    async with furnished(database_url, keyring, Program(WallClock())) as made:
         yield made
-    finally:
-        await made.close()
 
 
 @contextlib.asynccontextmanager

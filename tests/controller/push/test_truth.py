@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
-from controller.keyring import Keyring
 from controller.push.truth import AGAIN_MS, DAY_MS, TruthReader
 from controller.store import pushes, slots, ssh
 from controller.store.scope import By, Scope
@@ -14,20 +9,8 @@ from drivers.push import Device
 from inventory.errors import Truncated
 from inventory.plans import ConfigText
 from tests.controller.push.house import House
-from tests.controller.push.leap import LeapClock
 from tests.controller.push.place import ADAPTER_ID, ENTRY_ID, SERIAL, STANDBY_ID
-from tests.controller.push.program import BASE, INTENT, FakeDevice, FakePlanner, FakeReach, Program
-
-
-@pytest.fixture
-async def house(database_url: str, keyring: Keyring) -> AsyncIterator[House]:
-    made = House(database_url, keyring, Program(LeapClock()))
-    await made.open()
-    try:
-        await made.furnish()
-        yield made
-    finally:
-        await made.close()
+from tests.controller.push.program import BASE, INTENT, FakeDevice, FakePlanner, FakeReach
 
 
 def reader(house: House, reach: FakeReach | None = None) -> TruthReader:
